@@ -1,0 +1,33 @@
+# make demo: the whole workflow on embedded data.  make test: every test.  Everything else is `uv run snakemake …`.
+
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+RUN := $(UV) run --locked --no-sync
+
+.PHONY: setup demo test check format clean
+
+setup: $(UV) ## install everything into .venv
+	@$(UV) sync --locked --quiet
+
+.uv/bin/uv: ## a uv of the project's own, where the machine has none
+	@python3 -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv
+
+demo: setup ## from nothing to results/report.html, offline, in about eight minutes on two cores
+	@$(RUN) snakemake --profile profiles/local
+	@echo "Open results/report.html"
+
+test: setup ## all tests; about twenty minutes on two cores
+	@$(RUN) pytest tests
+
+check: setup ## lint, format, types and unit tests: under a minute, so that it is run often
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) snakefmt --check Snakefile workflow
+	@$(RUN) ty check
+	@$(RUN) snakemake --lint
+	@$(RUN) pytest --quiet tests/unit
+
+format: setup ## rewrite the code in its standard form
+	@$(RUN) ruff check --fix . && $(RUN) ruff format . && $(RUN) snakefmt Snakefile workflow
+
+clean: ## remove what was made, not what was installed
+	rm -rf results logs .snakemake .pytest_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Measure and change the shape bias of image classifiers."""
