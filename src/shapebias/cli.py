@@ -1,0 +1,60 @@
+"""What every script shares: clean exits, logging, progress."""
+
+import argparse
+import csv
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from shapebias.errors import BadImageError, UserError
+from shapebias.files import replacing
+from shapebias.pictures import Rejections
+
+T = TypeVar("T")
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a script's `main`: bad input, a full disk or Ctrl-C end in one line on stderr, not in a traceback."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    # SIGTERM (scancel, Snakemake stopping its jobs) unwinds like Ctrl-C, so that half-written files are removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        main()
+    except (UserError, BadImageError) as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {error.strerror or error}: {error.filename or 'while writing'}")
+    except BrokenPipeError:
+        os._exit(1)
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
+
+
+def progress(items: Iterable[T], *, total: int | None = None, unit: str, what: str) -> Iterable[T]:
+    """A progress bar on a terminal; nothing where the output is a log file."""
+    return tqdm(items, total=total, unit=unit, desc=what, disable=None, dynamic_ncols=True)
+
+
+def count_map(text: str) -> dict[str, int | str]:
+    """Parse `train=60,val=all` (an argparse type)."""
+    counts: dict[str, int | str] = {}
+    for pair in text.split(","):
+        name, _, count = pair.partition("=")
+        if not name or not (count.isdigit() or count == "all"):
+            raise argparse.ArgumentTypeError(f"{pair!r} is not NAME=NUMBER or NAME=all")
+        counts[name] = int(count) if count.isdigit() else count
+    return counts
+
+
+def write_rejections(out: Path, rejections: Rejections) -> None:
+    """Write `X.rejected.csv` (file,reason) beside `X.tar`, also when it is empty: its absence would say nothing."""
+    with replacing(out.with_suffix(".rejected.csv")) as draft, draft.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["file", "reason"])
+        writer.writerows(sorted(rejections.rows))

@@ -1,0 +1,92 @@
+"""Image files of any kind become RGB; what cannot is refused with its reason."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from shapebias.errors import BadImageError
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2"}
+)
+MAX_MEGAPIXELS = 89.4  # beyond it Pillow suspects a decompression bomb
+ENCODINGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "jpeg": ("jpg", {"format": "JPEG", "quality": 95, "subsampling": 0}),
+    "png": ("png", {"format": "PNG"}),
+}
+
+
+def is_image_name(name: str) -> bool:
+    """Whether the file name's ending, in any case, is one of an image format that is read here."""
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def load_rgb(source: Path | bytes, max_megapixels: float = MAX_MEGAPIXELS) -> Image.Image:
+    """Decode a file (or its bytes) to an upright 8-bit RGB image.
+
+    Greyscale, CMYK, 16-bit, palette and transparent images are converted (transparency onto white), EXIF
+    orientation is applied. Raises BadImageError with the reason for anything that is no whole image.
+    """
+    data = source if isinstance(source, bytes) else source.read_bytes()
+    if not data:
+        raise BadImageError("empty file")
+    try:
+        image = Image.open(io.BytesIO(data))
+        megapixels = image.width * image.height / 1e6
+        if megapixels > max_megapixels:
+            raise BadImageError(f"{megapixels:.1f} megapixels, more than the {max_megapixels:g} allowed")
+        image.load()
+        return to_rgb(ImageOps.exif_transpose(image))
+    except BadImageError:
+        raise
+    except UnidentifiedImageError:
+        raise BadImageError("not an image in a known format") from None
+    except Image.DecompressionBombError:
+        raise BadImageError(f"more pixels than the {max_megapixels:g} megapixels allowed") from None
+    # Pillow's decoders raise nearly anything on damaged bytes; all of it means the same here.
+    except (OSError, SyntaxError, ValueError, IndexError, EOFError, OverflowError, MemoryError) as error:
+        raise BadImageError(f"damaged image: {error}") from None
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert any Pillow mode to RGB without losing the picture (plain `convert` clips 16 bits and hides alpha)."""
+    if image.mode == "RGB":
+        return image
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        values = np.asarray(image).astype(np.float64)
+        if image.mode == "F":
+            values = values * (255 if values.max() <= 1 else 1)
+        elif image.mode.startswith("I;16") or values.max() > 255:
+            values = values / 257  # 65535 becomes 255
+        return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def resize_shorter(image: Image.Image, size: int) -> Image.Image:
+    """Scale the image so that its shorter side is `size` pixels (bicubic, antialiased); unchanged if it is already."""
+    shorter = min(image.size)
+    if shorter == size:
+        return image
+    width, height = (max(size, round(side * size / shorter)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def centre_crop(image: Image.Image, size: int) -> Image.Image:
+    """The central `size` × `size` pixels."""
+    left, top = (image.width - size) // 2, (image.height - size) // 2
+    return image.crop((left, top, left + size, top + size))
+
+
+def encode(image: Image.Image, kind: str) -> tuple[str, bytes]:
+    """Encode as `jpeg` (quality 95, no chroma subsampling) or `png`; return the file ending and the bytes."""
+    suffix, options = ENCODINGS[kind]
+    buffer = io.BytesIO()
+    image.save(buffer, **options)
+    return suffix, buffer.getvalue()

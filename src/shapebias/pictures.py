@@ -1,0 +1,115 @@
+"""Images with labels, from folders of files and from shards alike."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from PIL import Image
+
+from shapebias.categories import category_of
+from shapebias.errors import BadImageError, UserError
+from shapebias.images import load_rgb
+from shapebias.shards import Label, expand, label, open_shards
+from shapebias.sources import image_files, unique_ids
+
+# cat3-bird1.png, also with what model-vs-human puts before it: 0001_s5n_dnn_0_cat_00_cat3-bird1.png
+CUE_CONFLICT_NAME = re.compile(r"(?:.*_)?([a-z]+)\d+-([a-z]+)\d+$")
+
+
+class Picture(Protocol):
+    """An image that is decoded when asked for."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def label(self) -> Label: ...
+    def image(self) -> Image.Image:
+        """The decoded image, RGB; raises BadImageError."""
+        ...
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A picture in a file of its own."""
+
+    path: Path
+    label: Label
+
+    @property
+    def id(self) -> str:
+        return self.label["id"]
+
+    def image(self) -> Image.Image:
+        return load_rgb(self.path)
+
+
+@dataclass
+class Rejections:
+    """The images that were set aside, and how many are allowed to be."""
+
+    allowed: float
+    rows: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, file: str, reason: BadImageError) -> None:
+        self.rows.append((file, str(reason)))
+
+    def check(self, total: int, what: str) -> None:
+        """Raise UserError if more than the allowed fraction of the images was set aside, or all of them."""
+        if self.rows and (len(self.rows) > self.allowed * total or len(self.rows) == total):
+            named = "; ".join(f"{file}: {reason}" for file, reason in self.rows[:3])
+            raise UserError(
+                f"{what}: {len(self.rows)} of {total} images cannot be used, more than the allowed fraction "
+                f"{self.allowed:g} (max_rejected). The first: {named}"
+            )
+
+
+def open_pictures(paths: Iterable[Path], name_label: Callable[[str, str], Label] | None = None) -> Sequence[Picture]:
+    """All pictures of some folders and shards (`.tar`; `{0..3}.tar` is four), ordered by id.
+
+    name_label: (id, path below the folder) → label, for folders; by default the class is the folder an image
+    is in. Raises UserError for a missing path or a folder without images.
+    """
+    shards, found = [], list[Picture]()
+    for path in expand(paths):
+        if path.suffix == ".tar":
+            shards.append(path)
+        else:
+            files = image_files(path)
+            if not files:
+                raise UserError(f"{path}: no images in this folder")
+            name = name_label or folder_label
+            found += [ImageFile(path / f, name(i, f)) for i, f in zip(unique_ids(files), files, strict=True)]
+    return sorted([*found, *open_shards(shards)], key=lambda picture: picture.id)
+
+
+def folder_label(sample_id: str, file: str) -> Label:
+    """The label of `<class>/image`: the class is the folder, its category that of the class, if it has one."""
+    folder = Path(file).parent.name or None
+    category = category_of(folder) if folder else None
+    return label(sample_id, class_name=folder, shape=category, texture=category, texture_class=folder, content=file)
+
+
+def cue_conflict_label(sample_id: str, file: str) -> Label:
+    """The label of a published stimulus, `<shape>/<shape><i>-<texture><j>.png`: texture comes from the name.
+
+    Raises UserError for other names or unknown categories. Source: rgeirhos/texture-vs-shape.
+    """
+    match = CUE_CONFLICT_NAME.match(Path(file).stem)
+    cues = match.groups() if match else (None, None)
+    categories = [category_of(cue) if cue else None for cue in cues]
+    if None in categories or list(cues) != categories:
+        raise UserError(
+            f"{file}: not named <shape><i>-<texture><j>, e.g. cat1-bird1.png, with two of the 16 categories"
+        )
+    return label(sample_id, shape=cues[0], texture=cues[1], content=file)
+
+
+def decoded(pictures: Iterable[Picture], rejections: Rejections) -> Iterator[tuple[Picture, Image.Image]]:
+    """Decode pictures one by one; the broken ones go to `rejections`."""
+    for picture in pictures:
+        try:
+            yield picture, picture.image()
+        except BadImageError as error:
+            rejections.add(picture.label["content"] or picture.id, error)

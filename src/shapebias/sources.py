@@ -1,0 +1,188 @@
+"""Where photographs come from: a listing says which images there are, in which split and shard.
+
+A listing is a table with one row an image: id, file, class, category, split, shard. It is a pure function of
+(seed, ids), so adding shards moves images between shards but changes none of them.
+"""
+
+import difflib
+import os
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+
+from shapebias.categories import CATEGORIES, category_of
+from shapebias.draws import draw_key
+from shapebias.errors import UserError
+from shapebias.images import is_image_name
+
+SPLITS = ("train", "val", "test")
+COLUMNS = ["id", "file", "class", "category", "split", "shard"]
+ALL = "all"  # a count: as many as there are; also the one split of a set of styles
+
+Counts = dict[str, int | str]
+
+
+def image_files(folder: Path) -> list[str]:
+    """Paths of all images below a folder, relative to it, sorted; hidden files and folders are skipped."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder")
+    found = []
+    for here, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        names = [name for name in files if is_image_name(name) and not name.startswith(".")]
+        found += [(Path(here) / name).relative_to(folder).as_posix() for name in names]
+    return sorted(found)
+
+
+def unique_ids(files: list[str]) -> list[str]:
+    """An id a file: its path without the ending, dots replaced (they would end a WebDataset id); doubles numbered."""
+    seen: Counter[str] = Counter()
+    ids = []
+    for file in files:
+        stem = str(Path(file).with_suffix("")).replace(".", "_")
+        seen[stem] += 1
+        ids.append(stem if seen[stem] == 1 else f"{stem}-{seen[stem]}")
+    return ids
+
+
+def with_shards(listing: pd.DataFrame, shards: dict[str, int], seed: int) -> pd.DataFrame:
+    """Deal each split's images onto its shards, in an order drawn by (seed, id), classes mixed."""
+    order = listing.assign(draw=[draw_key(seed, "shard", i) for i in listing["id"]]).sort_values(["draw", "id"])
+    place = order.groupby("split").cumcount()
+    listing["shard"] = place % listing["split"].map(shards)
+    return listing[COLUMNS].sort_values(["split", "shard", "id"], ignore_index=True)
+
+
+def list_synthetic(classes: dict[str, str], per_class: Counts, shards: dict[str, int], seed: int) -> pd.DataFrame:
+    """The listing of a drawn source: `per_class[split]` images of each class (class → category)."""
+    rows = [
+        (f"{split}/{name}/{number:05d}", "", name, category, split)
+        for split, count in per_class.items()
+        for name, category in classes.items()
+        for number in range(int(count))
+    ]
+    return with_shards(pd.DataFrame(rows, columns=COLUMNS[:-1]), shards, seed)
+
+
+def list_styles(count: int, shards: int, seed: int) -> pd.DataFrame:
+    """The listing of `count` drawn paintings."""
+    rows = [(f"painting-{number:05d}", "", "", "", ALL) for number in range(count)]
+    return with_shards(pd.DataFrame(rows, columns=COLUMNS[:-1]), {ALL: shards}, seed)
+
+
+def list_style_folder(root: Path, shards: int, seed: int) -> pd.DataFrame:
+    """The listing of all images below a folder of styles."""
+    files = image_files(root)
+    if not files:
+        raise UserError(f"{root}: no images in this folder of styles; give a folder with paintings or photographs")
+    rows = [(i, file, "", "", ALL) for i, file in zip(unique_ids(files), files, strict=True)]
+    return with_shards(pd.DataFrame(rows, columns=COLUMNS[:-1]), {ALL: shards}, seed)
+
+
+def list_imagefolder(
+    root: Path, per_class: Counts, shards: dict[str, int], seed: int, categories: dict[str, str] | None = None
+) -> pd.DataFrame:
+    """The listing of a folder `<class>/image` or `<split>/<class>/image`.
+
+    per_class: split → images of each class, or "all". They are drawn without replacement by (seed, id). A split
+    that has no folder of its own is drawn from the training images, before those are counted.
+    categories: class → category; ILSVRC classes and classes named like a category need no entry.
+    Raises UserError for a missing folder, an empty class, too few images, a class without a category.
+    """
+    pools = class_pools(root)
+    rows = []
+    for name in sorted({name for pool in pools.values() for name in pool}):
+        category = checked_category(name, root, categories)
+        drawn = draw_class(name, {split: pool.get(name, []) for split, pool in pools.items()}, per_class, seed, root)
+        for split, files in drawn.items():
+            rows += [(i, file, name, category, split) for i, file in zip(unique_ids(files), files, strict=True)]
+    return with_shards(pd.DataFrame(rows, columns=COLUMNS[:-1]), shards, seed)
+
+
+def class_pools(root: Path) -> dict[str, dict[str, list[str]]]:
+    """split → class → files (relative to `root`); one pool called `train` if there are no split folders."""
+    files = image_files(root)
+    if not files:
+        raise UserError(f"{root}: no images; expected <class>/image or <split>/<class>/image")
+    folders = {
+        entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))
+    }
+    if not folders:
+        raise UserError(f"{root}: images but no class folders; expected <class>/image or <split>/<class>/image")
+    split_folders = folders & set(SPLITS)
+    if split_folders and folders != split_folders:
+        odd = ", ".join(sorted(folders - split_folders))
+        raise UserError(
+            f"{root}: split folders ({', '.join(sorted(split_folders))}) beside others ({odd}); use one layout"
+        )
+    pools: dict[str, dict[str, list[str]]] = {}
+    for split in sorted(split_folders) or [SPLITS[0]]:
+        base = root / split if split_folders else root
+        classes = sorted(e.name for e in base.iterdir() if e.is_dir() and not e.name.startswith((".", "__MACOSX")))
+        pools[split] = {name: [] for name in classes}
+    for file in files:
+        parts = file.split("/")
+        split, rest = (parts[0], parts[1:]) if split_folders else (SPLITS[0], parts)
+        if len(rest) > 1:
+            pools[split][rest[0]].append(file)
+    for split, pool in pools.items():
+        empty = [name for name, members in pool.items() if not members]
+        if empty:
+            where = f"split {split} of {root}" if split_folders else str(root)
+            raise UserError(
+                f"{where}: no images in class folder {', '.join(empty[:5])}; add images or remove the folder"
+            )
+    return pools
+
+
+def checked_category(name: str, root: Path, categories: dict[str, str] | None) -> str:
+    category = category_of(name, categories)
+    if category is None:
+        raise UserError(
+            f"{root}: class {name!r} has no category: it is neither one of the 207 ILSVRC classes nor named like "
+            f"one of the 16 categories; give a CSV with the columns class,category (source key `categories`)"
+        )
+    if category not in CATEGORIES:
+        near = difflib.get_close_matches(category, CATEGORIES, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UserError(f"class {name!r}: unknown category {category!r}; allowed: {', '.join(CATEGORIES)}{hint}")
+    return category
+
+
+def draw_class(name: str, pool: dict[str, list[str]], per_class: Counts, seed: int, root: Path) -> dict[str, list[str]]:
+    """Draw one class's images for each split."""
+    left = {
+        split: sorted(files, key=lambda file: (draw_key(seed, "split", Path(file).with_suffix("")), file))
+        for split, files in pool.items()
+    }
+    drawn = {}
+    # Splits without a folder first: what they take from the training images is no longer there to train on.
+    for split in sorted(per_class, key=lambda split: (split in pool, split)):
+        origin = split if split in pool else SPLITS[0]
+        files, count = left.get(origin, []), per_class[split]
+        wanted = len(files) if count == ALL else int(count)
+        if wanted > len(files) or not files:
+            raise UserError(
+                f"{root}: class {name!r} has {len(files)} images left for split {split!r}, "
+                f"{count} wanted; lower `per_class: {{{split}: …}}` or add images"
+            )
+        drawn[split], left[origin] = files[:wanted], files[wanted:]
+    return drawn
+
+
+def read_categories(path: Path) -> dict[str, str]:
+    """Read a class → category CSV (columns `class` or `wnid`, and `category`)."""
+    try:
+        table = pd.read_csv(path, dtype=str).rename(columns={"wnid": "class"})
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a readable CSV: {error}") from None
+    if not {"class", "category"} <= set(table.columns):
+        raise UserError(f"{path}: columns {', '.join(table.columns)}; expected class,category")
+    return dict(zip(table["class"], table["category"], strict=True))
+
+
+def read_listing(path: Path, split: str, shard: int) -> pd.DataFrame:
+    """The rows of one shard of a listing."""
+    listing = pd.read_csv(path, dtype={"id": str, "file": str, "class": str, "category": str}, keep_default_na=False)
+    return listing[(listing["split"] == split) & (listing["shard"] == shard)]
