@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Count everything the report says: bias, accuracy, coverage and their intervals, from decisions alone."""
+
+import argparse
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from shapebias import tables
+from shapebias.cli import progress, run
+from shapebias.decisions import read_decisions, read_predictions
+from shapebias.errors import UserError
+from shapebias.files import replacing
+
+log = logging.getLogger(__name__)
+
+
+def name_value(text: str) -> tuple[str, str]:
+    """Parse `NAME=VALUE` (an argparse type)."""
+    name, sign, value = text.partition("=")
+    if not sign or not name or not value:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--predictions", type=Path, required=True, metavar="DIR", help="holds <benchmark>/<observer>.parquet"
+    )
+    parser.add_argument("--benchmarks", nargs="*", default=[], metavar="NAME")
+    parser.add_argument("--observers", nargs="*", default=[], metavar="NAME", help="networks, trained or not")
+    parser.add_argument(
+        "--decisions", type=name_value, nargs="*", default=[], metavar="BENCHMARK=CSV|DIR", help="recorded decisions"
+    )
+    parser.add_argument(
+        "--pool",
+        type=name_value,
+        nargs="*",
+        default=[],
+        metavar="NAME=PATTERN",
+        help="recorded observers taken together",
+    )
+    parser.add_argument(
+        "--runs", type=Path, default=Path("results/runs"), metavar="DIR", help="holds <model>/<regime>/seed<n>/run.json"
+    )
+    parser.add_argument(
+        "--images", type=Path, default=Path("results/images"), metavar="DIR", help="holds <set>/rejected.csv"
+    )
+    parser.add_argument("--sets", nargs="*", default=[], metavar="NAME", help="sets whose rejected images are listed")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    return parser.parse_args(argv)
+
+
+def recorded(path: Path) -> pd.DataFrame:
+    """The decisions in one CSV, or in all of a folder's."""
+    files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    if not files:
+        raise UserError(f"{path}: no CSV of decisions in this folder")
+    return pd.concat([read_decisions(file) for file in files], ignore_index=True)
+
+
+def run_facts(runs: Path, metadata: dict[str, Any]) -> dict[str, Any] | None:
+    """The run.json of an observer that was trained here."""
+    if metadata["regime"] is None:
+        return None
+    path = runs / metadata["model"] / metadata["regime"] / f"seed{metadata['seed']}" / "run.json"
+    return {"observer": metadata["observer"], **json.loads(path.read_text())}
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    measured, facts, rejected = tables.Measured(), [], []
+    shown: dict[str, set[str]] = {}
+    jobs = [(benchmark, observer) for benchmark in args.benchmarks for observer in args.observers]
+    for benchmark, observer in progress(jobs, unit="file", what="tables"):
+        predictions, metadata = read_predictions(args.predictions / benchmark / f"{observer}.parquet")
+        measured.add_network(benchmark, predictions, metadata)
+        shown[benchmark] = set(predictions["image"].str.rpartition("/")[2])
+        rejected += [(benchmark, "test", file, reason) for file, reason in metadata["rejected"]]
+        if benchmark == args.benchmarks[0] and (told := run_facts(args.runs, metadata)):
+            facts.append(told)
+    for benchmark, path in args.decisions:
+        decisions = recorded(Path(path))
+        if benchmark in shown:
+            # Observers are compared on the same images: the benchmark may be a part of what people saw.
+            unseen = ~decisions["image"].isin(shown[benchmark])
+            log.info(
+                "%s: %d of %d trials are of images that benchmark %r lacks",
+                path,
+                unseen.sum(),
+                len(decisions),
+                benchmark,
+            )
+            decisions = decisions[~unseen]
+        measured.add_decisions(benchmark, decisions, dict(args.pool))
+    for name in args.sets:
+        listed = pd.read_csv(args.images / name / "rejected.csv", dtype=str)
+        rejected += [(name, *row) for row in listed[["split", "file", "reason"]].itertuples(index=False)]
+    made = measured.tables() | {"runs": tables.run_table(facts), "rejected": tables.rejected_table(rejected)}
+    for name, table in made.items():
+        with replacing(args.out / f"{name}.csv") as draft:
+            table.to_csv(
+                draft, index=False, na_rep="NaN" if name not in ("runs", "rejected") else "", lineterminator="\n"
+            )
+    log.info(
+        "%s: %d observers on %d benchmarks", args.out, made["shape_bias"]["observer"].nunique(), len(args.benchmarks)
+    )
+
+
+if __name__ == "__main__":
+    run(main)

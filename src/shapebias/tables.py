@@ -1,0 +1,107 @@
+"""The tables that figures and report are made from, one row an observer (and category)."""
+
+import fnmatch
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from shapebias.bias import accuracy, bias, cue_accuracy
+from shapebias.categories import CATEGORIES
+from shapebias.errors import UserError
+
+WHO = ["benchmark", "observer", "model", "regime", "seed"]
+BIAS = ["conflict_images", "shape_hits", "texture_hits", "shape_bias", "ci_low", "ci_high"]
+COLUMNS = {
+    "shape_bias": [*WHO, *BIAS],
+    "shape_bias_by_category": [*WHO, "category", *BIAS],
+    "cue_accuracy": [*WHO, "conflict_images", "shape_accuracy", "texture_accuracy", "coverage"],
+    "accuracy": [*WHO, "unit", "images", "correct", "accuracy", "ci_low", "ci_high", "chance"],
+}
+RUN_COLUMNS = [
+    *["observer", "model", "regime", "seed", "timm", "parameters", "init", "train_on", "trainable"],
+    *["epochs", "best_epoch", "steps", "images_seen", "val_accuracy"],
+]
+REJECTED_COLUMNS = ["set", "split", "file", "reason"]
+PEOPLE = "people"
+
+
+@dataclass
+class Measured:
+    """Rows of the four tables, added one observer and benchmark at a time."""
+
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
+
+    def add_network(self, benchmark: str, predictions: pd.DataFrame, metadata: dict[str, Any]) -> None:
+        """One network's predictions on one benchmark."""
+        who = {"benchmark": benchmark, "observer": metadata["observer"]}
+        who |= {key: metadata[key] for key in ("model", "regime", "seed")}
+        if metadata["benchmark"] == "cue_conflict":
+            self.add_bias(who, predictions)
+        else:
+            self.add_accuracy(who, predictions, metadata)
+
+    def add_decisions(self, benchmark: str, decisions: pd.DataFrame, pools: dict[str, str]) -> None:
+        """Recorded decisions of several observers on a cue-conflict benchmark, and pools of them."""
+        names = sorted(decisions["observer"].unique())
+        groups = {name: decisions[decisions["observer"] == name] for name in names}
+        pooled = set()
+        for name, pattern in pools.items():
+            members = fnmatch.filter(names, pattern)
+            if not members:
+                raise UserError(f"pool {name}={pattern}: no observer matches; there are {', '.join(names)}")
+            groups[name] = decisions[decisions["observer"].isin(members)]
+            pooled |= {*members, name}
+        for name, rows in groups.items():
+            model = PEOPLE if name in pooled else name
+            self.add_bias(
+                {"benchmark": benchmark, "observer": name, "model": model, "regime": None, "seed": None}, rows
+            )
+
+    def add_bias(self, who: dict[str, Any], decisions: pd.DataFrame) -> None:
+        self.rows["shape_bias"].append(who | bias(decisions))
+        self.rows["cue_accuracy"].append(who | cue_accuracy(decisions))
+        for category in CATEGORIES:
+            part = decisions[decisions["shape"] == category]
+            self.rows["shape_bias_by_category"].append(who | {"category": category} | bias(part))
+
+    def add_accuracy(self, who: dict[str, Any], predictions: pd.DataFrame, metadata: dict[str, Any]) -> None:
+        """Accuracy over categories, and over classes where the images' classes are among the network's."""
+        answers = metadata["answers"]
+        known = predictions[predictions["shape"].isin(answers)]
+        right = known["decision"] == known["shape"]
+        self.rows["accuracy"].append(who | {"unit": "category"} | accuracy(right, 1 / len(answers)))
+        classes = metadata["class_names"]
+        known = predictions[predictions["shape_class"].isin(classes)]
+        if len(known):
+            right = known["predicted_class"] == known["shape_class"]
+            self.rows["accuracy"].append(who | {"unit": "class"} | accuracy(right, 1 / len(classes)))
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables by name, columns in order."""
+        made = {}
+        for name, rows in self.rows.items():
+            made[name] = pd.DataFrame(rows, columns=COLUMNS[name])
+            made[name][["model", "regime", "seed"]] = (
+                made[name][["model", "regime", "seed"]].astype("object").fillna("")
+            )
+        return made
+
+
+def run_table(facts: list[dict[str, Any]]) -> pd.DataFrame:
+    """One row a run: what it started from, what it saw, how far it came (facts: the run.json of each)."""
+    rows = [
+        fact
+        | {
+            "init": fact["init"],
+            "train_on": "+".join(fact["train_on"]),
+            "images_seen": ", ".join(f"{name}: {count}" for name, count in fact["images_seen"].items()),
+        }
+        for fact in facts
+    ]
+    return pd.DataFrame(rows, columns=RUN_COLUMNS)
+
+
+def rejected_table(rows: list[tuple[str, str, str, str]]) -> pd.DataFrame:
+    """The images that were set aside, each once."""
+    return pd.DataFrame(sorted(set(rows)), columns=REJECTED_COLUMNS)
