@@ -1,0 +1,217 @@
+"""The configuration: defaults filled in, and every mistake found before the first job.
+
+The schema describes each key; what no schema can say (a regime that starts from itself, a set that has no
+such split) is checked here. Every message names the key, its value and what is allowed.
+"""
+
+import copy
+import difflib
+import importlib.util
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+
+from shapebias.errors import UserError
+
+Config = dict[str, Any]
+
+FOLDER_KEYS = (("sources", "folder"), ("styles", "folder"), ("benchmarks", "folder"), ("observers", "decisions"))
+FILE_KEYS = (("sources", "categories"), ("observers", "weights"), ("observers", "classes"))
+
+
+def checked(config: Config, schema: dict[str, Any]) -> Config:
+    """A copy of the config with defaults filled in and paths taken from `data_root`; raises UserError."""
+    config = copy.deepcopy(config)
+    error = best_match(with_defaults(schema).iter_errors(config))
+    if error is not None:
+        raise UserError(f"config: {explain(error)}")
+    config.setdefault("input_size", config["image_size"])
+    resolve_paths(config)
+    for problem in (*name_problems(config), *set_problems(config), *regime_problems(config), *test_problems(config)):
+        raise UserError(f"config: {problem}")
+    return config
+
+
+def with_defaults(schema: dict[str, Any]) -> jsonschema.protocols.Validator:
+    """A validator that also writes the schema's defaults into what it validates."""
+    plain = dict(Draft202012Validator.VALIDATORS)["properties"]
+
+    def properties(validator: Any, described: dict, instance: Any, parent: dict) -> Iterator[ValidationError]:
+        if isinstance(instance, dict):
+            for key, described_value in described.items():
+                if "default" in described_value:
+                    instance.setdefault(key, copy.deepcopy(described_value["default"]))
+        yield from plain(validator, described, instance, parent)
+
+    return jsonschema.validators.extend(Draft202012Validator, {"properties": properties})(schema)
+
+
+def explain(error: ValidationError) -> str:
+    """One line for one mistake: the key, its value, what is allowed."""
+    key = ".".join(map(str, error.absolute_path))
+    described: Any = error.schema
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        allowed = sorted(described["properties"])
+        strange = sorted(set(error.instance) - set(allowed))[0]
+        return f"unknown key {f'{key}.{strange}' if key else strange!r}{suggestion(strange, allowed)}"
+    if error.validator == "required":
+        missing = next(name for name in error.validator_value if name not in error.instance)
+        return f"key {f'{key}.{missing}' if key else missing!r} is missing"
+    if error.validator == "type":
+        return f"{key}: {error.instance!r} is a {type(error.instance).__name__}, expected {error.validator_value}"
+    if error.validator == "enum":
+        return f"{key}: {error.instance!r} is not allowed{suggestion(error.instance, error.validator_value)}"
+    if error.validator == "oneOf":
+        options = " or ".join(" and ".join(option["required"]) for option in error.validator_value)
+        return f"{key}: give exactly one of: {options}"
+    return f"{key}: {error.message}" if key else error.message
+
+
+def suggestion(value: Any, allowed: Iterable[str]) -> str:
+    """The nearest allowed value, if one is near, and all of them."""
+    allowed = list(allowed)
+    near = difflib.get_close_matches(str(value), allowed, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    return f"{hint} allowed: {', '.join(map(str, allowed)) or 'none is declared'}"
+
+
+def unknown(key: str, value: str, what: str, allowed: Iterable[str]) -> str:
+    """A name that refers to nothing that is declared."""
+    return f"{key}: {value!r} is no {what}{suggestion(value, allowed)}"
+
+
+def resolve_paths(config: Config) -> None:
+    """Take relative paths from `data_root`, and say at once which are missing."""
+    root = Path(config["data_root"])
+    for keys, is_there in ((FOLDER_KEYS, Path.exists), (FILE_KEYS, Path.is_file)):
+        for section, key in keys:
+            for name, entry in config[section].items():
+                if key not in entry or entry[key].startswith("package:"):
+                    continue
+                path = root / entry[key]
+                if not is_there(path):
+                    raise UserError(f"config: {section}.{name}.{key}: {path} does not exist (data_root is {root})")
+                entry[key] = str(path)
+
+
+def name_problems(config: Config) -> Iterator[str]:
+    """A name stands for one thing, also in the paths of results."""
+    owner: dict[str, str] = {}
+    for section in ("sources", "styles", "stylized"):
+        for name in config[section]:
+            if name in owner:
+                yield f"{section}.{name}: {owner[name]} has a set of that name already; choose another"
+            owner[name] = section
+    runs = {run_name(m, r, s) for m in config["models"] for r in config["regimes"] for s in config["seeds"]}
+    for name in config["observers"]:
+        if name in runs:
+            yield f"observers.{name}: a trained run has that name; choose another"
+
+
+def set_problems(config: Config) -> Iterator[str]:
+    for name, entry in config["stylized"].items():
+        if entry["content"] not in config["sources"]:
+            yield unknown(f"stylized.{name}.content", entry["content"], "source", config["sources"])
+            continue
+        styles = [*config["styles"], *config["sources"]]
+        if entry["styles"] not in styles:
+            yield unknown(f"stylized.{name}.styles", entry["styles"], "set of styles or source", styles)
+            continue
+        if entry["other_category"] and entry["styles"] not in config["sources"]:
+            yield f"stylized.{name}.styles: {entry['styles']!r} has no categories; other_category needs a source"
+        for origin in {entry["content"], entry["styles"]} & set(config["sources"]):
+            for split in entry["splits"]:
+                if split not in config["sources"][origin]["per_class"]:
+                    yield f"stylized.{name}.splits: sources.{origin}.per_class has no split {split!r}"
+    for name, entry in config["sources"].items():
+        for split in entry["shards"]:
+            if split not in entry["per_class"]:
+                yield unknown(f"sources.{name}.shards", split, "split of this source", entry["per_class"])
+
+
+def regime_problems(config: Config) -> Iterator[str]:
+    regimes, sets = config["regimes"], [*config["sources"], *config["stylized"]]
+    if bool(config["models"]) != bool(regimes):
+        yield "models and regimes: declare both, or neither (to measure `observers` alone)"
+    for name, model in config["models"].items():
+        yield from network_problems(f"models.{name}.timm", model["timm"])
+    for name, regime in regimes.items():
+        for images in regime["train_on"]:
+            if images not in sets:
+                yield unknown(f"regimes.{name}.train_on", images, "set of images", sets)
+                continue
+            for split in {"train", "val"} - set(splits_of(config, images)):
+                yield f"regimes.{name}.train_on: set {images!r} has no split {split!r}"
+        allowed = ["scratch", "pretrained", *regimes]
+        if regime["init"] not in allowed:
+            yield unknown(f"regimes.{name}.init", regime["init"], "start", allowed)
+    for name in regimes:
+        chain = [name]
+        while (init := regimes[chain[-1]]["init"]) in regimes:
+            if init in chain:
+                circle = [*chain[chain.index(init) :], init]
+                yield f"regimes.{init}.init: goes in a circle: {' ← '.join(circle)}"
+                break
+            chain.append(init)
+
+
+def test_problems(config: Config) -> Iterator[str]:
+    sets = [*config["sources"], *config["stylized"]]
+    for name, entry in config["benchmarks"].items():
+        images = entry.get("images")
+        if images is None:
+            continue
+        if images not in sets:
+            yield unknown(f"benchmarks.{name}.images", images, "set of images", sets)
+        elif "test" not in splits_of(config, images):
+            yield f"benchmarks.{name}.images: set {images!r} has no split 'test'"
+        elif entry["kind"] == "cue_conflict" and not config["stylized"].get(images, {}).get("other_category"):
+            yield f"benchmarks.{name}.images: {images!r} is no stylized set with other_category: true"
+    conflicts = [name for name, entry in config["benchmarks"].items() if entry["kind"] == "cue_conflict"]
+    for name, entry in config["observers"].items():
+        if "timm" in entry:
+            yield from network_problems(f"observers.{name}.timm", entry["timm"])
+        elif entry["benchmark"] not in conflicts:
+            yield unknown(f"observers.{name}.benchmark", entry["benchmark"], "benchmark of cue conflict", conflicts)
+
+
+def network_problems(key: str, name: str) -> Iterator[str]:
+    known = timm_names()
+    if known and name.partition(".")[0] not in known:
+        near = difflib.get_close_matches(name, known, 3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else "; timm.list_models() lists them"
+        yield f"{key}: timm has no network {name!r}{hint}"
+
+
+def timm_names() -> set[str]:
+    """The networks that the installed timm registers, read from its source: importing it would take seconds.
+
+    Empty where timm is not installed, as in the environment of a head node that only plans.
+    """
+    spec = importlib.util.find_spec("timm")
+    if spec is None or spec.origin is None:
+        return set()
+    sources = (path.read_text(encoding="utf-8") for path in (Path(spec.origin).parent / "models").glob("*.py"))
+    return {name for text in sources for name in re.findall(r"@register_model\s+def (\w+)", text)}
+
+
+def splits_of(config: Config, images: str) -> list[str]:
+    """The splits of a source or a stylized set."""
+    if images in config["stylized"]:
+        return config["stylized"][images]["splits"]
+    return list(config["sources"][images]["per_class"])
+
+
+def run_name(model: str, regime: str, seed: int) -> str:
+    """The observer that a run is."""
+    return f"{model}_{regime}_seed{seed}"
+
+
+def recipe_of(config: Config, model: str, regime: str) -> dict[str, Any]:
+    """The training keys of one run: the common ones, the model's over them, the regime's over both."""
+    return config["training"] | config["models"][model]["training"] | config["regimes"][regime]["training"]

@@ -1,0 +1,108 @@
+"""Forest plots: one row an observer, a marker at its value, a bar for its 95 % interval."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from shapebias.figure_style import (
+    MARKERS,
+    PEOPLE_COLOR,
+    PEOPLE_MARKER,
+    PRETRAINED_COLOR,
+    PRETRAINED_MARKER,
+    FigureStyle,
+    Look,
+    by_order,
+    fraction_axis,
+    marker_size,
+)
+from shapebias.summaries import PEOPLE, kind_of, regime_order
+
+GROUP_GAP = 0.4  # rows
+
+
+@dataclass(frozen=True)
+class ForestRow:
+    """One line of the plot: an observer, or the heading above a group of them."""
+
+    y: float
+    label: str
+    kind: str  # run, pretrained, people, or heading
+    model: str = ""
+    regime: str = ""
+
+
+def forest_rows(pooled: pd.DataFrame) -> list[ForestRow]:
+    """Lay out the observers from top to bottom: runs under their model, then pretrained networks, then people."""
+    runs = pooled[pooled["kind"] == "run"]
+    groups = [
+        (model, "run", [(model, regime, regime) for regime in regime_order(part["regime"])])
+        for model, part in runs.groupby("model", sort=False)
+    ]
+    pretrained = list(dict.fromkeys(pooled.loc[pooled["kind"] == "pretrained", "model"]))
+    groups.append(("published weights", "pretrained", [(model, "", model) for model in pretrained]))
+    people = list(dict.fromkeys(pooled.loc[pooled["kind"] == PEOPLE, "model"]))
+    # A reference on other stimuli is named `people, published stimuli`: under the heading, the rest is enough.
+    groups.append((PEOPLE, PEOPLE, [(name, "", name.removeprefix(f"{PEOPLE}, ")) for name in people]))
+
+    rows, y = [], 0.0
+    for title, kind, members in groups:
+        if not members:
+            continue
+        rows.append(ForestRow(y, str(title), "heading"))
+        for i, (model, regime, label) in enumerate(members, start=1):
+            label = "pooled" if label == PEOPLE else label
+            rows.append(ForestRow(y + i, label, kind, str(model), regime))
+        y += len(members) + 1 + GROUP_GAP
+    return rows
+
+
+def forest_height(rows: Sequence[ForestRow]) -> float:
+    """Height in rows, as a measure for the figure."""
+    return rows[-1].y + 1 if rows else 1.0
+
+
+def draw_forest(
+    axes: Axes, rows: Sequence[ForestRow], pooled: pd.DataFrame, single: pd.DataFrame, value: str, style: FigureStyle
+) -> None:
+    """Draw `value` and its interval for each row; ticks on the bar are single seeds or persons.
+
+    pooled: one line a row of the plot; single: the table as measured, one line an observer.
+    """
+    regimes = regime_order(row.regime for row in rows if row.kind == "run")
+    colors, markers = style.regime_colors(regimes), by_order(regimes, MARKERS)
+    records = {(record["model"], record["regime"]): record for record in pooled.to_dict("records")}
+    single = single.assign(kind=kind_of(single), regime=single["regime"].fillna(""))
+    for row in rows:
+        record = records.get((row.model, row.regime))
+        if row.kind == "heading" or record is None:
+            continue
+        color, marker = colors.get(row.regime, PRETRAINED_COLOR), markers.get(row.regime, PRETRAINED_MARKER)
+        members = single[(single["model"] == row.model) & (single["regime"] == row.regime) & (single["kind"] == "run")]
+        if row.kind == PEOPLE:
+            color, marker = PEOPLE_COLOR, PEOPLE_MARKER
+            members = single[(single["model"] == row.model) & (single["kind"] == "person")]
+        if not np.isfinite(record[value]):
+            axes.text(0, row.y, "undefined", color="0.4", va="center", fontsize="small", fontstyle="italic")
+            continue
+        interval = [record["ci_low"], record["ci_high"]]
+        axes.plot(interval, [row.y, row.y], color=color, linewidth=2.2, alpha=0.55, zorder=2)
+        if len(members) > 1:
+            ticks: Look = {"linestyle": "none", "marker": "|", "markersize": 9, "markeredgewidth": 1.2, "color": color}
+            axes.plot(members[value], [row.y] * len(members), zorder=3, **ticks)
+        look: Look = {"markersize": 0.9 * marker_size(marker), "markeredgecolor": "white", "markeredgewidth": 0.6}
+        axes.plot([record[value]], [row.y], marker=marker, color=color, zorder=4, **look)
+
+    axes.set_yticks([row.y for row in rows], [row.label for row in rows])
+    for row, label in zip(rows, axes.get_yticklabels(), strict=False):  # panels after the first have no labels
+        label.set_fontweight("bold" if row.kind == "heading" else "normal")
+    for row in rows:
+        if row.kind != "heading":
+            axes.axhline(row.y, color="0.93", linewidth=0.8, zorder=0)
+    axes.set_ylim(forest_height(rows) - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+    fraction_axis(axes)
