@@ -1,0 +1,93 @@
+# Checks the config before anything reads it, then offers the names and paths that the rules share.
+
+import json
+import os
+import shlex
+import sys
+
+# The library is reached without being installed, here and in the jobs (conda environments do not hold it).
+LIBRARY = os.path.join(workflow.basedir, "src")
+sys.path.insert(0, LIBRARY)
+shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(LIBRARY)}; ")
+
+from shapebias.config import checked, recipe_of, run_name
+from shapebias.errors import UserError
+from snakemake.exceptions import WorkflowError
+
+with open(os.path.join(workflow.basedir, "workflow/schemas/config.schema.json")) as file:
+    SCHEMA = json.load(file)
+try:
+    config = checked(config, SCHEMA)
+except UserError as error:
+    raise WorkflowError(str(error))
+
+SCRIPTS = shlex.quote(os.path.join(workflow.basedir, "scripts"))
+PEOPLE = os.path.join(workflow.basedir, "workflow/resources/people.csv")
+
+ALL = "all"  # the one split of a set of styles
+
+RUNS = {
+    run_name(model, regime, seed): (model, regime, seed)
+    for model in config["models"]
+    for regime in config["regimes"]
+    for seed in config["seeds"]
+}
+NETWORKS = [name for name, entry in config["observers"].items() if "timm" in entry]
+DECISIONS = {name: entry for name, entry in config["observers"].items() if "decisions" in entry}
+CONFLICTS = [name for name, entry in config["benchmarks"].items() if entry["kind"] == "cue_conflict"]
+PACKED = [*config["sources"], *config["styles"]]
+
+
+def one_of(names):
+    """A wildcard's pattern: exactly these names (which may hold dots), or nothing at all."""
+    return "|".join(map(re.escape, map(str, names))) or "(?!)"
+
+
+wildcard_constraints:
+    set=one_of([*PACKED, *config["stylized"]]),
+    split=one_of(["train", "val", "test", ALL]),
+    shard=r"\d+",
+    model=one_of(config["models"]),
+    regime=one_of(config["regimes"]),
+    seed=one_of(config["seeds"]),
+    observer=one_of([*RUNS, *NETWORKS]),
+
+
+def shard_counts(name):
+    """split → number of shards of a set."""
+    if name in config["styles"]:
+        return {ALL: 1}
+    if name in config["stylized"]:
+        entry = config["stylized"][name]
+        return {split: shard_counts(entry["content"])[split] for split in entry["splits"]}
+    entry = config["sources"][name]
+    return {split: entry["shards"].get(split, 1) for split in entry["per_class"]}
+
+
+def shards(name, split):
+    """Paths of all shards of a set's split."""
+    return [f"results/images/{name}/{split}/{shard}.tar" for shard in range(shard_counts(name)[split])]
+
+
+def shard_range(name, split):
+    """The same as one word, in WebDataset's brace notation: command lines stay short with thousands of shards."""
+    return f"results/images/{name}/{split}/{{0..{shard_counts(name)[split] - 1}}}.tar"
+
+
+def flags(values):
+    """Command-line words for a mapping: `batch_size: 64` becomes --batch-size 64; False becomes --no-…"""
+    words = []
+    for key, value in values.items():
+        flag = key.replace("_", "-")
+        if value is True or value is False:
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif isinstance(value, dict):
+            words += [f"--{flag}", json.dumps(value, sort_keys=True)]
+        elif value is not None:
+            words += [f"--{flag}", *map(str, value if isinstance(value, list) else [value])]
+    return words
+
+
+def pairs(mapping):
+    """`a=1,b=2` for a mapping."""
+    return ",".join(f"{key}={value}" for key, value in mapping.items())
