@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from shapebias.cli import run
+from shapebias.cli import Parser, run
 from shapebias.contact_sheets import cell_size_for, contact_sheet
 from shapebias.errors import UserError
 from shapebias.files import replacing
@@ -16,7 +16,7 @@ from shapebias.shards import Sample, open_shards
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--shards", type=Path, nargs="+", required=True, metavar="TAR", help="shards of one set")
     parser.add_argument("--title", required=True, metavar="T", help="title of the sheet")
     parser.add_argument("--count", type=int, default=32, metavar="N", help="number of images (%(default)s)")

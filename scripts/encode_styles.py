@@ -5,9 +5,9 @@ import argparse
 import logging
 from pathlib import Path
 
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
-from shapebias.cli import progress, run
+from shapebias.cli import Parser, fraction, progress, run
 from shapebias.files import replacing
 from shapebias.pictures import Rejections, decoded, open_pictures
 from shapebias.stylize import STYLIZERS, make_stylizer
@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--styles", type=Path, nargs="+", required=True, metavar="DIR|TAR", help="style images")
     parser.add_argument("--stylizer", choices=sorted(STYLIZERS), required=True)
-    parser.add_argument("--max-rejected", type=float, default=0.25, help="allowed fraction of styles set aside")
+    parser.add_argument("--max-rejected", type=fraction, default=0.25, help="allowed fraction of styles set aside")
     parser.add_argument("--out", type=Path, required=True)
     return parser.parse_args(argv)
 
@@ -33,9 +33,8 @@ def main(argv: list[str] | None = None) -> None:
     )
     bar = progress(decoded(styles, rejections), total=len(styles), unit="style", what=args.stylizer)
     vectors = {picture.id: stylizer.encode(image) for picture, image in bar}
-    rejections.check(len(styles), ", ".join(map(str, args.styles)))
     with replacing(args.out) as draft:
-        save_file(vectors, draft, metadata={"stylizer": args.stylizer})
+        draft.write_bytes(save(vectors, metadata={"stylizer": args.stylizer}))
     log.info("%s: %d styles", args.out, len(vectors))
 
 

@@ -11,10 +11,9 @@ from pathlib import Path
 import torch
 
 from shapebias import models
-from shapebias.cli import progress, run
+from shapebias.cli import Parser, fraction, progress, run
 from shapebias.decisions import write_decisions, write_predictions
-from shapebias.errors import UserError
-from shapebias.observe import Observer, observe
+from shapebias.observe import load_observer, observe
 from shapebias.pictures import Rejections, cue_conflict_label, decoded, open_pictures
 from shapebias.provenance import provenance
 from shapebias.sources import read_categories
@@ -26,7 +25,7 @@ BENCHMARKS = {"cue_conflict": cue_conflict_label, "in_test": None, "silhouettes"
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     network = parser.add_argument_group("network")
     network.add_argument("--timm", required=True, metavar="NAME", help="the network's name in timm")
     network.add_argument("--weights", metavar="FILE", help="its weights; without, timm downloads the published ones")
@@ -50,67 +49,30 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help="CPU threads; the last bits of a result depend on it (default: %(default)s)",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, … (default: %(default)s)")
-    parser.add_argument("--max-rejected", type=float, default=0.25, help="allowed fraction of images set aside")
+    parser.add_argument("--max-rejected", type=fraction, default=0.25, help="allowed fraction of images set aside")
     args = parser.parse_args(argv)
     if not len(args.images) == len(args.benchmark) == len(args.out) or len(args.decisions) not in (0, len(args.out)):
         parser.error("give --images, --benchmark, --out (and --decisions) equally often")
     return args
 
 
-def make_observer(args: argparse.Namespace, device: str) -> tuple[Observer, dict]:
-    """The network with its weights, and a record of what it is."""
-    path = models.weights_path(args.weights) if args.weights else None
-    state, trained = models.read_weights(path) if path else (None, {})
-    own = read_categories(args.classes) if args.classes else trained.get("classes")
-    kwargs = trained.get("kwargs", {}) | args.kwargs
-    network = models.build(args.timm, classes=len(own) if own else None, kwargs=kwargs, pretrained=state is None)
-    matched = "timm"
-    if state is not None:
-        matched = models.load_weights(network, state, str(path))
-        log.info("%s: %d tensors, matched by %s", path, len(state), matched)
-    classes = list(own) if own else models.imagenet_classes()
-    outputs = getattr(network, "num_classes", len(classes))
-    if outputs != len(classes):
-        raise UserError(
-            f"{args.timm} has {outputs} outputs, {len(classes)} classes are known; name them with --classes"
-        )
-    size = trained.get("image_size") or kwargs.get("img_size")
-    preparation = models.preparation(network, size)
-    name = args.observer or args.timm
-    observer = Observer(name, network, preparation, classes, own or None)
-    record = {
-        "observer": name,
-        # A network that was not trained here is its own model.
-        "model": trained.get("model") or args.timm,
-        "regime": trained.get("regime"),
-        "seed": trained.get("seed"),
-        "timm": args.timm,
-        "kwargs": kwargs,
-        "weights": Path(args.weights).name if args.weights else "pretrained",
-        "matched": matched,
-        "preparation": vars(preparation),
-        "answers": observer.answers,
-        "class_names": classes,
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "threads": args.threads,
-        **provenance(device),
-    }
-    return observer, record
-
-
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     torch.set_num_threads(args.threads)
     device = models.resolve_device(args.device)
-    observer, record = make_observer(args, device)
+    observer = load_observer(
+        args.timm,
+        name=args.observer,
+        weights=models.weights_path(args.weights) if args.weights else None,
+        kwargs=args.kwargs,
+        classes=read_categories(args.classes) if args.classes else None,
+    )
+    record = observer.facts | {"threads": args.threads, **provenance(device)}
     for position, (paths, kind, out) in enumerate(zip(args.images, args.benchmark, args.out, strict=True)):
         pictures = open_pictures(paths, BENCHMARKS[kind])
         rejections = Rejections(args.max_rejected)
         bar = progress(decoded(pictures, rejections), total=len(pictures), unit="image", what=kind)
         predictions = observe(observer, bar, batch_size=args.batch_size, device=device)
-        rejections.check(len(pictures), ", ".join(map(str, paths)))
-        for file, reason in rejections.rows:
-            log.warning("%s: %s", file, reason)
         write_predictions(out, predictions, record | {"benchmark": kind, "rejected": rejections.rows})
         if args.decisions:
             write_decisions(args.decisions[position], predictions, observer.name)

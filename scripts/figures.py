@@ -10,7 +10,7 @@ from pathlib import Path
 
 import seaborn as sns
 
-from shapebias.cli import run
+from shapebias.cli import Parser, run
 from shapebias.errors import UserError
 from shapebias.figure_style import REGIME_COLORS, FigureStyle, save
 from shapebias.figures import accuracy_overview, shape_bias_by_category, shape_bias_overview, training_curves
@@ -19,7 +19,7 @@ from shapebias.reading import read_histories, read_people, read_table
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     looks = FigureStyle()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=Path, required=True, metavar="DIR", help="folder of the CSV tables")
     parser.add_argument("--runs", type=Path, required=True, metavar="DIR", help="folder of <model>/<regime>/seed<n>")
     parser.add_argument("--people", type=Path, metavar="CSV", help="people's hits on the published stimuli")

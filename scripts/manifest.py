@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from shapebias.cli import count_map, run
+from shapebias.cli import Parser, count_map, run
 from shapebias.files import replacing
 from shapebias.shards import Shard
 
@@ -17,7 +17,7 @@ COLUMNS = ["split", "shard", "id", "class", "shape", "texture", "texture_class",
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="the set's folder, with <split>/<shard>.tar")
     parser.add_argument("--shards", type=count_map, required=True, metavar="SPLIT=N,…", help="number of shards")
     parser.add_argument("--out", type=Path, required=True, help="manifest.csv")

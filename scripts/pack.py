@@ -7,45 +7,44 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+from PIL import Image
 
-from shapebias.cli import progress, run, write_rejections
+from shapebias.cli import Parser, fraction, progress, run, write_rejections
 from shapebias.draws import generator
 from shapebias.errors import BadImageError, UserError
 from shapebias.images import ENCODINGS, MAX_MEGAPIXELS, encode, load_rgb, resize_shorter
 from shapebias.pictures import Rejections
 from shapebias.shards import Label, label, write_shard
 from shapebias.sources import read_listing
+from shapebias.synthetic.paintings import painting
+from shapebias.synthetic.scene import APPEARANCES, draw
 
 log = logging.getLogger(__name__)
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--listing", type=Path, required=True, help="what scripts/scan.py wrote")
     parser.add_argument("--split", required=True, help="which split")
     parser.add_argument("--shard", type=int, required=True, help="which shard of it, from 0")
     parser.add_argument("--kind", required=True, choices=["synthetic", "imagefolder", "paintings", "folder"])
     parser.add_argument("--folder", type=Path, help="where the files are (kinds imagefolder and folder)")
-    parser.add_argument("--appearance", default="photograph", help="photograph, silhouette or edges (kind synthetic)")
+    parser.add_argument(
+        "--appearance", choices=APPEARANCES, default="photograph", help="what is drawn (kind synthetic)"
+    )
     parser.add_argument("--size", type=int, required=True, help="the shorter side of a packed image, pixels")
     parser.add_argument("--seed", type=int, default=0, help="seed of what is drawn (default: %(default)s)")
     parser.add_argument("--format", choices=sorted(ENCODINGS), default="jpeg", help="default: %(default)s, quality 95")
     parser.add_argument("--max-megapixels", type=float, default=MAX_MEGAPIXELS, help="larger images are set aside")
-    parser.add_argument("--max-rejected", type=float, default=0.25, help="allowed fraction of images set aside")
+    parser.add_argument("--max-rejected", type=fraction, default=0.25, help="allowed fraction of images set aside")
     parser.add_argument("--out", type=Path, required=True, help="the shard; X.rejected.csv is written beside X.tar")
     return parser.parse_args(argv)
 
 
-def make_image(row: pd.Series, args: argparse.Namespace):
+def make_image(row: pd.Series, args: argparse.Namespace) -> Image.Image:
     if args.kind == "synthetic":
-        from shapebias.synthetic.scene import draw
-
         return draw(row["class"], row["id"], size=args.size, seed=args.seed, appearance=args.appearance)
     if args.kind == "paintings":
-        from PIL import Image
-
-        from shapebias.synthetic.paintings import painting
-
         return Image.fromarray(painting(generator(args.seed, "painting", row["id"]), args.size))
     try:
         image = load_rgb(args.folder / row["file"], args.max_megapixels)
@@ -73,12 +72,11 @@ def samples(rows: pd.DataFrame, args: argparse.Namespace, rejections: Rejections
         try:
             image = make_image(row, args)
         except BadImageError as error:
-            log.warning("%s: %s", row["file"], error)
             rejections.add(row["file"], error)
             continue
         yield make_label(row), *encode(image, args.format)
     # Inside the generator: a shard with too many rejections is never moved into place.
-    rejections.check(len(rows), str(args.folder))
+    rejections.check(len(rows))
 
 
 def main(argv: list[str] | None = None) -> None:

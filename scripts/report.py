@@ -7,7 +7,7 @@ from pathlib import Path
 
 import PIL.Image
 
-from shapebias.cli import run
+from shapebias.cli import Parser, run
 from shapebias.errors import UserError
 from shapebias.files import replacing
 from shapebias.reading import read_json, read_people, read_records, read_table
@@ -17,7 +17,7 @@ TABLES = ("shape_bias", "cue_accuracy", "accuracy", "runs", "rejected")
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--title", required=True, metavar="T", help="title of the report")
     parser.add_argument("--tables", type=Path, required=True, metavar="DIR", help="folder of the CSV tables")
     parser.add_argument("--figures", type=Path, required=True, metavar="DIR", help="folder of the SVG figures")

@@ -5,17 +5,27 @@ import argparse
 import logging
 from pathlib import Path
 
+import pandas as pd
+
 from shapebias import sources
-from shapebias.cli import count_map, run
+from shapebias.cli import Parser, count_map, run
 from shapebias.errors import UserError
 from shapebias.files import replacing
+from shapebias.synthetic.scene import CLASSES
 
 log = logging.getLogger(__name__)
 
+NEEDED = {
+    "synthetic": ["per_class"],
+    "imagefolder": ["folder", "per_class"],
+    "paintings": ["count"],
+    "folder": ["folder"],
+}
+
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kind", required=True, choices=["synthetic", "imagefolder", "paintings", "folder"])
+    parser = Parser(description=__doc__)
+    parser.add_argument("--kind", required=True, choices=list(NEEDED))
     parser.add_argument("--folder", type=Path, help="where the files are (kinds imagefolder and folder)")
     parser.add_argument("--categories", type=Path, help="CSV class,category for classes that are not ILSVRC's")
     parser.add_argument("--per-class", type=count_map, metavar="SPLIT=N,…", help="images of each class, or `all`")
@@ -26,21 +36,33 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def check(args: argparse.Namespace) -> None:
+    """Refuse a kind without the options that it needs, and splits without shards."""
+    for option in NEEDED[args.kind]:
+        if getattr(args, option) is None:
+            raise UserError(f"--kind {args.kind} needs --{option.replace('_', '-')}")
+    for split in args.per_class or [sources.ALL]:
+        if split not in args.shards:
+            raise UserError(f"--shards names no number for split {split!r}")
+    if args.kind == "synthetic" and sources.ALL in args.per_class.values():
+        raise UserError("--per-class: 'all' is no number of images to draw")
+
+
+def make_listing(args: argparse.Namespace) -> pd.DataFrame:
+    if args.kind == "synthetic":
+        return sources.list_synthetic(CLASSES, args.per_class, args.shards, args.seed)
+    if args.kind == "imagefolder":
+        own = sources.read_categories(args.categories) if args.categories else None
+        return sources.list_imagefolder(args.folder, args.per_class, args.shards, args.seed, own)
+    if args.kind == "paintings":
+        return sources.list_styles(args.count, args.shards[sources.ALL], args.seed)
+    return sources.list_style_folder(args.folder, args.shards[sources.ALL], args.seed)
+
+
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    if args.kind in ("imagefolder", "folder") and args.folder is None:
-        raise UserError(f"--kind {args.kind} needs --folder")
-    if args.kind == "synthetic":
-        from shapebias.synthetic.scene import CLASSES
-
-        listing = sources.list_synthetic(CLASSES, args.per_class, args.shards, args.seed)
-    elif args.kind == "imagefolder":
-        own = sources.read_categories(args.categories) if args.categories else None
-        listing = sources.list_imagefolder(args.folder, args.per_class, args.shards, args.seed, own)
-    elif args.kind == "paintings":
-        listing = sources.list_styles(args.count, args.shards[sources.ALL], args.seed)
-    else:
-        listing = sources.list_style_folder(args.folder, args.shards[sources.ALL], args.seed)
+    check(args)
+    listing = make_listing(args)
     with replacing(args.out) as draft:
         listing.to_csv(draft, index=False, lineterminator="\n")
     for split, rows in listing.groupby("split"):

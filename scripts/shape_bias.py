@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from shapebias.bias import bias
-from shapebias.cli import run
+from shapebias.cli import Parser, run
 from shapebias.decisions import read_observers
 from shapebias.errors import UserError
 from shapebias.files import replacing
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="predictions .parquet or decisions .csv")
     parser.add_argument(
         "--pool",

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from shapebias import tables
-from shapebias.cli import progress, run
+from shapebias.cli import Parser, progress, run
 from shapebias.decisions import read_decisions, read_predictions
 from shapebias.errors import UserError
 from shapebias.files import replacing
@@ -27,7 +27,7 @@ def name_value(text: str) -> tuple[str, str]:
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument(
         "--predictions", type=Path, required=True, metavar="DIR", help="holds <benchmark>/<observer>.parquet"
     )

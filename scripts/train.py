@@ -13,18 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
-from torch import nn
+from safetensors.torch import save
 
 from shapebias import models
-from shapebias.cli import run
+from shapebias.cli import Parser, run
 from shapebias.errors import UserError
 from shapebias.feeding import Augmented, Pictures, class_names
 from shapebias.files import replacing
 from shapebias.provenance import provenance
 from shapebias.recipe import add_recipe_flags, recipe_from
 from shapebias.shards import Sample, expand, open_shards
-from shapebias.training import TRAINABLE, TrainState, image_counts, train
+from shapebias.training import TRAINABLE, TrainState, image_counts, initial_network, train
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ def named_shards(text: str) -> tuple[str, list[Path]]:
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     data = parser.add_argument_group("images")
     data.add_argument(
         "--train",
@@ -66,21 +65,6 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def make_network(args: argparse.Namespace, classes: list[str]) -> tuple[nn.Module, str]:
-    """The network at the start of training, and what it starts from: scratch, pretrained, a regime or a file."""
-    torch.manual_seed(args.seed)
-    fresh = args.init in ("scratch", "pretrained")
-    network = models.build(args.timm, classes=len(classes), kwargs=args.kwargs, pretrained=args.init == "pretrained")
-    start = args.init
-    if not fresh:
-        state, trained = models.read_weights(Path(args.init))
-        if trained and list(trained["classes"]) != classes:
-            raise UserError(f"{args.init}: trained on other classes than the {len(classes)} of these images")
-        models.load_weights(network, state, args.init)
-        start = trained.get("regime") or Path(args.init).name
-    return network, start
-
-
 def categories(samples: Sequence[Sample]) -> dict[str, str]:
     """class → category, as the labels say."""
     return dict(sorted({s.label["class"]: s.label["shape"] for s in samples}.items()))
@@ -93,10 +77,11 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
         writer.writerows(history)
 
 
-def write_model(path: Path, network: nn.Module, metadata: dict[str, Any]) -> None:
+def write_model(path: Path, network: torch.nn.Module, metadata: dict[str, Any]) -> None:
     weights = {key: value.contiguous().cpu() for key, value in network.state_dict().items()}
     with replacing(path) as draft:
-        save_file(weights, draft, metadata={models.METADATA_KEY: json.dumps(metadata, sort_keys=True)})
+        # Through bytes, so that a full disk is an OSError like any other.
+        draft.write_bytes(save(weights, metadata={models.METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
 
 
 def record(args: argparse.Namespace, init: str, state: TrainState, sets: dict[str, Any], device: str) -> dict[str, Any]:
@@ -139,7 +124,7 @@ def main(argv: list[str] | None = None) -> None:
     if not train_samples or not val_samples:
         raise UserError(f"{'training' if not train_samples else 'validation'} shards hold no images")
     classes = class_names(train_sets)
-    network, init = make_network(args, classes)
+    network, init = initial_network(args.timm, classes, kwargs=args.kwargs, init=args.init, seed=args.seed)
     preparation = models.preparation(network, args.image_size)
     log.info("%s: %d classes, %d training images, on %s", args.timm, len(classes), len(train_samples), device)
     opened = time.monotonic()

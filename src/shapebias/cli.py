@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
@@ -17,6 +17,13 @@ from shapebias.files import replacing
 from shapebias.pictures import Rejections
 
 T = TypeVar("T")
+
+
+class Parser(argparse.ArgumentParser):
+    """A command line whose mistakes end as all bad input does: one line, exit status 1."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.exit(f"error: {message} ({self.prog} --help lists all options)")
 
 
 def run(main: Callable[[], None]) -> None:
@@ -50,6 +57,14 @@ def count_map(text: str) -> dict[str, int | str]:
             raise argparse.ArgumentTypeError(f"{pair!r} is not NAME=NUMBER or NAME=all")
         counts[name] = int(count) if count.isdigit() else count
     return counts
+
+
+def fraction(text: str) -> float:
+    """Parse a number from 0 to 1 (an argparse type)."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
+    return value
 
 
 def write_rejections(out: Path, rejections: Rejections) -> None:

@@ -7,6 +7,7 @@ such split) is checked here. Every message names the key, its value and what is 
 import copy
 import difflib
 import importlib.util
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,8 +18,11 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
 from shapebias.errors import UserError
+from shapebias.recipe import Recipe
 
 Config = dict[str, Any]
+
+ALL = "all"  # a count: every image that there is
 
 FOLDER_KEYS = (("sources", "folder"), ("styles", "folder"), ("benchmarks", "folder"), ("observers", "decisions"))
 FILE_KEYS = (("sources", "categories"), ("observers", "weights"), ("observers", "classes"))
@@ -107,7 +111,12 @@ def name_problems(config: Config) -> Iterator[str]:
             if name in owner:
                 yield f"{section}.{name}: {owner[name]} has a set of that name already; choose another"
             owner[name] = section
-    runs = {run_name(m, r, s) for m in config["models"] for r in config["regimes"] for s in config["seeds"]}
+    runs: set[str] = set()
+    for model, regime, seed in itertools.product(config["models"], config["regimes"], config["seeds"]):
+        name = run_name(model, regime, seed)
+        if name in runs:
+            yield f"models.{model}, regimes.{regime}: two runs would be called {name}; rename a model or a regime"
+        runs.add(name)
     for name in config["observers"]:
         if name in runs:
             yield f"observers.{name}: a trained run has that name; choose another"
@@ -129,6 +138,9 @@ def set_problems(config: Config) -> Iterator[str]:
                 if split not in config["sources"][origin]["per_class"]:
                     yield f"stylized.{name}.splits: sources.{origin}.per_class has no split {split!r}"
     for name, entry in config["sources"].items():
+        for split, count in entry["per_class"].items():
+            if entry["kind"] == "synthetic" and count == ALL:
+                yield f"sources.{name}.per_class.{split}: 'all' is no number of images to draw; give a number"
         for split in entry["shards"]:
             if split not in entry["per_class"]:
                 yield unknown(f"sources.{name}.shards", split, "split of this source", entry["per_class"])
@@ -140,6 +152,7 @@ def regime_problems(config: Config) -> Iterator[str]:
         yield "models and regimes: declare both, or neither (to measure `observers` alone)"
     for name, model in config["models"].items():
         yield from network_problems(f"models.{name}.timm", model["timm"])
+    yield from recipe_problems(config)
     for name, regime in regimes.items():
         for images in regime["train_on"]:
             if images not in sets:
@@ -158,6 +171,21 @@ def regime_problems(config: Config) -> Iterator[str]:
                 yield f"regimes.{init}.init: goes in a circle: {' ← '.join(circle)}"
                 break
             chain.append(init)
+
+
+def recipe_problems(config: Config) -> Iterator[str]:
+    optimizers = timm_optimizers()
+    for model, regime in itertools.product(config["models"], config["regimes"]):
+        values = recipe_of(config, model, regime)
+        if "crop_scale" in values:
+            values["crop_scale"] = tuple(values["crop_scale"])
+        try:
+            recipe = Recipe(**values).checked()
+        except UserError as error:
+            yield f"training of models.{model} in regimes.{regime}: {error}"
+            continue
+        if optimizers and recipe.optimizer not in optimizers:
+            yield unknown("training.optimizer", recipe.optimizer, "optimizer of timm", sorted(optimizers))
 
 
 def test_problems(config: Config) -> Iterator[str]:
@@ -193,11 +221,20 @@ def timm_names() -> set[str]:
 
     Empty where timm is not installed, as in the environment of a head node that only plans.
     """
+    return timm_source(r"models/*.py", r"@register_model\s+def (\w+)")
+
+
+def timm_optimizers() -> set[str]:
+    """The optimizers that the installed timm knows by name, found in the same way."""
+    return timm_source("optim/_optim_factory.py", r"OptimInfo\(\s*name='(\w+)'")
+
+
+def timm_source(files: str, pattern: str) -> set[str]:
     spec = importlib.util.find_spec("timm")
     if spec is None or spec.origin is None:
         return set()
-    sources = (path.read_text(encoding="utf-8") for path in (Path(spec.origin).parent / "models").glob("*.py"))
-    return {name for text in sources for name in re.findall(r"@register_model\s+def (\w+)", text)}
+    texts = (path.read_text(encoding="utf-8") for path in Path(spec.origin).parent.glob(files))
+    return {name for text in texts for name in re.findall(pattern, text)}
 
 
 def splits_of(config: Config, images: str) -> list[str]:

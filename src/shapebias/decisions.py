@@ -92,6 +92,12 @@ def read_decisions(path: Path) -> pd.DataFrame:
     )
 
 
+def stimulus_name(image: str) -> str:
+    """A published stimulus is called alike everywhere, without its folder; other images keep their id."""
+    name = image.rpartition("/")[2]
+    return name if CUE_CONFLICT_NAME.match(name) else image
+
+
 def read_observers(paths: list[Path]) -> pd.DataFrame:
     """Read any mixture of predictions (.parquet) and decisions (.csv); one row a trial.
 
@@ -105,6 +111,7 @@ def read_observers(paths: list[Path]) -> pd.DataFrame:
             frames.append(read_decisions(path).assign(answerable=True))
         else:
             raise UserError(f"{path}: expected predictions (.parquet) or decisions (.csv)")
+    frames = [frame.assign(image=frame["image"].map(stimulus_name)) for frame in frames]
     trials = pd.concat([f[["observer", "image", "shape", "texture", "decision", "answerable"]] for f in frames])
     twice = trials[trials.duplicated(["observer", "image"])]
     if len(twice):

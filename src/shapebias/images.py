@@ -1,6 +1,7 @@
 """Image files of any kind become RGB; what cannot is refused with its reason."""
 
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def load_rgb(source: Path | bytes, max_megapixels: float = MAX_MEGAPIXELS) -> Im
         if megapixels > max_megapixels:
             raise BadImageError(f"{megapixels:.1f} megapixels, more than the {max_megapixels:g} allowed")
         image.load()
-        return to_rgb(ImageOps.exif_transpose(image))
+        return to_rgb(upright(image))
     except BadImageError:
         raise
     except UnidentifiedImageError:
@@ -51,9 +52,17 @@ def load_rgb(source: Path | bytes, max_megapixels: float = MAX_MEGAPIXELS) -> Im
         raise BadImageError(f"damaged image: {error}") from None
 
 
+def upright(image: Image.Image) -> Image.Image:
+    """Turn the image as its camera says; camera data that cannot be read turn nothing."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except (struct.error, TypeError, ValueError, KeyError, OSError):
+        return image
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
     """Convert any Pillow mode to RGB without losing the picture (plain `convert` clips 16 bits and hides alpha)."""
-    if image.mode == "RGB":
+    if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         values = np.asarray(image).astype(np.float64)

@@ -110,17 +110,24 @@ def memory_format(network: nn.Module, size: int) -> torch.memory_format:
     """Channels last where the network can (a third faster on a CPU here), else contiguous; by trying it out.
 
     Some of timm's attention blocks take views that exist in one memory format only.
+    Raises UserError if the network takes no images of `size` × `size` at all.
     """
-    # Two images: with one, any stride is as good as another and every view exists.
-    probe = torch.zeros(2, 3, size, size).contiguous(memory_format=torch.channels_last)
-    was_training = network.training
+    was_training, problem = network.training, ""
+    network.eval()
     try:
-        network.eval()(probe)
-        return torch.channels_last
-    except RuntimeError:
-        return torch.contiguous_format
+        for layout in (torch.channels_last, torch.contiguous_format):
+            try:
+                # Two images: with one, any stride is as good as another and every view exists.
+                network(torch.zeros(2, 3, size, size).contiguous(memory_format=layout))
+                return layout
+            except (RuntimeError, AssertionError) as error:
+                problem = str(error)
     finally:
         network.train(was_training)
+    name = getattr(network, "pretrained_cfg", {}).get("architecture", type(network).__name__)
+    raise UserError(
+        f"network {name!r} takes no images of {size} × {size} pixels: {problem}; set its kwargs or the size"
+    )
 
 
 def classifier(network: nn.Module) -> nn.Module:
@@ -156,7 +163,7 @@ def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
             return load_file(path), metadata
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: not a file of weights: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{path}: not a file of weights ({(str(error) or 'empty').splitlines()[0]})") from None
     for wrapper in WRAPPERS:
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]

@@ -4,9 +4,12 @@ The decision is the field's: softmax over all classes, mean probability over eac
 category with the highest mean. Source: Geirhos et al., ICLR 2019; model-vs-human.
 """
 
+import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,26 +19,79 @@ from torch import nn
 
 from shapebias.categories import CATEGORIES
 from shapebias.decisions import PROBABILITIES
-from shapebias.models import Preparation, category_indices, memory_format
+from shapebias.errors import UserError
+from shapebias.models import (
+    Preparation,
+    build,
+    category_indices,
+    imagenet_classes,
+    load_weights,
+    memory_format,
+    preparation,
+    read_weights,
+)
 from shapebias.pictures import Picture
+
+log = logging.getLogger(__name__)
 
 COLUMNS = ["image", "content", "style", "class", "shape", "shape_class", "texture", "texture_class"]
 
 
 @dataclass(frozen=True)
 class Observer:
-    """A network that answers. classes: its outputs in order; categories: class → category."""
+    """A network that answers.
+
+    classes: its outputs in order; categories: class → category (None: ILSVRC's); facts: what it is, for the record.
+    """
 
     name: str
     network: nn.Module
     preparation: Preparation
     classes: list[str]
     categories: dict[str, str] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def answers(self) -> list[str]:
-        """The categories that it can name, in the order of the alphabet."""
-        return list(category_indices(self.classes, self.categories))
+
+def load_observer(
+    timm_name: str,
+    *,
+    name: str | None = None,
+    weights: Path | None = None,
+    kwargs: dict[str, Any] | None = None,
+    classes: dict[str, str] | None = None,
+) -> Observer:
+    """Build a network and load its weights (without a file, those that timm publishes).
+
+    What scripts/train.py left in a weights file (kwargs, classes, input size) is used; classes (class → category,
+    in the order of the outputs) says it for other files. Otherwise the outputs are ILSVRC's 1,000 classes.
+    Raises UserError for an unknown network, weights that do not fit it, outputs without names.
+    """
+    state, trained = read_weights(weights) if weights else (None, {})
+    own = classes or trained.get("classes")
+    kwargs = trained.get("kwargs", {}) | (kwargs or {})
+    network = build(timm_name, classes=len(own) if own else None, kwargs=kwargs, pretrained=state is None)
+    matched = "timm" if state is None else load_weights(network, state, str(weights))
+    log.info("%s: weights from %s, matched by %s", timm_name, weights or "timm", matched)
+    names = list(own) if own else imagenet_classes()
+    outputs = getattr(network, "num_classes", len(names))
+    if outputs != len(names):
+        raise UserError(f"{timm_name} has {outputs} outputs, {len(names)} classes are known; name them (--classes)")
+    prepared = preparation(network, trained.get("image_size") or kwargs.get("img_size"))
+    facts = {
+        "observer": name or timm_name,
+        "model": trained.get("model") or timm_name,  # a network that was not trained here is its own model
+        "regime": trained.get("regime"),
+        "seed": trained.get("seed"),
+        "timm": timm_name,
+        "kwargs": kwargs,
+        "weights": weights.name if weights else "pretrained",
+        "matched": matched,
+        "preparation": vars(prepared),
+        "answers": list(category_indices(names, own)),
+        "class_names": names,
+        "parameters": sum(p.numel() for p in network.parameters()),
+    }
+    return Observer(name or timm_name, network, prepared, names, own, facts)
 
 
 def category_probabilities(logits: torch.Tensor, indices: dict[str, list[int]]) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Images with labels, from folders of files and from shards alike."""
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from shapebias.images import load_rgb
 from shapebias.shards import Label, expand, label, open_shards
 from shapebias.sources import image_files, unique_ids
 
+log = logging.getLogger(__name__)
+
 # cat3-bird1.png, also with what model-vs-human puts before it: 0001_s5n_dnn_0_cat_00_cat3-bird1.png
 CUE_CONFLICT_NAME = re.compile(r"(?:.*_)?([a-z]+)\d+-([a-z]+)\d+$")
 
@@ -25,6 +28,11 @@ class Picture(Protocol):
     def id(self) -> str: ...
     @property
     def label(self) -> Label: ...
+    @property
+    def origin(self) -> Path:
+        """The file that it is in."""
+        ...
+
     def image(self) -> Image.Image:
         """The decoded image, RGB; raises BadImageError."""
         ...
@@ -41,6 +49,10 @@ class ImageFile:
     def id(self) -> str:
         return self.label["id"]
 
+    @property
+    def origin(self) -> Path:
+        return self.path
+
     def image(self) -> Image.Image:
         return load_rgb(self.path)
 
@@ -53,14 +65,16 @@ class Rejections:
     rows: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, file: str, reason: BadImageError) -> None:
+        """Set an image aside."""
+        log.warning("set aside: %s: %s", file, reason)
         self.rows.append((file, str(reason)))
 
-    def check(self, total: int, what: str) -> None:
+    def check(self, total: int) -> None:
         """Raise UserError if more than the allowed fraction of the images was set aside, or all of them."""
         if self.rows and (len(self.rows) > self.allowed * total or len(self.rows) == total):
             named = "; ".join(f"{file}: {reason}" for file, reason in self.rows[:3])
             raise UserError(
-                f"{what}: {len(self.rows)} of {total} images cannot be used, more than the allowed fraction "
+                f"{len(self.rows)} of {total} images cannot be used, more than the allowed fraction "
                 f"{self.allowed:g} (max_rejected). The first: {named}"
             )
 
@@ -71,16 +85,18 @@ def open_pictures(paths: Iterable[Path], name_label: Callable[[str, str], Label]
     name_label: (id, path below the folder) → label, for folders; by default the class is the folder an image
     is in. Raises UserError for a missing path or a folder without images.
     """
-    shards, found = [], list[Picture]()
+    shards, files = [], list[tuple[Path, str]]()
     for path in expand(paths):
         if path.suffix == ".tar":
             shards.append(path)
-        else:
-            files = image_files(path)
-            if not files:
-                raise UserError(f"{path}: no images in this folder")
-            name = name_label or folder_label
-            found += [ImageFile(path / f, name(i, f)) for i, f in zip(unique_ids(files), files, strict=True)]
+            continue
+        names = image_files(path)
+        if not names:
+            raise UserError(f"{path}: no images in this folder")
+        files += [(path, name) for name in names]
+    read_label = name_label or folder_label
+    ids = unique_ids([name for _, name in files])
+    found = [ImageFile(folder / name, read_label(i, name)) for i, (folder, name) in zip(ids, files, strict=True)]
     return sorted([*found, *open_shards(shards)], key=lambda picture: picture.id)
 
 
@@ -106,10 +122,16 @@ def cue_conflict_label(sample_id: str, file: str) -> Label:
     return label(sample_id, shape=cues[0], texture=cues[1], content=file)
 
 
-def decoded(pictures: Iterable[Picture], rejections: Rejections) -> Iterator[tuple[Picture, Image.Image]]:
-    """Decode pictures one by one; the broken ones go to `rejections`."""
+def decoded(pictures: Sequence[Picture], rejections: Rejections) -> Iterator[tuple[Picture, Image.Image]]:
+    """Decode pictures one by one; the broken ones go to `rejections`, and too many of them raise UserError.
+
+    The check comes before the end of the stream, so whoever writes what it yields never finishes a file of the rest.
+    """
     for picture in pictures:
         try:
-            yield picture, picture.image()
+            image = picture.image()
         except BadImageError as error:
             rejections.add(picture.label["content"] or picture.id, error)
+            continue
+        yield picture, image
+    rejections.check(len(pictures))

@@ -86,6 +86,10 @@ class Sample:
     def id(self) -> str:
         return self.label["id"]
 
+    @property
+    def origin(self) -> Path:
+        return self.shard.path
+
     def bytes(self) -> bytes:
         """The encoded image."""
         return self.shard.read(self.offset, self.size)
@@ -115,9 +119,12 @@ class Shard:
                         stream = tar.extractfile(member)
                         assert stream is not None
                         offset, size = images.pop(key)
-                        yield Sample(self, json.loads(stream.read()), offset, size)
+                        sample = Sample(self, json.loads(stream.read()), offset, size)
+                        assert sample.label.keys() >= {"id", "class", "shape", "texture"}, f"label of {key}"
+                        yield sample
                     elif member.isfile():
                         images[key] = (member.offset_data, member.size)
+            assert not images, f"no label for {', '.join(list(images)[:3])}"
         except FileNotFoundError:
             raise UserError(f"{self.path}: no such shard") from None
         except (tarfile.TarError, KeyError, json.JSONDecodeError, AssertionError) as error:

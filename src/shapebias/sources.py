@@ -5,8 +5,8 @@ A listing is a table with one row an image: id, file, class, category, split, sh
 """
 
 import difflib
+import itertools
 import os
-from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -37,12 +37,13 @@ def image_files(folder: Path) -> list[str]:
 
 def unique_ids(files: list[str]) -> list[str]:
     """An id a file: its path without the ending, dots replaced (they would end a WebDataset id); doubles numbered."""
-    seen: Counter[str] = Counter()
+    seen: set[str] = set()
     ids = []
     for file in files:
         stem = str(Path(file).with_suffix("")).replace(".", "_")
-        seen[stem] += 1
-        ids.append(stem if seen[stem] == 1 else f"{stem}-{seen[stem]}")
+        names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+        ids.append(next(name for name in names if name not in seen))
+        seen.add(ids[-1])
     return ids
 
 
@@ -91,12 +92,14 @@ def list_imagefolder(
     Raises UserError for a missing folder, an empty class, too few images, a class without a category.
     """
     pools = class_pools(root)
+    files = sorted(file for pool in pools.values() for members in pool.values() for file in members)
+    ids = dict(zip(files, unique_ids(files), strict=True))
     rows = []
     for name in sorted({name for pool in pools.values() for name in pool}):
         category = checked_category(name, root, categories)
         drawn = draw_class(name, {split: pool.get(name, []) for split, pool in pools.items()}, per_class, seed, root)
         for split, files in drawn.items():
-            rows += [(i, file, name, category, split) for i, file in zip(unique_ids(files), files, strict=True)]
+            rows += [(ids[file], file, name, category, split) for file in files]
     return with_shards(pd.DataFrame(rows, columns=COLUMNS[:-1]), shards, seed)
 
 
@@ -174,7 +177,7 @@ def draw_class(name: str, pool: dict[str, list[str]], per_class: Counts, seed: i
 def read_categories(path: Path) -> dict[str, str]:
     """Read a class → category CSV (columns `class` or `wnid`, and `category`)."""
     try:
-        table = pd.read_csv(path, dtype=str).rename(columns={"wnid": "class"})
+        table = pd.read_csv(path, dtype=str, keep_default_na=False).rename(columns={"wnid": "class"})
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable CSV: {error}") from None
     if not {"class", "category"} <= set(table.columns):

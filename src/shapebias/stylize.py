@@ -1,14 +1,17 @@
 """Stylizing: the content of one image with the style of another, and which style goes with which image."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
 from shapebias.draws import generator
-from shapebias.errors import UserError
+from shapebias.errors import BadImageError, UserError
 from shapebias.ghiasi import Ghiasi
+from shapebias.images import resize_shorter
+from shapebias.pictures import Picture, Rejections
+from shapebias.shards import Label
 
 
 class Stylizer(Protocol):
@@ -33,6 +36,86 @@ def make_stylizer(name: str) -> Stylizer:
     if name not in STYLIZERS:
         raise UserError(f"unknown stylizer {name!r}; allowed: {', '.join(STYLIZERS)}")
     return STYLIZERS[name]()
+
+
+class Styles:
+    """Style images, each encoded at most once, and the draw of one for an image.
+
+    vectors: style vectors that are known already, by style id. Broken style images go to `rejections`.
+    """
+
+    def __init__(
+        self,
+        pictures: Sequence[Picture],
+        stylizer: Stylizer,
+        rejections: Rejections,
+        vectors: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        self.pictures = {picture.id: picture for picture in pictures}
+        self.stylizer, self.rejections = stylizer, rejections
+        self.vectors: dict[str, np.ndarray | None] = dict(vectors or {})
+        self.by_category: dict[str, list[str]] = {}
+        for picture in pictures:
+            if picture.label["texture"]:
+                self.by_category.setdefault(picture.label["texture"], []).append(picture.id)
+
+    def vector(self, style_id: str) -> np.ndarray | None:
+        """The style's vector, or None if its image is broken."""
+        if style_id not in self.vectors:
+            try:
+                self.vectors[style_id] = self.stylizer.encode(self.pictures[style_id].image())
+            except BadImageError as error:
+                self.rejections.add(self.pictures[style_id].label["content"], error)
+                self.vectors[style_id] = None
+        return self.vectors[style_id]
+
+    def draw(self, content: Picture, seed: int, other_category: bool) -> tuple[Picture, np.ndarray]:
+        """A style for an image, a function of (seed, id): the first drawn that is usable.
+
+        Raises UserError if none is, or if the image has no category that another could differ from.
+        """
+        if not other_category:
+            drawn = draw_styles(seed, content.id, sorted(self.pictures))
+        elif content.label["shape"] is None:
+            raise UserError(
+                f"image {content.id} has no category, so none can be another; its folder must name its class"
+            )
+        else:
+            drawn = draw_other_category(seed, content.id, content.label["shape"], self.by_category)
+        for style_id in drawn:
+            vector = self.vector(style_id)
+            if vector is not None:
+                return self.pictures[style_id], vector
+        first = next(iter(self.pictures.values()))
+        raise UserError(f"none of the {len(self.pictures)} style images is usable, such as {first.origin}; see the log")
+
+
+def stylized(
+    contents: Iterable[tuple[Picture, Image.Image]],
+    styles: Styles,
+    *,
+    size: int,
+    seed: int,
+    strength: float = 1.0,
+    other_category: bool = False,
+) -> Iterator[tuple[Label, Image.Image]]:
+    """Stylize images, scaled to a shorter side of `size` pixels; yields each with the label of both cues.
+
+    The texture of a painting has no category; with `other_category` it is that of the style, a photograph.
+    """
+    for content, image in contents:
+        style, vector = styles.draw(content, seed, other_category)
+        yield (
+            content.label
+            | {
+                "texture": style.label["texture"] if other_category else None,
+                "texture_class": style.label["texture_class"] if other_category else None,
+                "style": style.label["content"],
+                "stylizer": styles.stylizer.name,
+                "strength": strength,
+            },
+            stylize(styles.stylizer, resize_shorter(image, size), vector, strength),
+        )
 
 
 def stylize(stylizer: Stylizer, content: Image.Image, style: np.ndarray, strength: float) -> Image.Image:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 
 from shapebias.errors import UserError
 from shapebias.feeding import Augmented, Batch, Pictures, training_batches, validation_batches
-from shapebias.models import classifier, memory_format
+from shapebias.models import build, classifier, load_weights, memory_format, read_weights
 from shapebias.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,25 @@ class TrainState:
     best_loss: float = math.inf
     best_weights: dict[str, torch.Tensor] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
+
+
+def initial_network(
+    timm_name: str, classes: list[str], *, kwargs: dict[str, Any], init: str, seed: int
+) -> tuple[nn.Module, str]:
+    """The network at the start of training, and what it starts from: scratch, pretrained, a regime or a file.
+
+    init: `scratch`, `pretrained` (timm's weights under a new head) or a weights file. Raises UserError where the
+    file holds another architecture or was trained on other classes.
+    """
+    torch.manual_seed(seed)
+    network = build(timm_name, classes=len(classes), kwargs=kwargs, pretrained=init == "pretrained")
+    if init in ("scratch", "pretrained"):
+        return network, init
+    state, trained = read_weights(Path(init))
+    if trained and list(trained["classes"]) != classes:
+        raise UserError(f"{init}: trained on other classes than the {len(classes)} of these images")
+    load_weights(network, state, init)
+    return network, trained.get("regime") or Path(init).name
 
 
 def freeze_backbone(network: nn.Module) -> None:
