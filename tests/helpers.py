@@ -1,0 +1,119 @@
+"""What several tests use: tiny inputs, and the real scripts as subprocesses."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import timm
+import torch
+from PIL import Image
+from torch import nn
+
+from shapebias.images import encode
+from shapebias.shards import label, write_shard
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+# Images
+
+
+def picture(seed: int = 0, size: tuple[int, int] = (24, 24)) -> Image.Image:
+    """Coloured noise, width × height: each seed its own."""
+    rng = np.random.default_rng(seed)
+    return Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+
+
+def image_folder(root: Path, classes: dict[str, int], *, suffix: str = ".png", size: int = 24) -> Path:
+    """`<class>/<number>` with that many images of each class; all of them differ."""
+    for k, (name, count) in enumerate(classes.items()):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            picture(1000 * k + i, (size, size)).save(root / name / f"{i}{suffix}")
+    return root
+
+
+# What is wrong with it → the bytes of a file that is no image.
+def bad_images() -> dict[str, bytes]:
+    whole = encode(picture(size=(64, 64)), "jpeg")[1]
+    return {"truncated.jpg": whole[: len(whole) // 2], "empty.jpg": b"", "text.jpg": b"This is not a photograph.\n"}
+
+
+# Shards
+
+
+def colour_sample(sample_id: str, class_name: str, colour: tuple[int, int, int], size: int = 32) -> tuple:
+    """A picture that any network learns at once: one colour and a little noise; what `write_shard` takes."""
+    noise = np.random.default_rng(len(sample_id) + sum(map(ord, sample_id))).integers(-20, 21, (size, size, 3))
+    image = Image.fromarray(np.clip(noise + colour, 0, 255).astype(np.uint8))
+    known = label(sample_id, class_name=class_name, shape=class_name, texture=class_name, content=f"{sample_id}.png")
+    return known, *encode(image, "png")
+
+
+COLOURS = {"cat": (200, 40, 40), "dog": (40, 40, 200)}
+
+
+def colour_shard(target: Path, each: int, *, size: int = 32, colours: dict[str, tuple] = COLOURS) -> Path:
+    """Red cats and blue dogs, `each` of both."""
+    write_shard(target, [colour_sample(f"{c}-{i}", c, colours[c], size) for i in range(each) for c in colours])
+    return target
+
+
+# Networks
+
+TINY_RESNET: dict[str, Any] = {"channels": [8, 8, 8, 8], "stem_width": 8}
+
+
+def tiny_resnet(classes: int = 2, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return timm.create_model("resnet10t", num_classes=classes, **TINY_RESNET)
+
+
+# Decisions
+
+
+def trials(*rows: tuple, observer: str = "somebody") -> pd.DataFrame:
+    """(shape, texture, decision), images numbered: a table of decisions."""
+    table = pd.DataFrame(rows, columns=["shape", "texture", "decision"])
+    table.insert(0, "image", [f"image{i}" for i in range(len(table))])
+    table.insert(0, "observer", observer)
+    return table
+
+
+# Scripts
+
+# Python's own cache of compiled modules, also where the environment turns it off: importing torch and timm takes
+# twelve seconds without it, four with it, in each of these processes.
+ENV = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+ENV["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "shapebias-tests-bytecode")
+
+
+def run_script(name: str, *args: object, timeout: float = 120) -> subprocess.CompletedProcess:
+    """Run `scripts/<name>.py` as a user would, without Snakemake."""
+    command = [sys.executable, ROOT / "scripts" / f"{name}.py", *args]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=timeout, cwd=ROOT, env=ENV)
+
+
+def succeeded(done: subprocess.CompletedProcess) -> subprocess.CompletedProcess:
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def refused(done: subprocess.CompletedProcess, *named: str) -> None:
+    """The script failed with one line of its own that names what is wrong, not with a traceback."""
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(lines) == 1 and done.stderr.rstrip().endswith(lines[0]), done.stderr
+    for text in named:
+        assert text in lines[0]
+
+
+def files_below(folder: Path) -> list[str]:
+    """Every file below a folder, hidden ones too: what a failed script must not have added to."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,45 @@
+"""Every script says what it does, and refuses what is missing, without Snakemake."""
+
+import pytest
+from helpers import ROOT, files_below, refused, run_script, succeeded
+
+SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py"))
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help_explains_a_script_and_each_of_its_options(name):
+    told = succeeded(run_script(name, "--help")).stdout
+    assert told.startswith(f"usage: {name}.py")
+    assert "--out" in told
+
+
+def test_a_misspelt_option_ends_in_one_line_that_names_it():
+    needed = ["--kind", "synthetic", "--per-class", "test=1", "--shards", "test=1", "--out", "x.csv"]
+    refused(run_script("scan", *needed, "--sead", "1"), "--sead", "--help")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--kind", "imagefolder", "--per-class", "train=1", "--shards", "train=1"], "--folder"),
+        (["--kind", "synthetic", "--shards", "train=1"], "--per-class"),
+        (["--kind", "synthetic", "--per-class", "train=all", "--shards", "train=1"], "all"),
+        (["--kind", "synthetic", "--per-class", "train=1,test=1", "--shards", "train=1"], "test"),
+        (["--kind", "paintings", "--shards", "all=1"], "--count"),
+        (["--kind", "paintings", "--count", "3", "--shards", "train=1"], "all"),
+    ],
+)
+def test_scan_names_the_option_that_a_kind_needs(tmp_path, arguments, named):
+    done = run_script("scan", *arguments, "--out", tmp_path / "listing.csv")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert named in done.stderr.splitlines()[-1]
+    assert files_below(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    done = run_script(
+        "scan", "--kind", "paintings", "--count", 1, "--shards", "all=1", "--out", tmp_path / "file" / "x.csv"
+    )
+    refused(done, str(tmp_path / "file"))

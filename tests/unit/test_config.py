@@ -1,0 +1,250 @@
+"""The configuration: defaults filled in, every mistake found before the first job and named."""
+
+import copy
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import yaml
+from helpers import ROOT, image_folder
+
+from shapebias.config import checked, recipe_of, splits_of
+from shapebias.errors import UserError
+from shapebias.recipe import Recipe
+
+SCHEMA = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())
+DEMO = yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+@pytest.fixture
+def config() -> dict[str, Any]:
+    """The demo's config, free to be spoilt."""
+    return copy.deepcopy(DEMO)
+
+
+def test_the_demo_is_right(config):
+    before = copy.deepcopy(config)
+    checked(config, SCHEMA)
+    assert config == before  # a copy is what gets the defaults
+
+
+def test_defaults_are_filled_in(config):
+    for key in ("title", "input_size"):
+        config.pop(key, None)
+    full = checked(config, SCHEMA)
+    assert (full["data_seed"], full["format"], full["max_rejected"], full["gpus"]) == (0, "jpeg", 0.25, 0)
+    assert full["input_size"] == full["image_size"]
+    assert (
+        full["stylized"]["sin"] | {"stylizer": "ghiasi", "strength": 1, "other_category": False}
+        == full["stylized"]["sin"]
+    )
+    assert (full["regimes"]["in"]["init"], full["regimes"]["in"]["trainable"]) == ("scratch", "all")
+    assert full["evaluation"] == {"batch_size": 32, "threads": 1}
+    assert full["observers"] == {} and full["sources"]["in"]["appearance"] == "photograph"
+
+
+def test_a_model_differs_from_the_common_recipe_and_a_regime_from_both(config):
+    config["training"] = {"lr": 0.1, "epochs": 8, "patience": 5}
+    config["models"]["vit"]["training"] = {"lr": 0.2, "epochs": 9}
+    config["regimes"]["frozen"]["training"] = {"epochs": 3}
+    full = checked(config, SCHEMA)
+    assert recipe_of(full, "vit", "frozen") == {"lr": 0.2, "epochs": 3, "patience": 5}
+
+
+def test_a_stylized_set_has_its_own_splits_and_a_source_those_it_counts(config):
+    full = checked(config, SCHEMA)
+    assert splits_of(full, "conflict") == ["test"]
+    assert splits_of(full, "in") == ["train", "val", "test"]
+
+
+def test_the_smallest_config_measures_an_observer(tmp_path, config):
+    image_folder(tmp_path / "stimuli", {"cat": 1})
+    full = checked(
+        {
+            "seeds": [0],
+            "image_size": 64,
+            "data_root": str(tmp_path),
+            "sources": config["sources"],
+            "benchmarks": {"published": {"kind": "cue_conflict", "folder": "stimuli"}},
+            "observers": {"lite": {"timm": "tf_efficientnet_lite0"}},
+        },
+        SCHEMA,
+    )
+    assert full["benchmarks"]["published"]["folder"] == str(tmp_path / "stimuli")
+    assert full["models"] == full["regimes"] == {}
+
+
+def spoil(path: str, value: Any) -> Callable[[dict], None]:
+    """Set the key at a dotted path."""
+
+    def spoiled(config: dict) -> None:
+        *above, last = path.split(".")
+        for key in above:
+            config = config[key]
+        config[last] = value
+
+    return spoiled
+
+
+def drop(path: str) -> Callable[[dict], None]:
+    def dropped(config: dict) -> None:
+        *above, last = path.split(".")
+        for key in above:
+            config = config[key]
+        del config[last]
+
+    return dropped
+
+
+FOLDER = {"kind": "imagefolder", "folder": "nowhere", "per_class": {"test": 1}}
+
+MISTAKES = [
+    # misspelt keys
+    (spoil("trainig", {}), ["'trainig'", "did you mean 'training'"]),
+    (spoil("training.epoch", 3), ["training.epoch", "did you mean 'epochs'"]),
+    (spoil("models.vit.training.peek_lr", 0.1), ["models.vit.training.peek_lr", "allowed: batch_size"]),
+    (spoil("sources.in.apearance", "edges"), ["sources.in.apearance", "did you mean 'appearance'"]),
+    (spoil("sources.in.folder", "x"), ["sources.in.folder", "allowed: appearance"]),
+    # missing keys
+    (drop("seeds"), ["'seeds' is missing"]),
+    (drop("models.vit.timm"), ["'models.vit.timm' is missing"]),
+    (drop("styles.paintings.count"), ["'styles.paintings.count' is missing"]),
+    (drop("benchmarks.conflict.images"), ["benchmarks.conflict", "images or folder"]),
+    # wrong types and values
+    (spoil("image_size", "96"), ["image_size", "'96'", "integer"]),
+    (spoil("image_size", 8), ["image_size", "8", "16"]),
+    (spoil("seeds", 0), ["seeds", "0", "array"]),
+    (spoil("seeds", []), ["seeds", "[]"]),
+    (spoil("seeds", [1, 1]), ["seeds", "[1, 1]"]),
+    (spoil("training.lr", "0,1"), ["training.lr", "'0,1'", "number"]),
+    (spoil("training.flip", "yes"), ["training.flip", "'yes'", "boolean"]),
+    (spoil("training.schedule", "cosin"), ["training.schedule", "'cosin'", "did you mean 'cosine'", "step"]),
+    (spoil("sources.in.per_class.train", 0), ["sources.in.per_class.train", "0"]),
+    (spoil("sources.in.kind", "imagenet"), ["sources.in.kind", "'imagenet'", "synthetic, imagefolder"]),
+    (spoil("stylized.sin.stylizer", "gatys"), ["stylized.sin.stylizer", "'gatys'", "ghiasi"]),
+    (spoil("stylized.sin.strength", 1.5), ["stylized.sin.strength", "1.5"]),
+    (spoil("regimes.frozen.trainable", "fc"), ["regimes.frozen.trainable", "'fc'", "all, head"]),
+    (spoil("models", {"../up": {"timm": "resnet10t"}}), ["models", "'../up'"]),
+    (spoil("models", {2017: {"timm": "resnet10t"}}), ["models", "2017"]),  # YAML reads it as a number
+    (spoil("regimes", {True: {"train_on": ["in"]}}), ["regimes", "True"]),  # and `on:` as a truth
+    # names of nothing
+    (spoil("models.vit.timm", "vit_tiny_patch16_2244"), ["models.vit.timm", "2244'", "did you mean vit_tiny"]),
+    (spoil("observers", {"x": {"timm": "resnet5O"}}), ["observers.x.timm", "'resnet5O'", "resnet50"]),
+    (spoil("regimes.sin.init", "inn"), ["regimes.sin.init", "'inn'", "did you mean 'in'", "scratch, pretrained"]),
+    (spoil("regimes.sin.train_on", ["sinn"]), ["regimes.sin.train_on", "'sinn'", "did you mean 'sin'"]),
+    (spoil("stylized.sin.content", "inn"), ["stylized.sin.content", "'inn'", "did you mean 'in'"]),
+    (spoil("stylized.sin.styles", "painting"), ["stylized.sin.styles", "'painting'", "did you mean 'paintings'"]),
+    (spoil("benchmarks.conflict.images", "conflicts"), ["benchmarks.conflict.images", "'conflicts'", "'conflict'"]),
+    # circles
+    (spoil("regimes.in.init", "in"), ["regimes.in.init", "circle", "in ← in"]),
+    (spoil("regimes.in.init", "sin"), ["init", "circle", "in ← sin ← in"]),
+    # sets that lack what is asked of them
+    (spoil("regimes.in.train_on", ["conflict"]), ["regimes.in.train_on", "'conflict'", "no split"]),
+    (spoil("benchmarks.in_test.images", "sin"), ["benchmarks.in_test.images", "'sin'", "no split 'test'"]),
+    (spoil("benchmarks.conflict.images", "in"), ["benchmarks.conflict.images", "'in'", "other_category"]),
+    (spoil("stylized.sin.content", "edges"), ["stylized.sin", "edges", "no split 'train'"]),
+    (spoil("stylized.sin.other_category", True), ["stylized.sin", "other_category", "'paintings'"]),
+    (spoil("sources.edges.shards", {"train": 2}), ["sources.edges.shards", "'train'", "allowed: test"]),
+    # two things of one name
+    (spoil("styles.in", {"kind": "synthetic", "count": 3}), ["styles.in", "sources", "name"]),
+    (spoil("observers", {"vit_in_seed0": {"timm": "resnet50"}}), ["observers.vit_in_seed0", "name"]),
+    # missing files
+    (spoil("sources.photos", FOLDER), ["sources.photos.folder", "nowhere", "data_root"]),
+    (spoil("styles.photos", {"kind": "folder", "folder": "nowhere"}), ["styles.photos.folder", "nowhere"]),
+    (spoil("benchmarks.x", {"kind": "edges", "folder": "nowhere"}), ["benchmarks.x.folder", "nowhere"]),
+    (spoil("observers", {"x": {"timm": "resnet50", "weights": "no.pth"}}), ["observers.x.weights", "no.pth"]),
+    # models without a way to train them
+    (spoil("regimes", {}), ["models and regimes"]),
+    # decisions without a benchmark of cue conflict
+    (spoil("observers", {"x": {"decisions": ".", "benchmark": "edges"}}), ["observers.x.benchmark", "'edges'"]),
+    (spoil("observers", {"x": {"decisions": "."}}), ["observers.x", "decisions and benchmark"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("mistake", "named"), MISTAKES, ids=[" ".join(named) for _, named in MISTAKES])
+def test_a_mistake_is_named_with_its_value_and_what_is_allowed(config, mistake, named):
+    mistake(config)
+    with pytest.raises(UserError) as refusal:
+        checked(config, SCHEMA)
+    message = str(refusal.value)
+    assert "\n" not in message and message.startswith("config: ")
+    assert all(text in message for text in named), message
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"warmup_epochs": 9, "epochs": 3}, {"crop_scale": [1.0, 0.4]}, {"optimizer": "adamx"}]
+)
+def test_a_recipe_that_no_run_can_follow_is_refused_before_the_first_job(config, wrong):
+    config["training"] |= wrong
+    with pytest.raises(UserError, match=next(iter(wrong))):
+        checked(config, SCHEMA)
+
+
+def test_two_runs_that_would_share_a_name_are_refused(config):
+    # Model `vit`, regime `small_in` and model `vit_small`, regime `in` are both run vit_small_in_seed0.
+    config["models"] |= {"vit_small": config["models"]["vit"]}
+    config["regimes"] |= {"small_in": {"train_on": ["in"]}}
+    with pytest.raises(UserError, match="vit_small_in_seed0"):
+        checked(config, SCHEMA)
+
+
+def test_drawn_images_cannot_be_counted_as_all_that_there_are(config):
+    config["sources"]["in"]["per_class"]["train"] = "all"
+    with pytest.raises(UserError, match=r"sources\.in\.per_class\.train.*'all'"):
+        checked(config, SCHEMA)
+
+
+def test_the_schema_describes_each_hyperparameter_that_there_is():
+    fields = {field.name for field in dataclasses.fields(Recipe)}
+    assert set(SCHEMA["$defs"]["training"]["properties"]) == fields
+
+
+def test_names_of_benchmark_kinds_and_stylizers_are_those_of_the_code():
+    from shapebias.stylize import STYLIZERS
+    from shapebias.synthetic.scene import APPEARANCES
+
+    stylized = SCHEMA["properties"]["stylized"]["additionalProperties"]["properties"]
+    assert stylized["stylizer"]["enum"] == list(STYLIZERS)
+    drawn = SCHEMA["properties"]["sources"]["additionalProperties"]["allOf"][0]["then"]["properties"]
+    assert tuple(drawn["appearance"]["enum"]) == APPEARANCES
+
+
+def described_keys(schema: Any, path: str = "") -> Iterator[tuple[str, dict]]:
+    """Every key that the schema describes, with what it says of it."""
+    if isinstance(schema, list):
+        schema = dict(enumerate(schema))
+    if not isinstance(schema, dict):
+        return
+    for key, value in schema.items():
+        if key == "properties":
+            yield from ((f"{path}.{name}", described) for name, described in value.items())
+        yield from described_keys(value, f"{path}.{key}")
+
+
+def test_every_key_is_described():
+    def described(entry: dict) -> bool:
+        target = SCHEMA["$defs"][entry["$ref"].rpartition("/")[2]] if "$ref" in entry else {}
+        return bool(entry.get("description") or target.get("description"))
+
+    keys = [
+        (path, entry) for path, entry in described_keys(SCHEMA) if not path.endswith(".kind") and ".if." not in path
+    ]
+    assert len(keys) > 60
+    assert [path for path, entry in keys if not described(entry)] == []
+
+
+def test_every_object_is_closed():
+    """An open object would take a misspelt key without a word."""
+
+    def objects(schema: Any, path: str = "") -> Iterator[tuple[str, dict]]:
+        if isinstance(schema, dict):
+            if "properties" in schema and schema.get("type") == "object":
+                yield path, schema
+            for key, value in schema.items():
+                yield from objects(value, f"{path}.{key}")
+
+    open_ones = [path for path, schema in objects(SCHEMA) if "additionalProperties" not in schema]
+    # Sources and styles close in the branch of their kind.
+    assert open_ones == [f".properties.{name}.additionalProperties" for name in ("sources", "styles")]

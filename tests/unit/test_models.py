@@ -1,0 +1,274 @@
+"""Networks: weights fit whole or not at all, images are prepared as timm says, decisions are the field's."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from helpers import picture, tiny_resnet
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
+
+from shapebias.errors import UserError
+from shapebias.models import (
+    Preparation,
+    build,
+    category_indices,
+    imagenet_classes,
+    load_weights,
+    preparation,
+    read_weights,
+    resolve_device,
+    weights_path,
+)
+from shapebias.observe import Observer, category_probabilities, observe
+from shapebias.pictures import ImageFile
+from shapebias.shards import label
+
+# Weights
+
+
+def same_weights(one: nn.Module, other: nn.Module) -> bool:
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_weights_of_the_same_names_are_loaded_by_name():
+    trained, fresh = tiny_resnet(seed=0), tiny_resnet(seed=1)
+    assert load_weights(fresh, trained.state_dict(), "x") == "name"
+    assert same_weights(fresh, trained)
+
+
+def test_weights_in_the_same_order_under_other_names_are_loaded_by_position():
+    trained, fresh = tiny_resnet(seed=0), tiny_resnet(seed=1)
+    renamed = {f"other.{i}": tensor for i, tensor in enumerate(trained.state_dict().values())}
+    assert load_weights(fresh, renamed, "x") == "position"
+    assert same_weights(fresh, trained)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        lambda state: state,
+        lambda state: {"state_dict": state, "epoch": 90, "optimizer": {"lr": 0.1}},
+        lambda state: {"model": state},
+        lambda state: {f"module.{key}": value for key, value in state.items()},
+        lambda state: {"state_dict": {f"module.{key}": value for key, value in state.items()}},
+        lambda state: {f"module._orig_mod.{key}": value for key, value in state.items()},
+        lambda state: {f"_orig_mod.module.{key}": value for key, value in state.items()},
+    ],
+    ids=["plain", "state_dict", "model", "DDP", "DDP in state_dict", "DDP of compiled", "compiled DDP"],
+)
+def test_wrappers_around_weights_are_taken_off(tmp_path, packed):
+    trained, fresh = tiny_resnet(seed=0), tiny_resnet(seed=1)
+    torch.save(packed(trained.state_dict()), tmp_path / "x.pth")
+    state, metadata = read_weights(tmp_path / "x.pth")
+    load_weights(fresh, state, "x.pth")
+    assert same_weights(fresh, trained) and metadata == {}
+
+
+def test_safetensors_bring_what_training_left_in_them(tmp_path):
+    trained = tiny_resnet()
+    save_file(trained.state_dict(), tmp_path / "x.safetensors", metadata={"shapebias": '{"model": "resnet"}'})
+    state, metadata = read_weights(tmp_path / "x.safetensors")
+    assert metadata == {"model": "resnet"}
+    assert list(state) and state.keys() == trained.state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        (
+            lambda: build("convnext_atto", classes=2, kwargs={"depths": [1, 1, 1, 1], "dims": [8] * 4}),
+            ["missing", "conv1"],
+        ),
+        (lambda: tiny_resnet(classes=3), ["of another shape", "fc.weight (3,", "instead of (2,"]),
+        (lambda: nn.Linear(2, 2), ["missing", "not in this network", "first weight"]),
+    ],
+    ids=["other network", "other head", "other keys"],
+)
+def test_weights_of_another_architecture_are_refused_and_change_nothing(other, named):
+    network, untouched = tiny_resnet(), tiny_resnet()
+    with pytest.raises(UserError) as refusal:
+        load_weights(network, other().state_dict(), "theirs.pth")
+    assert all(text in str(refusal.value) for text in ["theirs.pth", "another architecture than ResNet", *named])
+    assert same_weights(network, untouched)
+
+
+def test_one_missing_tensor_is_enough_to_refuse():
+    state = dict(tiny_resnet().state_dict())
+    del state["fc.bias"]
+    with pytest.raises(UserError, match=r"1 missing, first fc\.bias"):
+        load_weights(tiny_resnet(), state, "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("x.pth", b"no weights"), ("x.safetensors", b"no weights"), ("x.pth", b""), ("x.safetensors", b"")],
+)
+def test_a_file_that_holds_no_weights_is_refused_by_name(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"{name}: not a file of weights"):
+        read_weights(tmp_path / name)
+
+
+def test_a_pickled_network_is_refused_since_loading_it_would_run_its_code(tmp_path):
+    torch.save(tiny_resnet(), tmp_path / "x.pth")
+    with pytest.raises(UserError, match=r"x\.pth"):
+        read_weights(tmp_path / "x.pth")
+
+
+def test_a_dictionary_of_other_things_is_refused(tmp_path):
+    torch.save({"epoch": 3}, tmp_path / "x.pth")
+    with pytest.raises(UserError, match=r"x\.pth: holds no state dict"):
+        read_weights(tmp_path / "x.pth")
+
+
+def test_missing_files_and_packages_are_named(tmp_path):
+    with pytest.raises(UserError, match=r"nowhere\.pth: no such weights file"):
+        read_weights(tmp_path / "nowhere.pth")
+    with pytest.raises(UserError, match="'no_such_package' is not installed"):
+        weights_path("package:no_such_package/x.pth")
+
+
+# Networks
+
+
+def test_an_unknown_network_is_refused_with_a_near_name():
+    with pytest.raises(UserError, match=r"'resnet5O'.*did you mean 'resnet50"):
+        build("resnet5O")
+
+
+def test_kwargs_that_do_not_fit_a_network_are_refused_by_name():
+    with pytest.raises(UserError, match=r"resnet10t.*patch_size"):
+        build("resnet10t", kwargs={"patch_size": 8})
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto") == "cpu"
+    with pytest.raises(UserError, match="'cuda:3'"):
+        resolve_device("cuda:3")
+
+
+# Preparation
+
+
+def test_preparation_is_what_timm_knows_of_the_network():
+    prepared = preparation(build("tf_efficientnet_lite0"))
+    assert (prepared.size, prepared.mean, prepared.std) == (224, (0.5,) * 3, (0.5,) * 3)
+    assert preparation(tiny_resnet(), 32).size == 32
+
+
+PREPARATION = Preparation(size=32, mean=(0.5, 0.25, 0.0), std=(0.5, 0.25, 1.0), interpolation="bicubic", crop=0.8)
+
+
+def test_a_stimulus_of_the_network_s_size_is_not_resized():
+    image = picture(0, (32, 32))
+    assert PREPARATION.picture(image).tobytes() == image.tobytes()
+
+
+def test_an_image_whose_shorter_side_fits_is_only_cropped():
+    image = picture(0, (48, 32))
+    assert PREPARATION.picture(image).tobytes() == image.crop((8, 0, 40, 32)).tobytes()
+
+
+def test_a_square_stimulus_is_scaled_whole_and_another_photograph_is_cropped():
+    frame = Image.new("RGB", (64, 64), "white")
+    frame.paste("black", (4, 4, 60, 60))
+    assert np.asarray(PREPARATION.picture(frame))[16, 0].min() > 200  # its white border is still there
+    wide = Image.new("RGB", (80, 64), "white")
+    wide.paste("black", (4, 4, 76, 60))
+    assert PREPARATION.picture(wide).getpixel((0, 16)) == (0, 0, 0)  # 0.8 of the shorter side
+    assert PREPARATION.picture(wide).size == (32, 32)
+
+
+def test_pixels_are_normalized_by_channel():
+    batch = PREPARATION.tensor([np.full((32, 32, 3), 255, np.uint8)])
+    assert batch.shape == (1, 3, 32, 32) and batch.dtype == torch.float32
+    assert batch[0, :, 0, 0].tolist() == [1.0, 3.0, 1.0]
+
+
+# Decisions
+
+
+def test_imagenet_has_207_classes_with_a_category():
+    indices = category_indices(imagenet_classes())
+    assert len(imagenet_classes()) == 1000
+    assert sum(map(len, indices.values())) == 207
+    assert (len(indices), len(indices["dog"]), len(indices["knife"])) == (16, 109, 1)
+    # Published positions: tabby 281 … Egyptian cat 285 are cats, 499 is the cleaver.
+    assert 281 in indices["cat"] and 285 in indices["cat"]
+    assert indices["knife"] == [499]
+
+
+def test_shared_categories_are_the_published_ones(shared_data):
+    import csv
+
+    from shapebias.categories import ilsvrc_categories
+
+    with (shared_data / "categories.csv").open() as file:
+        assert ilsvrc_categories() == {row["wnid"]: row["category"] for row in csv.DictReader(file)}
+    assert Counter(ilsvrc_categories().values())["dog"] == 109
+
+
+class Says(nn.Module):
+    """A network that gives the same logits to every image."""
+
+    def __init__(self, logits: list[float]) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.tensor(logits))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.logits.expand(len(images), -1)
+
+
+# Four outputs: three dogs and a knife.
+CLASSES = ["pug", "beagle", "boxer", "cleaver"]
+CATEGORIES = {"pug": "dog", "beagle": "dog", "boxer": "dog", "cleaver": "knife"}
+
+
+def decision(tmp_path, logits: list[float]):
+    """The one row of what an observer with these logits says of one image."""
+    picture(0, (32, 32)).save(tmp_path / "x.png")
+    shown = ImageFile(tmp_path / "x.png", label("x", shape="dog", texture="knife", content="x.png"))
+    observer = Observer("net", Says(logits), PREPARATION, CLASSES, CATEGORIES)
+    return observe(observer, [(shown, shown.image())], batch_size=4).iloc[0]
+
+
+def test_the_mean_over_a_category_s_classes_decides_not_the_sum(tmp_path):
+    # Dogs have 0.2 each, the knife 0.4: the sum says dog (0.6), the mean says knife (0.2 < 0.4).
+    row = decision(tmp_path, np.log([0.2, 0.2, 0.2, 0.4]).tolist())
+    assert row["decision"] == "knife"
+    assert (row["p_dog"], row["p_knife"]) == pytest.approx((0.2, 0.4))
+    assert np.isnan(row["p_cat"])  # a category that the network cannot name
+
+
+def test_the_mean_decides_not_the_largest(tmp_path):
+    # The largest is a dog (0.5), the mean of the dogs is 0.18, the knife has 0.46.
+    row = decision(tmp_path, np.log([0.5, 0.02, 0.02, 0.46]).tolist())
+    assert (row["predicted_class"], row["decision"]) == ("pug", "knife")
+
+
+def test_probabilities_are_averaged_not_logits(tmp_path):
+    # Mean of logits: dog (0.9 · 0.005 · 0.005)^⅓ = 0.03 < 0.09 knife. Mean of probabilities: dog 0.303 > 0.09.
+    row = decision(tmp_path, np.log([0.9, 0.005, 0.005, 0.09]).tolist())
+    assert row["decision"] == "dog"
+    assert row["p_dog"] == pytest.approx((0.9 + 0.005 + 0.005) / 3)
+
+
+def test_softmax_runs_over_all_outputs_also_those_without_a_category():
+    shares = category_probabilities(torch.log(torch.tensor([[0.5, 0.3, 0.2]])), {"cat": [1], "dog": [2]})
+    assert shares[0].tolist() == pytest.approx([0.3, 0.2])
+
+
+def test_the_size_of_batches_changes_no_decision(tmp_path):
+    for i in range(5):
+        picture(i, (32, 32)).save(tmp_path / f"{i}.png")
+    files = [ImageFile(tmp_path / f"{i}.png", label(str(i), shape="cat", content=f"{i}.png")) for i in range(5)]
+    observer = Observer("net", tiny_resnet(4), preparation(tiny_resnet(), 32), CLASSES, CATEGORIES)
+    one, all_at_once = (observe(observer, [(f, f.image()) for f in files], batch_size=size) for size in (1, 5))
+    assert one["image"].tolist() == list("01234")
+    assert one["predicted_class"].tolist() == all_at_once["predicted_class"].tolist()
+    np.testing.assert_allclose(one["p_dog"], all_at_once["p_dog"], rtol=1e-4)

@@ -1,0 +1,226 @@
+"""Listings: which image is in which split, as a function of seed and ids alone."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from helpers import image_folder
+
+from shapebias.errors import UserError
+from shapebias.pictures import open_pictures
+from shapebias.sources import (
+    class_pools,
+    image_files,
+    list_imagefolder,
+    list_style_folder,
+    list_synthetic,
+    read_categories,
+    read_listing,
+    unique_ids,
+)
+
+ONE_SHARD = {"train": 1, "val": 1, "test": 1}
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory) -> Path:
+    """`<class>/image`: ten cats, twelve dogs."""
+    return image_folder(tmp_path_factory.mktemp("photographs"), {"cat": 10, "dog": 12}, size=4)
+
+
+def listed(root: Path, per_class: dict, *, shards: dict = ONE_SHARD, seed: int = 0, **more) -> pd.DataFrame:
+    return list_imagefolder(root, per_class, shards, seed, **more)
+
+
+def placed(listing: pd.DataFrame) -> dict[str, str]:
+    """file → split."""
+    return dict(zip(listing["file"], listing["split"], strict=True))
+
+
+def test_each_image_is_in_one_split_at_most_and_counts_are_kept(photographs):
+    listing = listed(photographs, {"train": 6, "val": 1, "test": 3})
+    assert listing["file"].is_unique
+    counts = listing.groupby(["split", "class"]).size().to_dict()
+    assert counts == {(s, c): n for s, n in {"train": 6, "val": 1, "test": 3}.items() for c in ("cat", "dog")}
+
+
+def test_all_takes_what_the_other_splits_leave(photographs):
+    listing = listed(photographs, {"train": "all", "test": 3})
+    assert listing[listing["split"] == "train"].groupby("class").size().to_dict() == {"cat": 7, "dog": 9}
+
+
+def test_more_shards_change_no_split(photographs):
+    per_class = {"train": 6, "val": 2, "test": 2}
+    one = listed(photographs, per_class)
+    many = listed(photographs, per_class, shards={"train": 5, "val": 2, "test": 1})
+    assert placed(one) == placed(many)
+    sizes = many[many["split"] == "train"].groupby("shard").size()
+    assert sizes.to_dict() == {0: 3, 1: 3, 2: 2, 3: 2, 4: 2}
+
+
+def test_files_made_in_another_order_give_the_same_listing(photographs, tmp_path):
+    for file in sorted(image_files(photographs), reverse=True):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_bytes((photographs / file).read_bytes())
+    per_class = {"train": 6, "test": 2}
+    pd.testing.assert_frame_equal(listed(tmp_path, per_class), listed(photographs, per_class))
+
+
+def test_the_seed_draws_the_split(photographs):
+    per_class = {"train": 6, "test": 4}
+    assert placed(listed(photographs, per_class, seed=0)) != placed(listed(photographs, per_class, seed=1))
+
+
+def test_split_folders_are_kept_and_a_missing_one_is_drawn_from_training_images(tmp_path):
+    image_folder(tmp_path / "train", {"cat": 6}, size=4)
+    image_folder(tmp_path / "val", {"cat": 3}, size=4)
+    listing = listed(tmp_path, {"train": "all", "val": 2, "test": 2})
+    assert listing["file"].is_unique
+    folders = listing["file"].str.split("/").str[0]
+    assert folders.groupby(listing["split"]).agg(list).to_dict() == {
+        "train": ["train"] * 4,
+        "val": ["val"] * 2,
+        "test": ["train"] * 2,
+    }
+    assert set(listing["class"]) == {"cat"}
+
+
+def test_images_lie_as_deep_below_their_class_as_they_like(tmp_path):
+    image_folder(tmp_path / "cat" / "some", {"deep": 2}, size=4)
+    assert class_pools(tmp_path) == {"train": {"cat": ["cat/some/deep/0.png", "cat/some/deep/1.png"]}}
+
+
+def test_classes_become_categories_by_name_by_ilsvrc_or_by_an_own_table(tmp_path):
+    image_folder(tmp_path, {"cat": 1, "n02123045": 1, "moggy": 1}, size=4)
+    listing = listed(tmp_path, {"train": 1}, categories={"moggy": "cat"})
+    assert dict(zip(listing["class"], listing["category"], strict=True)) == {
+        "cat": "cat",
+        "n02123045": "cat",
+        "moggy": "cat",
+    }
+
+
+def test_ids_have_no_dots_and_are_unique():
+    ids = unique_ids(["v1.2/a.b.jpg", "x/a.jpg", "x/a.png"])
+    assert ids[0] == "v1_2/a_b"
+    assert len(set(ids)) == 3 and not any("." in i for i in ids)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [["a-2.jpg", "a.jpg", "a.png"], ["a.b.jpg", "a_b.jpg"], ["a.JPG", "a.jpg"]],
+    ids=["a number that is taken", "a dot and an underscore", "endings in two cases"],
+)
+def test_ids_are_unique_even_where_names_nearly_agree(files):
+    assert len(set(unique_ids(files))) == len(files)
+
+
+def test_an_image_keeps_its_id_in_whatever_split_it_is_drawn(tmp_path):
+    image_folder(tmp_path, {"cat": 4}, suffix=".png", size=4)
+    image_folder(tmp_path, {"cat": 4}, suffix=".jpg", size=4)  # 0.jpg beside 0.png
+    together, apart = listed(tmp_path, {"train": "all"}), listed(tmp_path, {"train": 5, "val": 2, "test": 1})
+    assert apart["id"].is_unique
+    assert dict(zip(together["file"], together["id"], strict=True)) == dict(
+        zip(apart["file"], apart["id"], strict=True)
+    )
+
+
+def test_pictures_of_two_folders_have_unique_ids(tmp_path):
+    folders = [image_folder(tmp_path / name, {"cat": 2}, size=4) for name in ("a", "b")]
+    ids = [picture.id for picture in open_pictures(folders)]
+    assert len(ids) == len(set(ids)) == 4
+
+
+def make(root: Path, **classes: int) -> Path:
+    return image_folder(root / "photographs", classes, size=4)
+
+
+def empty_class(root: Path) -> Path:
+    (make(root, cat=2) / "dog").mkdir()
+    return root / "photographs"
+
+
+def no_images(root: Path) -> Path:
+    (root / "photographs" / "cat").mkdir(parents=True)
+    (root / "photographs" / "cat" / "notes.txt").write_text("no image")
+    return root / "photographs"
+
+
+def no_classes(root: Path) -> Path:
+    image_folder(root, {"photographs": 2}, size=4)
+    return root / "photographs"
+
+
+def both_layouts(root: Path) -> Path:
+    make(root, cat=2)
+    return image_folder(root / "photographs" / "train", {"cat": 2}, size=4).parent
+
+
+@pytest.mark.parametrize(
+    ("folder", "per_class", "categories", "named"),
+    [
+        (lambda root: root / "nowhere", {"train": 1}, None, ["nowhere", "no such folder"]),
+        (no_images, {"train": 1}, None, ["photographs", "no images"]),
+        (no_classes, {"train": 1}, None, ["photographs", "no class folders"]),
+        (both_layouts, {"train": 1}, None, ["photographs", "train", "cat"]),
+        (empty_class, {"train": 1}, None, ["photographs", "no images in class folder dog"]),
+        (lambda root: make(root, zebra=1), {"train": 1}, None, ["'zebra'", "no category", "categories"]),
+        (lambda root: make(root, moggy=1), {"train": 1}, {"moggy": "kat"}, ["'moggy'", "'kat'", "did you mean 'cat'"]),
+        (lambda root: make(root, cat=3), {"train": 4}, None, ["'cat'", "3 images", "'train'", "4 wanted"]),
+        (lambda root: make(root, cat=3), {"train": "all", "test": 3}, None, ["'cat'", "0 images", "'train'"]),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_refused_by_name(tmp_path, folder, per_class, categories, named):
+    with pytest.raises(UserError) as refusal:
+        listed(folder(tmp_path), per_class, categories=categories)
+    assert all(text in str(refusal.value) for text in named), refusal.value
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("name,kind\nmoggy,cat\n", ["name, kind", "class,category"]), (None, ["own.csv"]), ("", ["own.csv"])],
+    ids=["other columns", "missing", "empty"],
+)
+def test_a_table_of_categories_that_cannot_be_read_is_refused_by_name(tmp_path, text, named):
+    if text is not None:
+        (tmp_path / "own.csv").write_text(text)
+    with pytest.raises(UserError) as refusal:
+        read_categories(tmp_path / "own.csv")
+    assert all(part in str(refusal.value) for part in named)
+
+
+def test_a_class_whose_category_is_left_empty_is_refused_by_name(tmp_path):
+    (tmp_path / "own.csv").write_text("class,category\nmoggy,\n")
+    with pytest.raises(UserError, match="moggy"):
+        listed(make(tmp_path, moggy=1), {"train": 1}, categories=read_categories(tmp_path / "own.csv"))
+
+
+def test_a_folder_of_styles_is_searched_with_its_subfolders(tmp_path):
+    image_folder(tmp_path, {"monet": 2, "miró": 1}, size=4)
+    listing = list_style_folder(tmp_path, 1, seed=0)
+    assert sorted(listing["id"]) == ["miró/0", "monet/0", "monet/1"]
+    assert set(listing["split"]) == {"all"}
+
+
+def test_a_folder_of_styles_without_images_is_refused_by_name(tmp_path):
+    with pytest.raises(UserError, match=rf"{tmp_path}: no images in this folder of styles"):
+        list_style_folder(tmp_path, 1, seed=0)
+
+
+def test_drawn_sources_list_each_class_in_each_split():
+    listing = list_synthetic({"tabby": "cat", "sedan": "car"}, {"train": 3, "test": 2}, {"train": 2, "test": 1}, seed=0)
+    assert listing["id"].is_unique
+    assert listing.groupby(["split", "class", "category"]).size().to_dict() == {
+        ("train", "tabby", "cat"): 3,
+        ("train", "sedan", "car"): 3,
+        ("test", "tabby", "cat"): 2,
+        ("test", "sedan", "car"): 2,
+    }
+
+
+def test_one_shard_of_a_listing_is_read_as_it_was_written(photographs, tmp_path):
+    listing = listed(photographs, {"train": 6, "test": 2}, shards={"train": 3, "test": 1})
+    listing.to_csv(tmp_path / "listing.csv", index=False)
+    again = read_listing(tmp_path / "listing.csv", "train", 1)
+    wanted = listing[(listing["split"] == "train") & (listing["shard"] == 1)]
+    assert again[["id", "file", "class"]].to_numpy().tolist() == wanted[["id", "file", "class"]].to_numpy().tolist()

@@ -1,0 +1,169 @@
+"""Training: what changes, what does not, when it stops, and that it is the same each time."""
+
+import copy
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from helpers import COLOURS, tiny_resnet
+
+from shapebias.errors import UserError
+from shapebias.feeding import Augmented, Pictures
+from shapebias.models import preparation
+from shapebias.recipe import Recipe
+from shapebias.training import image_counts, start, train, train_step, training_mode, validate
+
+RECIPE = Recipe(epochs=2, batch_size=8, optimizer="adamw", lr=0.01, schedule="constant", patience=0)
+SWAPPED = {"cat": COLOURS["dog"], "dog": COLOURS["cat"]}
+
+
+def state_of(network) -> dict[str, torch.Tensor]:
+    return copy.deepcopy(network.state_dict())
+
+
+def trained(samples, recipe: Recipe = RECIPE, *, val=None, trainable: str = "all", seed: int = 0):
+    """A tiny network after training: (network, state)."""
+    network, classes = tiny_resnet(seed=seed), ["cat", "dog"]
+    prepared = preparation(network, 32)
+    sets = Augmented(samples, classes, prepared, recipe, seed), Pictures(val or samples, classes, prepared)
+    return network, train(network, *sets, recipe, trainable=trainable, seed=seed, device="cpu")
+
+
+def test_a_network_learns_red_from_blue(colour_samples):
+    _, state = trained(colour_samples(16), replace(RECIPE, epochs=5))
+    assert state.history[-1]["val_accuracy"] == 1.0
+    assert [row["epoch"] for row in state.history] == [1, 2, 3, 4, 5]
+    assert (state.step, state.images_seen) == (5 * 4, 5 * 32)
+    assert image_counts({"in": range(32)}, 5) == {"in": 160}
+
+
+def test_two_trainings_give_equal_bits_and_another_seed_others(colour_samples):
+    samples = colour_samples()
+    (one, first), (two, second), (other, _) = trained(samples), trained(samples), trained(samples, seed=1)
+    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
+    assert first.history == second.history
+    assert not torch.equal(one.fc.weight, other.fc.weight)
+
+
+def test_a_frozen_network_changes_its_head_alone(colour_samples):
+    before = state_of(tiny_resnet())
+    after, _ = trained(colour_samples(), replace(RECIPE, weight_decay=0.1), trainable="head")
+    changed = {key for key, value in after.state_dict().items() if not torch.equal(value, before[key])}
+    assert changed == {"fc.weight", "fc.bias"}  # not the statistics of batch norm either
+
+
+def test_an_unfrozen_network_changes_everything(colour_samples):
+    before = state_of(tiny_resnet())
+    after, _ = trained(colour_samples())
+    unchanged = {key for key, value in after.state_dict().items() if torch.equal(value, before[key])}
+    assert not unchanged
+
+
+def test_a_frozen_backbone_is_in_eval_mode_while_its_head_trains():
+    network = tiny_resnet()
+    training_mode(network, "head")
+    assert network.get_submodule("fc").training and not network.get_submodule("bn1").training
+    training_mode(network, "all")
+    assert network.get_submodule("bn1").training
+
+
+def test_a_loss_that_is_not_a_number_leaves_the_weights_untouched():
+    network, recipe = tiny_resnet(), replace(RECIPE, max_norm=1.0)
+    state = start(network, recipe, "all", steps_per_epoch=4)
+    training_mode(network, "all")
+    labels = torch.tensor([0, 1])
+    train_step(state, torch.randn(2, 3, 32, 32), labels, recipe)
+    weights = copy.deepcopy(dict(network.named_parameters()))
+    with pytest.raises(FloatingPointError, match=r"loss nan.* at step 1"):
+        train_step(state, torch.full((2, 3, 32, 32), math.nan), labels, recipe)
+    assert all(torch.equal(value, weights[key]) for key, value in network.named_parameters())
+    assert state.step == 1
+
+
+def test_training_that_diverges_ends_in_advice(colour_samples):
+    with pytest.raises(UserError, match=r"diverged .*lower `lr` \(1e\+30\)"):
+        trained(colour_samples(), replace(RECIPE, optimizer="sgd", lr=1e30, epochs=5))
+
+
+def test_training_stops_after_the_patience_and_keeps_its_best_epoch(colour_samples):
+    # Validated with the colours swapped: the better it learns the worse it gets, so the first epoch is the best.
+    samples, val = colour_samples(16), colour_samples(16, colours=SWAPPED)
+    recipe = replace(RECIPE, epochs=9, patience=2, lr=0.003)
+    network, state = trained(samples, recipe, val=val)
+    losses = [row["val_loss"] for row in state.history]
+    best = losses.index(min(losses))
+    assert state.best_epoch == best + 1
+    assert len(losses) == state.epoch == state.best_epoch + 2 < 9
+    # A run of as many epochs as the best one ends with the very weights that were kept.
+    shorter, _ = trained(samples, replace(recipe, epochs=state.best_epoch), val=val)
+    pairs = zip(network.state_dict().values(), shorter.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_without_patience_training_runs_all_its_epochs(colour_samples):
+    _, state = trained(colour_samples(), replace(RECIPE, epochs=6, lr=0.003), val=colour_samples(colours=SWAPPED))
+    assert state.epoch == 6
+
+
+def learning_rates(recipe: Recipe, steps_per_epoch: int) -> list[float]:
+    """The learning rate of every step."""
+    network = tiny_resnet()
+    state, rates = start(network, recipe, "all", steps_per_epoch), []
+    images, labels = torch.randn(2, 3, 32, 32), torch.tensor([0, 1])
+    training_mode(network, "all")
+    for _ in range(recipe.epochs * steps_per_epoch):
+        train_step(state, images, labels, recipe)
+        rates.append(state.optimizer.param_groups[0]["lr"])
+    return rates
+
+
+def test_warm_up_rises_linearly_and_a_cosine_falls_to_zero():
+    rates = learning_rates(
+        replace(RECIPE, lr=1.0, optimizer="sgd", schedule="cosine", epochs=4, warmup_epochs=1, max_norm=1e-9), 4
+    )
+    assert rates[:4] == pytest.approx([0.01, 0.01 + 0.99 / 4, 0.01 + 2 * 0.99 / 4, 0.01 + 3 * 0.99 / 4])
+    # cos 45° at a quarter of the 16 steps, cos 90° at the half, cos 135° at three quarters
+    assert [rates[4], rates[8], rates[12]] == pytest.approx([(1 + math.sqrt(0.5)) / 2, 0.5, (1 - math.sqrt(0.5)) / 2])
+    assert 0 < rates[15] < 0.01
+
+
+def test_steps_drop_the_learning_rate_tenfold_every_so_many_epochs():
+    rates = learning_rates(
+        replace(RECIPE, lr=0.1, schedule="step", epochs=6, step_epochs=2, optimizer="sgd", max_norm=1e-9), 2
+    )
+    assert rates == pytest.approx([0.1] * 4 + [0.01] * 4 + [0.001] * 4)
+
+
+def test_a_constant_rate_is_constant_after_its_warm_up():
+    assert learning_rates(replace(RECIPE, lr=0.01, epochs=2), 3) == pytest.approx([0.01] * 6)
+    warmed = learning_rates(replace(RECIPE, lr=0.01, epochs=3, warmup_epochs=1), 2)
+    assert warmed == pytest.approx([0.0001, (0.0001 + 0.01) / 2, 0.01, 0.01, 0.01, 0.01])
+
+
+def test_validation_is_the_mean_over_images_not_over_batches():
+    network = torch.nn.Flatten()  # the images are the logits
+    sure, torn = torch.tensor([[[[100.0, 0.0]]]]), torch.tensor([[[[0.0, 0.0]]]])
+    batches = [(sure.repeat(3, 1, 1, 1), torch.tensor([0, 0, 0])), (torn, torch.tensor([1]))]
+    loss, accuracy = validate(network, batches)
+    assert loss == pytest.approx(math.log(2) / 4)
+    assert accuracy == 3 / 4
+
+
+def test_an_unknown_optimizer_is_refused_by_name():
+    with pytest.raises(UserError, match="'adamx'"):
+        start(tiny_resnet(), replace(RECIPE, optimizer="adamx"), "all", 1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"crop_scale": (1.0, 0.4)}, "crop_scale 1 0.4"),
+        ({"crop_scale": (0.0, 1.0)}, "crop_scale 0 1"),
+        ({"epochs": 0}, "epochs 0"),
+        ({"warmup_epochs": 3}, "warmup_epochs 3"),
+    ],
+)
+def test_hyperparameters_that_make_no_sense_together_are_refused_by_name(wrong, named):
+    with pytest.raises(UserError, match=named):
+        replace(RECIPE, **wrong).checked()

@@ -1,0 +1,45 @@
+"""The demo itself, as `make demo` runs it: does it show the phenomenon?"""
+
+import os
+
+import pandas as pd
+import pytest
+
+NETWORKS = ("resnet", "convnext", "vit", "coatnet")
+REGIMES = ("in", "sin", "combined", "frozen")
+
+pytestmark = pytest.mark.skipif(not os.environ.get("CI"), reason="eight minutes; set CI=true to run the real demo")
+
+
+@pytest.fixture(scope="module")
+def tables(workspace, demo_config):
+    place = workspace()
+    done = place.snakemake(config=demo_config())
+    assert done.returncode == 0, done.stdout
+    folder = place.folder / "results/tables"
+    return {name: pd.read_csv(folder / f"{name}.csv") for name in ("shape_bias", "accuracy", "runs")}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_training_on_stylized_images_moves_each_network_towards_shape(tables, network):
+    bias = tables["shape_bias"].set_index(["model", "regime"]).loc[network]
+    assert bias.loc["in", "shape_bias"] < 0.5, "photographs make a texture-biased network"
+    assert bias.loc["in", "ci_high"] < bias.loc["sin", "ci_low"], "and stylized ones move it beyond the intervals"
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("regime", REGIMES)
+def test_accuracy_on_photographs_is_well_above_chance(tables, network, regime):
+    accuracy = tables["accuracy"]
+    row = accuracy[
+        (accuracy["benchmark"] == "in_test")
+        & (accuracy["unit"] == "category")
+        & (accuracy["model"] == network)
+        & (accuracy["regime"] == regime)
+    ].iloc[0]
+    assert row["chance"] == 1 / 16
+    assert row["ci_low"] > 2 * row["chance"]
+
+
+def test_the_published_number_of_conflict_images_is_shown(tables):
+    assert (tables["shape_bias"]["conflict_images"] == 1280).all()

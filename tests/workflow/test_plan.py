@@ -1,0 +1,115 @@
+"""Dry runs: the graph is what the config says, and mistakes end it before the first job."""
+
+import re
+
+import pytest
+import yaml
+
+RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def demo(demo_config):
+    """The demo's config, to change at will."""
+    return demo_config()
+
+
+def test_the_demo_has_one_job_for_each_thing_it_makes(workspace, demo):
+    jobs = workspace().plan(demo)
+    models, regimes, seeds = len(demo["models"]), len(demo["regimes"]), len(demo["seeds"])
+    assert jobs["train"] == models * regimes * seeds == 16
+    assert jobs["evaluate"] == 16  # every benchmark in one job
+    assert jobs["pack"] == 4 + 1 + 2 + 1 + 1 + 1  # in: train, val, test; silhouettes; edges; paintings
+    assert jobs["stylize"] == (4 + 1) + 2  # sin: train, val; conflict: test
+    assert jobs["encode_styles"] == 2  # paintings; the photographs of the test split
+    assert jobs["tables"] == jobs["figures"] == jobs["report"] == 1
+
+
+def test_seeds_shards_and_models_multiply_the_jobs(workspace, demo):
+    demo["seeds"] = [0, 1, 2]
+    demo["models"] = {"resnet": demo["models"]["resnet"]}
+    demo["sources"]["in"]["shards"] = {"train": 7, "val": 2, "test": 3}
+    jobs = workspace().plan(demo)
+    assert jobs["train"] == 1 * 4 * 3
+    assert jobs["stylize"] == (7 + 2) + 3
+
+
+def test_the_figures_alone_need_no_report(workspace, demo):
+    jobs = workspace().plan(demo, "figures")
+    assert jobs["figures"] == 1
+    assert "report" not in jobs
+
+
+def test_measuring_ones_own_network_needs_no_training(workspace, demo):
+    del demo["models"], demo["regimes"], demo["stylized"]["sin"], demo["styles"]
+    demo["observers"] = {"mine": {"timm": "resnet18"}}
+    jobs = workspace().plan(demo)
+    assert jobs["evaluate"] == 1
+    assert "train" not in jobs
+
+
+def test_both_profiles_replace_the_config_with_an_experiment(workspace, demo):
+    demo["models"] = {"only": demo["models"]["resnet"]}
+    for profile in ("local", "slurm"):
+        assert workspace().plan(demo, profile=profile)["train"] == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda c: c["training"].update(epoch=3), "unknown key 'training.epoch'; did you mean 'epochs'?"),
+        (lambda c: c["training"].update(lr="fast"), "training.lr: 'fast' is a str, expected number"),
+        (
+            lambda c: c["models"].update(x={"timm": "resnet10"}),
+            "timm has no network 'resnet10'; did you mean resnet10t",
+        ),
+        (lambda c: c["regimes"]["sin"].update(init="inn"), "regimes.sin.init: 'inn' is no start; did you mean 'in'?"),
+        (lambda c: c["regimes"]["in"].update(init="sin"), "goes in a circle: in ← sin ← in"),
+        (
+            lambda c: c["sources"].update(p={"kind": "imagefolder", "folder": "gone", "per_class": {"test": 1}}),
+            "gone does",
+        ),
+    ],
+)
+def test_a_mistake_in_the_config_ends_in_one_line_that_names_it(workspace, demo, change, told):
+    change(demo)
+    place = workspace()
+    done = place.snakemake(config=demo)
+    assert done.returncode == 1
+    assert told in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (place.folder / "results").exists()
+
+
+def test_every_rule_that_runs_a_script_has_log_environment_and_resources(repository):
+    rules = {}
+    for path in sorted((repository / "workflow/rules").glob("*.smk")):
+        rules |= dict(RULE.findall(path.read_text()))
+    assert {"scan", "pack", "stylize", "train", "evaluate", "tables", "figures", "report"} <= set(rules)
+    for name, body in rules.items():
+        for part in ("log:", "conda:", "threads:", "resources:"):
+            assert f"    {part}" in body, f"rule {name} has no {part}"
+        script = re.search(r"\{SCRIPTS\}/(\w+)\.py", body)
+        if script:
+            assert script[1] == name, "a rule, its script and its log bear one name"
+            assert (repository / "scripts" / f"{name}.py").exists()
+            assert f"logs/{name}" in body
+
+
+def test_experiments_are_valid(workspace, repository, shared_data):
+    for path in sorted((repository / "experiments").glob("*.yaml")):
+        config = yaml.safe_load(path.read_text()) | {"data_root": str(shared_data)}
+        assert workspace().plan(config)["report"] == 1
+
+
+def test_a_folder_with_spaces_reaches_the_script_as_one_word(workspace, demo):
+    place = workspace()
+    folder = place.folder / "my photographs"
+    for name in ("cat", "dog"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "1.jpg").touch()
+    demo["sources"]["own"] = {"kind": "imagefolder", "folder": str(folder), "per_class": {"test": 1}}
+    demo["benchmarks"]["own"] = {"kind": "in_test", "images": "own"}
+    done = place.snakemake("-n", "-p", config=demo)
+    assert done.returncode == 0, done.stdout
+    assert f"--folder '{folder}'" in done.stdout

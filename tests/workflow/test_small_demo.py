@@ -1,0 +1,188 @@
+"""The whole workflow, small: real rules, real networks, drawn photographs, through profiles/local."""
+
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import tarfile
+import time
+
+import pandas as pd
+import pytest
+
+RUNS = 2 * 3  # models × regimes
+CATEGORIES = 16
+
+
+@pytest.fixture(scope="module")
+def small(demo_config):
+    """The demo with a handful of images, two tiny networks and one epoch."""
+    config = demo_config()
+    config |= {"image_size": 48, "input_size": 32}
+    config["sources"]["in"] = {
+        "kind": "synthetic",
+        "per_class": {"train": 4, "val": 1, "test": 2},
+        "shards": {"train": 2},
+    }
+    for name in ("silhouettes", "edges"):
+        config["sources"][name]["per_class"] = {"test": 1}
+    config["styles"]["paintings"] = {"kind": "synthetic", "count": 6, "size": 64}
+    vit = {"img_size": 32, "patch_size": 8, "depth": 1, "embed_dim": 32, "num_heads": 2}
+    config["models"] = {
+        "resnet": {"timm": "resnet10t", "kwargs": {"channels": [8, 8, 16, 16], "stem_width": 8}},
+        "vit": {"timm": "vit_tiny_patch16_224", "kwargs": vit},
+    }
+    del config["regimes"]["combined"]
+    config["regimes"]["frozen"].pop("training")
+    config["training"] |= {"epochs": 2, "lr": 0.001}
+    return config
+
+
+@pytest.fixture(scope="module")
+def made(small, workspace):
+    """A folder in which the small demo has run."""
+    place = workspace()
+    done = place.snakemake(config=small)
+    assert done.returncode == 0, done.stdout
+    return place
+
+
+def test_every_run_is_measured_on_every_benchmark(made):
+    bias = pd.read_csv(made.folder / "results/tables/shape_bias.csv")
+    assert ",".join(bias.columns) == (
+        "benchmark,observer,model,regime,seed,conflict_images,shape_hits,texture_hits,shape_bias,ci_low,ci_high"
+    )
+    assert len(bias) == RUNS
+    assert (bias["conflict_images"] == 2 * 32).all()
+    by_category = pd.read_csv(made.folder / "results/tables/shape_bias_by_category.csv")
+    assert len(by_category) == RUNS * CATEGORIES
+    sums = by_category.groupby("observer")[["conflict_images", "shape_hits", "texture_hits"]].sum()
+    assert (sums == bias.set_index("observer")[sums.columns]).all(axis=None)
+    accuracy = pd.read_csv(made.folder / "results/tables/accuracy.csv")
+    assert set(accuracy["benchmark"]) == {"in_test", "silhouettes", "edges"}
+    assert len(accuracy) == RUNS * 3 * 2  # by category and by class
+
+
+def test_conflict_images_carry_both_cues_of_different_categories(made):
+    labels = pd.read_csv(made.folder / "results/images/conflict/manifest.csv")
+    assert (labels["shape"] != labels["texture"]).all()
+    assert labels["style"].notna().all()
+    styled = pd.read_csv(made.folder / "results/images/sin/manifest.csv")
+    assert styled["texture"].isna().all()
+
+
+def test_a_run_says_what_it_started_from_and_what_it_saw(made):
+    told = json.loads((made.folder / "results/runs/resnet/sin/seed0/run.json").read_text())
+    assert told["init"] == "in"
+    assert told["images_seen"] == {"sin": 2 * 4 * 32}
+    frozen = json.loads((made.folder / "results/runs/vit/frozen/seed0/run.json").read_text())
+    assert frozen["trainable"] == "head"
+    history = pd.read_csv(made.folder / "results/runs/vit/frozen/seed0/history.csv")
+    assert list(history["epoch"]) == [1, 2]
+
+
+def test_the_report_is_one_file_that_asks_for_no_other(made):
+    page = (made.folder / "results/report.html").read_text()
+    loaded = re.findall(r"""(?:src|data|poster|srcset)\s*=\s*["']?([^"'\s>]+)|url\(["']?([^"')]+)""", page)
+    assert loaded, "the figures are embedded"
+    assert all("".join(found).startswith(("data:", "#")) for found in loaded)
+    assert "<link" not in page
+    for text in ("resnet", "vit", "frozen", "conflict", "timm"):
+        assert text in page
+
+
+def test_a_second_run_does_nothing(made, small):
+    assert "Nothing to be done" in made.snakemake(config=small).stdout
+
+
+def test_other_colours_redraw_the_figures_and_retrain_nothing(made, small):
+    jobs = made.plan(small | {"figures": {"palette": "Set2", "dpi": 100}})
+    assert set(jobs) == {"figures", "settings", "report", "all", "total"}
+    done = made.snakemake("figures", config=small | {"figures": {"palette": "Set2", "dpi": 100}})
+    assert done.returncode == 0, done.stdout
+    assert "rule figures" in done.stdout
+    assert "rule train" not in done.stdout
+
+
+def test_another_learning_rate_of_one_model_retrains_that_model_alone(made, small):
+    resnet = small["models"]["resnet"] | {"training": {"lr": 0.002}}
+    jobs = made.plan(small | {"models": small["models"] | {"resnet": resnet}})
+    assert jobs["train"] == jobs["evaluate"] == RUNS // 2
+    assert "pack" not in jobs
+    assert "stylize" not in jobs
+
+
+def test_same_bytes_with_other_shards_and_cores(made, small, workspace):
+    other = workspace()
+    source = small["sources"]["in"] | {"shards": {"train": 3, "val": 1, "test": 2}}
+    training = small["training"] | {"workers": 1}
+    config = small | {"sources": small["sources"] | {"in": source}, "training": training}
+    assert other.snakemake("--cores", "1", config=config).returncode == 0
+    for name in ("in", "sin", "conflict"):
+        for split in ("train", "test"):
+            assert images(other.folder, name, split) == images(made.folder, name, split)
+    for model in small["models"]:
+        for regime in small["regimes"]:
+            weights = f"results/runs/{model}/{regime}/seed0/model.safetensors"
+            assert digest(other.folder / weights) == digest(made.folder / weights), weights
+            history = f"results/runs/{model}/{regime}/seed0/history.csv"
+            assert (other.folder / history).read_bytes() == (made.folder / history).read_bytes()
+    for table in ("shape_bias", "shape_bias_by_category", "cue_accuracy", "accuracy", "runs", "rejected"):
+        path = f"results/tables/{table}.csv"
+        assert (other.folder / path).read_bytes() == (made.folder / path).read_bytes(), table
+
+
+def test_an_interrupted_run_leaves_nothing_half_written_and_goes_on(small, workspace):
+    place = workspace()
+    config = small | {"models": {"resnet": small["models"]["resnet"]}}
+    process = place.start(config=config)
+    wait_for(lambda: any(place.folder.glob("results/images/*/*/*.tar")), process)
+    os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C in a terminal does
+    assert process.wait(timeout=60) != 0
+    for path in place.folder.glob("results/images/*/*/*.tar"):
+        with tarfile.open(path) as tar:
+            assert tar.getmembers()
+    assert not list(place.folder.glob("results/**/.*")), "drafts are removed"
+    kept = {path: path.stat().st_mtime_ns for path in place.folder.glob("results/images/*/*/*.tar")}
+    done = place.snakemake("results/images/conflict/test/0.tar", config=config)
+    assert done.returncode == 0, done.stdout
+    assert all(path.stat().st_mtime_ns == time_made for path, time_made in kept.items()), "what was done is kept"
+
+
+def wait_for(condition, process):
+    for _ in range(600):
+        if condition():
+            return
+        assert process.poll() is None, "ended before there was anything to interrupt"
+        time.sleep(0.1)
+    raise AssertionError("nothing was made within a minute")
+
+
+def images(folder, name, split):
+    """id → bytes of all images of a set's split, whatever their shards."""
+    found = {}
+    for path in folder.glob(f"results/images/{name}/{split}/*.tar"):
+        with tarfile.open(path) as tar:
+            tar.extractall(folder / "unpacked" / name / split, filter="data")
+    for path in (folder / "unpacked" / name / split).rglob("*.*"):
+        found[path.relative_to(folder).as_posix()] = path.read_bytes()
+    return found
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_report_opens_in_a_browser_without_errors(made, tmp_path, chromium):
+    picture = tmp_path / "page.png"
+    done = subprocess.run(
+        [*chromium, f"--screenshot={picture}", "--window-size=1280,2000", f"file://{made.folder}/results/report.html"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert picture.stat().st_size > 50_000, "the page is not blank"
+    assert "CONSOLE" not in done.stderr, done.stderr
