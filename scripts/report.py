@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
         tables=tables,
         people=read_people(args.people) if args.people else None,
         figures=figures,
-        contact_sheets={path.stem: small(path) for path in args.contact_sheets},
+        contact_sheets={path.stem.removeprefix("contact_sheet."): small(path) for path in args.contact_sheets},
         config=read_json(args.config),
         records=read_records(args.runs, tables["runs"]),
     )

@@ -6,9 +6,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 MARGIN = 16
 GAP = 12
-FONT_SIZE = 13
-TITLE_SIZE = 20
-LINE_HEIGHT = 17
+FONT_SIZE = 16
+TITLE_SIZE = 24
+LINE_HEIGHT = 20
 
 Cell = tuple[Image.Image, Sequence[str]]
 

@@ -89,7 +89,7 @@ def test_every_rule_that_runs_a_script_has_log_environment_and_resources(reposit
     for name, body in rules.items():
         for part in ("log:", "conda:", "threads:", "resources:"):
             assert f"    {part}" in body, f"rule {name} has no {part}"
-        script = re.search(r"\{SCRIPTS\}/(\w+)\.py", body)
+        script = re.search(r"SCRIPTS\W+(\w+)\.py", body)
         if script:
             assert script[1] == name, "a rule, its script and its log bear one name"
             assert (repository / "scripts" / f"{name}.py").exists()

@@ -35,7 +35,8 @@ def small(demo_config):
         "vit": {"timm": "vit_tiny_patch16_224", "kwargs": vit},
     }
     del config["regimes"]["combined"]
-    config["regimes"]["frozen"].pop("training")
+    for regime in config["regimes"].values():
+        regime.pop("training", None)
     config["training"] |= {"epochs": 2, "lr": 0.001}
     return config
 

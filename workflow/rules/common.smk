@@ -8,7 +8,8 @@ import sys
 # The library is reached without being installed, here and in the jobs (conda environments do not hold it).
 LIBRARY = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, LIBRARY)
-shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(LIBRARY)}; ")
+SCRIPTS = os.path.join(workflow.basedir, "scripts")
+shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(LIBRARY)} SCRIPTS={shlex.quote(SCRIPTS)}; ")
 
 from shapebias.config import checked, recipe_of, run_name
 from shapebias.errors import UserError
@@ -21,7 +22,6 @@ try:
 except UserError as error:
     raise WorkflowError(str(error))
 
-SCRIPTS = shlex.quote(os.path.join(workflow.basedir, "scripts"))
 PEOPLE = os.path.join(workflow.basedir, "workflow/resources/people.csv")
 
 ALL = "all"  # the one split of a set of styles

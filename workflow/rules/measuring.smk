@@ -1,40 +1,6 @@
 # Observers × benchmarks → predictions → tables.
 
 
-def observer_weights(wildcards):
-    if wildcards.observer in RUNS:
-        model, regime, seed = RUNS[wildcards.observer]
-        return f"results/runs/{model}/{regime}/seed{seed}/model.safetensors"
-    weights = config["observers"][wildcards.observer].get("weights", "package:")
-    return [] if weights.startswith("package:") else weights
-
-
-def benchmark_images(wildcards):
-    entries = config["benchmarks"].values()
-    own = [shard for entry in entries if "images" in entry for shard in shards(entry["images"], "test")]
-    return own + [entry["folder"] for entry in entries if "folder" in entry]
-
-
-def network_flags_of(wildcards):
-    """What the network is; a run's weights file says the rest itself."""
-    if wildcards.observer in RUNS:
-        model = config["models"][RUNS[wildcards.observer][0]]
-        return flags({"timm": model["timm"], "weights": observer_weights(wildcards)})
-    entry = config["observers"][wildcards.observer]
-    return flags({key: entry[key] for key in ("timm", "weights", "kwargs", "classes") if key in entry})
-
-
-def benchmark_flags(wildcards):
-    """All benchmarks in one job: the network is loaded once."""
-    words = []
-    for name, entry in config["benchmarks"].items():
-        images = shard_range(entry["images"], "test") if "images" in entry else entry["folder"]
-        target = f"results/predictions/{name}/{wildcards.observer}"
-        words += ["--images", images, "--benchmark", entry["kind"]]
-        words += ["--out", f"{target}.parquet", "--decisions", f"{target}.csv"]
-    return words
-
-
 rule evaluate:
     """Show every benchmark to one observer."""
     input:
@@ -59,7 +25,7 @@ rule evaluate:
         evaluation=flags(config["evaluation"] | {"max_rejected": config["max_rejected"]}),
         benchmarks=benchmark_flags,
     shell:
-        "python {SCRIPTS}/evaluate.py {params.network:q} --observer {wildcards.observer} {params.evaluation:q}"
+        'python "$SCRIPTS"/evaluate.py {params.network:q} --observer {wildcards.observer} {params.evaluation:q}'
         " {params.benchmarks:q} > {log:q} 2>&1"
 
 
@@ -97,6 +63,6 @@ rule tables:
         decisions=[f"{entry['benchmark']}={entry['decisions']}" for entry in DECISIONS.values()],
         pool=[f"{name}={pattern}" for entry in DECISIONS.values() for name, pattern in entry.get("pool", {}).items()],
     shell:
-        "python {SCRIPTS}/tables.py --predictions results/predictions --benchmarks {params.benchmarks:q}"
+        'python "$SCRIPTS"/tables.py --predictions results/predictions --benchmarks {params.benchmarks:q}'
         " --observers {params.observers:q} --runs results/runs --images results/images --sets {params.sets:q}"
         " --decisions {params.decisions:q} --pool {params.pool:q} --out {params.folder:q} > {log:q} 2>&1"

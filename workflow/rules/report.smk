@@ -2,12 +2,10 @@
 
 FIGURES = ["accuracy", "training_curves"]
 FIGURES += [f"{kind}.{name}" for name in CONFLICTS for kind in ("shape_bias", "shape_bias_by_category")]
-SHEETS = expand("results/figures/contact_sheet.{set}.png", set=[*config["sources"], *config["stylized"]])
-
-
-def code(*modules):
-    """Source files as inputs: editing how a figure looks redraws it, without --force."""
-    return [os.path.join(workflow.basedir, name) for name in modules]
+# A photograph beside its stylized kin first, then all other sets.
+SHOWN = dict.fromkeys(entry["content"] for entry in config["stylized"].values())
+SHOWN |= dict.fromkeys([*config["stylized"], *config["sources"]])
+SHEETS = [f"results/figures/contact_sheet.{name}.png" for name in SHOWN]
 
 
 rule figures:
@@ -38,7 +36,7 @@ rule figures:
         benchmarks=CONFLICTS,
         looks=flags(config["figures"]),
     shell:
-        "python {SCRIPTS}/figures.py --tables {params.tables:q} --runs results/runs --people {input.people:q}"
+        'python "$SCRIPTS"/figures.py --tables {params.tables:q} --runs results/runs --people {input.people:q}'
         " --out {params.folder:q} --benchmarks {params.benchmarks:q} {params.looks:q} > {log:q} 2>&1"
 
 
@@ -94,6 +92,6 @@ rule report:
         tables=lambda wildcards, input: os.path.dirname(input.tables[0]),
         figures=lambda wildcards, input: os.path.dirname(input.figures[0]),
     shell:
-        "python {SCRIPTS}/report.py --title {params.title:q} --tables {params.tables:q} --figures {params.figures:q}"
+        'python "$SCRIPTS"/report.py --title {params.title:q} --tables {params.tables:q} --figures {params.figures:q}'
         " --runs results/runs --config {input.config:q} --people {input.people:q}"
         " --contact-sheets {input.sheets:q} --out {output:q} > {log:q} 2>&1"

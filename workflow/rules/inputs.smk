@@ -1,0 +1,132 @@
+# Functions of wildcards: what a job takes as its input and params.
+
+
+# Images
+
+
+def set_entry(wildcards):
+    return config["styles"].get(wildcards.set) or config["sources"][wildcards.set]
+
+
+def script_kind(wildcards):
+    """A set of styles that is drawn is called `paintings` by the scripts; `synthetic` draws photographs."""
+    kind = set_entry(wildcards)["kind"]
+    return "paintings" if wildcards.set in config["styles"] and kind == "synthetic" else kind
+
+
+def scan_flags(wildcards):
+    entry = set_entry(wildcards)
+    per_class = {"per_class": pairs(entry["per_class"])} if "per_class" in entry else {}
+    chosen = {key: entry[key] for key in ("folder", "categories", "count") if key in entry}
+    return flags(chosen | per_class | {"shards": pairs(shard_counts(wildcards.set)), "seed": config["data_seed"]})
+
+
+def pack_flags(wildcards):
+    entry = set_entry(wildcards)
+    common = {"size": entry.get("size", config["image_size"]), "seed": config["data_seed"], "format": config["format"]}
+    if "folder" in entry:
+        limits = {key: config[key] for key in ("max_megapixels", "max_rejected")}
+        return flags(common | limits | {"folder": entry["folder"]})
+    return flags(common | {key: entry[key] for key in ("appearance",) if key in entry})
+
+
+def style_split(wildcards):
+    """The split that styles are drawn from: a source's of the same name, a set of styles has one."""
+    return ALL if config["stylized"][wildcards.set]["styles"] in config["styles"] else wildcards.split
+
+
+def style_vectors(wildcards):
+    entry = config["stylized"][wildcards.set]
+    return f"results/style_vectors/{entry['stylizer']}/{entry['styles']}/{style_split(wildcards)}.safetensors"
+
+
+def stylize_flags(wildcards):
+    entry = config["stylized"][wildcards.set]
+    chosen = {key: entry[key] for key in ("stylizer", "strength")}
+    return flags(
+        chosen
+        | {"size": config["image_size"], "seed": config["data_seed"], "format": config["format"]}
+        | {"max_rejected": config["max_rejected"]}
+        | ({"other_category": True} if entry["other_category"] else {})
+    )
+
+
+def sheet_split(wildcards):
+    """The first split of a set: what is trained on, where there is that."""
+    return next(iter(shard_counts(wildcards.set)))
+
+
+# Training
+
+
+def training_shards(wildcards):
+    sets = config["regimes"][wildcards.regime]["train_on"]
+    return [shard for name in sets for split in ("train", "val") for shard in shards(name, split)]
+
+
+def initial_weights(wildcards):
+    """The weights of the regime that this one starts from, if it starts from one."""
+    init = config["regimes"][wildcards.regime]["init"]
+    if init not in config["regimes"]:
+        return []
+    return f"{RUN}/model.safetensors".format(model=wildcards.model, regime=init, seed=wildcards.seed)
+
+
+def set_shards(wildcards, split):
+    return [f"{name}={shard_range(name, split)}" for name in config["regimes"][wildcards.regime]["train_on"]]
+
+
+def network_flags(wildcards):
+    model, regime = config["models"][wildcards.model], config["regimes"][wildcards.regime]
+    start = {} if regime["init"] in config["regimes"] else {"init": regime["init"]}
+    return flags(
+        {"timm": model["timm"], "kwargs": model["kwargs"], "image_size": config["input_size"]}
+        | start
+        | {"trainable": regime["trainable"]}
+        | recipe_of(config, wildcards.model, wildcards.regime)
+    )
+
+
+# Measuring
+
+
+def observer_weights(wildcards):
+    if wildcards.observer in RUNS:
+        model, regime, seed = RUNS[wildcards.observer]
+        return f"results/runs/{model}/{regime}/seed{seed}/model.safetensors"
+    weights = config["observers"][wildcards.observer].get("weights", "package:")
+    return [] if weights.startswith("package:") else weights
+
+
+def benchmark_images(wildcards):
+    entries = config["benchmarks"].values()
+    own = [shard for entry in entries if "images" in entry for shard in shards(entry["images"], "test")]
+    return own + [entry["folder"] for entry in entries if "folder" in entry]
+
+
+def network_flags_of(wildcards):
+    """What the network is; a run's weights file says the rest itself."""
+    if wildcards.observer in RUNS:
+        model = config["models"][RUNS[wildcards.observer][0]]
+        return flags({"timm": model["timm"], "weights": observer_weights(wildcards)})
+    entry = config["observers"][wildcards.observer]
+    return flags({key: entry[key] for key in ("timm", "weights", "kwargs", "classes") if key in entry})
+
+
+def benchmark_flags(wildcards):
+    """All benchmarks in one job: the network is loaded once."""
+    words = []
+    for name, entry in config["benchmarks"].items():
+        images = shard_range(entry["images"], "test") if "images" in entry else entry["folder"]
+        target = f"results/predictions/{name}/{wildcards.observer}"
+        words += ["--images", images, "--benchmark", entry["kind"]]
+        words += ["--out", f"{target}.parquet", "--decisions", f"{target}.csv"]
+    return words
+
+
+# Report
+
+
+def code(*modules):
+    """Source files as inputs: editing how a figure looks redraws it, without --force."""
+    return [os.path.join(workflow.basedir, name) for name in modules]
