@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from shapebias.cli import Parser, fraction, progress, run, write_rejections
+from shapebias.cli import Parser, fraction, progress, run, side, write_rejections
 from shapebias.draws import generator
 from shapebias.errors import BadImageError, UserError
 from shapebias.images import ENCODINGS, MAX_MEGAPIXELS, encode, load_rgb, resize_shorter
@@ -32,7 +32,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--appearance", choices=APPEARANCES, default="photograph", help="what is drawn (kind synthetic)"
     )
-    parser.add_argument("--size", type=int, required=True, help="the shorter side of a packed image, pixels")
+    parser.add_argument("--size", type=side, required=True, help="the shorter side of a packed image, pixels")
     parser.add_argument("--seed", type=int, default=0, help="seed of what is drawn (default: %(default)s)")
     parser.add_argument("--format", choices=sorted(ENCODINGS), default="jpeg", help="default: %(default)s, quality 95")
     parser.add_argument("--max-megapixels", type=float, default=MAX_MEGAPIXELS, help="larger images are set aside")

@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from shapebias.cli import Parser, fraction, progress, run, write_rejections
+from shapebias.cli import Parser, fraction, progress, run, side, write_rejections
 from shapebias.errors import UserError
 from shapebias.images import ENCODINGS, encode
 from shapebias.pictures import Rejections, decoded, open_pictures
@@ -33,7 +33,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     inputs.add_argument("--other-category", action="store_true", help="draw the style from another category")
     parser.add_argument("--stylizer", choices=sorted(STYLIZERS), required=True, help="the style-transfer network")
-    parser.add_argument("--size", type=int, required=True, help="the shorter side of content and result, pixels")
+    parser.add_argument("--size", type=side, required=True, help="the shorter side of content and result, pixels")
     parser.add_argument("--seed", type=int, default=0, help="seed of the draw of styles (default: %(default)s)")
     parser.add_argument("--strength", type=fraction, default=1.0, help="0 keeps the content's own style, 1 none of it")
     parser.add_argument("--format", choices=sorted(ENCODINGS), default="jpeg", help="default: %(default)s, quality 95")

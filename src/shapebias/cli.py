@@ -35,10 +35,10 @@ def run(main: Callable[[], None]) -> None:
         main()
     except (UserError, BadImageError) as error:
         sys.exit(f"error: {error}")
+    except BrokenPipeError:  # whoever read the output has left
+        os._exit(1)
     except OSError as error:
         sys.exit(f"error: {error.strerror or error}: {error.filename or 'while writing'}")
-    except BrokenPipeError:
-        os._exit(1)
     except KeyboardInterrupt:
         sys.exit("interrupted")
 
@@ -57,6 +57,14 @@ def count_map(text: str) -> dict[str, int | str]:
             raise argparse.ArgumentTypeError(f"{pair!r} is not NAME=NUMBER or NAME=all")
         counts[name] = int(count) if count.isdigit() else count
     return counts
+
+
+def side(text: str) -> int:
+    """Parse the side of an image in pixels (an argparse type)."""
+    value = int(text)
+    if not 16 <= value <= 2048:
+        raise argparse.ArgumentTypeError(f"{text} is not from 16 to 2048 pixels")
+    return value
 
 
 def fraction(text: str) -> float:

@@ -133,7 +133,9 @@ def set_problems(config: Config) -> Iterator[str]:
             continue
         if entry["other_category"] and entry["styles"] not in config["sources"]:
             yield f"stylized.{name}.styles: {entry['styles']!r} has no categories; other_category needs a source"
-        for origin in {entry["content"], entry["styles"]} & set(config["sources"]):
+        for origin in dict.fromkeys([entry["content"], entry["styles"]]):
+            if origin not in config["sources"]:
+                continue
             for split in entry["splits"]:
                 if split not in config["sources"][origin]["per_class"]:
                     yield f"stylized.{name}.splits: sources.{origin}.per_class has no split {split!r}"
@@ -158,8 +160,9 @@ def regime_problems(config: Config) -> Iterator[str]:
             if images not in sets:
                 yield unknown(f"regimes.{name}.train_on", images, "set of images", sets)
                 continue
-            for split in {"train", "val"} - set(splits_of(config, images)):
-                yield f"regimes.{name}.train_on: set {images!r} has no split {split!r}"
+            for split in ("train", "val"):
+                if split not in splits_of(config, images):
+                    yield f"regimes.{name}.train_on: set {images!r} has no split {split!r}"
         allowed = ["scratch", "pretrained", *regimes]
         if regime["init"] not in allowed:
             yield unknown(f"regimes.{name}.init", regime["init"], "start", allowed)

@@ -48,7 +48,7 @@ def write_decisions(target: Path, predictions: pd.DataFrame, observer: str) -> N
     columns = [predictions[name] for name in ("content", "shape", "texture", "decision")]
     for trial, (content, shape, texture, decision) in enumerate(zip(*columns, strict=True), start=1):
         stem = Path(str(content)).stem
-        if texture and not CUE_CONFLICT_NAME.match(stem):
+        if pd.notna(texture) and not CUE_CONFLICT_NAME.match(stem):
             stem = f"{shape}{trial}-{texture}{trial}"
         name = f"{trial:04d}_sb_dnn_0_{shape}_00_{stem.rpartition('_')[2]}.png"
         rows.append((observer, 1, trial, np.nan, decision, shape, 0, name))

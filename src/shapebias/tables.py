@@ -81,10 +81,9 @@ class Measured:
         """The tables by name, columns in order."""
         made = {}
         for name, rows in self.rows.items():
-            made[name] = pd.DataFrame(rows, columns=COLUMNS[name])
-            made[name][["model", "regime", "seed"]] = (
-                made[name][["model", "regime", "seed"]].astype("object").fillna("")
-            )
+            # Without a detour through numbers: a column with missing seeds would turn 0 into 0.0.
+            told = [{key: "" if key in WHO and value is None else value for key, value in row.items()} for row in rows]
+            made[name] = pd.DataFrame(told, columns=COLUMNS[name]).astype({"seed": object})
         return made
 
 
@@ -93,7 +92,6 @@ def run_table(facts: list[dict[str, Any]]) -> pd.DataFrame:
     rows = [
         fact
         | {
-            "init": fact["init"],
             "train_on": "+".join(fact["train_on"]),
             "images_seen": ", ".join(f"{name}: {count}" for name, count in fact["images_seen"].items()),
         }
