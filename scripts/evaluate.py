@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from shapebias import models
-from shapebias.cli import Parser, fraction, progress, run
+from shapebias.cli import Parser, fraction, positive, progress, run
 from shapebias.decisions import write_decisions, write_predictions
 from shapebias.observe import load_observer, observe
 from shapebias.pictures import Rejections, cue_conflict_label, decoded, open_pictures
@@ -41,10 +41,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     images.add_argument(
         "--decisions", type=Path, action="append", default=[], metavar="X.csv", help="also as model-vs-human reads them"
     )
-    parser.add_argument("--batch-size", type=int, default=32, help="images at a time (default: %(default)s)")
+    parser.add_argument("--batch-size", type=positive, default=32, help="images at a time (default: %(default)s)")
     parser.add_argument(
         "--threads",
-        type=int,
+        type=positive,
         default=1,
         help="CPU threads; the last bits of a result depend on it (default: %(default)s)",
     )

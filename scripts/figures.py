@@ -12,7 +12,7 @@ import seaborn as sns
 
 from shapebias.cli import Parser, run
 from shapebias.errors import UserError
-from shapebias.figure_style import REGIME_COLORS, FigureStyle, save
+from shapebias.figure_style import FigureStyle, save
 from shapebias.figures import accuracy_overview, shape_bias_by_category, shape_bias_overview, training_curves
 from shapebias.reading import read_histories, read_people, read_table
 
@@ -28,7 +28,6 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         "--benchmarks", nargs="*", metavar="NAME", help="cue-conflict benchmarks to draw (if omitted: all)"
     )
     parser.add_argument("--palette", default=looks.palette, help="seaborn palette for models (%(default)s)")
-    parser.add_argument("--regime-palette", help="seaborn palette for regimes (Tol's muted scheme)")
     parser.add_argument("--dpi", type=int, default=looks.dpi, help="resolution of the PNG files (%(default)s)")
     parser.add_argument("--font-scale", type=float, default=looks.font_scale, help="size of text (%(default)s)")
     return parser.parse_args(argv)
@@ -36,7 +35,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    style = FigureStyle(args.palette, args.regime_palette or REGIME_COLORS, args.dpi, args.font_scale)
+    style = FigureStyle(palette=args.palette, dpi=args.dpi, font_scale=args.font_scale)
     check(style)
     shape_bias = read_table(args.tables, "shape_bias")
     by_category = read_table(args.tables, "shape_bias_by_category")

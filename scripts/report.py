@@ -10,6 +10,7 @@ import PIL.Image
 from shapebias.cli import Parser, run
 from shapebias.errors import UserError
 from shapebias.files import replacing
+from shapebias.provenance import provenance
 from shapebias.reading import read_json, read_people, read_records, read_table
 from shapebias.report import render
 
@@ -45,6 +46,7 @@ def main(argv: list[str] | None = None) -> None:
         contact_sheets={path.stem.removeprefix("contact_sheet."): small(path) for path in args.contact_sheets},
         config=read_json(args.config),
         records=read_records(args.runs, tables["runs"]),
+        made_by=provenance("cpu"),
     )
     with replacing(args.out) as draft:
         draft.write_text(page, encoding="utf-8")

@@ -26,6 +26,19 @@ def name_value(text: str) -> tuple[str, str]:
     return name, value
 
 
+class Decisions(argparse.Action):
+    """Collect `--decisions BENCHMARK=PATH POOL=PATTERN…` as [benchmark, path, pool, …]."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        first, *pools = values
+        try:
+            for value in values:
+                name_value(value)
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"argument {option_string}: {error}")
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), [*name_value(first), *pools]])
+
+
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(description=__doc__)
     parser.add_argument(
@@ -34,15 +47,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--benchmarks", nargs="*", default=[], metavar="NAME")
     parser.add_argument("--observers", nargs="*", default=[], metavar="NAME", help="networks, trained or not")
     parser.add_argument(
-        "--decisions", type=name_value, nargs="*", default=[], metavar="BENCHMARK=CSV|DIR", help="recorded decisions"
-    )
-    parser.add_argument(
-        "--pool",
-        type=name_value,
-        nargs="*",
+        "--decisions",
+        nargs="+",
+        action=Decisions,
         default=[],
-        metavar="NAME=PATTERN",
-        help="recorded observers taken together",
+        metavar=("BENCHMARK=CSV|DIR", "POOL=PATTERN"),
+        help="recorded decisions, and pools of their observers, such as people='subject-*' (repeatable)",
     )
     parser.add_argument(
         "--runs", type=Path, default=Path("results/runs"), metavar="DIR", help="holds <model>/<regime>/seed<n>/run.json"
@@ -83,20 +93,24 @@ def main(argv: list[str] | None = None) -> None:
         rejected += [(benchmark, "test", file, reason) for file, reason in metadata["rejected"]]
         if benchmark == args.benchmarks[0] and (told := run_facts(args.runs, metadata)):
             facts.append(told)
-    for benchmark, path in args.decisions:
+    for benchmark, path, *pools in args.decisions:
         decisions = recorded(Path(path))
         if benchmark in shown:
             # Observers are compared on the same images: the benchmark may be a part of what people saw.
-            unseen = ~decisions["image"].isin(shown[benchmark])
+            seen = decisions["image"].isin(shown[benchmark])
+            if not seen.any():
+                raise UserError(
+                    f"{path}: no decision is about an image of benchmark {benchmark!r}; give its own decisions"
+                )
             log.info(
-                "%s: %d of %d trials are of images that benchmark %r lacks",
+                "%s: %d of %d trials are of images of %r, the others are left out",
                 path,
-                unseen.sum(),
-                len(decisions),
+                seen.sum(),
+                len(seen),
                 benchmark,
             )
-            decisions = decisions[~unseen]
-        measured.add_decisions(benchmark, decisions, dict(args.pool))
+            decisions = decisions[seen]
+        measured.add_decisions(benchmark, decisions, dict(map(name_value, pools)))
     for name in args.sets:
         listed = pd.read_csv(args.images / name / "rejected.csv", dtype=str)
         rejected += [(name, *row) for row in listed[["split", "file", "reason"]].itertuples(index=False)]

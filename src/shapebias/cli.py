@@ -59,6 +59,14 @@ def count_map(text: str) -> dict[str, int | str]:
     return counts
 
 
+def positive(text: str) -> int:
+    """Parse a whole number above 0 (an argparse type)."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
+
+
 def side(text: str) -> int:
     """Parse the side of an image in pixels (an argparse type)."""
     value = int(text)

@@ -8,6 +8,7 @@ import copy
 import difflib
 import importlib.util
 import itertools
+import math
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -24,7 +25,8 @@ Config = dict[str, Any]
 
 ALL = "all"  # a count: every image that there is
 
-FOLDER_KEYS = (("sources", "folder"), ("styles", "folder"), ("benchmarks", "folder"), ("observers", "decisions"))
+FOLDER_KEYS = (("sources", "folder"), ("styles", "folder"), ("benchmarks", "folder"))
+PATH_KEYS = (("observers", "decisions"),)
 FILE_KEYS = (("sources", "categories"), ("observers", "weights"), ("observers", "classes"))
 
 
@@ -34,7 +36,9 @@ def checked(config: Config, schema: dict[str, Any]) -> Config:
     error = best_match(with_defaults(schema).iter_errors(config))
     if error is not None:
         raise UserError(f"config: {explain(error)}")
-    config.setdefault("input_size", config["image_size"])
+    if config["sources"] and "image_size" not in config:
+        raise UserError("config: key 'image_size' is missing: the shorter side of packed images, pixels")
+    config.setdefault("input_size", config.get("image_size"))
     resolve_paths(config)
     for problem in (*name_problems(config), *set_problems(config), *regime_problems(config), *test_problems(config)):
         raise UserError(f"config: {problem}")
@@ -52,7 +56,16 @@ def with_defaults(schema: dict[str, Any]) -> jsonschema.protocols.Validator:
                     instance.setdefault(key, copy.deepcopy(described_value["default"]))
         yield from plain(validator, described, instance, parent)
 
-    return jsonschema.validators.extend(Draft202012Validator, {"properties": properties})(schema)
+    # JSON calls 96.0 an integer and YAML knows .nan; a command line takes neither.
+    types = Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+            "number": lambda _, value: (
+                isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            ),
+        }
+    )
+    return jsonschema.validators.extend(Draft202012Validator, {"properties": properties}, type_checker=types)(schema)
 
 
 def explain(error: ValidationError) -> str:
@@ -61,7 +74,7 @@ def explain(error: ValidationError) -> str:
     described: Any = error.schema
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         allowed = sorted(described["properties"])
-        strange = sorted(set(error.instance) - set(allowed))[0]
+        strange = sorted(set(error.instance) - set(allowed), key=str)[0]
         return f"unknown key {f'{key}.{strange}' if key else strange!r}{suggestion(strange, allowed)}"
     if error.validator == "required":
         missing = next(name for name in error.validator_value if name not in error.instance)
@@ -92,15 +105,19 @@ def unknown(key: str, value: str, what: str, allowed: Iterable[str]) -> str:
 def resolve_paths(config: Config) -> None:
     """Take relative paths from `data_root`, and say at once which are missing."""
     root = Path(config["data_root"])
-    for keys, is_there in ((FOLDER_KEYS, Path.exists), (FILE_KEYS, Path.is_file)):
+    for keys, is_there in ((FOLDER_KEYS, Path.is_dir), (PATH_KEYS, Path.exists), (FILE_KEYS, Path.is_file)):
         for section, key in keys:
             for name, entry in config[section].items():
                 if key not in entry or entry[key].startswith("package:"):
                     continue
                 path = root / entry[key]
                 if not is_there(path):
-                    raise UserError(f"config: {section}.{name}.{key}: {path} does not exist (data_root is {root})")
+                    raise UserError(f"config: {section}.{name}.{key}: {path} {missing(path)} (data_root is {root})")
                 entry[key] = str(path)
+
+
+def missing(path: Path) -> str:
+    return "is a file, not a folder" if path.is_file() else "does not exist" if not path.exists() else "is no file"
 
 
 def name_problems(config: Config) -> Iterator[str]:
@@ -155,6 +172,12 @@ def regime_problems(config: Config) -> Iterator[str]:
     for name, model in config["models"].items():
         yield from network_problems(f"models.{name}.timm", model["timm"])
     yield from recipe_problems(config)
+    for name in {"scratch", "pretrained"} & set(regimes):
+        yield f"regimes.{name}: the name stands for a start (`init`) already; choose another"
+    for name, model in config["models"].items():
+        side = model["kwargs"].get("img_size", config["input_size"])
+        if side != config["input_size"]:
+            yield f"models.{name}.kwargs.img_size: {side} is not input_size, {config['input_size']}"
     for name, regime in regimes.items():
         for images in regime["train_on"]:
             if images not in sets:
@@ -205,8 +228,14 @@ def test_problems(config: Config) -> Iterator[str]:
             yield f"benchmarks.{name}.images: {images!r} is no stylized set with other_category: true"
     conflicts = [name for name, entry in config["benchmarks"].items() if entry["kind"] == "cue_conflict"]
     for name, entry in config["observers"].items():
+        strange = {"benchmark", "pool"} if "timm" in entry else {"weights", "classes"}
+        for key in sorted(strange & set(entry)):
+            yield f"observers.{name}.{key}: has no meaning for {'a network' if 'timm' in entry else 'decisions'}"
         if "timm" in entry:
             yield from network_problems(f"observers.{name}.timm", entry["timm"])
+            package = entry.get("weights", "").partition("package:")[2].partition("/")[0]
+            if package and importlib.util.find_spec(package) is None:
+                yield f"observers.{name}.weights: package {package!r} is not installed"
         elif entry["benchmark"] not in conflicts:
             yield unknown(f"observers.{name}.benchmark", entry["benchmark"], "benchmark of cue conflict", conflicts)
 

@@ -70,6 +70,8 @@ def read_decisions(path: Path) -> pd.DataFrame:
     missing = {"subj", "object_response", "category", "imagename"} - set(table.columns)
     if missing:
         raise UserError(f"{path}: column {', '.join(sorted(missing))} missing; expected {','.join(CSV_COLUMNS)}")
+    if table.empty:
+        raise UserError(f"{path}: no trials; expected a row for each image")
     names = table["imagename"].str.replace(r"\.\w+$", "", regex=True)
     cues = names.str.extract(CUE_CONFLICT_NAME)
     if cues.isna().any(axis=None):
@@ -105,14 +107,16 @@ def read_observers(paths: list[Path]) -> pd.DataFrame:
     """
     frames = []
     for path in paths:
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             frames.append(read_predictions(path)[0])
-        elif path.suffix == ".csv":
+        elif path.suffix.lower() == ".csv":
             frames.append(read_decisions(path).assign(answerable=True))
         else:
             raise UserError(f"{path}: expected predictions (.parquet) or decisions (.csv)")
     frames = [frame.assign(image=frame["image"].map(stimulus_name)) for frame in frames]
     trials = pd.concat([f[["observer", "image", "shape", "texture", "decision", "answerable"]] for f in frames])
+    if trials.empty:
+        raise UserError(f"no decisions in {', '.join(map(str, paths))}")
     twice = trials[trials.duplicated(["observer", "image"])]
     if len(twice):
         first = twice.iloc[0]

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from shapebias.draws import draw_key, generator
-from shapebias.errors import UserError
+from shapebias.errors import BadImageError, UserError
 from shapebias.models import Preparation
 from shapebias.recipe import Recipe
 from shapebias.shards import Sample
@@ -55,7 +55,11 @@ class Pictures(Dataset):
     def image(self, index: int) -> Image.Image:
         if index in self.cache:
             return self.cache[index]
-        image = self.samples[index].image()
+        try:
+            image = self.samples[index].image()
+        except BadImageError as error:
+            sample = self.samples[index]
+            raise UserError(f"{sample.origin}: image {sample.id}: {error}; remove the shard to make it anew") from None
         if self.cached_bytes < CACHE_BYTES:
             self.cache[index] = image
             self.cached_bytes += image.width * image.height * 3

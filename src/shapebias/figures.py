@@ -103,7 +103,7 @@ def shape_bias_by_category(
                     marker=markers[r],
                     markersize=marker_size(markers[r]),
                     linestyle=lines[r],
-                    label=r or "published weights",
+                    label=r or "not trained here",
                     **look,
                 )
                 for r in [*regimes, ""]

@@ -107,7 +107,7 @@ def _range(pooled: pd.DataFrame, regime: str) -> str:
 
 def _of_pretrained(pooled: pd.DataFrame) -> str:
     text = _each(list(pooled["model"]), pooled["shape_bias"])
-    return f"with published weights, {text}" if text else ""
+    return f"without training here, {text}" if text else ""
 
 
 def _of_people(pooled: pd.DataFrame, reference: pd.DataFrame | None) -> str:

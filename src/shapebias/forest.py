@@ -43,7 +43,7 @@ def forest_rows(pooled: pd.DataFrame) -> list[ForestRow]:
         for model, part in runs.groupby("model", sort=False)
     ]
     pretrained = list(dict.fromkeys(pooled.loc[pooled["kind"] == "pretrained", "model"]))
-    groups.append(("published weights", "pretrained", [(model, "", model) for model in pretrained]))
+    groups.append(("not trained here", "pretrained", [(model, "", model) for model in pretrained]))
     people = list(dict.fromkeys(pooled.loc[pooled["kind"] == PEOPLE, "model"]))
     # A reference on other stimuli is named `people, published stimuli`: under the heading, the rest is enough.
     groups.append((PEOPLE, PEOPLE, [(name, "", name.removeprefix(f"{PEOPLE}, ")) for name in people]))

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,10 @@ def load_rgb(source: Path | bytes, max_megapixels: float = MAX_MEGAPIXELS) -> Im
     if not data:
         raise BadImageError("empty file")
     try:
-        image = Image.open(io.BytesIO(data))
+        with warnings.catch_warnings():
+            # Large images are refused in our own words, just below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data))
         megapixels = image.width * image.height / 1e6
         if megapixels > max_megapixels:
             raise BadImageError(f"{megapixels:.1f} megapixels, more than the {max_megapixels:g} allowed")

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from timm.data import ImageNetInfo, resolve_model_data_config
 from torch import nn
 
-from shapebias.categories import ilsvrc_categories
+from shapebias.categories import CATEGORIES, ilsvrc_categories
 from shapebias.errors import UserError
 from shapebias.images import centre_crop
 
@@ -211,8 +211,13 @@ def category_indices(classes: list[str], categories: dict[str, str] | None = Non
     known = ilsvrc_categories() if categories is None else categories
     found: dict[str, list[int]] = {}
     for index, name in enumerate(classes):
-        if name in known:
-            found.setdefault(known[name], []).append(index)
+        category = known.get(name)
+        if category and category not in CATEGORIES:
+            raise UserError(f"class {name!r}: unknown category {category!r}; allowed: {', '.join(CATEGORIES)}, or none")
+        if category:
+            found.setdefault(category, []).append(index)
+    if not found:
+        raise UserError(f"none of the network's {len(classes)} classes belongs to one of the 16 categories")
     return dict(sorted(found.items()))
 
 
@@ -225,9 +230,11 @@ def json_object(text: str) -> dict[str, Any]:
 
 
 def resolve_device(name: str) -> str:
-    """`auto` is the first GPU if there is one, else the CPU. Raises UserError for a GPU that is not there."""
+    """`auto` is the first GPU if there is one, else the CPU. Raises UserError for a device that is not there."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"device {name!r}: torch finds no GPU here; use cpu or auto")
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device {name!r}: {str(error).splitlines()[0]}; use cpu or auto") from None
     return name

@@ -79,7 +79,7 @@ def load_observer(
     prepared = preparation(network, trained.get("image_size") or kwargs.get("img_size"))
     facts = {
         "observer": name or timm_name,
-        "model": trained.get("model") or timm_name,  # a network that was not trained here is its own model
+        "model": trained.get("model") or name or timm_name,  # a network not trained here is its own model
         "regime": trained.get("regime"),
         "seed": trained.get("seed"),
         "timm": timm_name,

@@ -51,12 +51,14 @@ def render(
     contact_sheets: Mapping[str, bytes] | None = None,
     config: Mapping[str, Any],
     records: Sequence[Mapping[str, Any]] = (),
+    made_by: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the page. It makes no request and needs no script; all text from the inputs is escaped.
 
     tables: shape_bias, cue_accuracy, accuracy, runs and rejected; people: hits on the published stimuli;
     figures: SVG files by the names that scripts/figures.py gives them; contact_sheets: WebP files by name;
     config: the whole configuration; records: `run.json` of each run with its model and regime.
+    made_by: commit and versions of what writes the page, for studies without runs.
     """
     bias = tables["shape_bias"]
     benchmarks = [
@@ -89,7 +91,7 @@ def render(
         training_figure=_figure(figures, "training_curves", "Training and validation accuracy over epochs"),
         rejected=rejected_table(tables["rejected"]),
         runs=runs_table(records),
-        software=software(records),
+        software=software(records or ([made_by] if made_by else [])),
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
     )
 
@@ -112,7 +114,7 @@ def bias_table(shape_bias: pd.DataFrame, cue_accuracy: pd.DataFrame, runs: pd.Da
     )
     for row in in_order(joined).to_dict("records"):
         name = row["observer"] if row["kind"] in (PEOPLE, "person") else row["model"]
-        start = "published weights" if row["kind"] == "pretrained" else row["init"]
+        start = "not trained here" if row["kind"] == "pretrained" else row["init"]
         interval = f"{_fraction(row['ci_low'])} to {_fraction(row['ci_high'])}" if pd.notna(row["ci_low"]) else MISSING
         table.rows.append(
             [

@@ -6,6 +6,7 @@ Source of the convention: github.com/webdataset/webdataset.
 """
 
 import io
+import itertools
 import json
 import os
 import re
@@ -144,8 +145,15 @@ class Shard:
 
 
 def open_shards(paths: Iterable[Path]) -> Sequence[Sample]:
-    """All samples of some shards, ordered by id: the same whatever the number of shards."""
-    return sorted((sample for path in expand(paths) for sample in Shard(path)), key=lambda sample: sample.id)
+    """All samples of some shards, ordered by id: the same whatever the number of shards.
+
+    Raises UserError where two shards hold an image of one id.
+    """
+    samples = sorted((sample for path in expand(paths) for sample in Shard(path)), key=lambda sample: sample.id)
+    for one, other in itertools.pairwise(samples):
+        if one.id == other.id:
+            raise UserError(f"{one.origin} and {other.origin} both hold image {one.id!r}; give each shard once")
+    return samples
 
 
 def expand(paths: Iterable[Path | str]) -> list[Path]:

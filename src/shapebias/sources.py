@@ -32,6 +32,9 @@ def image_files(folder: Path) -> list[str]:
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
         names = [name for name in files if is_image_name(name) and not name.startswith(".")]
         found += [(Path(here) / name).relative_to(folder).as_posix() for name in names]
+    for file in found:
+        if not file.isprintable():
+            raise UserError(f"{folder}: file name {file!r} is not printable UTF-8; rename the file")
     return sorted(found)
 
 

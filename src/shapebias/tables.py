@@ -42,18 +42,27 @@ class Measured:
             self.add_accuracy(who, predictions, metadata)
 
     def add_decisions(self, benchmark: str, decisions: pd.DataFrame, pools: dict[str, str]) -> None:
-        """Recorded decisions of several observers on a cue-conflict benchmark, and pools of them."""
+        """Recorded decisions of several observers on a cue-conflict benchmark, and pools of them.
+
+        pools: name → pattern of observers; the pool called `people` makes its members people.
+        """
         names = sorted(decisions["observer"].unique())
+        measured = {row["observer"] for row in self.rows["shape_bias"] if row["benchmark"] == benchmark}
+        twice = measured & {*names, *pools}
+        if twice:
+            raise UserError(
+                f"benchmark {benchmark!r}: two observers are called {min(twice)!r}; rename one in `observers`"
+            )
         groups = {name: decisions[decisions["observer"] == name] for name in names}
-        pooled = set()
+        people = set()
         for name, pattern in pools.items():
             members = fnmatch.filter(names, pattern)
             if not members:
                 raise UserError(f"pool {name}={pattern}: no observer matches; there are {', '.join(names)}")
             groups[name] = decisions[decisions["observer"].isin(members)]
-            pooled |= {*members, name}
+            people |= {*members, name} if name == PEOPLE else set()
         for name, rows in groups.items():
-            model = PEOPLE if name in pooled else name
+            model = PEOPLE if name in people else name
             self.add_bias(
                 {"benchmark": benchmark, "observer": name, "model": model, "regime": None, "seed": None}, rows
             )

@@ -31,11 +31,13 @@ def test_the_demo_is_right(config):
 
 
 def test_defaults_are_filled_in(config):
-    for key in ("title", "input_size"):
+    for key in ("title", "input_size", "seeds"):
         config.pop(key, None)
+    config["models"]["vit"]["kwargs"]["img_size"] = config["models"]["coatnet"]["kwargs"]["img_size"] = 96
     full = checked(config, SCHEMA)
     assert (full["data_seed"], full["format"], full["max_rejected"], full["gpus"]) == (0, "jpeg", 0.25, 0)
-    assert full["input_size"] == full["image_size"]
+    assert full["input_size"] == full["image_size"] == 96
+    assert full["seeds"] == [0]
     assert (
         full["stylized"]["sin"] | {"stylizer": "ghiasi", "strength": 1, "other_category": False}
         == full["stylized"]["sin"]
@@ -108,7 +110,7 @@ MISTAKES = [
     (spoil("sources.in.apearance", "edges"), ["sources.in.apearance", "did you mean 'appearance'"]),
     (spoil("sources.in.folder", "x"), ["sources.in.folder", "allowed: appearance"]),
     # missing keys
-    (drop("seeds"), ["'seeds' is missing"]),
+    (drop("benchmarks"), ["'benchmarks' is missing"]),
     (drop("models.vit.timm"), ["'models.vit.timm' is missing"]),
     (drop("styles.paintings.count"), ["'styles.paintings.count' is missing"]),
     (drop("benchmarks.conflict.images"), ["benchmarks.conflict", "images or folder"]),
@@ -248,3 +250,31 @@ def test_every_object_is_closed():
     open_ones = [path for path, schema in objects(SCHEMA) if "additionalProperties" not in schema]
     # Sources and styles close in the branch of their kind.
     assert open_ones == [f".properties.{name}.additionalProperties" for name in ("sources", "styles")]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "named"),
+    [
+        (lambda c: c.update(image_size=96.0), "image_size: 96.0"),
+        (lambda c: c["training"].update(lr=float("nan")), "training.lr"),
+        (lambda c: c["sources"]["in"].pop("kind"), "sources.in.kind"),
+        (lambda c: c["models"]["vit"]["kwargs"].update(img_size=224), "models.vit.kwargs.img_size: 224"),
+        (lambda c: c["regimes"].update(scratch={"train_on": ["in"]}), "regimes.scratch"),
+        (lambda c: c["observers"].update(x={"timm": "resnet18", "pool": {}}), "observers.x.pool"),
+        (lambda c: c["observers"].update(x={"timm": "resnet18", "weights": "package:nope/x"}), "'nope'"),
+        (lambda c: c.pop("image_size"), "'image_size' is missing"),
+        (lambda c: c.update({1: 2, "zz": 3}), "unknown key 1"),
+    ],
+)
+def test_what_a_later_job_would_stumble_over_is_found_now(config, mistake, named):
+    config.setdefault("observers", {})
+    mistake(config)
+    with pytest.raises(UserError) as refusal:
+        checked(config, SCHEMA)
+    assert named in str(refusal.value)
+
+
+def test_measuring_a_network_needs_no_photographs_in_the_config(tmp_path):
+    stimuli = {"published": {"kind": "cue_conflict", "folder": str(tmp_path)}}
+    full = checked({"benchmarks": stimuli, "observers": {"mine": {"timm": "resnet18"}}}, SCHEMA)
+    assert full["sources"] == full["models"] == {}

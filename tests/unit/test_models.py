@@ -272,3 +272,11 @@ def test_the_size_of_batches_changes_no_decision(tmp_path):
     assert one["image"].tolist() == list("01234")
     assert one["predicted_class"].tolist() == all_at_once["predicted_class"].tolist()
     np.testing.assert_allclose(one["p_dog"], all_at_once["p_dog"], rtol=1e-4)
+
+
+def test_classes_without_a_category_are_left_out_and_unknown_categories_refused():
+    assert category_indices(["pug", "pizza"], {"pug": "dog", "pizza": ""}) == {"dog": [0]}
+    with pytest.raises(UserError, match="'pug': unknown category 'dgo'"):
+        category_indices(["pug"], {"pug": "dgo"})
+    with pytest.raises(UserError, match="none of the network's 1 classes"):
+        category_indices(["pizza"], {"pizza": ""})

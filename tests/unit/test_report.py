@@ -87,7 +87,7 @@ def test_headline_counts_networks():
 
 def test_headline_without_runs_or_without_anything():
     (statement,) = headline(biases(("tf_net", None, 22, 78, 0.05)))
-    assert statement == "On “conflict”, with published weights, the shape bias of tf_net is 0.22."
+    assert statement == "On “conflict”, without training here, the shape bias of tf_net is 0.22."
     assert headline(biases()) == ["No bias was measured: the tables hold no benchmark of cue conflict."]
     assert "No bias was measured" in page(biases())
 

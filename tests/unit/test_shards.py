@@ -127,3 +127,10 @@ def test_a_truncated_shard_is_refused_by_name(tmp_path):
 def test_a_missing_shard_is_named():
     with pytest.raises(UserError, match=r"nowhere/0\.tar: no such shard"):
         open_shards([Path("nowhere/0.tar")])
+
+
+def test_two_shards_with_an_image_of_one_id_are_refused(tmp_path):
+    for name in ("x", "y"):
+        write_shard(tmp_path / f"{name}.tar", [sample("a")])
+    with pytest.raises(UserError, match=r"x\.tar and .*y\.tar both hold image 'a'"):
+        open_shards([tmp_path / "x.tar", tmp_path / "y.tar"])

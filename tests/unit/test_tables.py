@@ -2,8 +2,10 @@
 
 import math
 
+import pytest
 from helpers import trials
 
+from shapebias.errors import UserError
 from shapebias.tables import COLUMNS, Measured
 
 RUN = {"observer": "net_in_seed0", "model": "net", "regime": "in", "seed": 0, "benchmark": "cue_conflict"}
@@ -32,3 +34,17 @@ def test_categories_without_images_have_rows_with_an_undefined_bias():
     assert table.loc["cat", "shape_bias"] == 0.5
     assert table.loc["oven", "conflict_images"] == 0
     assert math.isnan(table.loc["oven", "shape_bias"])
+
+
+def test_only_the_pool_called_people_makes_people():
+    found = Measured()
+    rows = trials(("cat", "dog", "cat"), observer="net-1")
+    found.add_decisions("conflict", rows, {"networks": "net-*"})
+    assert list(found.tables()["shape_bias"]["model"]) == ["net-1", "networks"]
+
+
+def test_two_observers_of_one_name_on_one_benchmark_are_refused():
+    found = Measured()
+    found.add_network("conflict", trials(("cat", "dog", "cat")), RUN)
+    with pytest.raises(UserError, match="net_in_seed0"):
+        found.add_decisions("conflict", trials(("cat", "dog", "cat"), observer="net_in_seed0"), {})

@@ -3,6 +3,8 @@
 
 rule scan:
     """List the images of a source or of a set of styles, with their split and shard."""
+    input:
+        categories=lambda wildcards: set_entry(wildcards).get("categories", []),
     output:
         "results/images/{set}/listing.csv",
     log:
@@ -69,9 +71,10 @@ rule encode_styles:
         runtime=120,
     params:
         styles=lambda wildcards: shard_range(wildcards.set, wildcards.split),
+        max_rejected=config["max_rejected"],
     shell:
         'python "$SCRIPTS"/encode_styles.py --styles {params.styles:q} --stylizer {wildcards.stylizer}'
-        " --out {output:q} > {log:q} 2>&1"
+        " --max-rejected {params.max_rejected} --out {output:q} > {log:q} 2>&1"
 
 
 rule stylize:

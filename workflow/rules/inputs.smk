@@ -124,6 +124,15 @@ def benchmark_flags(wildcards):
     return words
 
 
+def decision_flags():
+    """Recorded decisions, each with its own pools."""
+    words = []
+    for entry in DECISIONS.values():
+        words += ["--decisions", f"{entry['benchmark']}={entry['decisions']}"]
+        words += [f"{name}={pattern}" for name, pattern in entry.get("pool", {}).items()]
+    return words
+
+
 # Report
 
 

@@ -5,6 +5,7 @@ rule evaluate:
     """Show every benchmark to one observer."""
     input:
         weights=observer_weights,
+        classes=lambda wildcards: config["observers"].get(wildcards.observer, {}).get("classes", []),
         images=benchmark_images,
     output:
         predictions=expand("results/predictions/{benchmark}/{{observer}}.parquet", benchmark=config["benchmarks"]),
@@ -60,9 +61,8 @@ rule tables:
         benchmarks=list(config["benchmarks"]),
         observers=[*RUNS, *NETWORKS],
         sets=[*PACKED, *config["stylized"]],
-        decisions=[f"{entry['benchmark']}={entry['decisions']}" for entry in DECISIONS.values()],
-        pool=[f"{name}={pattern}" for entry in DECISIONS.values() for name, pattern in entry.get("pool", {}).items()],
+        decisions=decision_flags(),
     shell:
         'python "$SCRIPTS"/tables.py --predictions results/predictions --benchmarks {params.benchmarks:q}'
         " --observers {params.observers:q} --runs results/runs --images results/images --sets {params.sets:q}"
-        " --decisions {params.decisions:q} --pool {params.pool:q} --out {params.folder:q} > {log:q} 2>&1"
+        " {params.decisions:q} --out {params.folder:q} > {log:q} 2>&1"
