@@ -11,7 +11,7 @@ import pandas as pd
 
 from shapebias import tables
 from shapebias.cli import Parser, progress, run
-from shapebias.decisions import read_decisions, read_predictions
+from shapebias.decisions import read_observers, read_predictions
 from shapebias.errors import UserError
 from shapebias.files import replacing
 
@@ -66,11 +66,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 
 def recorded(path: Path) -> pd.DataFrame:
-    """The decisions in one CSV, or in all of a folder's."""
+    """The decisions in one CSV, or in all of a folder's; nobody may have answered an image twice."""
     files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
     if not files:
         raise UserError(f"{path}: no CSV of decisions in this folder")
-    return pd.concat([read_decisions(file) for file in files], ignore_index=True)
+    return read_observers(files)
 
 
 def run_facts(runs: Path, metadata: dict[str, Any]) -> dict[str, Any] | None:
