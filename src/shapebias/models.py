@@ -162,8 +162,12 @@ def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
                 metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
             return load_file(path), metadata
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: not a file of weights ({(str(error) or 'empty').splitlines()[0]})") from None
+    # What the readers say of damaged files ("101") helps nobody; what would be right does.
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError):
+        raise UserError(
+            f"{path}: not a file of weights; expected .safetensors, or a state dict as torch.save writes it "
+            f"(a pickled network is not loaded: that would run its code)"
+        ) from None
     for wrapper in WRAPPERS:
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
