@@ -13,10 +13,12 @@ import torch
 from shapebias import models
 from shapebias.cli import Parser, fraction, positive, progress, run
 from shapebias.decisions import write_decisions, write_predictions
+from shapebias.devices import resolve_device
 from shapebias.observe import load_observer, observe
 from shapebias.pictures import Rejections, cue_conflict_label, decoded, open_pictures
 from shapebias.provenance import provenance
 from shapebias.sources import read_categories
+from shapebias.weights import weights_path
 
 log = logging.getLogger(__name__)
 
@@ -59,11 +61,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     torch.set_num_threads(args.threads)
-    device = models.resolve_device(args.device)
+    device = resolve_device(args.device)
     observer = load_observer(
         args.timm,
         name=args.observer,
-        weights=models.weights_path(args.weights) if args.weights else None,
+        weights=weights_path(args.weights) if args.weights else None,
         kwargs=args.kwargs,
         classes=read_categories(args.classes) if args.classes else None,
     )

@@ -17,6 +17,7 @@ from safetensors.torch import save
 
 from shapebias import models
 from shapebias.cli import Parser, run
+from shapebias.devices import resolve_device
 from shapebias.errors import UserError
 from shapebias.feeding import Augmented, Pictures, class_names
 from shapebias.files import replacing
@@ -24,6 +25,7 @@ from shapebias.provenance import provenance
 from shapebias.recipe import add_recipe_flags, recipe_from
 from shapebias.shards import Sample, expand, open_shards
 from shapebias.training import TRAINABLE, TrainState, image_counts, initial_network, train
+from shapebias.weights import METADATA_KEY
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +83,7 @@ def write_model(path: Path, network: torch.nn.Module, metadata: dict[str, Any]) 
     weights = {key: value.contiguous().cpu() for key, value in network.state_dict().items()}
     with replacing(path) as draft:
         # Through bytes, so that a full disk is an OSError like any other.
-        draft.write_bytes(save(weights, metadata={models.METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
+        draft.write_bytes(save(weights, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
 
 
 def record(args: argparse.Namespace, init: str, state: TrainState, sets: dict[str, Any], device: str) -> dict[str, Any]:
@@ -112,7 +114,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     recipe, device, started, clock = (
         recipe_from(args),
-        models.resolve_device(args.device),
+        resolve_device(args.device),
         datetime.now(UTC),
         time.monotonic(),
     )

@@ -28,11 +28,22 @@ CATEGORIES = (
 
 
 @functools.cache
-def ilsvrc_categories() -> dict[str, str]:
-    """WordNet id → category, for the 207 classes that have one."""
-    table = resources.files("shapebias") / "resources" / "ilsvrc_categories.csv"
+def ilsvrc_classes() -> dict[str, str]:
+    """WordNet id → category ("" if it has none) of the 1,000 ILSVRC-2012 classes, in the order of their ids."""
+    table = resources.files("shapebias") / "resources" / "ilsvrc_classes.csv"
     rows = csv.DictReader(table.read_text(encoding="utf-8").splitlines())
     return {row["wnid"]: row["category"] for row in rows}
+
+
+def ilsvrc_wnids() -> list[str]:
+    """The WordNet ids of the 1,000 classes: also the order of a pretrained network's outputs."""
+    return list(ilsvrc_classes())
+
+
+@functools.cache
+def ilsvrc_categories() -> dict[str, str]:
+    """WordNet id → category, for the 207 classes that have one."""
+    return {wnid: category for wnid, category in ilsvrc_classes().items() if category}
 
 
 def category_of(class_name: str, own: dict[str, str] | None = None) -> str | None:

@@ -2,36 +2,26 @@
 
 import difflib
 import json
-import pickle
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import timm
 import torch
 from PIL import Image
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
-from timm.data import ImageNetInfo, resolve_model_data_config
+from timm.data import resolve_model_data_config
 from torch import nn
 
 from shapebias.categories import CATEGORIES, ilsvrc_categories
 from shapebias.errors import UserError
 from shapebias.images import centre_crop
 
-WRAPPERS = ("state_dict", "model", "model_state", "model_state_dict", "state_dict_ema")
-PREFIXES = ("module.", "_orig_mod.", "model.")
-METADATA_KEY = "shapebias"
 PILLOW_FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-
-State = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -138,78 +128,6 @@ def classifier(network: nn.Module) -> nn.Module:
     return layer
 
 
-def weights_path(spec: str) -> Path:
-    """A file's path; `package:NAME/FILE` is a file that an installed Python package carries."""
-    if not spec.startswith("package:"):
-        return Path(spec)
-    package, _, file = spec.removeprefix("package:").partition("/")
-    try:
-        return Path(str(resources.files(package) / file))
-    except ModuleNotFoundError:
-        raise UserError(f"weights {spec}: package {package!r} is not installed") from None
-
-
-def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
-    """Read a state dict (safetensors, or torch's format without code) and the metadata that training left in it.
-
-    Containers (`state_dict`, `model`, …) and prefixes (`module.`) around the weights are taken off.
-    """
-    if not path.is_file():
-        raise UserError(f"{path}: no such weights file")
-    try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as file:
-                metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
-            return load_file(path), metadata
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    # What the readers say of damaged files ("101") helps nobody; what would be right does.
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError):
-        raise UserError(
-            f"{path}: not a file of weights; expected .safetensors, or a state dict as torch.save writes it "
-            f"(a pickled network is not loaded: that would run its code)"
-        ) from None
-    for wrapper in WRAPPERS:
-        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
-            state = state[wrapper]
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise UserError(f"{path}: holds no state dict of tensors")
-    while prefix := next((p for p in PREFIXES if state and all(key.startswith(p) for key in state)), ""):
-        state = {key.removeprefix(prefix): value for key, value in state.items()}
-    return state, {}
-
-
-def load_weights(model: nn.Module, state: State, source: str) -> str:
-    """Put a state dict into the network, all of it or nothing; return how names were matched.
-
-    Weights of the same architecture in other code bear other names: where no name is shared, but all tensors
-    stand in the same order with the same shapes, they are matched by position.
-    Raises UserError naming what differs.
-    """
-    own = model.state_dict()
-    if own.keys().isdisjoint(state) and [t.shape for t in own.values()] == [t.shape for t in state.values()]:
-        model.load_state_dict(dict(zip(own, state.values(), strict=True)))
-        return "position"
-    missing = [key for key in own if key not in state]
-    extra = [key for key in state if key not in own]
-    shapes = [
-        f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
-        for key in own
-        if key in state and state[key].shape != own[key].shape
-    ]
-    if missing or extra or shapes:
-        parts = [("missing", missing), ("not in this network", extra), ("of another shape", shapes)]
-        told = "; ".join(f"{len(keys)} {what}, first {keys[0]}" for what, keys in parts if keys)
-        raise UserError(f"{source}: weights of another architecture than {type(model).__name__}: {told}")
-    model.load_state_dict(state)
-    return "name"
-
-
-def imagenet_classes() -> list[str]:
-    """The WordNet ids of the 1,000 ILSVRC-2012 classes in the order of a pretrained network's outputs."""
-    info = ImageNetInfo()
-    return [info.index_to_label_name(index) for index in range(info.num_classes())]
-
-
 def category_indices(classes: list[str], categories: dict[str, str] | None = None) -> dict[str, list[int]]:
     """Category → positions of its classes among a network's outputs; classes without a category are left out."""
     known = ilsvrc_categories() if categories is None else categories
@@ -231,14 +149,3 @@ def json_object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(text)
     return value
-
-
-def resolve_device(name: str) -> str:
-    """`auto` is the first GPU if there is one, else the CPU. Raises UserError for a device that is not there."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device {name!r}: {str(error).splitlines()[0]}; use cpu or auto") from None
-    return name

@@ -17,20 +17,12 @@ import torch
 from PIL import Image
 from torch import nn
 
-from shapebias.categories import CATEGORIES
+from shapebias.categories import CATEGORIES, ilsvrc_wnids
 from shapebias.decisions import PROBABILITIES
 from shapebias.errors import UserError
-from shapebias.models import (
-    Preparation,
-    build,
-    category_indices,
-    imagenet_classes,
-    load_weights,
-    memory_format,
-    preparation,
-    read_weights,
-)
+from shapebias.models import Preparation, build, category_indices, memory_format, preparation
 from shapebias.pictures import Picture
+from shapebias.weights import load_weights, read_weights
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +64,7 @@ def load_observer(
     network = build(timm_name, classes=len(own) if own else None, kwargs=kwargs, pretrained=state is None)
     matched = "timm" if state is None else load_weights(network, state, str(weights))
     log.info("%s: weights from %s, matched by %s", timm_name, weights or "timm", matched)
-    names = list(own) if own else imagenet_classes()
+    names = list(own) if own else ilsvrc_wnids()
     outputs = getattr(network, "num_classes", len(names))
     if outputs != len(names):
         raise UserError(f"{timm_name} has {outputs} outputs, {len(names)} classes are known; name them (--classes)")

@@ -18,8 +18,9 @@ from torch.nn import functional as F
 
 from shapebias.errors import UserError
 from shapebias.feeding import Augmented, Batch, Pictures, training_batches, validation_batches
-from shapebias.models import build, classifier, load_weights, memory_format, read_weights
+from shapebias.models import build, classifier, memory_format
 from shapebias.recipe import Recipe
+from shapebias.weights import load_weights, read_weights
 
 log = logging.getLogger(__name__)
 

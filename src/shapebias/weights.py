@@ -1,0 +1,86 @@
+"""Weights in files: read without running their code, put into a network whole or not at all."""
+
+import json
+import pickle
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import nn
+
+from shapebias.errors import UserError
+
+WRAPPERS = ("state_dict", "model", "model_state", "model_state_dict", "state_dict_ema")
+PREFIXES = ("module.", "_orig_mod.", "model.")
+METADATA_KEY = "shapebias"
+
+State = dict[str, torch.Tensor]
+
+
+def weights_path(spec: str) -> Path:
+    """A file's path; `package:NAME/FILE` is a file that an installed Python package carries."""
+    if not spec.startswith("package:"):
+        return Path(spec)
+    package, _, file = spec.removeprefix("package:").partition("/")
+    try:
+        return Path(str(resources.files(package) / file))
+    except ModuleNotFoundError:
+        raise UserError(f"weights {spec}: package {package!r} is not installed") from None
+
+
+def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
+    """Read a state dict (safetensors, or torch's format without code) and the metadata that training left in it.
+
+    Containers (`state_dict`, `model`, …) and prefixes (`module.`) around the weights are taken off.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such weights file")
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
+            return load_file(path), metadata
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    # What the readers say of damaged files ("101") helps nobody; what would be right does.
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError):
+        raise UserError(
+            f"{path}: not a file of weights; expected .safetensors, or a state dict as torch.save writes it "
+            f"(a pickled network is not loaded: that would run its code)"
+        ) from None
+    for wrapper in WRAPPERS:
+        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
+            state = state[wrapper]
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise UserError(f"{path}: holds no state dict of tensors")
+    while prefix := next((p for p in PREFIXES if state and all(key.startswith(p) for key in state)), ""):
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return state, {}
+
+
+def load_weights(model: nn.Module, state: State, source: str) -> str:
+    """Put a state dict into the network, all of it or nothing; return how names were matched.
+
+    Weights of the same architecture in other code bear other names: where no name is shared, but all tensors
+    stand in the same order with the same shapes, they are matched by position.
+    Raises UserError naming what differs.
+    """
+    own = model.state_dict()
+    if own.keys().isdisjoint(state) and [t.shape for t in own.values()] == [t.shape for t in state.values()]:
+        model.load_state_dict(dict(zip(own, state.values(), strict=True)))
+        return "position"
+    missing = [key for key in own if key not in state]
+    extra = [key for key in state if key not in own]
+    shapes = [
+        f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
+    if missing or extra or shapes:
+        parts = [("missing", missing), ("not in this network", extra), ("of another shape", shapes)]
+        told = "; ".join(f"{len(keys)} {what}, first {keys[0]}" for what, keys in parts if keys)
+        raise UserError(f"{source}: weights of another architecture than {type(model).__name__}: {told}")
+    model.load_state_dict(state)
+    return "name"
