@@ -1,9 +1,12 @@
 """Files appear whole or not at all."""
 
 import contextlib
+import shutil
 import uuid
 from collections.abc import Generator
 from pathlib import Path
+
+from shapebias.errors import UserError
 
 
 @contextlib.contextmanager
@@ -20,3 +23,14 @@ def replacing(target: Path) -> Generator[Path]:
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def require_space(folder: Path, needed: int, what: str) -> None:
+    """Raise UserError unless the disk of `folder` (which need not exist yet) has room for `needed` bytes."""
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    free = shutil.disk_usage(there).free
+    if needed > free:
+        raise UserError(
+            f"{what} needs about {needed / 1e6:,.0f} MB, but {there} has {free / 1e6:,.0f} MB left; "
+            f"free some, or write elsewhere"
+        )

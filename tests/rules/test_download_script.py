@@ -1,0 +1,22 @@
+"""Fetching as the rules call it."""
+
+import hashlib
+
+from helpers import files_below, refused, run_script, succeeded
+
+
+def test_a_list_is_taken_from_a_folder_and_renamed(tmp_path):
+    (tmp_path / "theirs" / "stimuli").mkdir(parents=True)
+    (tmp_path / "theirs" / "stimuli" / "cat1.png").write_bytes(b"cat")
+    (tmp_path / "list").write_text(f"{hashlib.sha256(b'cat').hexdigest()}  stimuli/cat1.png\n")
+    source = ["--source", (tmp_path / "theirs").as_uri(), "--checksums", tmp_path / "list"]
+    succeeded(run_script("download", *source, "--take", "stimuli=edges", "--out", tmp_path / "out"))
+    assert (tmp_path / "out" / "edges" / "cat1.png").read_bytes() == b"cat"
+
+
+def test_a_wrong_checksum_ends_in_one_line_and_leaves_nothing(tmp_path):
+    (tmp_path / "mine.pth").write_bytes(b"cat")
+    out = tmp_path / "out" / "decoder.pth"
+    done = run_script("download", "--source", tmp_path / "mine.pth", "--sha256", 64 * "0", "--out", out)
+    refused(done, "mine.pth", 64 * "0", hashlib.sha256(b"cat").hexdigest())
+    assert files_below(tmp_path / "out") == []

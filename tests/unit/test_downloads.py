@@ -1,0 +1,223 @@
+"""Downloads from a real server on this machine: whole, cut short, damaged, changed, missing."""
+
+import hashlib
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from shapebias import downloads
+from shapebias.errors import UserError
+
+CONTENT = bytes(range(256)) * 40  # 10,240 bytes
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass
+class Site:
+    """What the server holds and how it misbehaves; `asked` is the Range header of each request, by path."""
+
+    address: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    cut: int | None = None  # bytes after which it hangs up
+    ranges: bool = True  # whether it takes up where an earlier answer stopped
+    status: list[int] = field(default_factory=list)  # answers before it behaves
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    told = Site()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            told.asked.append((self.path, self.headers.get("Range")))
+            data = told.files.get(self.path)
+            status = told.status.pop(0) if told.status else 404 if data is None else 200
+            if status != 200:
+                self.send_error(status)
+                return
+            assert data is not None
+            tag, start = f'"{sha(data)[:8]}"', 0
+            wanted = self.headers.get("Range")
+            if wanted and told.ranges and self.headers.get("If-Range", tag) == tag:
+                start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+                if start >= len(data):
+                    self.send_error(416)
+                    return
+            self.send_response(206 if start else 200)
+            self.send_header("Content-Length", str(len(data) - start))
+            self.send_header("ETag", tag)
+            self.end_headers()
+            self.wfile.write(data[start:] if told.cut is None else data[start : told.cut])
+            if told.cut is not None:
+                self.connection.close()
+
+        def log_message(self, format, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    told.address = f"http://127.0.0.1:{server.server_port}"
+    yield told
+    server.shutdown()
+    server.server_close()
+
+
+fetch = partial(downloads.fetch, pauses=())
+
+
+def test_a_file_comes_whole_and_is_not_fetched_again(site, tmp_path):
+    site.files["/x.pth"] = CONTENT
+    for _ in range(2):
+        fetch(f"{site.address}/x.pth", tmp_path / "new" / "x.pth", sha(CONTENT))
+    assert (tmp_path / "new" / "x.pth").read_bytes() == CONTENT
+    assert len(site.asked) == 1
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["x.pth"]
+
+
+def test_an_interrupted_download_goes_on_where_it_stopped(site, tmp_path):
+    site.files["/x.pth"], site.cut = CONTENT, 4000
+    with pytest.raises(UserError, match=r"/x\.pth: .*run again to go on from where it stopped"):
+        fetch(f"{site.address}/x.pth", tmp_path / "x.pth", sha(CONTENT))
+    assert not (tmp_path / "x.pth").exists()
+    site.cut = None
+    fetch(f"{site.address}/x.pth", tmp_path / "x.pth", sha(CONTENT))
+    assert site.asked == [("/x.pth", None), ("/x.pth", "bytes=4000-")]
+    assert (tmp_path / "x.pth").read_bytes() == CONTENT
+    assert [path.name for path in tmp_path.iterdir()] == ["x.pth"]
+
+
+def test_a_file_that_came_whole_but_was_not_yet_in_place_is_not_sent_again(site, tmp_path):
+    site.files["/x.pth"] = CONTENT
+    (tmp_path / ".x.pth.partial").write_bytes(CONTENT)
+    fetch(f"{site.address}/x.pth", tmp_path / "x.pth", sha(CONTENT))
+    assert (tmp_path / "x.pth").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("changed", ["server without ranges", "file changed since"])
+def test_what_cannot_be_resumed_is_fetched_anew(site, tmp_path, changed):
+    site.files["/x.pth"], site.cut = CONTENT, 4000
+    with pytest.raises(UserError):
+        fetch(f"{site.address}/x.pth", tmp_path / "x.pth")
+    site.cut = None
+    if changed == "file changed since":
+        site.files["/x.pth"] = CONTENT[::-1]
+    else:
+        site.ranges = False
+    fetch(f"{site.address}/x.pth", tmp_path / "x.pth", sha(site.files["/x.pth"]))
+    assert (tmp_path / "x.pth").read_bytes() == site.files["/x.pth"]
+
+
+def test_a_wrong_checksum_is_named_and_leaves_nothing(site, tmp_path):
+    site.files["/x.pth"] = CONTENT
+    with pytest.raises(UserError, match=f"/x.pth: its SHA-256 is {sha(CONTENT)}, expected {64 * '0'}"):
+        fetch(f"{site.address}/x.pth", tmp_path / "x.pth", 64 * "0")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_busy_server_is_asked_again(site, tmp_path):
+    site.files["/x.pth"], site.status = CONTENT, [503, 429]
+    downloads.fetch(f"{site.address}/x.pth", tmp_path / "x.pth", sha(CONTENT), pauses=(0.01, 0.01))
+    assert (tmp_path / "x.pth").read_bytes() == CONTENT
+    assert len(site.asked) == 3
+
+
+def test_a_missing_file_is_named_at_once(site, tmp_path):
+    with pytest.raises(UserError, match=r"/gone\.pth: the server answered 404.*give a path"):
+        downloads.fetch(f"{site.address}/gone.pth", tmp_path / "gone.pth")
+    assert len(site.asked) == 1
+
+
+def test_a_dead_address_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"^http://127\.0\.0\.1:9/x: .*refused.*give a path"):
+        fetch("http://127.0.0.1:9/x", tmp_path / "x")
+
+
+def test_a_full_disk_is_told_before_anything_is_written(site, tmp_path, monkeypatch):
+    site.files["/x.pth"] = CONTENT
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10_000))
+    with pytest.raises(UserError, match=r"x\.pth needs about 0 MB, but .* has 0 MB left"):
+        fetch(f"{site.address}/x.pth", tmp_path / "x.pth")
+    assert not (tmp_path / ".x.pth.partial").exists()
+
+
+def test_a_path_takes_the_place_of_a_url(tmp_path):
+    (tmp_path / "mine.pth").write_bytes(CONTENT)
+    fetch(str(tmp_path / "mine.pth"), tmp_path / "out" / "x.pth", sha(CONTENT))
+    assert (tmp_path / "out" / "x.pth").read_bytes() == CONTENT
+    with pytest.raises(UserError, match=r"mine\.pth: its SHA-256 is"):
+        fetch(str(tmp_path / "mine.pth"), tmp_path / "out" / "y.pth", 64 * "0")
+    with pytest.raises(UserError, match=r"gone\.pth: no such file"):
+        fetch(str(tmp_path / "gone.pth"), tmp_path / "out" / "y.pth")
+
+
+# Lists of files
+
+
+def checksums(path: Path, files: dict[str, bytes]) -> Path:
+    path.write_text("".join(f"{sha(data)}  {name}\n" for name, data in files.items()))
+    return path
+
+
+FILES = {f"stimuli/edges/cat/cat{i}.png": CONTENT[i:] for i in range(20)} | {"other/readme": b"no"}
+
+
+def test_all_files_of_a_list_come_to_a_folder_and_only_those_asked_for(site, tmp_path):
+    site.files = {f"/base/{name}": data for name, data in FILES.items()}
+    wanted = downloads.read_list(checksums(tmp_path / "list", FILES), {"stimuli/edges": "edges"})
+    downloads.fetch_all(f"{site.address}/base", wanted, tmp_path / "out", pauses=())
+    found = {str(path.relative_to(tmp_path / "out")): path.read_bytes() for path in (tmp_path / "out").rglob("*.*")}
+    assert found == {name.removeprefix("stimuli/"): data for name, data in FILES.items() if "edges" in name}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["list", "out"]
+
+
+def test_a_list_goes_on_with_the_files_that_have_not_come(site, tmp_path):
+    site.files = {f"/{name}": data for name, data in FILES.items()}
+    bad = "/stimuli/edges/cat/cat13.png"
+    right, site.files[bad] = site.files[bad], b"something else"
+    wanted = downloads.read_list(checksums(tmp_path / "list", FILES), {})
+    with pytest.raises(UserError, match=r"cat13\.png: its SHA-256"):
+        downloads.fetch_all(site.address, wanted, tmp_path / "out", pauses=())
+    assert not (tmp_path / "out").exists()
+    came = {path for path, _ in site.asked} - {bad}
+    site.files[bad], site.asked = right, []
+    downloads.fetch_all(site.address, wanted, tmp_path / "out", pauses=())
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 20
+    assert not came & {path for path, _ in site.asked}
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../up.png", "a/../../up.png", ""])
+def test_a_list_that_leaves_its_folder_is_refused(tmp_path, name):
+    (tmp_path / "list").write_text(f"{64 * '0'}  {name}\n")
+    with pytest.raises(UserError, match="list, line 1"):
+        downloads.read_list(tmp_path / "list", {})
+
+
+def test_the_published_stimuli_are_those_of_the_checksums(shared_data):
+    resources = Path(__file__).parents[2] / "workflow" / "resources"
+    folders = {
+        "stimuli/style-transfer-preprocessed-512": "stimuli/cue-conflict",
+        "stimuli/filled-silhouettes": "stimuli/silhouettes",
+        "stimuli/edges": "stimuli/edges",
+    }
+    wanted = downloads.read_list(resources / "stimuli.sha256", folders)
+    there = [item for item in wanted if (shared_data / item.target).is_file()]
+    assert (len(wanted), len(there)) == (1600, 240 + 160 + 160)
+    assert all(downloads.checksum(shared_data / item.target) == item.sha256 for item in there)
+    folder = "raw-data/style-transfer-512-nomask-experiment"
+    decisions = downloads.read_list(
+        resources / "decisions.sha256", {folder: "observers", f"{folder}-trained-CNNs": "observers"}
+    )
+    assert len(decisions) == 14
+    assert all(downloads.checksum(shared_data / item.target) == item.sha256 for item in decisions)

@@ -1,0 +1,31 @@
+"""Threads that work ahead: results in order, errors in place, little in hand."""
+
+import itertools
+import threading
+
+import pytest
+
+from shapebias.parallel import AHEAD, ordered_map
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_results_come_in_the_order_of_their_items(workers):
+    assert list(ordered_map(lambda x: x * x, range(100), workers)) == [x * x for x in range(100)]
+
+
+def test_endless_input_is_read_only_a_little_ahead():
+    taken = []
+    results = ordered_map(lambda x: x, (taken.append(i) or i for i in itertools.count()), workers=2)
+    assert [next(results) for _ in range(10)] == list(range(10))
+    assert len(taken) <= 10 + 2 * AHEAD + 1
+    del results  # ends its threads
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_comes_where_its_item_stands_and_ends_the_threads(workers):
+    before, seen = threading.active_count(), []
+    with pytest.raises(ZeroDivisionError):
+        for result in ordered_map(lambda x: 6 // x, [3, 2, 1, 0, 1], workers):
+            seen.append(result)
+    assert seen == [2, 3, 6]
+    assert threading.active_count() == before

@@ -1,0 +1,77 @@
+# What may be fetched freely, on the machine that submits: compute nodes have no internet. A path in the config
+# instead of a URL or `download:…` needs none of these.
+
+# Geirhos et al. 2019, rgeirhos/texture-vs-shape (CC BY 4.0). GitHub takes a commit's first seven digits for it.
+TEXTURE_VS_SHAPE = "https://raw.githubusercontent.com/rgeirhos/texture-vs-shape/ccd0c01"
+
+
+rule download_stimuli:
+    """Fetch the published stimuli: 1,280 cue conflicts, 160 silhouettes, 160 edge drawings."""
+    input:
+        checksums=os.path.join(workflow.basedir, "workflow/resources/stimuli.sha256"),
+    output:
+        directory("results/downloads/stimuli"),
+    log:
+        "logs/download_stimuli.log",
+    localrule: True
+    conda:
+        "../../envs/stylize.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=120,
+    params:
+        source=TEXTURE_VS_SHAPE,
+        folders=[
+            "stimuli/style-transfer-preprocessed-512=cue-conflict",
+            "stimuli/filled-silhouettes=silhouettes",
+            "stimuli/edges=edges",
+        ],
+    shell:
+        'python "$SCRIPTS"/download.py --source {params.source:q} --checksums {input.checksums:q}'
+        " --take {params.folders:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule download_decisions:
+    """Fetch what ten people and four networks answered to the cue conflicts."""
+    input:
+        checksums=os.path.join(workflow.basedir, "workflow/resources/decisions.sha256"),
+    output:
+        directory("results/downloads/decisions"),
+    log:
+        "logs/download_decisions.log",
+    localrule: True
+    conda:
+        "../../envs/stylize.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=60,
+    params:
+        source=TEXTURE_VS_SHAPE,
+        folders=[
+            "raw-data/style-transfer-512-nomask-experiment=.",
+            "raw-data/style-transfer-512-nomask-experiment-trained-CNNs=.",
+        ],
+    shell:
+        'python "$SCRIPTS"/download.py --source {params.source:q} --checksums {input.checksums:q}'
+        " --take {params.folders:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule download_weights:
+    """Fetch the weights of a stylizer's encoder or decoder, from a URL or a path."""
+    output:
+        "results/downloads/weights/{stylizer}/{part}.{ending}",
+    log:
+        "logs/download_weights/{stylizer}/{part}.{ending}.log",
+    localrule: True
+    conda:
+        "../../envs/stylize.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=60,
+    params:
+        source=weights_source,
+    shell:
+        'python "$SCRIPTS"/download.py {params.source:q} --out {output:q} > {log:q} 2>&1'
