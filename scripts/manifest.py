@@ -13,7 +13,19 @@ from shapebias.shards import Shard
 
 log = logging.getLogger(__name__)
 
-COLUMNS = ["split", "shard", "id", "class", "shape", "texture", "texture_class", "content", "style"]
+COLUMNS = [
+    "split",
+    "shard",
+    "id",
+    "class",
+    "shape",
+    "texture",
+    "texture_class",
+    "content",
+    "replaces",
+    "style",
+    "style_id",
+]
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""List the images of a source or of a set of styles: which there are, in which split and shard. Writes a CSV."""
+"""List the images of a source or of a set of styles: which there are, in which split and shard. Writes Parquet."""
 
 import argparse
 import logging
@@ -10,7 +10,9 @@ import pandas as pd
 from shapebias import sources
 from shapebias.cli import Parser, count_map, run
 from shapebias.errors import UserError
-from shapebias.files import replacing
+from shapebias.ilsvrc import CLASSES as ILSVRC_CLASSES
+from shapebias.ilsvrc import list_ilsvrc
+from shapebias.listings import ALL, RESERVE, write_listing
 from shapebias.synthetic.scene import CLASSES
 
 log = logging.getLogger(__name__)
@@ -18,6 +20,7 @@ log = logging.getLogger(__name__)
 NEEDED = {
     "synthetic": ["per_class"],
     "imagefolder": ["folder", "per_class"],
+    "ilsvrc": ["folder", "per_class"],
     "paintings": ["count"],
     "folder": ["folder"],
 }
@@ -26,13 +29,20 @@ NEEDED = {
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(description=__doc__)
     parser.add_argument("--kind", required=True, choices=list(NEEDED))
-    parser.add_argument("--folder", type=Path, help="where the files are (kinds imagefolder and folder)")
+    parser.add_argument("--folder", type=Path, help="where the files are; of kind ilsvrc also its tar file")
     parser.add_argument("--categories", type=Path, help="CSV class,category for classes that are not ILSVRC's")
+    parser.add_argument(
+        "--classes",
+        choices=ILSVRC_CLASSES,
+        default="categories",
+        help="of kind ilsvrc: the 207 of the 16 categories, those of them that are present, or all 1,000 "
+        "(default: %(default)s)",
+    )
     parser.add_argument("--per-class", type=count_map, metavar="SPLIT=N,…", help="images of each class, or `all`")
     parser.add_argument("--count", type=int, help="number of paintings to draw (kind paintings)")
     parser.add_argument("--shards", type=count_map, required=True, metavar="SPLIT=N,…", help="number of shards")
     parser.add_argument("--seed", type=int, default=0, help="seed of every draw (default: %(default)s)")
-    parser.add_argument("--out", type=Path, required=True, help="the listing: id,file,class,category,split,shard")
+    parser.add_argument("--out", type=Path, required=True, help="the listing, what scripts/pack.py reads")
     return parser.parse_args(argv)
 
 
@@ -41,10 +51,10 @@ def check(args: argparse.Namespace) -> None:
     for option in NEEDED[args.kind]:
         if getattr(args, option) is None:
             raise UserError(f"--kind {args.kind} needs --{option.replace('_', '-')}")
-    for split in args.per_class or [sources.ALL]:
+    for split in args.per_class or [ALL]:
         if split not in args.shards:
             raise UserError(f"--shards names no number for split {split!r}")
-    if args.kind == "synthetic" and sources.ALL in args.per_class.values():
+    if args.kind == "synthetic" and ALL in args.per_class.values():
         raise UserError("--per-class: 'all' is no number of images to draw")
 
 
@@ -54,25 +64,24 @@ def make_listing(args: argparse.Namespace) -> pd.DataFrame:
     if args.kind == "imagefolder":
         own = sources.read_categories(args.categories) if args.categories else None
         return sources.list_imagefolder(args.folder, args.per_class, args.shards, args.seed, own)
+    if args.kind == "ilsvrc":
+        return list_ilsvrc(args.folder, args.classes, args.per_class, args.shards, args.seed)
     if args.kind == "paintings":
-        return sources.list_styles(args.count, args.shards[sources.ALL], args.seed)
-    return sources.list_style_folder(args.folder, args.shards[sources.ALL], args.seed)
+        return sources.list_styles(args.count, args.shards[ALL], args.seed)
+    return sources.list_style_folder(args.folder, args.shards[ALL], args.seed)
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     check(args)
     listing = make_listing(args)
-    with replacing(args.out) as draft:
-        listing.to_csv(draft, index=False, lineterminator="\n")
+    write_listing(args.out, listing)
     for split, rows in listing.groupby("split"):
-        log.info(
-            "%s: %d images of %d classes in %d shards",
-            split,
-            len(rows),
-            rows["class"].nunique(),
-            rows["shard"].nunique(),
-        )
+        classes, shards = rows["class_name"].nunique(), rows["shard"].nunique()
+        if split == RESERVE:
+            log.info("%d images of %d classes stand by to replace broken ones", len(rows), classes)
+        else:
+            log.info("%s: %d images of %d classes in %d shards", split, len(rows), classes, shards)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from PIL import Image
 from shapebias.categories import category_of
 from shapebias.errors import BadImageError, UserError
 from shapebias.images import load_rgb
+from shapebias.parallel import ordered_map
 from shapebias.shards import Label, expand, label, open_shards
 from shapebias.sources import image_files, unique_ids
 
@@ -69,9 +70,12 @@ class Rejections:
         log.warning("set aside: %s: %s", file, reason)
         self.rows.append((file, str(reason)))
 
-    def check(self, total: int) -> None:
-        """Raise UserError if more than the allowed fraction of the images was set aside, or all of them."""
-        if self.rows and (len(self.rows) > self.allowed * total or len(self.rows) == total):
+    def check(self, total: int, replaced: int = 0) -> None:
+        """Raise UserError if more than the allowed fraction of the images was set aside, or if none is left.
+
+        replaced: how many of those set aside have another in their place.
+        """
+        if self.rows and (len(self.rows) > self.allowed * total or len(self.rows) - replaced == total):
             named = "; ".join(f"{file}: {reason}" for file, reason in self.rows[:3])
             raise UserError(
                 f"{len(self.rows)} of {total} images cannot be used, more than the allowed fraction "
@@ -122,16 +126,24 @@ def cue_conflict_label(sample_id: str, file: str) -> Label:
     return label(sample_id, shape=cues[0], texture=cues[1], content=file)
 
 
-def decoded(pictures: Sequence[Picture], rejections: Rejections) -> Iterator[tuple[Picture, Image.Image]]:
-    """Decode pictures one by one; the broken ones go to `rejections`, and too many of them raise UserError.
+def decoded(
+    pictures: Sequence[Picture], rejections: Rejections, workers: int = 0
+) -> Iterator[tuple[Picture, Image.Image]]:
+    """Decode pictures in their order, by some threads; the broken ones go to `rejections`, too many raise UserError.
 
     The check comes before the end of the stream, so whoever writes what it yields never finishes a file of the rest.
     """
-    for picture in pictures:
-        try:
-            image = picture.image()
-        except BadImageError as error:
-            rejections.add(picture.label["content"] or picture.id, error)
+    for picture, image in zip(pictures, ordered_map(image_or_reason, pictures, workers), strict=True):
+        if isinstance(image, BadImageError):
+            rejections.add(picture.label["content"] or picture.id, image)
             continue
         yield picture, image
     rejections.check(len(pictures))
+
+
+def image_or_reason(picture: Picture) -> Image.Image | BadImageError:
+    """The decoded image, or why there is none."""
+    try:
+        return picture.image()
+    except BadImageError as error:
+        return error

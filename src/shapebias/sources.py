@@ -1,8 +1,4 @@
-"""Where photographs come from: a listing says which images there are, in which split and shard.
-
-A listing is a table with one row an image: id, file, class, category, split, shard. It is a pure function of
-(seed, ids), so adding shards moves images between shards but changes none of them.
-"""
+"""Photographs and styles in folders, or drawn by code: which there are, and how they are dealt to splits and shards."""
 
 import difflib
 import itertools
@@ -15,12 +11,7 @@ from shapebias.categories import CATEGORIES, category_of
 from shapebias.draws import draw_key
 from shapebias.errors import UserError
 from shapebias.images import is_image_name
-
-SPLITS = ("train", "val", "test")
-COLUMNS = ["id", "file", "class", "category", "split", "shard"]
-ALL = "all"  # a count: as many as there are; also the one split of a set of styles
-
-Counts = dict[str, int | str]
+from shapebias.listings import ALL, SPLITS, Counts, Listed, draw_splits, listing
 
 
 def image_files(folder: Path) -> list[str]:
@@ -50,29 +41,20 @@ def unique_ids(files: list[str]) -> list[str]:
     return ids
 
 
-def with_shards(listing: pd.DataFrame, shards: dict[str, int], seed: int) -> pd.DataFrame:
-    """Deal each split's images onto its shards, in an order drawn by (seed, id), classes mixed."""
-    order = listing.assign(draw=[draw_key(seed, "shard", i) for i in listing["id"]]).sort_values(["draw", "id"])
-    place = order.groupby("split").cumcount()
-    listing["shard"] = place % listing["split"].map(shards)
-    return listing[COLUMNS].sort_values(["split", "shard", "id"], ignore_index=True)
-
-
 def list_synthetic(classes: dict[str, str], per_class: Counts, shards: dict[str, int], seed: int) -> pd.DataFrame:
     """The listing of a drawn source: `per_class[split]` images of each class (class → category)."""
     rows = [
-        (f"{split}/{name}/{number:05d}", "", name, category, split)
+        Listed(f"{split}/{name}/{number:05d}", "", name, category, split)
         for split, count in per_class.items()
         for name, category in classes.items()
         for number in range(int(count))
     ]
-    return with_shards(pd.DataFrame(rows, columns=COLUMNS[:-1]), shards, seed)
+    return listing(rows, shards, seed)
 
 
 def list_styles(count: int, shards: int, seed: int) -> pd.DataFrame:
     """The listing of `count` drawn paintings."""
-    rows = [(f"painting-{number:05d}", "", "", "", ALL) for number in range(count)]
-    return with_shards(pd.DataFrame(rows, columns=COLUMNS[:-1]), {ALL: shards}, seed)
+    return listing([Listed(f"painting-{number:05d}", "", "", "", ALL) for number in range(count)], {ALL: shards}, seed)
 
 
 def list_style_folder(root: Path, shards: int, seed: int) -> pd.DataFrame:
@@ -80,8 +62,8 @@ def list_style_folder(root: Path, shards: int, seed: int) -> pd.DataFrame:
     files = image_files(root)
     if not files:
         raise UserError(f"{root}: no images in this folder of styles; give a folder with paintings or photographs")
-    rows = [(i, file, "", "", ALL) for i, file in zip(unique_ids(files), files, strict=True)]
-    return with_shards(pd.DataFrame(rows, columns=COLUMNS[:-1]), {ALL: shards}, seed)
+    rows = [Listed(i, file, "", "", ALL) for i, file in zip(unique_ids(files), files, strict=True)]
+    return listing(rows, {ALL: shards}, seed)
 
 
 def list_imagefolder(
@@ -100,10 +82,15 @@ def list_imagefolder(
     rows = []
     for name in sorted({name for pool in pools.values() for name in pool}):
         category = checked_category(name, root, categories)
-        drawn = draw_class(name, {split: pool.get(name, []) for split, pool in pools.items()}, per_class, seed, root)
-        for split, files in drawn.items():
-            rows += [(ids[file], file, name, category, split) for file in files]
-    return with_shards(pd.DataFrame(rows, columns=COLUMNS[:-1]), shards, seed)
+        in_order = {split: drawn_order(pool.get(name, []), seed) for split, pool in pools.items()}
+        for file, split, pool, rank in draw_splits(name, in_order, per_class, root):
+            rows.append(Listed(ids[file], file, name, category, split, pool=pool, rank=rank))
+    return listing(rows, shards, seed)
+
+
+def drawn_order(files: list[str], seed: int) -> list[str]:
+    """One class's files in the order in which they are drawn."""
+    return sorted(files, key=lambda file: (draw_key(seed, "split", Path(file).with_suffix("")), file))
 
 
 def class_pools(root: Path) -> dict[str, dict[str, list[str]]]:
@@ -156,27 +143,6 @@ def checked_category(name: str, root: Path, categories: dict[str, str] | None) -
     return category
 
 
-def draw_class(name: str, pool: dict[str, list[str]], per_class: Counts, seed: int, root: Path) -> dict[str, list[str]]:
-    """Draw one class's images for each split."""
-    left = {
-        split: sorted(files, key=lambda file: (draw_key(seed, "split", Path(file).with_suffix("")), file))
-        for split, files in pool.items()
-    }
-    drawn = {}
-    # Splits without a folder first: what they take from the training images is no longer there to train on.
-    for split in sorted(per_class, key=lambda split: (split in pool, split)):
-        origin = split if split in pool else SPLITS[0]
-        files, count = left.get(origin, []), per_class[split]
-        wanted = len(files) if count == ALL else int(count)
-        if wanted > len(files) or not files:
-            raise UserError(
-                f"{root}: class {name!r} has {len(files)} images left for split {split!r}, "
-                f"{count} wanted; lower `per_class: {{{split}: …}}` or add images"
-            )
-        drawn[split], left[origin] = files[:wanted], files[wanted:]
-    return drawn
-
-
 def read_categories(path: Path) -> dict[str, str]:
     """Read a class → category CSV (columns `class` or `wnid`, and `category`)."""
     try:
@@ -186,9 +152,3 @@ def read_categories(path: Path) -> dict[str, str]:
     if not {"class", "category"} <= set(table.columns):
         raise UserError(f"{path}: columns {', '.join(table.columns)}; expected class,category")
     return dict(zip(table["class"], table["category"], strict=True))
-
-
-def read_listing(path: Path, split: str, shard: int) -> pd.DataFrame:
-    """The rows of one shard of a listing."""
-    listing = pd.read_csv(path, dtype={"id": str, "file": str, "class": str, "category": str}, keep_default_na=False)
-    return listing[(listing["split"] == split) & (listing["shard"] == shard)]

@@ -7,6 +7,7 @@ import pytest
 from helpers import image_folder
 
 from shapebias.errors import UserError
+from shapebias.listings import RESERVE, read_listing, read_pool, write_listing
 from shapebias.pictures import open_pictures
 from shapebias.sources import (
     class_pools,
@@ -15,7 +16,6 @@ from shapebias.sources import (
     list_style_folder,
     list_synthetic,
     read_categories,
-    read_listing,
     unique_ids,
 )
 
@@ -29,7 +29,9 @@ def photographs(tmp_path_factory) -> Path:
 
 
 def listed(root: Path, per_class: dict, *, shards: dict = ONE_SHARD, seed: int = 0, **more) -> pd.DataFrame:
-    return list_imagefolder(root, per_class, shards, seed, **more)
+    """The listing without its reserves."""
+    listing = list_imagefolder(root, per_class, shards, seed, **more)
+    return listing[listing["split"] != RESERVE].reset_index(drop=True)
 
 
 def placed(listing: pd.DataFrame) -> dict[str, str]:
@@ -40,13 +42,13 @@ def placed(listing: pd.DataFrame) -> dict[str, str]:
 def test_each_image_is_in_one_split_at_most_and_counts_are_kept(photographs):
     listing = listed(photographs, {"train": 6, "val": 1, "test": 3})
     assert listing["file"].is_unique
-    counts = listing.groupby(["split", "class"]).size().to_dict()
+    counts = listing.groupby(["split", "class_name"]).size().to_dict()
     assert counts == {(s, c): n for s, n in {"train": 6, "val": 1, "test": 3}.items() for c in ("cat", "dog")}
 
 
 def test_all_takes_what_the_other_splits_leave(photographs):
     listing = listed(photographs, {"train": "all", "test": 3})
-    assert listing[listing["split"] == "train"].groupby("class").size().to_dict() == {"cat": 7, "dog": 9}
+    assert listing[listing["split"] == "train"].groupby("class_name").size().to_dict() == {"cat": 7, "dog": 9}
 
 
 def test_more_shards_change_no_split(photographs):
@@ -82,7 +84,7 @@ def test_split_folders_are_kept_and_a_missing_one_is_drawn_from_training_images(
         "val": ["val"] * 2,
         "test": ["train"] * 2,
     }
-    assert set(listing["class"]) == {"cat"}
+    assert set(listing["class_name"]) == {"cat"}
 
 
 def test_images_lie_as_deep_below_their_class_as_they_like(tmp_path):
@@ -93,7 +95,7 @@ def test_images_lie_as_deep_below_their_class_as_they_like(tmp_path):
 def test_classes_become_categories_by_name_by_ilsvrc_or_by_an_own_table(tmp_path):
     image_folder(tmp_path, {"cat": 1, "n02123045": 1, "moggy": 1}, size=4)
     listing = listed(tmp_path, {"train": 1}, categories={"moggy": "cat"})
-    assert dict(zip(listing["class"], listing["category"], strict=True)) == {
+    assert dict(zip(listing["class_name"], listing["category"], strict=True)) == {
         "cat": "cat",
         "n02123045": "cat",
         "moggy": "cat",
@@ -210,7 +212,7 @@ def test_a_folder_of_styles_without_images_is_refused_by_name(tmp_path):
 def test_drawn_sources_list_each_class_in_each_split():
     listing = list_synthetic({"tabby": "cat", "sedan": "car"}, {"train": 3, "test": 2}, {"train": 2, "test": 1}, seed=0)
     assert listing["id"].is_unique
-    assert listing.groupby(["split", "class", "category"]).size().to_dict() == {
+    assert listing.groupby(["split", "class_name", "category"]).size().to_dict() == {
         ("train", "tabby", "cat"): 3,
         ("train", "sedan", "car"): 3,
         ("test", "tabby", "cat"): 2,
@@ -220,7 +222,32 @@ def test_drawn_sources_list_each_class_in_each_split():
 
 def test_one_shard_of_a_listing_is_read_as_it_was_written(photographs, tmp_path):
     listing = listed(photographs, {"train": 6, "test": 2}, shards={"train": 3, "test": 1})
-    listing.to_csv(tmp_path / "listing.csv", index=False)
-    again = read_listing(tmp_path / "listing.csv", "train", 1)
+    write_listing(tmp_path / "listing.parquet", listing)
+    again = read_listing(tmp_path / "listing.parquet", "train", 1)
     wanted = listing[(listing["split"] == "train") & (listing["shard"] == 1)]
-    assert again[["id", "file", "class"]].to_numpy().tolist() == wanted[["id", "file", "class"]].to_numpy().tolist()
+    assert [(row.id, row.file, row.class_name) for row in again] == [
+        tuple(row) for row in wanted[["id", "file", "class_name"]].to_numpy()
+    ]
+
+
+def test_images_that_no_split_took_stand_by_in_their_drawn_order(photographs, tmp_path):
+    listing = list_imagefolder(photographs, {"train": 6, "test": 2}, ONE_SHARD, 0)
+    write_listing(tmp_path / "listing.parquet", listing)
+    pool = read_pool(tmp_path / "listing.parquet", "cat", "train")
+    assert [row.rank for row in pool] == list(range(10))
+    assert [row.split for row in pool] == ["test"] * 2 + ["train"] * 6 + [RESERVE] * 2
+    assert all(row.shard == -1 for row in pool[8:])
+
+
+def test_nothing_stands_by_where_all_images_were_taken(photographs):
+    listing = list_imagefolder(photographs, {"train": "all", "test": 2}, ONE_SHARD, 0)
+    assert len(listing) == 22 and RESERVE not in set(listing["split"])
+    assert set(listing[listing["split"] == "train"]["pool"]) == {""}
+
+
+def test_other_files_are_no_listing(tmp_path):
+    (tmp_path / "x.parquet").write_bytes(b"id,file\n")
+    with pytest.raises(UserError, match=r"x\.parquet: not a listing"):
+        read_listing(tmp_path / "x.parquet", "train", 0)
+    with pytest.raises(UserError, match=r"gone\.parquet: no such listing"):
+        read_listing(tmp_path / "gone.parquet", "train", 0)

@@ -1,0 +1,75 @@
+"""The bytes of a listed image, wherever it is: a file, a member of a tar file, a row of a Parquet file."""
+
+import functools
+import io
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from shapebias.errors import UserError
+from shapebias.listings import Listed
+
+IMAGE_COLUMN = "image"  # of Hugging Face's datasets: a struct of bytes and path
+
+
+@dataclass(frozen=True)
+class ImageStore:
+    """The images of a source's folder (or of the one archive that it is)."""
+
+    folder: Path
+
+    def read(self, image: Listed) -> bytes:
+        """The encoded image; raises UserError if its file is gone."""
+        try:
+            if not image.archive:
+                return (self.folder / image.file).read_bytes()
+            if image.length < 0:
+                return parquet_row(self.folder / image.archive, image.offset)
+            with (self.folder / image.archive).open("rb") as file:
+                file.seek(image.offset)
+                return file.read(image.length)
+        except FileNotFoundError:
+            there = self.folder / (image.archive or image.file)
+            raise UserError(f"{there}: gone since its listing was made; remove the listing and run again") from None
+
+
+def parquet_row(path: Path, row: int) -> bytes:
+    """The image in a row of a Parquet file."""
+    metadata, group = parquet_file(path).metadata, 0
+    while row >= (rows := metadata.row_group(group).num_rows):
+        row, group = row - rows, group + 1
+    return row_group(path, group)[row]["bytes"]
+
+
+@functools.lru_cache(maxsize=1)
+def parquet_file(path: Path) -> pq.ParquetFile:
+    return pq.ParquetFile(path)
+
+
+@functools.lru_cache(maxsize=1)
+def row_group(path: Path, group: int) -> list[dict]:
+    """The images of a row group: rows are asked for in their order, so the one read last is mostly the next."""
+    return parquet_file(path).read_row_group(group, columns=[IMAGE_COLUMN])[IMAGE_COLUMN].to_pylist()
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file in a tar file: where its bytes are."""
+
+    name: str
+    offset: int
+    length: int
+
+
+def members(file: io.BufferedIOBase, start: int = 0) -> Iterator[Member]:
+    """The files of a tar file that begins at byte `start` of `file`, in their order; only headers are read."""
+    file.seek(start)
+    with tarfile.open(fileobj=file, mode="r:") as tar:
+        for member in tar:
+            if member.isfile():
+                yield Member(member.name, member.offset_data, member.size)
+            # A million members would otherwise stay in memory.
+            tar.members = []  # ty: ignore[unresolved-attribute]

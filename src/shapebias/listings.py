@@ -1,0 +1,132 @@
+"""Listings: which images there are, in which split and shard, and what replaces a broken one.
+
+A listing is a table (Parquet) with one row an image. It is a pure function of (seed, names), so adding shards moves
+images between shards but changes none of them. Images of one class are drawn from a pool in an order, their `rank`;
+those that no split took stand by as reserves (split "", shard -1). Rows without a pool have no reserves: all that
+there are were taken, or they are drawn by code.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import TypeVar
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shapebias.draws import draw_key
+from shapebias.errors import UserError
+from shapebias.files import replacing
+
+SPLITS = ("train", "val", "test")
+ALL = "all"  # a count: as many as there are; also the one split of a set of styles
+RESERVE = ""  # the split of an image that no split took
+ROW_GROUP = 2000  # rows that a job reads at once to find its own
+
+Counts = dict[str, int | str]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One image of a listing.
+
+    file: its location below the source's folder, for people. archive: the real file there that holds it, "" for a
+    file of its own; offset, length: its bytes in a tar file, or its row in a Parquet file (length -1).
+    """
+
+    id: str
+    file: str
+    class_name: str
+    category: str
+    split: str
+    shard: int = -1
+    archive: str = ""
+    offset: int = 0
+    length: int = -1
+    pool: str = ""
+    rank: int = -1
+
+
+COLUMNS = [field.name for field in fields(Listed)]
+
+
+def draw_splits(
+    name: str, pools: Mapping[str, list[T]], per_class: Counts, where: object
+) -> Iterator[tuple[T, str, str, int]]:
+    """Deal one class's images, in drawn order, to splits: yields (image, split, pool, rank), reserves too.
+
+    pools: split → its images; a split without a pool of its own draws from the training images. `where` is named in
+    errors. Raises UserError where there are too few.
+    """
+    used = dict.fromkeys(pools, 0)
+    exhausted = set()
+    # Splits without a pool first: what they take from the training images is no longer there to train on.
+    for split in sorted(per_class, key=lambda split: (split in pools, split)):
+        pool, count = split if split in pools else SPLITS[0], per_class[split]
+        images = pools.get(pool, [])
+        start = used.get(pool, 0)
+        left = len(images) - start
+        wanted = left if count == ALL else int(count)
+        if wanted > left or not left:
+            raise UserError(
+                f"{where}: class {name!r} has {left} images left for split {split!r}, "
+                f"{count} wanted; lower `per_class: {{{split}: …}}` or add images"
+            )
+        for rank in range(start, start + wanted):
+            yield images[rank], split, "" if count == ALL else pool, rank
+        used[pool] = start + wanted
+        if count == ALL:
+            exhausted.add(pool)
+    for pool, images in pools.items():
+        if pool not in exhausted and (pool in per_class or used[pool]):
+            for rank in range(used[pool], len(images)):
+                yield images[rank], RESERVE, pool, rank
+
+
+def listing(rows: Iterable[Listed], shards: Mapping[str, int], seed: int) -> pd.DataFrame:
+    """The table of some images, each dealt to a shard of its split.
+
+    The order is drawn by (seed, id), classes mixed; images in Parquet files are dealt in their files' order instead,
+    so that a job reads each of their row groups once.
+    """
+    table = pd.DataFrame([astuple(row) for row in rows], columns=COLUMNS)
+    packed = table["archive"].str.endswith(".parquet").any()
+    if packed:
+        order = table.sort_values(["archive", "offset"])
+    else:
+        order = table.assign(draw=[draw_key(seed, "shard", i) for i in table["id"]]).sort_values(["draw", "id"])
+    place = order.groupby("split").cumcount()
+    counts = order["split"].map({RESERVE: 1, **shards})
+    sizes = order.groupby("split")["id"].transform("size")
+    shard = place * counts // sizes if packed else place % counts
+    table["shard"] = shard.where(order["split"] != RESERVE, -1)
+    return table.sort_values(["split", "shard", "archive", "offset", "id"], ignore_index=True)
+
+
+def write_listing(target: Path, table: pd.DataFrame) -> None:
+    """Write a listing (Parquet)."""
+    with replacing(target) as draft:
+        pq.write_table(pa.Table.from_pandas(table, preserve_index=False), draft, row_group_size=ROW_GROUP)
+
+
+def read_listing(path: Path, split: str, shard: int) -> list[Listed]:
+    """The rows of one shard of a listing; of a long one only their part of the file is read."""
+    return read_rows(path, [("split", "==", split), ("shard", "==", shard)])
+
+
+def read_pool(path: Path, class_name: str, pool: str) -> list[Listed]:
+    """All rows of one class's pool, reserves included, by rank."""
+    rows = read_rows(path, [("class_name", "==", class_name), ("pool", "==", pool)])
+    return sorted(rows, key=lambda row: row.rank)
+
+
+def read_rows(path: Path, filters: list[tuple]) -> list[Listed]:
+    try:
+        table = pq.read_table(path, filters=filters)
+        return [Listed(**row) for row in table.to_pylist()]
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such listing; make it with scripts/scan.py") from None
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, TypeError):
+        raise UserError(f"{path}: not a listing as scripts/scan.py writes it") from None

@@ -1,0 +1,200 @@
+"""ILSVRC's training images: every form of them gives the same draw; what is missing or strange is named."""
+
+import io
+import shutil
+import tarfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from helpers import picture
+
+from shapebias.archives import ImageStore
+from shapebias.categories import ilsvrc_categories, ilsvrc_wnids
+from shapebias.errors import UserError
+from shapebias.ilsvrc import list_ilsvrc
+from shapebias.images import encode, load_rgb
+from shapebias.listings import RESERVE, read_rows, write_listing
+
+CATS, PLANE, TENCH = "n02123045", "n02690373", "n01440764"  # the last has no category
+COUNTS = {"train": 3, "val": 1, "test": 1}
+SHARDS = {"train": 2, "val": 1, "test": 1}
+
+
+@pytest.fixture(scope="module")
+def photographs() -> dict[str, dict[str, bytes]]:
+    """Class → file name → bytes: seven cats, six airplanes, two tenches."""
+    counts = {CATS: 7, PLANE: 6, TENCH: 2}
+    return {
+        wnid: {f"{wnid}_{i}.JPEG": encode(picture(100 * k + i), "jpeg")[1] for i in range(count)}
+        for k, (wnid, count) in enumerate(counts.items())
+    }
+
+
+def folders(root: Path, photographs: dict, below: str = "", inner: str = "") -> Path:
+    for wnid, files in photographs.items():
+        place = root / below / wnid / inner
+        place.mkdir(parents=True)
+        for name, data in files.items():
+            (place / name).write_bytes(data)
+    return root
+
+
+def tar_of(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def class_tars(root: Path, photographs: dict) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    for wnid, files in photographs.items():
+        (root / f"{wnid}.tar").write_bytes(tar_of(files))
+    return root
+
+
+def nested_tar(root: Path, photographs: dict) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    inner = {f"{wnid}.tar": tar_of(files) for wnid, files in photographs.items()}
+    (root / "ILSVRC2012_img_train.tar").write_bytes(tar_of(inner))
+    return root
+
+
+def parquet(root: Path, photographs: dict) -> Path:
+    """Two files as Hugging Face names them, images of all classes mixed, few rows in a group."""
+    (root / "data").mkdir(parents=True)
+    rows = [
+        {"image": {"bytes": data, "path": f"{Path(name).stem}_{wnid}.JPEG"}, "label": ilsvrc_wnids().index(wnid)}
+        for wnid, files in photographs.items()
+        for name, data in files.items()
+    ]
+    for k in range(2):
+        table = pa.Table.from_pylist(rows[k::2])
+        pq.write_table(table, root / "data" / f"train-0000{k}-of-00002.parquet", row_group_size=3)
+    return root
+
+
+LAYOUTS = {
+    "train/<wnid>": lambda root, p: folders(root, p, "train"),
+    "<wnid>": folders,
+    "Kaggle": lambda root, p: folders(root, p, "ILSVRC/Data/CLS-LOC/train"),
+    "Tiny ImageNet": lambda root, p: folders(root, p, "train", "images"),
+    "<wnid>.tar": class_tars,
+    "train/<wnid>.tar": lambda root, p: class_tars(root / "train", p).parent,
+    "nested tar": nested_tar,
+    "the tar file itself": lambda root, p: nested_tar(root, p) / "ILSVRC2012_img_train.tar",
+    "Parquet": parquet,
+}
+
+
+def listed(root: Path, classes: str = "present", per_class: dict = COUNTS, seed: int = 0):
+    return list_ilsvrc(root, classes, per_class, SHARDS, seed)
+
+
+def drawn(listing) -> dict[str, str]:
+    """id → split."""
+    return dict(zip(listing["id"], listing["split"], strict=True))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_form_gives_the_same_draw_and_the_right_bytes(tmp_path, photographs, layout):
+    root = LAYOUTS[layout](tmp_path / "imagenet", photographs)
+    listing = listed(root)
+    assert drawn(listing) == drawn(listed(folders(tmp_path / "plain", photographs)))
+    write_listing(tmp_path / "listing.parquet", listing)
+    rows = read_rows(tmp_path / "listing.parquet", [("class_name", "!=", "")])
+    assert len(rows) == 7 + 6  # reserves too; the tench has no category
+    for row in rows:
+        wnid, stem = row.id.split("/")
+        assert (row.class_name, row.category) == (wnid, ilsvrc_categories()[wnid])
+        assert ImageStore(root).read(row) == photographs[wnid][f"{stem}.JPEG"]
+
+
+def test_counts_are_kept_and_the_rest_stands_by(tmp_path, photographs):
+    listing = listed(folders(tmp_path, photographs))
+    assert listing.groupby(["class_name", "split"]).size().to_dict() == {
+        (wnid, split): count
+        for wnid, rest in ((CATS, 2), (PLANE, 1))
+        for split, count in {**COUNTS, RESERVE: rest}.items()
+    }
+    assert drawn(listing) != drawn(listed(tmp_path, seed=1))
+
+
+def test_an_image_of_a_parquet_file_is_read_in_its_files_order(tmp_path, photographs):
+    listing = listed(parquet(tmp_path, photographs), per_class={"train": "all"})
+    places = list(zip(listing["shard"], listing["archive"], listing["offset"], strict=True))
+    assert places == sorted(places)
+    assert sorted(listing["shard"].value_counts()) == [6, 7]
+
+
+def test_all_1000_classes_can_be_asked_for(tmp_path):
+    photographs = {wnid: {f"{wnid}_0.JPEG": b"not looked at"} for wnid in ilsvrc_wnids()}
+    listing = listed(nested_tar(tmp_path, photographs), "all", {"train": 1})
+    assert list(listing["class_name"].sort_values()) == ilsvrc_wnids()
+    assert (listing["category"] != "").sum() == 207
+
+
+def test_the_real_photographs_have_a_class_each(shared_data):
+    listing = listed(shared_data / "ilsvrc-sample", "categories", {"test": 1})
+    assert len(listing) == 207
+    row = read_rows_of(listing)[0]
+    assert min(load_rgb(ImageStore(shared_data / "ilsvrc-sample").read(row)).size) > 50
+
+
+def read_rows_of(listing) -> list:
+    from shapebias.listings import Listed
+
+    return [Listed(*row) for row in listing.itertuples(index=False)]
+
+
+# Bad input
+
+
+def test_missing_classes_are_named(tmp_path, photographs):
+    with pytest.raises(UserError, match=r"class n01514859, .* and 200 more are missing; .*classes: present"):
+        listed(folders(tmp_path, photographs), "categories")
+
+
+@pytest.mark.parametrize(("folder", "near"), [("n0212304", CATS), ("n02123O45", CATS), ("tabby", "")])
+def test_a_folder_that_is_no_class_is_named_with_the_nearest(tmp_path, photographs, folder, near):
+    folders(tmp_path, {PLANE: photographs[PLANE], folder: photographs[CATS]})
+    with pytest.raises(UserError, match=f"{folder} is no ILSVRC class" + (f"; did you mean {near}" if near else "")):
+        listed(tmp_path)
+
+
+def test_too_few_images_are_counted(tmp_path, photographs):
+    with pytest.raises(UserError, match=r"class 'n02690373' has 4 images left for split 'train', 5 wanted"):
+        listed(folders(tmp_path, photographs), per_class={"train": 5, "val": 1, "test": 1})
+
+
+def test_no_class_with_a_category_is_refused(tmp_path, photographs):
+    with pytest.raises(UserError, match="none of the 207 ILSVRC classes that have a category is there"):
+        listed(folders(tmp_path, {TENCH: photographs[TENCH]}))
+
+
+def test_other_folders_are_refused_with_what_is_expected(tmp_path):
+    with pytest.raises(UserError, match=r"nowhere: no such folder"):
+        listed(tmp_path / "nowhere")
+    (tmp_path / "Pictures").mkdir()
+    with pytest.raises(UserError, match=r"not ILSVRC's training images: expected ILSVRC2012_img_train\.tar.*Pictures"):
+        listed(tmp_path)
+
+
+def test_a_damaged_archive_is_named(tmp_path, photographs):
+    tar = nested_tar(tmp_path, photographs) / "ILSVRC2012_img_train.tar"
+    shutil.copy(tar, tmp_path / "whole")
+    tar.write_bytes(tar.read_bytes()[:5000])
+    with pytest.raises(UserError, match=r"ILSVRC2012_img_train\.tar: damaged or no tar file"):
+        listed(tmp_path)
+    tar.write_bytes(tar_of({"readme": b"x"}))
+    with pytest.raises(UserError, match=r"ILSVRC2012_img_train\.tar: .*expected a tar file of <wnid>\.tar files"):
+        listed(tmp_path)
+    (tmp_path / "ILSVRC2012_img_train.tar").unlink()
+    pq.write_table(pa.table({"label": [1]}), tmp_path / "train-0.parquet")
+    with pytest.raises(UserError, match=r"train-0\.parquet: no Parquet file with the columns image and label"):
+        listed(tmp_path)

@@ -1,0 +1,115 @@
+"""Packing: a broken image is replaced by the next in the draw, whatever the jobs that meet it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import image_folder, picture
+from PIL import Image
+
+from shapebias.archives import ImageStore
+from shapebias.errors import UserError
+from shapebias.images import load_rgb
+from shapebias.listings import Counts, read_listing, read_pool, write_listing
+from shapebias.packing import FromFiles, packed
+from shapebias.pictures import Rejections
+from shapebias.shards import Label
+from shapebias.sources import list_imagefolder
+
+WANTED: Counts = {"test": 6}
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Ten cats, six of which are drawn, and dogs."""
+    return image_folder(tmp_path / "photographs", {"cat": 10, "dog": 6}, size=20)
+
+
+def cats(folder: Path) -> tuple[list[str], list[str]]:
+    """The cats that are drawn and those that stand by, by rank."""
+    listing = list_imagefolder(folder, WANTED, {"test": 1}, 0)
+    rows = listing[listing["class_name"] == "cat"].sort_values("rank")
+    return list(rows[rows["split"] == "test"]["file"]), list(rows[rows["split"] == ""]["file"])
+
+
+def spoil(folder: Path, *files: str) -> None:
+    for file in files:
+        (folder / file).write_bytes(b"no image")
+
+
+def pack(folder: Path, shards: int, workers: int = 0, allowed: float = 1.0) -> tuple[dict[str, Label], list]:
+    """All shards, each packed on its own: id → label, and what was set aside."""
+    listing = folder.parent / f"{shards}.parquet"
+    write_listing(listing, list_imagefolder(folder, WANTED, {"test": shards}, 0))
+    make, labels, rejected = FromFiles(ImageStore(folder), 16, "png"), {}, []
+    for shard in range(shards):
+        rejections = Rejections(allowed)
+        rows = read_listing(listing, "test", shard)
+        for told, _, data in packed(rows, make, lambda *key: read_pool(listing, *key), rejections, workers):
+            assert told["id"] not in labels
+            assert load_rgb(data).size == (16, 16)
+            labels[told["id"]] = told
+        rejected += rejections.rows
+    return labels, rejected
+
+
+def test_whole_images_are_packed_and_nothing_else_is_looked_at(folder):
+    spoil(folder, *cats(folder)[1])  # the reserves are not needed
+    labels, rejected = pack(folder, 2)
+    assert len(labels) == 12 and rejected == []
+    assert not any("replaces" in told for told in labels.values())
+
+
+@pytest.mark.parametrize("shards", [1, 2, 5])
+def test_counts_stay_exact_and_no_two_jobs_take_one_reserve(folder, shards):
+    drawn, reserves = cats(folder)
+    spoil(folder, drawn[1], drawn[4], reserves[0])
+    labels, rejected = pack(folder, shards)
+    packed_cats = {told["content"]: told.get("replaces") for told in labels.values() if told["class"] == "cat"}
+    # The second cat is replaced by the first usable reserve, the fifth by the second.
+    expected = {file: None for file in drawn if file not in (drawn[1], drawn[4])}
+    expected |= {reserves[1]: drawn[1].removesuffix(".png"), reserves[2]: drawn[4].removesuffix(".png")}
+    assert packed_cats == expected
+    assert {file for file, _ in rejected} == {drawn[1], drawn[4], reserves[0]}
+    assert {reason for _, reason in rejected} == {"not an image in a known format"}
+
+
+def test_a_class_that_runs_out_of_images_is_named_with_counts(folder):
+    drawn, reserves = cats(folder)
+    spoil(folder, *drawn[:3], *reserves[:2])
+    with pytest.raises(UserError, match=r"'cat': 6 images wanted, 3 of them broken, and only 2 usable ones"):
+        pack(folder, 1)
+
+
+def test_too_many_broken_images_fail_though_each_could_be_replaced(folder):
+    drawn, _ = cats(folder)
+    spoil(folder, drawn[0], drawn[1])
+    with pytest.raises(UserError, match=r"2 of 12 images cannot be used, more than the allowed fraction 0\.1"):
+        pack(folder, 1, allowed=0.1)
+
+
+def test_where_all_images_are_taken_a_broken_one_is_left_out(folder):
+    spoil(folder, "dog/3.png")
+    listing = list_imagefolder(folder, {"test": "all"}, {"test": 1}, 0)
+    write_listing(folder.parent / "all.parquet", listing)
+    rows, rejections = read_listing(folder.parent / "all.parquet", "test", 0), Rejections(0.5)
+    make = FromFiles(ImageStore(folder), 16, "png")
+    ids = [told["id"] for told, _, _ in packed(rows, make, lambda *key: [], rejections)]
+    assert len(ids) == 15 and "dog/3" not in ids
+
+
+def test_two_processes_pack_the_same(folder):
+    spoil(folder, cats(folder)[0][2])
+    assert pack(folder, 1, workers=2) == pack(folder, 1)
+
+
+def test_a_large_jpeg_is_decoded_at_reduced_scale_and_hardly_differs(tmp_path):
+    small = np.asarray(picture(0, (60, 40)).resize((2400, 1600), Image.Resampling.BICUBIC), float)
+    grain = np.random.default_rng(0).normal(0, 12, small.shape)
+    photograph = Image.fromarray(np.clip(small + grain, 0, 255).astype(np.uint8))
+    photograph.save(tmp_path / "large.jpg", quality=95)
+    exact = load_rgb(tmp_path / "large.jpg").resize((384, 256), Image.Resampling.BICUBIC)
+    reduced = load_rgb(tmp_path / "large.jpg", shorter=256)
+    assert reduced.size == (1200, 800)  # half: at a quarter, 400 would be less than twice 256
+    difference = np.abs(np.asarray(reduced.resize((384, 256), Image.Resampling.BICUBIC), float) - np.asarray(exact))
+    assert difference.mean() < 1 and difference.max() <= 12
