@@ -9,7 +9,10 @@ configfile: "config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/image_inputs.smk"
 include: "workflow/rules/inputs.smk"
+include: "workflow/rules/downloads.smk"
+include: "workflow/rules/stylizers.smk"
 include: "workflow/rules/images.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/measuring.smk"

@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
-"""Encode every style once: style images in, their style vectors out (safetensors, one tensor [D] a style id)."""
+"""Encode every style once: style images in, their style vectors with labels out (safetensors)."""
 
 import argparse
 import logging
 from pathlib import Path
 
-from safetensors.numpy import save
-
-from shapebias.cli import Parser, fraction, progress, run
-from shapebias.files import replacing
+from shapebias.cli import Parser, fraction, progress, run, side
 from shapebias.pictures import Rejections, decoded, open_pictures
-from shapebias.stylize import STYLIZERS, make_stylizer
+from shapebias.style_vectors import write_style_vectors
+from shapebias.stylize import encoded
+from shapebias.stylizers import add_stylizer_flags, stylizer_from
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +17,8 @@ log = logging.getLogger(__name__)
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(description=__doc__)
     parser.add_argument("--styles", type=Path, nargs="+", required=True, metavar="DIR|TAR", help="style images")
-    parser.add_argument("--stylizer", choices=sorted(STYLIZERS), required=True)
+    parser.add_argument("--style-size", type=side, metavar="PIXELS", help="the shorter side of a style; as it is")
+    add_stylizer_flags(parser)
     parser.add_argument("--max-rejected", type=fraction, default=0.25, help="allowed fraction of styles set aside")
     parser.add_argument("--out", type=Path, required=True)
     return parser.parse_args(argv)
@@ -26,15 +26,14 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    stylizer, styles, rejections = (
-        make_stylizer(args.stylizer),
-        open_pictures(args.styles),
-        Rejections(args.max_rejected),
-    )
-    bar = progress(decoded(styles, rejections), total=len(styles), unit="style", what=args.stylizer)
-    vectors = {picture.id: stylizer.encode(image) for picture, image in bar}
-    with replacing(args.out) as draft:
-        draft.write_bytes(save(vectors, metadata={"stylizer": args.stylizer}))
+    stylizer, styles = stylizer_from(args), open_pictures(args.styles)
+    rejections = Rejections(args.max_rejected)
+    labels, vectors = [], []
+    bar = progress(decoded(styles, rejections, args.workers), total=len(styles), unit="style", what=args.stylizer)
+    for picture, image in bar:
+        labels.append(picture.label)
+        vectors.append(encoded(stylizer, image, args.style_size))
+    write_style_vectors(args.out, stylizer.fingerprint, labels, vectors)
     log.info("%s: %d styles", args.out, len(vectors))
 
 

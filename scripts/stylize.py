@@ -9,16 +9,17 @@ import argparse
 import logging
 from pathlib import Path
 
-import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from PIL import Image
 
 from shapebias.cli import Parser, fraction, progress, run, side, write_rejections
-from shapebias.errors import UserError
-from shapebias.images import ENCODINGS, encode
+from shapebias.files import require_space
+from shapebias.images import ENCODINGS, encode, encoded_bytes
+from shapebias.parallel import ordered_map
 from shapebias.pictures import Rejections, decoded, open_pictures
-from shapebias.shards import write_shard
-from shapebias.stylize import STYLIZERS, Styles, make_stylizer, stylized
+from shapebias.shards import Label, write_shard
+from shapebias.style_vectors import StyleVectors
+from shapebias.stylize import Draw, Geometry, StylePictures, StyleSet, stylized
+from shapebias.stylizers import Stylizer, add_stylizer_flags, stylizer_from
 
 log = logging.getLogger(__name__)
 
@@ -27,41 +28,60 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     inputs = parser.add_argument_group("images")
     inputs.add_argument("--content", type=Path, nargs="+", required=True, metavar="DIR|TAR", help="images to stylize")
-    inputs.add_argument("--styles", type=Path, nargs="+", required=True, metavar="DIR|TAR", help="images of the styles")
-    inputs.add_argument(
-        "--style-vectors", type=Path, metavar="FILE", help="what scripts/encode_styles.py wrote of them"
+    origin = inputs.add_mutually_exclusive_group(required=True)
+    origin.add_argument("--styles", type=Path, nargs="+", metavar="DIR|TAR", help="images of the styles")
+    origin.add_argument(
+        "--style-vectors",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="instead, what scripts/encode_styles.py wrote of them",
     )
     inputs.add_argument("--other-category", action="store_true", help="draw the style from another category")
-    parser.add_argument("--stylizer", choices=sorted(STYLIZERS), required=True, help="the style-transfer network")
-    parser.add_argument("--size", type=side, required=True, help="the shorter side of content and result, pixels")
+    sizes = parser.add_argument_group("sizes, in pixels")
+    sizes.add_argument(
+        "--content-size", "--size", type=side, required=True, help="the shorter side that a content is scaled to"
+    )
+    sizes.add_argument("--crop", type=side, help="then its central square of this side; all of it by default")
+    sizes.add_argument("--style-size", type=side, help="the shorter side that a style is scaled to; as it is")
+    add_stylizer_flags(parser)
     parser.add_argument("--seed", type=int, default=0, help="seed of the draw of styles (default: %(default)s)")
-    parser.add_argument("--strength", type=fraction, default=1.0, help="0 keeps the content's own style, 1 none of it")
+    parser.add_argument(
+        "--strength", "--alpha", type=fraction, default=1.0, help="0 keeps the content's own style, 1 none of it"
+    )
     parser.add_argument("--format", choices=sorted(ENCODINGS), default="jpeg", help="default: %(default)s, quality 95")
     parser.add_argument("--max-rejected", type=fraction, default=0.25, help="allowed fraction of images set aside")
     parser.add_argument("--out", type=Path, required=True, help="the shard; X.rejected.csv is written beside X.tar")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.crop and args.crop > args.content_size:
+        parser.error(f"--crop {args.crop}: larger than --content-size {args.content_size}")
+    if args.style_vectors and args.style_size:
+        parser.error("--style-size: the styles are encoded already; give it to scripts/encode_styles.py")
+    return args
 
 
-def read_vectors(path: Path | None) -> dict[str, np.ndarray]:
-    try:
-        return load_file(path) if path else {}
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: no file of style vectors ({error}); make it with scripts/encode_styles.py") from None
+def open_styles(args: argparse.Namespace, stylizer: Stylizer, rejections: Rejections) -> StyleSet:
+    if args.style_vectors:
+        return StyleVectors(args.style_vectors, stylizer.fingerprint)
+    return StylePictures(open_pictures(args.styles), stylizer, rejections, args.style_size)
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     # Broken styles are replaced by the next one drawn, so any number of them may be.
     rejections, broken_styles = Rejections(args.max_rejected), Rejections(1.0)
-    contents = open_pictures(args.content)
-    styles = Styles(
-        open_pictures(args.styles), make_stylizer(args.stylizer), broken_styles, read_vectors(args.style_vectors)
+    contents, stylizer = open_pictures(args.content), stylizer_from(args)
+    draw = Draw(open_styles(args, stylizer, broken_styles), args.seed, args.other_category)
+    require_space(
+        args.out.parent, len(contents) * encoded_bytes(args.crop or args.content_size, args.format), args.out.name
     )
-    bar = progress(decoded(contents, rejections), total=len(contents), unit="image", what=args.out.name)
-    made = stylized(
-        bar, styles, size=args.size, seed=args.seed, strength=args.strength, other_category=args.other_category
-    )
-    count = write_shard(args.out, ((label, *encode(image, args.format)) for label, image in made))
+    bar = progress(decoded(contents, rejections, args.workers), total=len(contents), unit="image", what=args.out.name)
+    made = stylized(bar, stylizer, draw, Geometry(args.content_size, args.crop), strength=args.strength)
+
+    def sample(item: tuple[Label, Image.Image]) -> tuple[Label, str, bytes]:
+        return item[0], *encode(item[1], args.format)
+
+    count = write_shard(args.out, ordered_map(sample, made, args.workers))
     rejections.rows += broken_styles.rows
     write_rejections(args.out, rejections)
     log.info("%s: %d images, %d rejected", args.out, count, len(rejections.rows))

@@ -67,6 +67,14 @@ def positive(text: str) -> int:
     return value
 
 
+def whole(text: str) -> int:
+    """Parse a whole number of at least 0 (an argparse type)."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 0")
+    return value
+
+
 def side(text: str) -> int:
     """Parse the side of an image in pixels (an argparse type)."""
     value = int(text)

@@ -5,12 +5,8 @@ such split) is checked here. Every message names the key, its value and what is 
 """
 
 import copy
-import difflib
-import importlib.util
-import itertools
 import math
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +14,25 @@ import jsonschema
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
+from shapebias.config_problems import CLASS_COUNTS, Config, is_url, problems, suggestion
 from shapebias.errors import UserError
-from shapebias.recipe import Recipe
 
-Config = dict[str, Any]
+# Where a config names files and folders: section, key, what it must be.
+PATH_KEYS = (
+    ("sources", "folder", Path.exists),  # a folder, or ILSVRC's tar file
+    ("styles", "folder", Path.is_dir),
+    ("benchmarks", "folder", Path.is_dir),
+    ("observers", "decisions", Path.exists),
+    ("sources", "categories", Path.is_file),
+    ("observers", "weights", Path.is_file),
+    ("observers", "classes", Path.is_file),
+    ("stylizers", "encoder", Path.is_file),
+    ("stylizers", "decoder", Path.is_file),
+)
+# Photographs and paintings may be fetched later than the plan is made.
+LATER = (("sources", "folder"), ("styles", "folder"))
 
-ALL = "all"  # a count: every image that there is
-
-FOLDER_KEYS = (("sources", "folder"), ("styles", "folder"), ("benchmarks", "folder"))
-PATH_KEYS = (("observers", "decisions"),)
-FILE_KEYS = (("sources", "categories"), ("observers", "weights"), ("observers", "classes"))
+SHARD_SIZE = 1000  # images of a shard of ILSVRC, where the config says nothing
 
 
 def checked(config: Config, schema: dict[str, Any]) -> Config:
@@ -36,13 +41,20 @@ def checked(config: Config, schema: dict[str, Any]) -> Config:
     error = best_match(with_defaults(schema).iter_errors(config))
     if error is not None:
         raise UserError(f"config: {explain(error)}")
-    if config["sources"] and "image_size" not in config:
-        raise UserError("config: key 'image_size' is missing: the shorter side of packed images, pixels")
-    config.setdefault("input_size", config.get("image_size"))
-    resolve_paths(config)
-    for problem in (*name_problems(config), *set_problems(config), *regime_problems(config), *test_problems(config)):
+    config.setdefault("input_size", config["image_size"])
+    for problem in (*path_problems(config), *problems(config)):
         raise UserError(f"config: {problem}")
+    for entry in config["sources"].values():
+        if entry["kind"] == "ilsvrc":
+            entry["shards"] = default_shards(entry) | entry["shards"]
     return config
+
+
+def default_shards(entry: Config) -> dict[str, int]:
+    """Shards of an ILSVRC source: so many that each holds SHARD_SIZE images (of `all` images, as if 1,300 a class)."""
+    classes = CLASS_COUNTS[entry["classes"]]
+    counts = {split: 1300 if count == "all" else count for split, count in entry["per_class"].items()}
+    return {split: math.ceil(classes * count / SHARD_SIZE) for split, count in counts.items()}
 
 
 def with_defaults(schema: dict[str, Any]) -> jsonschema.protocols.Validator:
@@ -89,198 +101,29 @@ def explain(error: ValidationError) -> str:
     return f"{key}: {error.message}" if key else error.message
 
 
-def suggestion(value: Any, allowed: Iterable[str]) -> str:
-    """The nearest allowed value, if one is near, and all of them."""
-    allowed = list(allowed)
-    near = difflib.get_close_matches(str(value), allowed, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ";"
-    return f"{hint} allowed: {', '.join(map(str, allowed)) or 'none is declared'}"
-
-
-def unknown(key: str, value: str, what: str, allowed: Iterable[str]) -> str:
-    """A name that refers to nothing that is declared."""
-    return f"{key}: {value!r} is no {what}{suggestion(value, allowed)}"
-
-
-def resolve_paths(config: Config) -> None:
-    """Take relative paths from `data_root`, and say at once which are missing."""
+def path_problems(config: Config) -> Iterator[str]:
+    """Take relative paths from `data_root`; yields what does not exist, but for what may be fetched later."""
     root = Path(config["data_root"])
-    for keys, is_there in ((FOLDER_KEYS, Path.is_dir), (PATH_KEYS, Path.exists), (FILE_KEYS, Path.is_file)):
-        for section, key in keys:
-            for name, entry in config[section].items():
-                if key not in entry or entry[key].startswith("package:"):
-                    continue
-                path = root / entry[key]
-                if not is_there(path):
-                    raise UserError(f"config: {section}.{name}.{key}: {path} {missing(path)} (data_root is {root})")
-                entry[key] = str(path)
+    for section, key, is_there in PATH_KEYS:
+        for name, entry in config[section].items():
+            value = entry.get(key)
+            if value is None or is_url(value) or value.startswith(("package:", "download:")) or value == "random":
+                continue
+            path = root / value
+            entry[key] = str(path)
+            if not is_there(path) and (section, key) not in LATER:
+                yield f"{section}.{name}.{key}: {path} {missing(path)} (data_root is {root})"
+
+
+def missing_folders(config: Config) -> list[str]:
+    """The folders of photographs and paintings that do not exist (yet): a plan needs none, the first job does."""
+    return [
+        f"config: {section}.{name}.{key}: {path} {missing(path)} (data_root is {config['data_root']})"
+        for section, key in LATER
+        for name, entry in config[section].items()
+        if key in entry and not (path := Path(entry[key])).exists()
+    ]
 
 
 def missing(path: Path) -> str:
     return "is a file, not a folder" if path.is_file() else "does not exist" if not path.exists() else "is no file"
-
-
-def name_problems(config: Config) -> Iterator[str]:
-    """A name stands for one thing, also in the paths of results."""
-    owner: dict[str, str] = {}
-    for section in ("sources", "styles", "stylized"):
-        for name in config[section]:
-            if name in owner:
-                yield f"{section}.{name}: {owner[name]} has a set of that name already; choose another"
-            owner[name] = section
-    runs: set[str] = set()
-    for model, regime, seed in itertools.product(config["models"], config["regimes"], config["seeds"]):
-        name = run_name(model, regime, seed)
-        if name in runs:
-            yield f"models.{model}, regimes.{regime}: two runs would be called {name}; rename a model or a regime"
-        runs.add(name)
-    for name in config["observers"]:
-        if name in runs:
-            yield f"observers.{name}: a trained run has that name; choose another"
-
-
-def set_problems(config: Config) -> Iterator[str]:
-    for name, entry in config["stylized"].items():
-        if entry["content"] not in config["sources"]:
-            yield unknown(f"stylized.{name}.content", entry["content"], "source", config["sources"])
-            continue
-        styles = [*config["styles"], *config["sources"]]
-        if entry["styles"] not in styles:
-            yield unknown(f"stylized.{name}.styles", entry["styles"], "set of styles or source", styles)
-            continue
-        if entry["other_category"] and entry["styles"] not in config["sources"]:
-            yield f"stylized.{name}.styles: {entry['styles']!r} has no categories; other_category needs a source"
-        for origin in dict.fromkeys([entry["content"], entry["styles"]]):
-            if origin not in config["sources"]:
-                continue
-            for split in entry["splits"]:
-                if split not in config["sources"][origin]["per_class"]:
-                    yield f"stylized.{name}.splits: sources.{origin}.per_class has no split {split!r}"
-    for name, entry in config["sources"].items():
-        for split, count in entry["per_class"].items():
-            if entry["kind"] == "synthetic" and count == ALL:
-                yield f"sources.{name}.per_class.{split}: 'all' is no number of images to draw; give a number"
-        for split in entry["shards"]:
-            if split not in entry["per_class"]:
-                yield unknown(f"sources.{name}.shards", split, "split of this source", entry["per_class"])
-
-
-def regime_problems(config: Config) -> Iterator[str]:
-    regimes, sets = config["regimes"], [*config["sources"], *config["stylized"]]
-    if bool(config["models"]) != bool(regimes):
-        yield "models and regimes: declare both, or neither (to measure `observers` alone)"
-    for name, model in config["models"].items():
-        yield from network_problems(f"models.{name}.timm", model["timm"])
-    yield from recipe_problems(config)
-    for name in {"scratch", "pretrained"} & set(regimes):
-        yield f"regimes.{name}: the name stands for a start (`init`) already; choose another"
-    for name, model in config["models"].items():
-        side = model["kwargs"].get("img_size", config["input_size"])
-        if side != config["input_size"]:
-            yield f"models.{name}.kwargs.img_size: {side} is not input_size, {config['input_size']}"
-    for name, regime in regimes.items():
-        for images in regime["train_on"]:
-            if images not in sets:
-                yield unknown(f"regimes.{name}.train_on", images, "set of images", sets)
-                continue
-            for split in ("train", "val"):
-                if split not in splits_of(config, images):
-                    yield f"regimes.{name}.train_on: set {images!r} has no split {split!r}"
-        allowed = ["scratch", "pretrained", *regimes]
-        if regime["init"] not in allowed:
-            yield unknown(f"regimes.{name}.init", regime["init"], "start", allowed)
-    for name in regimes:
-        chain = [name]
-        while (init := regimes[chain[-1]]["init"]) in regimes:
-            if init in chain:
-                circle = [*chain[chain.index(init) :], init]
-                yield f"regimes.{init}.init: goes in a circle: {' ← '.join(circle)}"
-                break
-            chain.append(init)
-
-
-def recipe_problems(config: Config) -> Iterator[str]:
-    optimizers = timm_optimizers()
-    for model, regime in itertools.product(config["models"], config["regimes"]):
-        values = recipe_of(config, model, regime)
-        if "crop_scale" in values:
-            values["crop_scale"] = tuple(values["crop_scale"])
-        try:
-            recipe = Recipe(**values).checked()
-        except UserError as error:
-            yield f"training of models.{model} in regimes.{regime}: {error}"
-            continue
-        if optimizers and recipe.optimizer not in optimizers:
-            yield unknown("training.optimizer", recipe.optimizer, "optimizer of timm", sorted(optimizers))
-
-
-def test_problems(config: Config) -> Iterator[str]:
-    sets = [*config["sources"], *config["stylized"]]
-    for name, entry in config["benchmarks"].items():
-        images = entry.get("images")
-        if images is None:
-            continue
-        if images not in sets:
-            yield unknown(f"benchmarks.{name}.images", images, "set of images", sets)
-        elif "test" not in splits_of(config, images):
-            yield f"benchmarks.{name}.images: set {images!r} has no split 'test'"
-        elif entry["kind"] == "cue_conflict" and not config["stylized"].get(images, {}).get("other_category"):
-            yield f"benchmarks.{name}.images: {images!r} is no stylized set with other_category: true"
-    conflicts = [name for name, entry in config["benchmarks"].items() if entry["kind"] == "cue_conflict"]
-    for name, entry in config["observers"].items():
-        strange = {"benchmark", "pool"} if "timm" in entry else {"weights", "classes"}
-        for key in sorted(strange & set(entry)):
-            yield f"observers.{name}.{key}: has no meaning for {'a network' if 'timm' in entry else 'decisions'}"
-        if "timm" in entry:
-            yield from network_problems(f"observers.{name}.timm", entry["timm"])
-            package = entry.get("weights", "").partition("package:")[2].partition("/")[0]
-            if package and importlib.util.find_spec(package) is None:
-                yield f"observers.{name}.weights: package {package!r} is not installed"
-        elif entry["benchmark"] not in conflicts:
-            yield unknown(f"observers.{name}.benchmark", entry["benchmark"], "benchmark of cue conflict", conflicts)
-
-
-def network_problems(key: str, name: str) -> Iterator[str]:
-    known = timm_names()
-    if known and name.partition(".")[0] not in known:
-        near = difflib.get_close_matches(name, known, 3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else "; timm.list_models() lists them"
-        yield f"{key}: timm has no network {name!r}{hint}"
-
-
-def timm_names() -> set[str]:
-    """The networks that the installed timm registers, read from its source: importing it would take seconds.
-
-    Empty where timm is not installed, as in the environment of a head node that only plans.
-    """
-    return timm_source(r"models/*.py", r"@register_model\s+def (\w+)")
-
-
-def timm_optimizers() -> set[str]:
-    """The optimizers that the installed timm knows by name, found in the same way."""
-    return timm_source("optim/_optim_factory.py", r"OptimInfo\(\s*name='(\w+)'")
-
-
-def timm_source(files: str, pattern: str) -> set[str]:
-    spec = importlib.util.find_spec("timm")
-    if spec is None or spec.origin is None:
-        return set()
-    texts = (path.read_text(encoding="utf-8") for path in Path(spec.origin).parent.glob(files))
-    return {name for text in texts for name in re.findall(pattern, text)}
-
-
-def splits_of(config: Config, images: str) -> list[str]:
-    """The splits of a source or a stylized set."""
-    if images in config["stylized"]:
-        return config["stylized"][images]["splits"]
-    return list(config["sources"][images]["per_class"])
-
-
-def run_name(model: str, regime: str, seed: int) -> str:
-    """The observer that a run is."""
-    return f"{model}_{regime}_seed{seed}"
-
-
-def recipe_of(config: Config, model: str, regime: str) -> dict[str, Any]:
-    """The training keys of one run: the common ones, the model's over them, the regime's over both."""
-    return config["training"] | config["models"][model]["training"] | config["regimes"][regime]["training"]

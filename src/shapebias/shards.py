@@ -25,7 +25,7 @@ from shapebias.images import load_rgb
 
 Label = dict[str, Any]
 
-SHARD_RANGE = re.compile(r"\{\d+\.\.\d+\}\.tar$")
+SHARD_RANGE = re.compile(r"\{\d+\.\.\d+\}\.(tar|safetensors)$")
 
 
 def label(

@@ -1,6 +1,9 @@
 """Stylizing: the content of one image with the style of another, and which style goes with which image."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -8,121 +11,155 @@ from PIL import Image
 
 from shapebias.draws import generator
 from shapebias.errors import BadImageError, UserError
-from shapebias.ghiasi import Ghiasi
-from shapebias.images import resize_shorter
+from shapebias.images import centre_crop, resize_shorter
 from shapebias.pictures import Picture, Rejections
 from shapebias.shards import Label
+from shapebias.stylizers import Stylizer
 
 
-class Stylizer(Protocol):
-    """A style-transfer network that encodes a style once and applies it to many images."""
+class StyleSet(Protocol):
+    """Styles by id: what is known of each, and its vector."""
 
-    name: str
-
-    def encode(self, style: Image.Image) -> np.ndarray:
-        """The style vector of an RGB image, float32 [D]."""
+    @property
+    def labels(self) -> Mapping[str, Label]: ...
+    @property
+    def origin(self) -> Path:
+        """Where they are from: the first of them."""
         ...
 
-    def apply(self, content: Image.Image, style: np.ndarray) -> Image.Image:
-        """The content in the style, an RGB image of the content's own size."""
+    def vector(self, style_id: str) -> np.ndarray | None:
+        """The style's vector, float32 [D], or None if its image is broken."""
         ...
 
 
-STYLIZERS: dict[str, Callable[[], Stylizer]] = {"ghiasi": Ghiasi}
+class StylePictures:
+    """Styles from images, each encoded when it is first drawn. Broken ones go to `rejections`.
 
-
-def make_stylizer(name: str) -> Stylizer:
-    """The stylizer of that name."""
-    if name not in STYLIZERS:
-        raise UserError(f"unknown stylizer {name!r}; allowed: {', '.join(STYLIZERS)}")
-    return STYLIZERS[name]()
-
-
-class Styles:
-    """Style images, each encoded at most once, and the draw of one for an image.
-
-    vectors: style vectors that are known already, by style id. Broken style images go to `rejections`.
+    size: the shorter side that a style is scaled to, pixels; None leaves it as it is.
     """
 
     def __init__(
-        self,
-        pictures: Sequence[Picture],
-        stylizer: Stylizer,
-        rejections: Rejections,
-        vectors: Mapping[str, np.ndarray] | None = None,
+        self, pictures: Sequence[Picture], stylizer: Stylizer, rejections: Rejections, size: int | None = None
     ) -> None:
         self.pictures = {picture.id: picture for picture in pictures}
-        self.stylizer, self.rejections = stylizer, rejections
-        self.vectors: dict[str, np.ndarray | None] = dict(vectors or {})
-        self.by_category: dict[str, list[str]] = {}
-        for picture in pictures:
-            if picture.label["texture"]:
-                self.by_category.setdefault(picture.label["texture"], []).append(picture.id)
+        self.labels = {picture.id: picture.label for picture in pictures}
+        self.origin = pictures[0].origin
+        self.stylizer, self.rejections, self.size = stylizer, rejections, size
+        self.vectors: dict[str, np.ndarray | None] = {}
 
     def vector(self, style_id: str) -> np.ndarray | None:
-        """The style's vector, or None if its image is broken."""
         if style_id not in self.vectors:
             try:
-                self.vectors[style_id] = self.stylizer.encode(self.pictures[style_id].image())
+                self.vectors[style_id] = encoded(self.stylizer, self.pictures[style_id].image(), self.size)
             except BadImageError as error:
-                self.rejections.add(self.pictures[style_id].label["content"], error)
+                self.rejections.add(self.labels[style_id]["content"], error)
                 self.vectors[style_id] = None
         return self.vectors[style_id]
 
-    def draw(self, content: Picture, seed: int, other_category: bool) -> tuple[Picture, np.ndarray]:
-        """A style for an image, a function of (seed, id): the first drawn that is usable.
+
+def encoded(stylizer: Stylizer, style: Image.Image, size: int | None) -> np.ndarray:
+    """The vector of a style that is first scaled to a shorter side of `size` pixels."""
+    return stylizer.encode(style if size is None else resize_shorter(style, size, stylizer.resample))
+
+
+class Draw:
+    """The draw of a style for an image: a function of (seed, image id) and of which styles there are.
+
+    other_category: the style is a photograph of another category than the content's, uniformly over categories.
+    """
+
+    def __init__(self, styles: StyleSet, seed: int, other_category: bool) -> None:
+        self.styles, self.seed, self.other_category = styles, seed, other_category
+        self.ids = sorted(styles.labels)
+        self.by_category: dict[str, list[str]] = {}
+        for style_id in self.ids:
+            category = styles.labels[style_id]["texture"]
+            if category:
+                self.by_category.setdefault(category, []).append(style_id)
+
+    def __call__(self, content: Label) -> tuple[Label, np.ndarray]:
+        """The first style drawn that is usable: its label and its vector.
 
         Raises UserError if none is, or if the image has no category that another could differ from.
         """
-        if not other_category:
-            drawn = draw_styles(seed, content.id, sorted(self.pictures))
-        elif content.label["shape"] is None:
+        if not self.other_category:
+            drawn = draw_styles(self.seed, content["id"], self.ids)
+        elif content["shape"] is None:
             raise UserError(
-                f"image {content.id} has no category, so none can be another; its folder must name its class"
+                f"image {content['id']} has no category, so none can be another; its folder must name its class"
             )
         else:
-            drawn = draw_other_category(seed, content.id, content.label["shape"], self.by_category)
+            drawn = draw_other_category(self.seed, content["id"], content["shape"], self.by_category)
         for style_id in drawn:
-            vector = self.vector(style_id)
+            vector = self.styles.vector(style_id)
             if vector is not None:
-                return self.pictures[style_id], vector
-        first = next(iter(self.pictures.values()))
-        raise UserError(f"none of the {len(self.pictures)} style images is usable, such as {first.origin}; see the log")
+                return self.styles.labels[style_id], vector
+        raise UserError(
+            f"none of the {len(self.ids)} style images is usable, such as {self.styles.origin}; see the log"
+        )
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What becomes of a content before it is stylized: a shorter side of `size` pixels, then the central square."""
+
+    size: int
+    crop: int | None = None
+
+    def __call__(self, image: Image.Image, resample: Image.Resampling) -> Image.Image:
+        image = resize_shorter(image, self.size, resample)
+        return image if self.crop is None else centre_crop(image, self.crop)
 
 
 def stylized(
     contents: Iterable[tuple[Picture, Image.Image]],
-    styles: Styles,
+    stylizer: Stylizer,
+    draw: Draw,
+    geometry: Geometry,
     *,
-    size: int,
-    seed: int,
     strength: float = 1.0,
-    other_category: bool = False,
 ) -> Iterator[tuple[Label, Image.Image]]:
-    """Stylize images, scaled to a shorter side of `size` pixels; yields each with the label of both cues.
+    """Stylize images in their order; yields each with the label of both cues.
 
-    The texture of a painting has no category; with `other_category` it is that of the style, a photograph.
+    The texture of a painting has no category; of a photograph of another category it is that category.
     """
-    for content, image in contents:
-        style, vector = styles.draw(content, seed, other_category)
-        yield (
-            content.label
-            | {
-                "texture": style.label["texture"] if other_category else None,
-                "texture_class": style.label["texture_class"] if other_category else None,
-                "style": style.label["content"],
-                "stylizer": styles.stylizer.name,
-                "strength": strength,
-            },
-            stylize(styles.stylizer, resize_shorter(image, size), vector, strength),
-        )
+    contents = iter(contents)
+    # Enough at a time to find images of equal size, few enough for memory not to grow with the number of images.
+    while chunk := list(itertools.islice(contents, 8 * stylizer.batch_size)):
+        images = [geometry(image, stylizer.resample) for _, image in chunk]
+        drawn = [draw(content.label) for content, _ in chunk]
+        results = in_batches(stylizer, images, [vector for _, vector in drawn], strength)
+        for (content, _), (style, _), result in zip(chunk, drawn, results, strict=True):
+            yield both_cues(content.label, style, draw.other_category, stylizer, strength), result
 
 
-def stylize(stylizer: Stylizer, content: Image.Image, style: np.ndarray, strength: float) -> Image.Image:
-    """Apply a style vector; `strength` below 1 mixes it with the content's own style vector."""
-    if strength < 1:
-        style = strength * style + (1 - strength) * stylizer.encode(content)
-    return stylizer.apply(content, style)
+def both_cues(content: Label, style: Label, conflict: bool, stylizer: Stylizer, strength: float) -> Label:
+    """The label of a stylized image: shape from the content, texture from the style."""
+    return content | {
+        "texture": style["texture"] if conflict else None,
+        "texture_class": style["texture_class"] if conflict else None,
+        "style": style["content"],
+        "style_id": style["id"],
+        "stylizer": stylizer.name,
+        "strength": strength,
+    }
+
+
+def in_batches(
+    stylizer: Stylizer, images: Sequence[Image.Image], vectors: Sequence[np.ndarray], strength: float
+) -> list[Image.Image]:
+    """Stylize images, those of equal size together; the results stand in the images' order."""
+    by_size: dict[tuple[int, int], list[int]] = {}
+    for i, image in enumerate(images):
+        by_size.setdefault(image.size, []).append(i)
+    results: dict[int, Image.Image] = {}
+    for members in by_size.values():
+        for start in range(0, len(members), stylizer.batch_size):
+            batch = members[start : start + stylizer.batch_size]
+            styles = np.stack([vectors[i] for i in batch])
+            made = stylizer.apply([images[i] for i in batch], styles, strength)
+            results |= dict(zip(batch, made, strict=True))
+    return [results[i] for i in range(len(images))]
 
 
 def draw_styles(seed: int, content_id: str, style_ids: Sequence[str]) -> Iterator[str]:

@@ -59,10 +59,10 @@ def packed(photographs, tmp_path_factory) -> dict[int, list[Path]]:
     made = {}
     for count in (1, 3):
         folder = tmp_path_factory.mktemp(f"packed{count}")
-        succeeded(scan(photographs, folder / "listing.csv", shards=count))
+        succeeded(scan(photographs, folder / "listing.parquet", shards=count))
         made[count] = [folder / "test" / f"{k}.tar" for k in range(count)]
         for shard, out in enumerate(made[count]):
-            succeeded(pack(photographs, folder / "listing.csv", shard, out))
+            succeeded(pack(photographs, folder / "listing.parquet", shard, out))
     return made
 
 
@@ -105,7 +105,7 @@ def test_stylizing_in_more_shards_changes_no_image(conflicts):
 
 
 def test_packing_again_gives_the_same_file(photographs, packed, tmp_path):
-    succeeded(pack(photographs, packed[1][0].parents[1] / "listing.csv", 0, tmp_path / "0.tar"))
+    succeeded(pack(photographs, packed[1][0].parents[1] / "listing.parquet", 0, tmp_path / "0.tar"))
     assert (tmp_path / "0.tar").read_bytes() == packed[1][0].read_bytes()
 
 
@@ -121,7 +121,8 @@ def test_a_conflict_carries_both_cues_and_names_content_and_style(photographs, c
 def test_encoded_styles_give_the_same_conflicts_as_encoding_on_the_way(packed, conflicts, tmp_path):
     vectors = tmp_path / "styles.safetensors"
     succeeded(run_script("encode_styles", "--styles", packed[1][0], "--stylizer", "ghiasi", "--out", vectors))
-    succeeded(stylize(packed[1][0], packed[1][0], tmp_path / "0.tar", "--other-category", "--style-vectors", vectors))
+    flags = ["--content", packed[1][0], "--style-vectors", vectors, "--stylizer", "ghiasi", "--size", SIZE, "--seed", 5]
+    succeeded(run_script("stylize", *flags, "--other-category", "--out", tmp_path / "0.tar"))
     assert (tmp_path / "0.tar").read_bytes() == conflicts[1][0].read_bytes()
 
 
@@ -158,11 +159,11 @@ def test_a_contact_sheet_shows_a_shard(conflicts, tmp_path):
 
 
 def test_drawn_photographs_and_paintings_are_packed(tmp_path):
-    flags = ["--seed", 0, "--out", tmp_path / "listing.csv"]
+    flags = ["--seed", 0, "--out", tmp_path / "listing.parquet"]
     succeeded(run_script("scan", "--kind", "paintings", "--count", 2, "--shards", "all=1", *flags))
     flags = [
         "--listing",
-        tmp_path / "listing.csv",
+        tmp_path / "listing.parquet",
         "--split",
         "all",
         "--shard",
@@ -194,8 +195,8 @@ REASONS = {"cat/truncated.jpg": "truncated", "cat/empty.jpg": "empty file", "cat
 
 
 def test_bad_images_are_set_aside_with_their_reasons_and_the_rest_is_packed(with_bad_images, tmp_path):
-    succeeded(scan(with_bad_images, tmp_path / "listing.csv"))
-    succeeded(pack(with_bad_images, tmp_path / "listing.csv", 0, tmp_path / "0.tar"))
+    succeeded(scan(with_bad_images, tmp_path / "listing.parquet"))
+    succeeded(pack(with_bad_images, tmp_path / "listing.parquet", 0, tmp_path / "0.tar"))
     assert len(images_of(tmp_path / "0.tar")) == 12
     rejected = rejected_in(tmp_path / "0.rejected.csv")
     assert rejected.keys() == REASONS.keys()
@@ -215,9 +216,9 @@ def test_a_job_fails_and_leaves_nothing_if_too_many_images_are_bad(tmp_path):
     for name, data in bad_images().items():
         (folder / "cat").mkdir(parents=True, exist_ok=True)
         (folder / "cat" / name).write_bytes(data)
-    succeeded(scan(folder, tmp_path / "listing.csv"))
+    succeeded(scan(folder, tmp_path / "listing.parquet"))
     before = files_below(tmp_path)
-    refused(pack(folder, tmp_path / "listing.csv", 0, tmp_path / "0.tar"), "3 of 3 images", "cat/")
+    refused(pack(folder, tmp_path / "listing.parquet", 0, tmp_path / "0.tar"), "3 of 3 images", "cat/")
     refused(stylize(folder, image_folder(tmp_path / "styles", {"a": 1}), tmp_path / "1.tar"), "3 of 3 images", "cat/")
     assert [file for file in files_below(tmp_path) if not file.startswith("styles/")] == before
 
@@ -236,11 +237,11 @@ def test_styles_that_are_all_bad_are_refused(photographs, tmp_path):
 def test_folders_that_cannot_be_used_are_refused_by_name(photographs, tmp_path):
     (tmp_path / "no paintings").mkdir()
     out = tmp_path / "out"
-    refused(scan(tmp_path / "nowhere", out / "listing.csv"), "nowhere", "no such folder")
+    refused(scan(tmp_path / "nowhere", out / "listing.parquet"), "nowhere", "no such folder")
     (image_folder(tmp_path / "a", {"cat": 1}) / "dog").mkdir()
-    refused(scan(tmp_path / "a", out / "listing.csv"), "no images in class folder dog")
-    refused(scan(image_folder(tmp_path / "b", {"zebra": 1}), out / "listing.csv"), "'zebra' has no category")
-    refused(scan(tmp_path / "no paintings", out / "listing.csv", kind="folder"), "no paintings", "no images")
+    refused(scan(tmp_path / "a", out / "listing.parquet"), "no images in class folder dog")
+    refused(scan(image_folder(tmp_path / "b", {"zebra": 1}), out / "listing.parquet"), "'zebra' has no category")
+    refused(scan(tmp_path / "no paintings", out / "listing.parquet", kind="folder"), "no paintings", "no images")
     refused(stylize(photographs, tmp_path / "no paintings", out / "0.tar"), "no paintings", "no images")
     refused(stylize(tmp_path / "nowhere.tar", photographs, out / "0.tar"), "nowhere.tar", "no such shard")
     assert files_below(out) == []
@@ -248,9 +249,9 @@ def test_folders_that_cannot_be_used_are_refused_by_name(photographs, tmp_path):
 
 def test_a_photograph_that_vanished_after_the_scan_is_named(tmp_path):
     folder = image_folder(tmp_path / "photographs", {"cat": 2})
-    succeeded(scan(folder, tmp_path / "listing.csv"))
+    succeeded(scan(folder, tmp_path / "listing.parquet"))
     (folder / "cat" / "1.png").unlink()
-    refused(pack(folder, tmp_path / "listing.csv", 0, tmp_path / "out" / "0.tar"), "cat/1.png", "gone")
+    refused(pack(folder, tmp_path / "listing.parquet", 0, tmp_path / "out" / "0.tar"), "cat/1.png", "gone")
     assert files_below(tmp_path / "out") == []
 
 
@@ -264,7 +265,7 @@ def test_a_conflict_needs_a_category_and_another_one(tmp_path):
 
 
 def test_a_job_that_is_stopped_leaves_nothing(tmp_path):
-    listing = tmp_path / "listing.csv"
+    listing = tmp_path / "listing.parquet"
     counts = ["--per-class", "train=60", "--shards", "train=1"]
     succeeded(run_script("scan", "--kind", "synthetic", *counts, "--out", listing))
     flags = ["--listing", listing, "--split", "train", "--shard", 0, "--kind", "synthetic", "--size", 96]

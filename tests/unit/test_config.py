@@ -10,7 +10,8 @@ import pytest
 import yaml
 from helpers import ROOT, image_folder
 
-from shapebias.config import checked, recipe_of, splits_of
+from shapebias.config import checked, missing_folders
+from shapebias.config_problems import recipe_of, splits_of
 from shapebias.errors import UserError
 from shapebias.recipe import Recipe
 
@@ -102,6 +103,10 @@ def drop(path: str) -> Callable[[dict], None]:
 
 FOLDER = {"kind": "imagefolder", "folder": "nowhere", "per_class": {"test": 1}}
 
+URL = "https://example.org/weights.pth"
+HEX = 64 * "0"
+TRAINING = {"content": "in", "styles": "paintings"}
+
 MISTAKES = [
     # misspelt keys
     (spoil("trainig", {}), ["'trainig'", "did you mean 'training'"]),
@@ -126,6 +131,20 @@ MISTAKES = [
     (spoil("sources.in.per_class.train", 0), ["sources.in.per_class.train", "0"]),
     (spoil("sources.in.kind", "imagenet"), ["sources.in.kind", "'imagenet'", "synthetic, imagefolder"]),
     (spoil("stylized.sin.stylizer", "gatys"), ["stylized.sin.stylizer", "'gatys'", "ghiasi"]),
+    (spoil("stylized.sin.crop", 128), ["stylized.sin.crop", "128", "image_size, 96"]),
+    (spoil("stylizers", {"ghiasi": {"encoder": "e.pth", "decoder": "d.pth"}}), ["stylizers.ghiasi.encoder", "e.pth"]),
+    (spoil("stylizers", {"x": {"encoder": "random"}}), ["stylizers.x", "exactly one of: decoder or training"]),
+    (spoil("stylizers", {"x": {"encoder": "random", "decoder": URL, "decoder_sha256": HEX}}), ["x.encoder", "random"]),
+    (spoil("stylizers", {"x": {"encoder": URL, "training": TRAINING}}), ["stylizers.x.encoder_sha256 is missing"]),
+    (
+        spoil("stylizers", {"x": {"encoder": "random", "training": TRAINING | {"styles": "painting"}}}),
+        ["stylizers.x.training.styles", "'painting'", "did you mean 'paintings'"],
+    ),
+    (
+        spoil("stylizers", {"x": {"encoder": "random", "training": TRAINING | {"size": 1024}}}),
+        ["stylizers.x.training.size", "1024", "resize, 512"],
+    ),
+    (spoil("benchmarks.x", {"kind": "edges", "folder": "download:edges"}), ["x.folder", "'edges'", "stimuli/edges"]),
     (spoil("stylized.sin.strength", 1.5), ["stylized.sin.strength", "1.5"]),
     (spoil("regimes.frozen.trainable", "fc"), ["regimes.frozen.trainable", "'fc'", "all, head"]),
     (spoil("models", {"../up": {"timm": "resnet10t"}}), ["models", "'../up'"]),
@@ -148,13 +167,16 @@ MISTAKES = [
     (spoil("benchmarks.conflict.images", "in"), ["benchmarks.conflict.images", "'in'", "other_category"]),
     (spoil("stylized.sin.content", "edges"), ["stylized.sin", "edges", "no split 'train'"]),
     (spoil("stylized.sin.other_category", True), ["stylized.sin", "other_category", "'paintings'"]),
+    (
+        spoil("sources.in", {"kind": "ilsvrc", "folder": ".", "classes": "all"}),
+        ["stylized.conflict", "sources.in.classes is 'all'", "classes: categories"],
+    ),
     (spoil("sources.edges.shards", {"train": 2}), ["sources.edges.shards", "'train'", "allowed: test"]),
     # two things of one name
     (spoil("styles.in", {"kind": "synthetic", "count": 3}), ["styles.in", "sources", "name"]),
     (spoil("observers", {"vit_in_seed0": {"timm": "resnet50"}}), ["observers.vit_in_seed0", "name"]),
     # missing files
-    (spoil("sources.photos", FOLDER), ["sources.photos.folder", "nowhere", "data_root"]),
-    (spoil("styles.photos", {"kind": "folder", "folder": "nowhere"}), ["styles.photos.folder", "nowhere"]),
+    (spoil("sources.photos", FOLDER | {"categories": "no.csv"}), ["sources.photos.categories", "no.csv", "data_root"]),
     (spoil("benchmarks.x", {"kind": "edges", "folder": "nowhere"}), ["benchmarks.x.folder", "nowhere"]),
     (spoil("observers", {"x": {"timm": "resnet50", "weights": "no.pth"}}), ["observers.x.weights", "no.pth"]),
     # models without a way to train them
@@ -203,12 +225,9 @@ def test_the_schema_describes_each_hyperparameter_that_there_is():
     assert set(SCHEMA["$defs"]["training"]["properties"]) == fields
 
 
-def test_names_of_benchmark_kinds_and_stylizers_are_those_of_the_code():
-    from shapebias.stylize import STYLIZERS
+def test_names_of_appearances_are_those_of_the_code():
     from shapebias.synthetic.scene import APPEARANCES
 
-    stylized = SCHEMA["properties"]["stylized"]["additionalProperties"]["properties"]
-    assert stylized["stylizer"]["enum"] == list(STYLIZERS)
     drawn = SCHEMA["properties"]["sources"]["additionalProperties"]["allOf"][0]["then"]["properties"]
     assert tuple(drawn["appearance"]["enum"]) == APPEARANCES
 
@@ -262,7 +281,6 @@ def test_every_object_is_closed():
         (lambda c: c["regimes"].update(scratch={"train_on": ["in"]}), "regimes.scratch"),
         (lambda c: c["observers"].update(x={"timm": "resnet18", "pool": {}}), "observers.x.pool"),
         (lambda c: c["observers"].update(x={"timm": "resnet18", "weights": "package:nope/x"}), "'nope'"),
-        (lambda c: c.pop("image_size"), "'image_size' is missing"),
         (lambda c: c.update({1: 2, "zz": 3}), "unknown key 1"),
     ],
 )
@@ -278,3 +296,27 @@ def test_measuring_a_network_needs_no_photographs_in_the_config(tmp_path):
     stimuli = {"published": {"kind": "cue_conflict", "folder": str(tmp_path)}}
     full = checked({"benchmarks": stimuli, "observers": {"mine": {"timm": "resnet18"}}}, SCHEMA)
     assert full["sources"] == full["models"] == {}
+
+
+def test_photographs_may_be_fetched_after_the_plan_is_made(config):
+    config["sources"]["photos"] = FOLDER
+    config["styles"]["prints"] = {"kind": "folder", "folder": "not/here"}
+    told = missing_folders(checked(config, SCHEMA))
+    assert [line.split(":")[1] for line in told] == [" sources.photos.folder", " styles.prints.folder"]
+    assert all("does not exist (data_root is .)" in line for line in told)
+
+
+def test_ilsvrc_is_packed_as_the_study_did_unless_told_otherwise(tmp_path, config):
+    config["sources"]["in"] = {"kind": "ilsvrc", "folder": str(tmp_path), "shards": {"test": 3}}
+    del config["image_size"], config["models"], config["regimes"]
+    full = checked(config, SCHEMA)
+    source = full["sources"]["in"]
+    assert (full["image_size"], source["classes"]) == (256, "categories")
+    assert source["per_class"] == {"train": 500, "val": 50, "test": 50}
+    assert source["shards"] == {"train": 104, "val": 11, "test": 3}  # 207 · 500 / 1000, 207 · 50 / 1000
+
+
+def test_the_whole_of_ilsvrc_has_a_shard_for_every_thousand_images(tmp_path, config):
+    whole = {"kind": "ilsvrc", "folder": str(tmp_path), "classes": "all", "per_class": {"test": "all"}}
+    config["sources"]["edges"] = whole
+    assert checked(config, SCHEMA)["sources"]["edges"]["shards"] == {"test": 1300}

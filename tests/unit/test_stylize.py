@@ -1,8 +1,10 @@
 """Stylizing: the real network, its size and strength, and the draw of styles."""
 
 from collections import Counter
+from collections.abc import Mapping
 from importlib import resources
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -15,7 +17,10 @@ from shapebias.categories import CATEGORIES
 from shapebias.draws import generator
 from shapebias.errors import UserError
 from shapebias.ghiasi import Ghiasi
-from shapebias.stylize import draw_other_category, draw_styles, make_stylizer, stylize
+from shapebias.pictures import ImageFile, Picture
+from shapebias.shards import Label, label
+from shapebias.stylize import Draw, Geometry, draw_other_category, draw_styles, in_batches, stylized
+from shapebias.stylizers import make_stylizer
 from shapebias.synthetic.paintings import painting
 from shapebias.synthetic.scene import draw
 
@@ -31,9 +36,13 @@ def style(ghiasi) -> np.ndarray:
     return ghiasi.encode(Image.fromarray(painting(generator(0, "painting", "a"), 256)))
 
 
+def one(ghiasi: Ghiasi, content: Image.Image, style: np.ndarray, strength: float = 1.0) -> Image.Image:
+    return ghiasi.apply([content], style[None], strength)[0]
+
+
 @pytest.mark.parametrize("size", [(64, 64), (67, 90), (90, 67), (17, 16)])
 def test_a_stylized_image_has_the_size_of_its_content(ghiasi, style, size):
-    made = ghiasi.apply(picture(0, size), style)
+    made = one(ghiasi, picture(0, size), style)
     assert (made.size, made.mode) == (size, "RGB")
 
 
@@ -48,7 +57,7 @@ def test_it_is_the_published_network(ghiasi, style):
         for tensor in published.get_inputs()
     }  # fmt: skip
     expected = np.asarray(published.run(None, inputs)[0])[0] * 255
-    assert np.abs(np.asarray(ghiasi.apply(content, style)) - np.clip(expected, 0, 255)).max() <= 1
+    assert np.abs(np.asarray(one(ghiasi, content, style)) - np.clip(expected, 0, 255)).max() <= 1
 
 
 def test_the_style_vector_is_that_of_the_published_network(ghiasi):
@@ -62,9 +71,9 @@ def test_the_style_vector_is_that_of_the_published_network(ghiasi):
 
 def test_strength_mixes_the_style_with_the_content_s_own(ghiasi, style):
     content = draw("tabby", "x", size=64, seed=0)
-    none, half, full = (np.asarray(stylize(ghiasi, content, style, s), float) for s in (0.0, 0.5, 1.0))
-    assert np.array_equal(full, np.asarray(ghiasi.apply(content, style)))
-    assert np.array_equal(none, np.asarray(ghiasi.apply(content, ghiasi.encode(content))))
+    none, half, full = (np.asarray(one(ghiasi, content, style, s), float) for s in (0.0, 0.5, 1.0))
+    assert np.array_equal(full, np.asarray(ghiasi.transformed(content, style)))
+    assert np.array_equal(none, np.asarray(one(ghiasi, content, ghiasi.encode(content))))
     changed, halfway = np.abs(full - none).mean(), np.abs(half - none).mean()
     assert changed > 10
     assert 0 < halfway < changed
@@ -72,12 +81,98 @@ def test_strength_mixes_the_style_with_the_content_s_own(ghiasi, style):
 
 def test_equal_content_and_style_give_equal_pixels(ghiasi, style):
     content = picture(0, (64, 64))
-    assert ghiasi.apply(content, style).tobytes() == make_stylizer("ghiasi").apply(content, style).tobytes()
+    again = make_stylizer("ghiasi").apply([content], style[None], 1.0)[0]
+    assert one(ghiasi, content, style).tobytes() == again.tobytes()
 
 
 def test_an_unknown_stylizer_is_refused_by_name():
     with pytest.raises(UserError, match=r"unknown stylizer 'gatys'; allowed: .*ghiasi"):
         make_stylizer("gatys")
+
+
+def test_weights_belong_to_the_stylizer_that_has_none_of_its_own(tmp_path):
+    with pytest.raises(UserError, match="adain needs the folder of its weights"):
+        make_stylizer("adain")
+    with pytest.raises(UserError, match="ghiasi brings its own"):
+        make_stylizer("ghiasi", tmp_path)
+
+
+# Batches
+
+
+class Counting:
+    """A stylizer that paints each content in the colour of its style, and notes the batches that it got."""
+
+    name = fingerprint = "counting"
+    batch_size = 3
+    resample = Image.Resampling.BILINEAR
+
+    def __init__(self) -> None:
+        self.batches: list[list[tuple[int, int]]] = []
+
+    def encode(self, style: Image.Image) -> np.ndarray:
+        return np.asarray(style, np.float32)[0, 0]
+
+    def apply(self, contents, styles, strength):
+        self.batches.append([content.size for content in contents])
+        return [Image.new("RGB", c.size, tuple(map(int, s))) for c, s in zip(contents, styles, strict=True)]
+
+
+def test_images_of_equal_size_go_in_batches_and_come_back_in_order():
+    stylizer, sizes = Counting(), [(16, 16), (20, 16), (16, 16), (16, 16), (20, 16), (16, 16), (16, 16)]
+    vectors = [np.array([i, 0, 0], np.float32) for i in range(7)]
+    made = in_batches(stylizer, [picture(0, size) for size in sizes], vectors, 1.0)
+    assert stylizer.batches == [[(16, 16)] * 3, [(16, 16)] * 2, [(20, 16)] * 2]
+    assert [(image.size, np.asarray(image)[0, 0, 0]) for image in made] == [(s, i) for i, s in enumerate(sizes)]
+
+
+class Known:
+    """Two styles with vectors."""
+
+    origin = Path("styles")
+
+    def __init__(self) -> None:
+        self.labels: Mapping[str, Label] = {
+            name: label(name, texture=texture, texture_class=f"{texture} class", content=f"{name}.png")
+            for name, texture in (("red", "dog"), ("blue", "car"))
+        }
+
+    def vector(self, style_id: str) -> np.ndarray:
+        return np.array([255, 0, 0] if style_id == "red" else [0, 0, 255], np.float32)
+
+
+def contents(count: int = 50) -> list[tuple[Picture, Image.Image]]:
+    told = [label(f"cat{i}", class_name="tabby", shape="cat", content=f"cat{i}.jpg") for i in range(count)]
+    return [(ImageFile(Path("cat.jpg"), one), picture(i, (40, 30))) for i, one in enumerate(told)]
+
+
+def test_a_result_is_the_scaled_content_s_central_square_in_the_style_that_its_label_names():
+    made = list(stylized(contents(), Counting(), Draw(Known(), 0, True), Geometry(24, 16)))
+    assert len(made) == 50
+    assert {image.size for _, image in made} == {(16, 16)}
+    for told, image in made:
+        expected, colour = (("dog", "dog class", "red.png", "red"), (255, 0, 0))
+        if told["style_id"] == "blue":
+            expected, colour = (("car", "car class", "blue.png", "blue"), (0, 0, 255))
+        assert tuple(told[key] for key in ("texture", "texture_class", "style", "style_id")) == expected
+        assert (told["shape"], told["class"], told["stylizer"]) == ("cat", "tabby", "counting")
+        assert image.getpixel((8, 8)) == colour
+
+
+def test_a_painting_s_texture_has_no_category():
+    (told, _), *_ = stylized(contents(1), Counting(), Draw(Known(), 0, False), Geometry(24))
+    assert (told["texture"], told["texture_class"]) == (None, None)
+    assert told["style_id"] in ("red", "blue")
+
+
+def test_an_image_s_style_does_not_depend_on_what_is_stylized_beside_it():
+    def styles(of):
+        made = stylized(of, Counting(), Draw(Known(), 0, True), Geometry(16))
+        return {told["id"]: told["style_id"] for told, _ in made}
+
+    together, alone = styles(contents()), styles(contents()[30:31])
+    assert alone == {"cat30": together["cat30"]}
+    assert set(together.values()) == {"red", "blue"}
 
 
 STYLES = {category: [f"{category}/{i}" for i in range(3)] for category in CATEGORIES}

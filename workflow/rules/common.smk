@@ -11,9 +11,11 @@ sys.path.insert(0, LIBRARY)
 SCRIPTS = os.path.join(workflow.basedir, "scripts")
 shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(LIBRARY)} SCRIPTS={shlex.quote(SCRIPTS)}; ")
 
-from shapebias.config import checked, recipe_of, run_name
+from shapebias.config import checked, missing_folders
+from shapebias.config_problems import CLASS_COUNTS, recipe_of, run_name
 from shapebias.errors import UserError
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 with open(os.path.join(workflow.basedir, "workflow/schemas/config.schema.json")) as file:
     SCHEMA = json.load(file)
@@ -21,6 +23,17 @@ try:
     config = checked(config, SCHEMA)
 except UserError as error:
     raise WorkflowError(str(error))
+
+# A plan can be made before the photographs are there; running it cannot start.
+MISSING = missing_folders(config)
+for problem in MISSING:
+    logger.warning(problem)
+
+
+onstart:
+    if MISSING:
+        raise WorkflowError(MISSING[0])
+
 
 PEOPLE = os.path.join(workflow.basedir, "workflow/resources/people.csv")
 
@@ -51,12 +64,15 @@ wildcard_constraints:
     regime=one_of(config["regimes"]),
     seed=one_of(config["seeds"]),
     observer=one_of([*RUNS, *NETWORKS]),
+    stylizer=one_of(["ghiasi", *config["stylizers"]]),
+    part="encoder|decoder",
+    ending="pth|safetensors",
 
 
 def shard_counts(name):
     """split → number of shards of a set."""
     if name in config["styles"]:
-        return {ALL: 1}
+        return {ALL: config["styles"][name].get("shards", 1)}
     if name in config["stylized"]:
         entry = config["stylized"][name]
         return {split: shard_counts(entry["content"])[split] for split in entry["splits"]}
@@ -69,9 +85,14 @@ def shards(name, split):
     return [f"results/images/{name}/{split}/{shard}.tar" for shard in range(shard_counts(name)[split])]
 
 
+def numbered(folder, count, ending):
+    """`folder/{0..7}.tar`, WebDataset's notation: command lines stay short with thousands of shards."""
+    return f"{folder}/{{0..{count - 1}}}.{ending}"
+
+
 def shard_range(name, split):
-    """The same as one word, in WebDataset's brace notation: command lines stay short with thousands of shards."""
-    return f"results/images/{name}/{split}/{{0..{shard_counts(name)[split] - 1}}}.tar"
+    """The paths of all shards of a set's split as one word."""
+    return numbered(f"results/images/{name}/{split}", shard_counts(name)[split], "tar")
 
 
 def flags(values):

@@ -6,7 +6,7 @@ rule scan:
     input:
         categories=lambda wildcards: set_entry(wildcards).get("categories", []),
     output:
-        "results/images/{set}/listing.csv",
+        "results/images/{set}/listing.parquet",
     log:
         "logs/scan/{set}.log",
     benchmark:
@@ -17,8 +17,8 @@ rule scan:
         "../../envs/stylize.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=4000,
+        runtime=240, # an archive of a million photographs on a slow disk
     params:
         kind=script_kind,
         flags=scan_flags,
@@ -29,7 +29,7 @@ rule scan:
 rule pack:
     """Draw or decode one shard of images."""
     input:
-        listing="results/images/{set}/listing.csv",
+        listing="results/images/{set}/listing.parquet",
     output:
         shard="results/images/{set}/{split}/{shard}.tar",
         rejected="results/images/{set}/{split}/{shard}.rejected.csv",
@@ -44,7 +44,7 @@ rule pack:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=120,
+        runtime=pack_minutes,
     params:
         kind=script_kind,
         flags=pack_flags,
@@ -54,27 +54,29 @@ rule pack:
 
 
 rule encode_styles:
-    """Compute the style vector of every style, once."""
+    """Compute the style vector of every style of a shard, once."""
     input:
-        styles=lambda wildcards: shards(wildcards.set, wildcards.split),
+        styles="results/images/{set}/{split}/{shard}.tar",
+        weights=lambda wildcards: stylizer_files(wildcards.stylizer),
     output:
-        "results/style_vectors/{stylizer}/{set}/{split}.safetensors",
+        "results/style_vectors/{stylizer}/{set}/{split}/{shard}.safetensors",
     log:
-        "logs/encode_styles/{stylizer}/{set}/{split}.log",
+        "logs/encode_styles/{stylizer}/{set}/{split}/{shard}.log",
     benchmark:
-        "logs/benchmarks/encode_styles/{stylizer}/{set}/{split}.tsv"
+        "logs/benchmarks/encode_styles/{stylizer}/{set}/{split}/{shard}.tsv"
+    wildcard_constraints:
+        set=one_of(PACKED),
     conda:
         "../../envs/stylize.yaml"
-    threads: 1
+    threads: lambda wildcards: stylizer_threads(wildcards.stylizer)
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=3000,
+        runtime=encode_minutes,
+        gpu=lambda wildcards: stylizer_gpus(wildcards.stylizer),
     params:
-        styles=lambda wildcards: shard_range(wildcards.set, wildcards.split),
-        max_rejected=config["max_rejected"],
+        flags=encode_flags,
     shell:
-        'python "$SCRIPTS"/encode_styles.py --styles {params.styles:q} --stylizer {wildcards.stylizer}'
-        " --max-rejected {params.max_rejected} --out {output:q} > {log:q} 2>&1"
+        'python "$SCRIPTS"/encode_styles.py --styles {input.styles:q} {params.flags:q} --out {output:q} > {log:q} 2>&1'
 
 
 rule stylize:
@@ -83,8 +85,10 @@ rule stylize:
         content=lambda wildcards: shards(config["stylized"][wildcards.set]["content"], wildcards.split)[
             int(wildcards.shard)
         ],
-        styles=lambda wildcards: shards(config["stylized"][wildcards.set]["styles"], style_split(wildcards)),
-        vectors=style_vectors,
+        vectors=lambda wildcards: [
+            f"{vector_folder(wildcards)}/{shard}.safetensors" for shard in range(vector_count(wildcards))
+        ],
+        weights=lambda wildcards: stylizer_files(stylizer_of(wildcards)),
     output:
         shard="results/images/{set}/{split}/{shard}.tar",
         rejected="results/images/{set}/{split}/{shard}.rejected.csv",
@@ -96,16 +100,17 @@ rule stylize:
         set=one_of(config["stylized"]),
     conda:
         "../../envs/stylize.yaml"
-    threads: 1
+    threads: lambda wildcards: stylizer_threads(stylizer_of(wildcards))
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=3000,
+        runtime=stylize_minutes,
+        gpu=lambda wildcards: stylizer_gpus(stylizer_of(wildcards)),
     params:
-        styles=lambda wildcards: shard_range(config["stylized"][wildcards.set]["styles"], style_split(wildcards)),
+        vectors=lambda wildcards: numbered(vector_folder(wildcards), vector_count(wildcards), "safetensors"),
         flags=stylize_flags,
     shell:
-        'python "$SCRIPTS"/stylize.py --content {input.content:q} --styles {params.styles:q}'
-        " --style-vectors {input.vectors:q} {params.flags:q} --out {output.shard:q} > {log:q} 2>&1"
+        'python "$SCRIPTS"/stylize.py --content {input.content:q} --style-vectors {params.vectors:q} {params.flags:q}'
+        " --out {output.shard:q} > {log:q} 2>&1"
 
 
 rule manifest:
@@ -134,9 +139,9 @@ rule manifest:
 
 
 rule contact_sheet:
-    """Show a sample of a set with its labels."""
+    """Show a sample of a set with its labels; of a stylized set, content and style beside each result."""
     input:
-        shards=lambda wildcards: shards(wildcards.set, sheet_split(wildcards)),
+        shards=sheet_shards,
     output:
         "results/figures/contact_sheet.{set}.png",
     log:
@@ -152,7 +157,9 @@ rule contact_sheet:
     params:
         title=lambda wildcards: f"{wildcards.set}, split {sheet_split(wildcards)}",
         shards=lambda wildcards: shard_range(wildcards.set, sheet_split(wildcards)),
+        origins=lambda wildcards: flags({k: shard_range(*origin) for k, origin in sheet_origins(wildcards).items()}),
+        cells=sheet_cells,
         seed=config["data_seed"],
     shell:
-        'python "$SCRIPTS"/contact_sheet.py --shards {params.shards:q} --title {params.title:q}'
-        " --count 48 --columns 8 --seed {params.seed} --out {output:q} > {log:q} 2>&1"
+        'python "$SCRIPTS"/contact_sheet.py --shards {params.shards:q} {params.origins:q} --title {params.title:q}'
+        " {params.cells:q} --seed {params.seed} --out {output:q} > {log:q} 2>&1"

@@ -1,59 +1,4 @@
-# Functions of wildcards: what a job takes as its input and params.
-
-
-# Images
-
-
-def set_entry(wildcards):
-    return config["styles"].get(wildcards.set) or config["sources"][wildcards.set]
-
-
-def script_kind(wildcards):
-    """A set of styles that is drawn is called `paintings` by the scripts; `synthetic` draws photographs."""
-    kind = set_entry(wildcards)["kind"]
-    return "paintings" if wildcards.set in config["styles"] and kind == "synthetic" else kind
-
-
-def scan_flags(wildcards):
-    entry = set_entry(wildcards)
-    per_class = {"per_class": pairs(entry["per_class"])} if "per_class" in entry else {}
-    chosen = {key: entry[key] for key in ("folder", "categories", "count") if key in entry}
-    return flags(chosen | per_class | {"shards": pairs(shard_counts(wildcards.set)), "seed": config["data_seed"]})
-
-
-def pack_flags(wildcards):
-    entry = set_entry(wildcards)
-    common = {"size": entry.get("size", config["image_size"]), "seed": config["data_seed"], "format": config["format"]}
-    if "folder" in entry:
-        limits = {key: config[key] for key in ("max_megapixels", "max_rejected")}
-        return flags(common | limits | {"folder": entry["folder"]})
-    return flags(common | {key: entry[key] for key in ("appearance",) if key in entry})
-
-
-def style_split(wildcards):
-    """The split that styles are drawn from: a source's of the same name, a set of styles has one."""
-    return ALL if config["stylized"][wildcards.set]["styles"] in config["styles"] else wildcards.split
-
-
-def style_vectors(wildcards):
-    entry = config["stylized"][wildcards.set]
-    return f"results/style_vectors/{entry['stylizer']}/{entry['styles']}/{style_split(wildcards)}.safetensors"
-
-
-def stylize_flags(wildcards):
-    entry = config["stylized"][wildcards.set]
-    chosen = {key: entry[key] for key in ("stylizer", "strength")}
-    return flags(
-        chosen
-        | {"size": config["image_size"], "seed": config["data_seed"], "format": config["format"]}
-        | {"max_rejected": config["max_rejected"]}
-        | ({"other_category": True} if entry["other_category"] else {})
-    )
-
-
-def sheet_split(wildcards):
-    """The first split of a set: what is trained on, where there is that."""
-    return next(iter(shard_counts(wildcards.set)))
+# Functions of wildcards for training, measuring and the report: what a job takes as its input and params.
 
 
 # Training
@@ -101,7 +46,7 @@ def observer_weights(wildcards):
 def benchmark_images(wildcards):
     entries = config["benchmarks"].values()
     own = [shard for entry in entries if "images" in entry for shard in shards(entry["images"], "test")]
-    return own + [entry["folder"] for entry in entries if "folder" in entry]
+    return own + sorted({needed(entry["folder"]) for entry in entries if "folder" in entry})
 
 
 def network_flags_of(wildcards):
@@ -117,7 +62,7 @@ def benchmark_flags(wildcards):
     """All benchmarks in one job: the network is loaded once."""
     words = []
     for name, entry in config["benchmarks"].items():
-        images = shard_range(entry["images"], "test") if "images" in entry else entry["folder"]
+        images = shard_range(entry["images"], "test") if "images" in entry else local(entry["folder"])
         target = f"results/predictions/{name}/{wildcards.observer}"
         words += ["--images", images, "--benchmark", entry["kind"]]
         words += ["--out", f"{target}.parquet", "--decisions", f"{target}.csv"]
@@ -128,7 +73,7 @@ def decision_flags():
     """Recorded decisions, each with its own pools."""
     words = []
     for entry in DECISIONS.values():
-        words += ["--decisions", f"{entry['benchmark']}={entry['decisions']}"]
+        words += ["--decisions", f"{entry['benchmark']}={local(entry['decisions'])}"]
         words += [f"{name}={pattern}" for name, pattern in entry.get("pool", {}).items()]
     return words
 

@@ -43,7 +43,7 @@ rule tables:
         ),
         runs=[f"results/runs/{model}/{regime}/seed{seed}/run.json" for model, regime, seed in RUNS.values()],
         rejected=[f"results/images/{name}/rejected.csv" for name in [*PACKED, *config["stylized"]]],
-        decisions=[entry["decisions"] for entry in DECISIONS.values()],
+        decisions=[needed(entry["decisions"]) for entry in DECISIONS.values()],
     output:
         expand("results/tables/{table}.csv", table=TABLES),
     log:

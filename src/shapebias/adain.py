@@ -1,0 +1,225 @@
+"""AdaIN: style transfer by the mean and standard deviation of features (Huang and Belongie 2017, arXiv 1703.06868).
+
+The networks are laid out as in the published PyTorch code (naoto0804/pytorch-AdaIN), so that its files of weights
+load by their keys. `width` is the number of channels of the first stage, 64 in VGG-19; later stages have 2, 4 and 8
+times as many.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from shapebias.errors import UserError
+from shapebias.weights import State, load_weights, read_weights
+
+EPSILON = 1e-5  # under the root of a standard deviation
+STRIDE = 8  # the encoder halves an image three times
+RELUS = (3, 10, 17, 30)  # modules of the encoder: relu1_1, relu2_1, relu3_1, relu4_1
+ENCODER_FILES = ("encoder.safetensors", "encoder.pth", "vgg_normalised.pth")
+DECODER_FILES = ("decoder.safetensors", "decoder.pth")
+# torchvision's VGG-19: the convolutions up to relu4_1 in its `features`, and in the published encoder.
+TORCHVISION_CONVOLUTIONS = dict(zip((0, 2, 5, 7, 10, 12, 14, 16, 19), (2, 5, 9, 12, 16, 19, 22, 25, 29), strict=True))
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def convolution(inputs: int, outputs: int) -> list[nn.Module]:
+    """3 × 3, on an image that is reflected at its border, then ReLU."""
+    return [nn.ReflectionPad2d(1), nn.Conv2d(inputs, outputs, 3), nn.ReLU(inplace=True)]
+
+
+def make_encoder(width: int = 64) -> nn.Sequential:
+    """VGG-19 up to relu4_1: RGB in [0, 1], [B, 3, H, W] → [B, 8·width, ⌈H/8⌉, ⌈W/8⌉]."""
+    a, b, c, d = (width * factor for factor in (1, 2, 4, 8))
+    pool = nn.MaxPool2d(2, ceil_mode=True)
+    return nn.Sequential(
+        nn.Conv2d(3, 3, 1),  # what VGG expects of RGB is in these weights
+        *[*convolution(3, a), *convolution(a, a), pool],
+        *[*convolution(a, b), *convolution(b, b), pool],
+        *[*convolution(b, c), *convolution(c, c), *convolution(c, c), *convolution(c, c), pool],
+        *convolution(c, d),
+    )
+
+
+def make_decoder(width: int = 64) -> nn.Sequential:
+    """The encoder's mirror: [B, 8·width, H, W] → RGB, about [0, 1], [B, 3, 8·H, 8·W]."""
+    a, b, c, d = (width * factor for factor in (1, 2, 4, 8))
+    double = nn.Upsample(scale_factor=2, mode="nearest")
+    return nn.Sequential(
+        *[*convolution(d, c), double],
+        *[*convolution(c, c), *convolution(c, c), *convolution(c, c), *convolution(c, b), double],
+        *[*convolution(b, b), *convolution(b, a), double],
+        *[*convolution(a, a), *convolution(a, 3)[:2]],
+    )
+
+
+def mean_std(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation of each channel, [B, C, H, W] → [B, C] twice, as the published code has them.
+
+    The variance is the unbiased one, plus EPSILON under the root.
+    """
+    variance, mean = torch.var_mean(features, dim=(2, 3), correction=1)
+    return mean, (variance + EPSILON).sqrt()
+
+
+def adain(
+    features: torch.Tensor, mean: torch.Tensor, std: torch.Tensor, alpha: float | torch.Tensor = 1.0
+) -> torch.Tensor:
+    """Give features [B, C, H, W] the mean and standard deviation of a style (each [B, C]).
+
+    alpha: 1 is all the style's, 0 leaves the features as they are; a mix of features is one of their statistics.
+    """
+    own_mean, own_std = mean_std(features)
+    scale = alpha * std / own_std + (1 - alpha)
+    shift = alpha * (mean - own_mean * std / own_std)
+    return features * scale[:, :, None, None] + shift[:, :, None, None]
+
+
+class Adain:
+    """An encoder and a decoder that stylize images.
+
+    On a CPU in float32; on a GPU in half precision, statistics in float32.
+    """
+
+    name = "adain"
+    resample = Image.Resampling.BILINEAR  # torchvision's Resize
+
+    def __init__(self, encoder: nn.Sequential, decoder: nn.Sequential, device: str) -> None:
+        self.fingerprint = f"adain-{encoder_hash(encoder)[:16]}"
+        self.device = torch.device(device)
+        self.half = self.device.type == "cuda"
+        # On a CPU a batch is hardly faster, and the last bits of an image would depend on what is beside it.
+        self.batch_size = 32 if self.half else 1
+        self.encoder, self.decoder = (self.prepared(network) for network in (encoder, decoder))
+
+    def prepared(self, network: nn.Sequential) -> nn.Sequential:
+        network = network.eval().requires_grad_(False).to(self.device)
+        network.to(memory_format=torch.channels_last)  # ty: ignore[no-matching-overload]
+        return network.half() if self.half else network
+
+    def batch(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        """RGB images of one size → [B, 3, H, W] in [0, 1], channels last in memory."""
+        pixels = torch.from_numpy(np.stack([np.asarray(image) for image in images])).to(self.device)
+        return pixels.permute(0, 3, 1, 2).to(torch.float16 if self.half else torch.float32).div_(255)
+
+    @torch.inference_mode()
+    def encode(self, style: Image.Image) -> np.ndarray:
+        """The style vector of an RGB image at its own size, float32 [2C]: means, then standard deviations."""
+        mean, std = mean_std(self.encoder(self.batch([style])).float())
+        return torch.cat([mean[0], std[0]]).cpu().numpy()
+
+    @torch.inference_mode()
+    def apply(self, contents: Sequence[Image.Image], styles: np.ndarray, strength: float) -> list[Image.Image]:
+        """RGB images of one size, each in its style (vectors [B, 2C]); strength is the paper's α.
+
+        The decoder returns 8·⌈side / 8⌉ pixels a side: what exceeds the content is cut off, right and below.
+        """
+        width, height = contents[0].size
+        mean, std = torch.from_numpy(np.asarray(styles, np.float32)).to(self.device).chunk(2, dim=1)
+        features = self.encoder(self.batch(contents))
+        target = adain(features.float(), mean, std, strength).to(features.dtype)
+        decoded = self.decoder(target)[:, :, :height, :width].float()
+        pixels = decoded.clamp_(0, 1).mul_(255).round_().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        return [Image.fromarray(image) for image in pixels]
+
+
+def load_adain(folder: Path, device: str = "cpu") -> Adain:
+    """The stylizer whose encoder and decoder are files of a folder.
+
+    Raises UserError unless the folder holds one file of each, with weights of these networks.
+    """
+    encoder = load_encoder(only_file(folder, ENCODER_FILES))
+    return Adain(encoder, load_decoder(only_file(folder, DECODER_FILES), encoder), device)
+
+
+def only_file(folder: Path, names: Sequence[str]) -> Path:
+    """The one file of these names in a folder."""
+    found = [folder / name for name in names if (folder / name).is_file()]
+    if len(found) != 1:
+        there = " and ".join(path.name for path in found) or "none of them"
+        raise UserError(f"{folder}: expected one of {', '.join(names)} there, found {there}; README says where from")
+    return found[0]
+
+
+def load_encoder(path: Path) -> nn.Sequential:
+    """The encoder from the published file (all of VGG-19 or up to relu4_1), our own, or torchvision's VGG-19.
+
+    Raises UserError for other files.
+    """
+    state, _ = read_weights(path)
+    if "features.0.weight" in state:
+        state = from_torchvision(state, path)
+    first = state.get("2.weight")
+    if first is None or first.ndim != 4:
+        raise UserError(
+            f"{path}: not AdaIN's encoder: it holds {', '.join(list(state)[:3])}, …; "
+            f"expected vgg_normalised.pth or torchvision's vgg19 ({', '.join(ENCODER_FILES)})"
+        )
+    encoder = make_encoder(first.shape[0])
+    own = encoder.state_dict()
+    # VGG-19 goes on behind relu4_1.
+    load_weights(encoder, {key: value for key, value in state.items() if key in own}, str(path))
+    return encoder
+
+
+def from_torchvision(state: State, path: Path) -> State:
+    """torchvision's VGG-19 in the published layout: its normalisation becomes the first, 1 × 1 convolution."""
+    std = torch.tensor(IMAGENET_STD)
+    converted: State = {
+        "0.weight": torch.diag(1 / std)[:, :, None, None],
+        "0.bias": -torch.tensor(IMAGENET_MEAN) / std,
+    }
+    for theirs, ours in TORCHVISION_CONVOLUTIONS.items():
+        for kind in ("weight", "bias"):
+            if f"features.{theirs}.{kind}" not in state:
+                raise UserError(
+                    f"{path}: not torchvision's vgg19: features.{theirs}.{kind} is missing (vgg19_bn and vgg16 differ)"
+                )
+            converted[f"{ours}.{kind}"] = state[f"features.{theirs}.{kind}"]
+    return converted
+
+
+def load_decoder(path: Path, encoder: nn.Sequential) -> nn.Sequential:
+    """The decoder of an encoder, published or our own; raises UserError for other files, or another encoder's."""
+    state, metadata = read_weights(path)
+    decoder = make_decoder(width_of(encoder))
+    load_weights(decoder, state, f"{path}, decoder of an encoder of width {width_of(encoder)}")
+    trained_for = metadata.get("encoder", encoder_hash(encoder))
+    if trained_for != encoder_hash(encoder):
+        raise UserError(
+            f"{path}: trained for the encoder {trained_for[:16]}, but this one is {encoder_hash(encoder)[:16]}; "
+            f"take the encoder that was written beside it"
+        )
+    return decoder
+
+
+def random_encoder(width: int, seed: int) -> nn.Sequential:
+    """An encoder with He's initial weights: random filters describe texture too (Ustyuzhaninov et al. 2016).
+
+    Source: arXiv 1606.00021.
+    """
+    encoder, generator = make_encoder(width), torch.Generator().manual_seed(seed)
+    for module in encoder:
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+            nn.init.constant_(module.get_parameter("bias"), 0)
+    return encoder
+
+
+def width_of(encoder: nn.Sequential) -> int:
+    """The channels of an encoder's first stage."""
+    return encoder[2].out_channels  # ty: ignore[invalid-return-type]
+
+
+def encoder_hash(encoder: nn.Sequential) -> str:
+    """SHA-256 of an encoder's weights, whatever file they came from."""
+    digest = hashlib.sha256()
+    for key, value in encoder.state_dict().items():
+        digest.update(key.encode())
+        digest.update(value.detach().cpu().float().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,67 @@
+"""Encoded styles in files: what a stylizing job needs of a style without its image.
+
+A file holds one set's or shard's styles (safetensors): a tensor `vectors` [N, D], and as metadata the stylizer's
+fingerprint and a label for each row. Rows are read when asked for, so memory does not grow with the number of styles.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from shapebias.errors import UserError
+from shapebias.files import replacing
+from shapebias.shards import Label, expand
+
+# What a stylized image's label takes over from its style.
+LABEL_KEYS = ("id", "content", "texture", "texture_class")
+
+
+def write_style_vectors(target: Path, fingerprint: str, labels: Sequence[Label], vectors: Sequence[np.ndarray]) -> None:
+    """Write the style vectors [D] of some styles with their labels."""
+    kept = [{key: label[key] for key in LABEL_KEYS} for label in labels]
+    metadata = {"fingerprint": fingerprint, "styles": json.dumps(kept, ensure_ascii=False)}
+    with replacing(target) as draft:
+        draft.write_bytes(save({"vectors": np.stack(vectors)}, metadata=metadata))
+
+
+class StyleVectors:
+    """The styles of some files of vectors, by id.
+
+    Raises UserError for a file that is none, that another stylizer made, or two files with a style of one id.
+    """
+
+    def __init__(self, paths: Sequence[Path], fingerprint: str) -> None:
+        self.labels: dict[str, Label] = {}
+        self.rows: dict[str, tuple[Path, int]] = {}
+        files = expand(paths)
+        self.origin = files[0]
+        for path in files:
+            for row, label in enumerate(read_labels(path, fingerprint)):
+                if label["id"] in self.rows:
+                    raise UserError(f"{self.rows[label['id']][0]} and {path} both hold style {label['id']!r}")
+                self.labels[label["id"]], self.rows[label["id"]] = label, (path, row)
+
+    def vector(self, style_id: str) -> np.ndarray:
+        """The vector of a style, float32 [D]."""
+        path, row = self.rows[style_id]
+        with safe_open(path, framework="np") as file:
+            return file.get_slice("vectors")[row]
+
+
+def read_labels(path: Path, fingerprint: str) -> list[Label]:
+    """The labels of a file's rows, in their order; raises UserError unless that stylizer made it."""
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+            made_by, labels = metadata["fingerprint"], json.loads(metadata["styles"])
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise UserError(f"{path}: no file of style vectors ({error}); make it with scripts/encode_styles.py") from None
+    if made_by != fingerprint:
+        raise UserError(
+            f"{path}: style vectors of {made_by}, but the stylizer is {fingerprint}; encode the styles with it again"
+        )
+    return labels

@@ -1,0 +1,220 @@
+# Functions of wildcards for images: what is scanned, packed, stylized, fetched, and how long it may take.
+
+def set_entry(wildcards):
+    return config["styles"].get(wildcards.set) or config["sources"][wildcards.set]
+
+
+def script_kind(wildcards):
+    """A set of styles that is drawn is called `paintings` by the scripts; `synthetic` draws photographs."""
+    kind = set_entry(wildcards)["kind"]
+    return "paintings" if wildcards.set in config["styles"] and kind == "synthetic" else kind
+
+
+def scan_flags(wildcards):
+    entry = set_entry(wildcards)
+    per_class = {"per_class": pairs(entry["per_class"])} if "per_class" in entry else {}
+    chosen = {key: entry[key] for key in ("folder", "categories", "classes", "count") if key in entry}
+    return flags(chosen | per_class | {"shards": pairs(shard_counts(wildcards.set)), "seed": config["data_seed"]})
+
+
+def pack_flags(wildcards):
+    entry = set_entry(wildcards)
+    common = {"size": entry.get("size", config["image_size"]), "seed": config["data_seed"], "format": config["format"]}
+    if "folder" in entry:
+        limits = {key: config[key] for key in ("max_megapixels", "max_rejected")}
+        return flags(common | limits | {"folder": entry["folder"]})
+    return flags(common | {key: entry[key] for key in ("appearance",) if key in entry})
+
+
+def images_in_shard(name, split):
+    """About how many images a shard holds, for its job's time limit; where nobody knows, rather too many."""
+    if name in config["stylized"]:
+        return images_in_shard(config["stylized"][name]["content"], split)
+    entry = config["styles"].get(name) or config["sources"][name]
+    if "count" in entry:
+        return entry["count"]
+    classes = CLASS_COUNTS[entry.get("classes", "categories")]
+    each = entry.get("per_class", {}).get(split, ALL)
+    return 2000 if each == ALL else classes * each // shard_counts(name)[split] + 1
+
+
+def minutes(images, milliseconds, side, attempt):
+    """A time limit: thrice the time that the images (pixels a side) take, milliseconds being those at 224 px."""
+    return attempt * (15 + round(3 * images * milliseconds * (side / 224) ** 2 / 60000))
+
+
+def pack_minutes(wildcards, attempt):
+    side = set_entry(wildcards).get("size", config["image_size"])
+    return minutes(images_in_shard(wildcards.set, wildcards.split), 30, side, attempt)
+
+
+def encode_minutes(wildcards, attempt):
+    size = config["stylizers"].get(wildcards.stylizer, {}).get("style_size")
+    side = size or set_entry(wildcards).get("size", config["image_size"])
+    return minutes(images_in_shard(wildcards.set, wildcards.split), stylizer_cost(wildcards.stylizer), side, attempt)
+
+
+def stylize_minutes(wildcards, attempt):
+    entry = config["stylized"][wildcards.set]
+    side = entry.get("crop", config["image_size"])
+    return minutes(images_in_shard(wildcards.set, wildcards.split), stylizer_cost(entry["stylizer"]), side, attempt)
+
+
+def stylizer_cost(stylizer):
+    """Milliseconds of an image of 224 px, with decoding and encoding it: ghiasi 50 on a core, adain 900, 30 on a GPU."""
+    return 50 if stylizer == "ghiasi" else 30 if config["gpus"] else 900
+
+
+def style_split(wildcards):
+    """The split that styles are drawn from: a source's of the same name, a set of styles has one."""
+    return ALL if config["stylized"][wildcards.set]["styles"] in config["styles"] else wildcards.split
+
+
+def vector_folder(wildcards):
+    entry = config["stylized"][wildcards.set]
+    return f"results/style_vectors/{entry['stylizer']}/{entry['styles']}/{style_split(wildcards)}"
+
+
+def vector_count(wildcards):
+    return shard_counts(config["stylized"][wildcards.set]["styles"])[style_split(wildcards)]
+
+
+def stylizer_of(wildcards):
+    return config["stylized"][wildcards.set]["stylizer"]
+
+
+def stylize_flags(wildcards):
+    entry = config["stylized"][wildcards.set]
+    chosen = {key: entry[key] for key in ("strength", "crop") if key in entry}
+    return stylizer_flags(entry["stylizer"]) + flags(
+        chosen
+        | {"content_size": config["image_size"], "seed": config["data_seed"], "format": config["format"]}
+        | {"max_rejected": config["max_rejected"]}
+        | ({"other_category": True} if entry["other_category"] else {})
+    )
+
+
+def sheet_split(wildcards):
+    """The first split of a set: what is trained on, where there is that."""
+    return next(iter(shard_counts(wildcards.set)))
+
+
+def sheet_origins(wildcards):
+    """What a stylized set was made of: name → the set and its split."""
+    entry, split = config["stylized"].get(wildcards.set), sheet_split(wildcards)
+    if entry is None:
+        return {}
+    return {
+        "content": (entry["content"], split),
+        "styles": (entry["styles"], ALL if entry["styles"] in config["styles"] else split),
+    }
+
+
+def sheet_cells(wildcards):
+    """A stylized image stands in a row with its content and its style, so fewer of them fit."""
+    return flags({"count": 18, "columns": 3} if wildcards.set in config["stylized"] else {"count": 48, "columns": 8})
+
+
+def sheet_shards(wildcards):
+    return [
+        shard
+        for name, split in [(wildcards.set, sheet_split(wildcards)), *sheet_origins(wildcards).values()]
+        for shard in shards(name, split)
+    ]
+
+
+# Stylizers
+
+
+def weights_folder(stylizer):
+    """Where a stylizer's encoder and decoder are: trained here, or fetched."""
+    kind = "stylizers" if "training" in config["stylizers"][stylizer] else "downloads/weights"
+    return f"results/{kind}/{stylizer}"
+
+
+def fetched(stylizer, part):
+    """Where an encoder's or a decoder's weights are fetched to, from its URL or path."""
+    ending = "safetensors" if config["stylizers"][stylizer][part].endswith(".safetensors") else "pth"
+    return f"results/downloads/weights/{stylizer}/{part}.{ending}"
+
+
+def stylizer_files(stylizer):
+    """The weights that a job with this stylizer needs; ghiasi brings its own."""
+    if stylizer == "ghiasi":
+        return []
+    if "training" in config["stylizers"][stylizer]:
+        return [f"{weights_folder(stylizer)}/{part}.safetensors" for part in ("encoder", "decoder")]
+    return [fetched(stylizer, part) for part in ("encoder", "decoder")]
+
+
+def stylizer_flags(stylizer):
+    if stylizer == "ghiasi":
+        return ["--stylizer", "ghiasi"]
+    entry = config["stylizers"][stylizer]
+    chosen = {"weights": weights_folder(stylizer), "threads": entry["threads"], "workers": entry["workers"]}
+    return ["--stylizer", "adain", *flags(chosen)]
+
+
+def encode_flags(wildcards):
+    size = config["stylizers"].get(wildcards.stylizer, {}).get("style_size")
+    return stylizer_flags(wildcards.stylizer) + flags({"style_size": size, "max_rejected": config["max_rejected"]})
+
+
+def stylizer_threads(stylizer):
+    entry = config["stylizers"].get(stylizer, {})
+    return entry.get("threads", 1) + entry.get("workers", 0)
+
+
+def stylizer_gpus(stylizer):
+    return 0 if stylizer == "ghiasi" else config["gpus"]
+
+
+def stylizer_training(wildcards):
+    return config["stylizers"][wildcards.stylizer]["training"]
+
+
+def training_origins(wildcards):
+    """The content and the styles that a decoder is trained on: name → the set and its split."""
+    recipe = stylizer_training(wildcards)
+    return {
+        "content": (recipe["content"], "train"),
+        "styles": (recipe["styles"], ALL if recipe["styles"] in config["styles"] else "train"),
+    }
+
+
+def stylizer_encoder(wildcards):
+    """The encoder's file, if it has one: a random one is drawn by the training itself."""
+    return [] if config["stylizers"][wildcards.stylizer]["encoder"] == "random" else fetched(wildcards.stylizer, "encoder")
+
+
+def stylizer_training_flags(wildcards):
+    recipe, encoder = stylizer_training(wildcards), stylizer_encoder(wildcards)
+    keys = ("steps", "batch_size", "resize", "size", "lr", "content_weight", "style_weight")
+    width = {} if encoder else {"width": recipe["width"]}
+    chosen = {key: recipe[key] for key in keys} | width | {"seed": config["data_seed"]}
+    entry = config["stylizers"][wildcards.stylizer]
+    return flags({"encoder": encoder or "random"} | chosen | {"threads": entry["threads"]})
+
+
+def launcher(gpus):
+    """One process, or one a GPU."""
+    return "python" if gpus < 2 else f"torchrun --standalone --nproc-per-node={gpus}"
+
+
+def weights_source(wildcards):
+    """Where a stylizer's weights come from, and their checksum."""
+    entry = config["stylizers"][wildcards.stylizer]
+    return flags({"source": entry[wildcards.part], "sha256": entry.get(f"{wildcards.part}_sha256")})
+
+
+# Downloads
+
+
+def local(path):
+    """Where a file or folder of the config is: `download:…` names one that a rule fetches."""
+    return f"results/downloads/{path.removeprefix('download:')}" if path.startswith("download:") else path
+
+
+def needed(path):
+    """What a rule takes as its input for it: of a download, the folder that is fetched as a whole."""
+    return "/".join(local(path).split("/")[:3]) if path.startswith("download:") else path
