@@ -5,7 +5,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -19,7 +19,7 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def alternating(works: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+def alternating(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
     """Seconds of each piece of work in each round; all take turns, so that a busy machine slows them alike."""
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds):
@@ -33,18 +33,22 @@ def ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
     return median(a / b for a, b in zip(slow, fast, strict=True))
 
 
+# A process counts the memory of the one that forked it as its own peak, so a small one stands between.
+LAUNCHER = """
+import resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], stderr=subprocess.PIPE, text=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(done.stderr if done.returncode else 0)
+"""
+
+
 def peak_memory(script: str, *arguments: object) -> float:
     """Run `scripts/<script>.py` as a job; its peak resident memory, MiB."""
+    job = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), *map(str, arguments)]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        told = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        sys.exit(told)
-    return usage.ru_maxrss / (1024 if platform.system() == "Linux" else 1024**2)
+    command = [sys.executable, "-c", LAUNCHER, *job]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return int(done.stdout) / (1024 if platform.system() == "Linux" else 1024**2)
 
 
 def table(title: str, rows: Sequence[tuple[str, str]]) -> None:

@@ -1,41 +1,91 @@
 #!/usr/bin/env python3
-"""Show a sample of the images in some shards, spread evenly over classes, with what each one is."""
+"""Show a sample of the images in some shards, spread evenly over classes, with what each one is.
+
+With --content and --styles, the shards that a stylized set was made of, each image stands beside its content and style.
+"""
 
 import argparse
-import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from shapebias.cli import Parser, run
-from shapebias.contact_sheets import cell_size_for, contact_sheet
+from shapebias.cli import Parser, positive, run
+from shapebias.contact_sheets import Cell, cell_size_for, contact_sheet
+from shapebias.draws import draw_key
 from shapebias.errors import UserError
 from shapebias.files import replacing
-from shapebias.shards import Sample, open_shards
+from shapebias.images import centre_crop
+from shapebias.shards import Sample, Shard, expand, open_shards
+
+HEADINGS = ("content", "style", "stylized")
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = Parser(description=__doc__)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shards", type=Path, nargs="+", required=True, metavar="TAR", help="shards of one set")
+    parser.add_argument("--content", type=Path, nargs="+", metavar="TAR", help="the shards that were stylized")
+    parser.add_argument("--styles", type=Path, nargs="+", metavar="TAR", help="the shards of their styles")
     parser.add_argument("--title", required=True, metavar="T", help="title of the sheet")
-    parser.add_argument("--count", type=int, default=32, metavar="N", help="number of images (%(default)s)")
-    parser.add_argument("--columns", type=int, default=8, metavar="C", help="images in a row (%(default)s)")
+    parser.add_argument("--count", type=positive, default=32, metavar="N", help="number of images (%(default)s)")
+    parser.add_argument("--columns", type=positive, default=8, metavar="C", help="images in a row (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="which images (%(default)s)")
     parser.add_argument("--out", type=Path, required=True, metavar="PNG", help="the sheet")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if bool(args.content) != bool(args.styles):
+        parser.error("--content and --styles: give both, or neither")
+    return args
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    if args.count < 1 or args.columns < 1:
-        raise UserError(f"--count {args.count}, --columns {args.columns}: both must be at least 1")
     samples = spread(open_shards(args.shards), args.count, args.seed)
-    cells = [(sample.image(), caption(sample.label)) for sample in samples]
+    cells: list[Cell] = [(sample.image(), caption(sample.label)) for sample in samples]
     side = max((max(image.size) for image, _ in cells), default=64)
-    sheet = contact_sheet(cells, title=args.title, columns=args.columns, cell_size=cell_size_for(side))
+    if args.content:
+        contents = found(args.content, {sample.id for sample in samples}, "content")
+        styles = found(args.styles, {sample.label["style_id"] for sample in samples}, "style")
+        cells = [cell for sample in samples for cell in triple(sample, contents[sample.id], styles)]
+    sheet = contact_sheet(
+        cells,
+        title=args.title,
+        columns=args.columns,
+        cell_size=cell_size_for(side),
+        group=3 if args.content else 1,
+        headings=HEADINGS if args.content else (),
+    )
     with replacing(args.out) as draft:
         sheet.save(draft, format="PNG")
+
+
+def found(shards: Iterable[Path], ids: set[str], what: str) -> dict[str, Sample]:
+    """The samples of these ids; shards are gone through one by one, since a set of styles may hold very many.
+
+    Raises UserError if one is in none of the shards.
+    """
+    samples: dict[str, Sample] = {}
+    for path in expand(shards):
+        if len(samples) == len(ids):
+            break
+        samples |= {sample.id: sample for sample in Shard(path) if sample.id in ids}
+    missing = sorted(ids - samples.keys())
+    if missing:
+        raise UserError(f"{what} {missing[0]!r} is in none of the shards given; the set was made from others")
+    return samples
+
+
+def triple(sample: Sample, content: Sample, styles: dict[str, Sample]) -> list[Cell]:
+    """Content, style and result; the content is cropped as the result was, so that the two can be compared."""
+    result, original = sample.image(), content.image()
+    if min(original.size) > max(result.size):
+        original = centre_crop(original, result.width)
+    style, told = styles[sample.label["style_id"]], sample.label
+    strength = "" if told["strength"] == 1 else f", strength {told['strength']:g}"
+    return [
+        (original, [f"shape: {told['shape'] or told['class'] or told['id']}"]),
+        (style.image(), [f"texture: {told['texture']}" if told["texture"] else Path(told["style"]).stem]),
+        (result, [f"{told['stylizer']}{strength}"]),
+    ]
 
 
 def spread(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
@@ -43,16 +93,12 @@ def spread(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
 
     Which ones is a pure function of the seed and the ids. They come ordered by category, class and id.
     """
-
-    def draw(name: str) -> bytes:
-        return hashlib.sha256(f"{seed}:{name}".encode()).digest()
-
     classes: dict[tuple[str, str], list[Sample]] = defaultdict(list)
-    for sample in sorted(samples, key=lambda sample: draw(sample.id)):
+    for sample in sorted(samples, key=lambda sample: draw_key(seed, "sheet", sample.id)):
         classes[str(sample.label.get("shape")), str(sample.label.get("class"))].append(sample)
     turn: dict[tuple[str, str], int] = {}  # the first class of each category comes before the second of any
     seen: dict[str, int] = defaultdict(int)
-    for key in sorted(classes, key=lambda key: draw(key[1])):
+    for key in sorted(classes, key=lambda key: draw_key(seed, "sheet", key[1])):
         turn[key] = seen[key[0]]
         seen[key[0]] += 1
     ranked = [(i, turn[key], key, sample) for key, members in classes.items() for i, sample in enumerate(members)]

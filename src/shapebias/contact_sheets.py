@@ -9,6 +9,8 @@ GAP = 12
 FONT_SIZE = 16
 TITLE_SIZE = 24
 LINE_HEIGHT = 20
+GROUP_GAP = 40
+MIN_WIDTH = 400
 
 Cell = tuple[Image.Image, Sequence[str]]
 
@@ -18,35 +20,71 @@ def cell_size_for(side: int) -> int:
     return min(2 * side, 224)
 
 
-def contact_sheet(cells: Sequence[Cell], *, title: str, columns: int = 8, cell_size: int = 128) -> Image.Image:
+def contact_sheet(
+    cells: Sequence[Cell],
+    *,
+    title: str,
+    columns: int = 8,
+    cell_size: int = 128,
+    group: int = 1,
+    headings: Sequence[str] = (),
+) -> Image.Image:
     """Lay (image, caption lines) cells out in rows under a title, on white.
 
-    Every image is scaled to fit its square of `cell_size` pixels; a caption that is too wide ends in an ellipsis.
+    Every image is scaled to fit its square of `cell_size` pixels; a caption that is too wide is wrapped, and what
+    does not fit two lines ends in an ellipsis. group: so many cells belong together, with space around them, and
+    `headings` over each of theirs; `columns` then counts groups.
     """
-    columns = max(1, min(columns, len(cells)))
-    lines = max((len(caption) for _, caption in cells), default=0)
-    rows = -(-len(cells) // columns)
+    columns = max(1, min(columns, -(-len(cells) // group)))
     font, title_font = ImageFont.load_default(size=FONT_SIZE), ImageFont.load_default(size=TITLE_SIZE)
+    wrapped = [[part for text in caption for part in wrap(text, cell_size, font)] for _, caption in cells]
+    lines = max(map(len, wrapped), default=0)
+    rows = -(-len(cells) // (columns * group))
     pitch_x, pitch_y = cell_size + GAP, cell_size + 4 + lines * LINE_HEIGHT + GAP
-    top = MARGIN + TITLE_SIZE + 16
-    width = max(2 * MARGIN + columns * pitch_x - GAP, 2 * MARGIN + int(title_font.getlength(title)) + 1)
+    group_width = group * pitch_x - GAP + (GROUP_GAP if group > 1 else GAP)
+    title_lines = wrap(title, max(columns * group_width, MIN_WIDTH), title_font, most=3)
+    top = MARGIN + len(title_lines) * (TITLE_SIZE + 8) + 8
+    width = 2 * MARGIN + max(columns * group_width, *(int(title_font.getlength(line)) + 1 for line in title_lines))
+    heading_height = LINE_HEIGHT + 4 if headings else 0
 
-    sheet = Image.new("RGB", (width, top + rows * pitch_y + MARGIN - GAP), "white")
+    sheet = Image.new("RGB", (width, top + heading_height + rows * pitch_y + MARGIN - GAP), "white")
     draw = ImageDraw.Draw(sheet)
-    draw.text((MARGIN, MARGIN), title, fill="black", font=title_font)
-    for i, (image, caption) in enumerate(cells):
-        x, y = MARGIN + i % columns * pitch_x, top + i // columns * pitch_y
+    for i, line in enumerate(title_lines):
+        draw.text((MARGIN, MARGIN + i * (TITLE_SIZE + 8)), line, fill="black", font=title_font)
+    for column in range(columns):
+        for i, heading in enumerate(headings):
+            draw.text((MARGIN + column * group_width + i * pitch_x, top), heading, fill="black", font=font)
+    for i, ((image, _), caption) in enumerate(zip(cells, wrapped, strict=True)):
+        row, place = divmod(i, columns * group)
+        column, member = divmod(place, group)
+        x, y = MARGIN + column * group_width + member * pitch_x, top + heading_height + row * pitch_y
         scale = cell_size / max(image.size)
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         scaled = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
         sheet.paste(scaled, (x + (cell_size - size[0]) // 2, y + (cell_size - size[1]) // 2))
         for j, line in enumerate(caption):
-            text = shortened(line, cell_size, font)
-            draw.text((x, y + cell_size + 4 + j * LINE_HEIGHT), text, fill=(40, 40, 40), font=font)
+            draw.text((x, y + cell_size + 4 + j * LINE_HEIGHT), line, fill=(40, 40, 40), font=font)
     return sheet
 
 
-def shortened(text: str, width: float, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+def wrap(text: str, width: float, font: Font, most: int = 2) -> list[str]:
+    """The text in at most so many lines of `width` pixels, broken at spaces; the last ends in an ellipsis if needed."""
+    words, lines = text.split(" "), list[str]()
+    while words:
+        line = words.pop(0)
+        while words and font.getlength(f"{line} {words[0]}") <= width:
+            line += f" {words.pop(0)}"
+        if len(lines) == most - 1 and words:
+            line = " ".join([line, *words])
+            words = []
+        lines.append(shortened(line, width, font))
+    return lines
+
+
+def shortened(text: str, width: float, font: Font) -> str:
     """The text, or as much of its start as fits `width` pixels with an ellipsis."""
     if font.getlength(text) <= width:
         return text

@@ -33,7 +33,8 @@ def weights(width: int = WIDTH, seed: int = 0) -> tuple[dict, dict]:
         if isinstance(module, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
             torch.nn.init.constant_(module.get_parameter("bias"), 0.1)
-    return random_encoder(width, seed).state_dict(), decoder.state_dict()
+    images = torch.rand(4, 3, 32, 32, generator=generator)
+    return random_encoder(width, seed, images).state_dict(), decoder.state_dict()
 
 
 def stylizer(width: int = WIDTH) -> Adain:
@@ -191,7 +192,7 @@ def test_a_folder_holds_one_encoder_and_one_decoder(tmp_path):
 
 
 def test_a_decoder_of_our_own_belongs_to_its_encoder(tmp_path):
-    ours, other = random_encoder(WIDTH, 0), random_encoder(WIDTH, 1)
+    ours, other = (random_encoder(WIDTH, seed, torch.rand(4, 3, 32, 32)) for seed in (0, 1))
     metadata = {"shapebias": f'{{"encoder": "{encoder_hash(ours)}"}}'}
     save_file(make_decoder(WIDTH).state_dict(), tmp_path / "decoder.safetensors", metadata=metadata)
     save_file(ours.state_dict(), tmp_path / "encoder.safetensors")

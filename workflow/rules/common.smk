@@ -49,6 +49,7 @@ NETWORKS = [name for name, entry in config["observers"].items() if "timm" in ent
 DECISIONS = {name: entry for name, entry in config["observers"].items() if "decisions" in entry}
 CONFLICTS = [name for name, entry in config["benchmarks"].items() if entry["kind"] == "cue_conflict"]
 PACKED = [*config["sources"], *config["styles"]]
+SETS = [*PACKED, *config["stylized"]]
 
 
 def one_of(names):
@@ -57,7 +58,7 @@ def one_of(names):
 
 
 wildcard_constraints:
-    set=one_of([*PACKED, *config["stylized"]]),
+    set=one_of(SETS),
     split=one_of(["train", "val", "test", ALL]),
     shard=r"\d+",
     model=one_of(config["models"]),

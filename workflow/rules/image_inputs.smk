@@ -1,7 +1,13 @@
 # Functions of wildcards for images: what is scanned, packed, stylized, fetched, and how long it may take.
 
+
 def set_entry(wildcards):
     return config["styles"].get(wildcards.set) or config["sources"][wildcards.set]
+
+
+def set_folder(name):
+    """The folder that a packed set's files are in; nothing for what is drawn by code."""
+    return (config["styles"].get(name) or config["sources"][name]).get("folder", "")
 
 
 def script_kind(wildcards):
@@ -184,7 +190,9 @@ def training_origins(wildcards):
 
 def stylizer_encoder(wildcards):
     """The encoder's file, if it has one: a random one is drawn by the training itself."""
-    return [] if config["stylizers"][wildcards.stylizer]["encoder"] == "random" else fetched(wildcards.stylizer, "encoder")
+    return (
+        [] if config["stylizers"][wildcards.stylizer]["encoder"] == "random" else fetched(wildcards.stylizer, "encoder")
+    )
 
 
 def stylizer_training_flags(wildcards):
@@ -211,10 +219,11 @@ def weights_source(wildcards):
 
 
 def local(path):
-    """Where a file or folder of the config is: `download:…` names one that a rule fetches."""
-    return f"results/downloads/{path.removeprefix('download:')}" if path.startswith("download:") else path
+    """Where a file or folder of the config is; `download:…` names one that is fetched."""
+    return os.path.join("results/downloads", path.removeprefix("download:")) if path.startswith("download:") else path
 
 
 def needed(path):
-    """What a rule takes as its input for it: of a download, the folder that is fetched as a whole."""
-    return "/".join(local(path).split("/")[:3]) if path.startswith("download:") else path
+    """The input of a job that reads it; of a download, the folder that is fetched as a whole."""
+    name = path.removeprefix("download:").partition("/")[0]
+    return os.path.join("results/downloads", name) if path.startswith("download:") else path

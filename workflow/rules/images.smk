@@ -18,7 +18,7 @@ rule scan:
     threads: 1
     resources:
         mem_mb=4000,
-        runtime=240, # an archive of a million photographs on a slow disk
+        runtime=240,  # an archive of a million photographs on a slow disk
     params:
         kind=script_kind,
         flags=scan_flags,
@@ -163,3 +163,34 @@ rule contact_sheet:
     shell:
         'python "$SCRIPTS"/contact_sheet.py --shards {params.shards:q} {params.origins:q} --title {params.title:q}'
         " {params.cells:q} --seed {params.seed} --out {output:q} > {log:q} 2>&1"
+
+
+rule rejected_sheet:
+    """Show the images of all sets that were set aside, with the reasons."""
+    input:
+        tables=[f"results/images/{name}/rejected.csv" for name in PACKED],
+    output:
+        "results/figures/rejected.png",
+    log:
+        "logs/rejected_sheet.log",
+    benchmark:
+        "logs/benchmarks/rejected_sheet.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        sets=[f"{name}=results/images/{name}/rejected.csv={set_folder(name)}" for name in PACKED],
+    shell:
+        'python "$SCRIPTS"/rejected_sheet.py --sets {params.sets:q} --out {output:q} > {log:q} 2>&1'
+
+
+rule images:
+    """All sets of images, packed and stylized, with what became of each image; no network is trained."""
+    input:
+        [f"results/images/{name}/{table}.csv" for name in SETS for table in ("manifest", "rejected")],
+        [f"results/figures/contact_sheet.{name}.png" for name in SETS],
+        ["results/figures/rejected.png"] if PACKED else [],
+    localrule: True

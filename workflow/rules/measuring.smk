@@ -42,7 +42,7 @@ rule tables:
             observer=[*RUNS, *NETWORKS],
         ),
         runs=[f"results/runs/{model}/{regime}/seed{seed}/run.json" for model, regime, seed in RUNS.values()],
-        rejected=[f"results/images/{name}/rejected.csv" for name in [*PACKED, *config["stylized"]]],
+        rejected=[f"results/images/{name}/rejected.csv" for name in SETS],
         decisions=[needed(entry["decisions"]) for entry in DECISIONS.values()],
     output:
         expand("results/tables/{table}.csv", table=TABLES),
@@ -60,7 +60,7 @@ rule tables:
         folder=lambda wildcards, output: os.path.dirname(output[0]),
         benchmarks=list(config["benchmarks"]),
         observers=[*RUNS, *NETWORKS],
-        sets=[*PACKED, *config["stylized"]],
+        sets=SETS,
         decisions=decision_flags(),
     shell:
         'python "$SCRIPTS"/tables.py --predictions results/predictions --benchmarks {params.benchmarks:q}'

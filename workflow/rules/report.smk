@@ -6,6 +6,8 @@ FIGURES += [f"{kind}.{name}" for name in CONFLICTS for kind in ("shape_bias", "s
 SHOWN = dict.fromkeys(entry["content"] for entry in config["stylized"].values())
 SHOWN |= dict.fromkeys([*config["stylized"], *config["sources"]])
 SHEETS = [f"results/figures/contact_sheet.{name}.png" for name in SHOWN]
+if PACKED:
+    SHEETS.append("results/figures/rejected.png")
 
 
 rule figures:
@@ -65,7 +67,7 @@ rule report:
         tables=rules.tables.output,
         figures=rules.figures.output,
         sheets=SHEETS,
-        manifests=[f"results/images/{name}/manifest.csv" for name in [*PACKED, *config["stylized"]]],
+        manifests=[f"results/images/{name}/manifest.csv" for name in SETS],
         config=rules.settings.output,
         people=PEOPLE,
         code=code(

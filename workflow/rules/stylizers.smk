@@ -4,7 +4,9 @@
 rule train_stylizer:
     """Train an AdaIN decoder for an encoder."""
     input:
-        images=lambda wildcards: [s for name, split in training_origins(wildcards).values() for s in shards(name, split)],
+        images=lambda wildcards: [
+            s for name, split in training_origins(wildcards).values() for s in shards(name, split)
+        ],
         encoder=stylizer_encoder,
     output:
         encoder="results/stylizers/{stylizer}/encoder.safetensors",

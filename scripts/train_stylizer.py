@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""Train a decoder for AdaIN, for an encoder that can be had: in one process, or in several started by torchrun.
+
+Writes into a folder: encoder.safetensors and decoder.safetensors (the folder is then --weights of the stylizer adain),
+history.csv (the losses) and sheet.png (what the decoder makes of some images before and after).
+"""
+
+import argparse
+import csv
+import dataclasses
+import json
+import logging
+import os
+from pathlib import Path
+
+import torch
+from PIL import Image
+from safetensors.torch import save
+from torch import distributed, nn
+
+from shapebias.adain import Adain, encoder_hash, load_encoder, random_encoder
+from shapebias.adain_training import DecoderRecipe, DecoderState, Pairs, new_state, train_decoder
+from shapebias.cli import Parser, fraction, positive, progress, run, side, whole
+from shapebias.contact_sheets import Cell, contact_sheet
+from shapebias.devices import resolve_device
+from shapebias.draws import generator
+from shapebias.errors import UserError
+from shapebias.files import replacing
+from shapebias.pictures import Rejections, open_pictures
+from shapebias.weights import METADATA_KEY
+
+log = logging.getLogger(__name__)
+
+SHOWN = 6  # pairs on the sheet
+NORMALISED_ON = 32  # pairs of images for a random encoder
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    inputs = parser.add_argument_group("images and encoder")
+    inputs.add_argument("--content", type=Path, nargs="+", required=True, metavar="DIR|TAR", help="photographs")
+    inputs.add_argument("--styles", type=Path, nargs="+", required=True, metavar="DIR|TAR", help="paintings")
+    inputs.add_argument("--encoder", required=True, metavar="FILE|random", help="VGG-19 to relu4_1")
+    inputs.add_argument("--width", type=positive, default=64, help="channels of a random encoder's first stage")
+    inputs.add_argument("--max-rejected", type=fraction, default=0.25, help="allowed fraction of images set aside")
+    recipe = parser.add_argument_group("recipe (defaults of the published code)")
+    for item, kind in zip(
+        dataclasses.fields(DecoderRecipe), (positive, positive, side, side, float, float, float, whole), strict=True
+    ):
+        recipe.add_argument(f"--{item.name.replace('_', '-')}", type=kind, default=item.default, help="%(default)s")
+    job = parser.add_argument_group("job")
+    job.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU where there is one")
+    job.add_argument("--threads", type=positive, default=1, help="CPU threads that compute (default: %(default)s)")
+    job.add_argument("--workers", type=whole, default=0, help="threads that decode images (default: %(default)s)")
+    job.add_argument("--checkpoint", type=Path, metavar="FILE", help="where an interrupted training goes on from")
+    job.add_argument("--checkpoint-steps", type=positive, default=1000, help="steps between two (default: %(default)s)")
+    job.add_argument("--out", type=Path, required=True, metavar="DIR")
+    args = parser.parse_args(argv)
+    if args.size > args.resize:
+        parser.error(f"--size {args.size}: larger than --resize {args.resize}")
+    return args
+
+
+def join_others(device: str) -> torch.device:
+    """Join the processes that torchrun started, each with a GPU of its own; without it there is only this one."""
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        distributed.init_process_group("gloo" if device == "cpu" else "nccl")
+        if device != "cpu":
+            device = f"cuda:{os.environ['LOCAL_RANK']}"
+    return torch.device(device)
+
+
+def first_encoder(args: argparse.Namespace, pairs: Pairs) -> nn.Sequential:
+    """The encoder of a file, or a random one that is normalised on some of the images."""
+    if args.encoder == "random":
+        return random_encoder(args.width, args.seed, torch.cat(pairs.batch(-1, range(NORMALISED_ON))))
+    return load_encoder(Path(args.encoder))
+
+
+def results(encoder: nn.Sequential, before: nn.Sequential, state: DecoderState, pairs: Pairs) -> list[Cell]:
+    """Some pairs: content, style, and what the decoder made of them before and after."""
+    networks = [Adain(encoder, decoder, "cpu") for decoder in (before, state.decoder)]
+    cells: list[Cell] = []
+    for number in range(SHOWN):
+        rng = generator(pairs.recipe.seed, "sheet", number)
+        content, style = pairs.crop(pairs.contents, rng), pairs.crop(pairs.styles, rng)
+        vector = networks[0].encode(style)[None]
+        made: list[Image.Image] = [network.apply([content], vector, 1.0)[0] for network in networks]
+        captions = ("content", "style", "before training", f"after {state.step:,} steps")
+        cells += [(image, [text]) for image, text in zip((content, style, *made), captions, strict=True)]
+    return cells
+
+
+def write(args: argparse.Namespace, encoder: nn.Sequential, state: DecoderState, pairs: Pairs) -> None:
+    recipe, history = pairs.recipe, state.history
+    metadata = {"encoder": encoder_hash(encoder), "recipe": dataclasses.asdict(recipe), "losses": history[-1]}
+    with replacing(args.out / "encoder.safetensors") as draft:
+        draft.write_bytes(save(encoder.cpu().state_dict()))
+    with replacing(args.out / "history.csv") as draft, draft.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+    before = new_state(encoder, recipe, torch.device("cpu")).decoder
+    first, last = history[0], history[-1]
+    title = ", ".join(f"{k} loss {first[f'{k}_loss']:.3g} to {last[f'{k}_loss']:.3g}" for k in ("content", "style"))
+    cells = results(encoder, before, state, pairs)
+    sheet = contact_sheet(cells, title=title, columns=4, cell_size=2 * min(recipe.size, 112))
+    with replacing(args.out / "sheet.png") as draft:
+        sheet.save(draft, format="PNG")
+    with replacing(args.out / "decoder.safetensors") as draft:
+        weights = {key: value.contiguous() for key, value in state.decoder.cpu().state_dict().items()}
+        draft.write_bytes(save(weights, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    torch.set_num_threads(args.threads)
+    device = join_others(resolve_device(args.device))
+    recipe = DecoderRecipe(**{item.name: getattr(args, item.name) for item in dataclasses.fields(DecoderRecipe)})
+    rejections = Rejections(args.max_rejected)
+    pairs = Pairs(open_pictures(args.content), open_pictures(args.styles), recipe, rejections)
+    encoder = first_encoder(args, pairs)
+    try:
+        state = train_decoder(
+            encoder,
+            pairs,
+            recipe,
+            device=device,
+            checkpoint=args.checkpoint,
+            checkpoint_steps=args.checkpoint_steps,
+            workers=args.workers,
+            show=lambda steps: iter(progress(steps, total=len(steps), unit="step", what="decoder")),
+        )
+        if distributed.is_initialized() and distributed.get_rank() > 0:
+            return
+    finally:
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+    if not state.history:
+        raise UserError(f"--steps {recipe.steps}: no step was made")
+    write(args, encoder, state, pairs)
+    if args.checkpoint is not None:
+        args.checkpoint.unlink(missing_ok=True)
+    log.info("%s: %d steps, losses %s", args.out, state.step, state.history[-1])
+
+
+if __name__ == "__main__":
+    run(main)

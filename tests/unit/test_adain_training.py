@@ -1,0 +1,133 @@
+"""Training a decoder: losses from the paper's formulas, the same images whoever trains, resumed bit for bit."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers import bad_images, image_folder
+from torch.nn import functional as F
+
+from shapebias.adain import RELUS, make_decoder, random_encoder
+from shapebias.adain_training import DecoderRecipe, Pairs, losses, train_decoder
+from shapebias.errors import UserError
+from shapebias.pictures import Rejections, open_pictures
+
+RECIPE = DecoderRecipe(steps=6, batch_size=4, resize=20, size=16, lr=1e-3, seed=1)
+CPU = torch.device("cpu")
+
+
+def encoder() -> torch.nn.Sequential:
+    return random_encoder(2, 0, torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)))
+
+
+@pytest.fixture
+def pairs(tmp_path) -> Pairs:
+    content = image_folder(tmp_path / "content", {"cat": 5, "dog": 5}, size=24)
+    return Pairs(
+        open_pictures([content]), open_pictures([image_folder(tmp_path, {"styles": 4})]), RECIPE, Rejections(0.5)
+    )
+
+
+def test_losses_are_those_of_the_paper():
+    torch.manual_seed(0)
+    f, g = encoder(), make_decoder(2)
+    content, style = torch.rand(2, 3, 16, 24), torch.rand(2, 3, 16, 24)
+
+    def features(x: torch.Tensor) -> list[torch.Tensor]:
+        return [f[: index + 1](x) for index in RELUS]
+
+    def statistics(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x.flatten(2).mean(2), (x.flatten(2).var(2) + 1e-5).sqrt()
+
+    x, (mean, std) = features(content)[-1], statistics(features(style)[-1])
+    own_mean, own_std = statistics(x)
+    target = (x - own_mean[..., None, None]) / own_std[..., None, None] * std[..., None, None] + mean[..., None, None]
+    made = g(target)
+    expected = (
+        F.mse_loss(f(made), target),
+        sum(
+            F.mse_loss(a, b)
+            for ours, theirs in zip(features(made), features(style), strict=True)
+            for a, b in zip(statistics(ours), statistics(theirs), strict=True)
+        ),
+    )
+    for ours, theirs in zip(losses(f, g, content, style), expected, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_a_step_s_pairs_depend_on_seed_and_step_alone_and_are_shared_without_overlap(pairs):
+    content, style = pairs.batch(3, range(4))
+    assert content.shape == style.shape == (4, 3, 16, 16)
+    halves = [pairs.batch(3, part) for part in (range(2), range(2, 4))]
+    assert torch.equal(content, torch.cat([half[0] for half in halves]))
+    assert torch.equal(style, torch.cat([half[1] for half in halves]))
+    assert not torch.equal(content, pairs.batch(4, range(4))[0])
+
+
+def test_the_loss_falls(pairs):
+    recipe = DecoderRecipe(steps=150, batch_size=4, resize=20, size=16, lr=3e-3)
+    history = train_decoder(encoder(), Pairs(pairs.contents, pairs.styles, recipe, Rejections(0)), recipe, device=CPU)
+    told = [row["content_loss"] + 10 * row["style_loss"] for row in history.history]
+    assert len(told) == 150
+    assert sum(told[-20:]) < 0.7 * sum(told[:20])
+    assert history.history[1]["lr"] == pytest.approx(3e-3 / (1 + 5e-5))
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(pairs, tmp_path):
+    class KilledError(Exception):
+        pass
+
+    def killed_at(step: int):
+        def show(steps):
+            for one in steps:
+                if one == step:
+                    raise KilledError
+                yield one
+
+        return show
+
+    whole = train_decoder(encoder(), pairs, RECIPE, device=CPU)
+    checkpoint = tmp_path / "checkpoint.pt"
+    more: dict[str, Any] = {"device": CPU, "checkpoint": checkpoint, "checkpoint_steps": 2}
+    with pytest.raises(KilledError):
+        train_decoder(encoder(), pairs, RECIPE, show=killed_at(5), **more)
+    resumed = train_decoder(encoder(), pairs, RECIPE, **more)
+    assert resumed.history == whole.history
+    for ours, theirs in zip(resumed.decoder.parameters(), whole.decoder.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_another_recipe_s_checkpoint_is_refused_with_what_differs(pairs, tmp_path):
+    checkpoint = tmp_path / "checkpoint.pt"
+    train_decoder(encoder(), pairs, RECIPE, device=CPU, checkpoint=checkpoint, checkpoint_steps=2)
+    other = dataclasses.replace(RECIPE, lr=0.1)
+    with pytest.raises(UserError, match=r"checkpoint of another recipe: lr 0\.001 → 0\.1; remove it"):
+        train_decoder(encoder(), pairs, other, device=CPU, checkpoint=checkpoint)
+    checkpoint.write_bytes(b"cut short")
+    with pytest.raises(UserError, match=r"not a checkpoint .*; remove it to begin anew"):
+        train_decoder(encoder(), pairs, RECIPE, device=CPU, checkpoint=checkpoint)
+
+
+def test_losses_that_are_not_finite_end_the_training_before_the_weights_change(pairs):
+    broken = encoder()
+    with torch.no_grad():
+        broken.get_parameter("2.weight")[0, 0, 0, 0] = float("nan")
+    with pytest.raises(UserError, match="step 0: content loss nan"):
+        train_decoder(broken, pairs, RECIPE, device=CPU)
+
+
+def test_broken_images_are_skipped_and_too_many_of_them_named(tmp_path):
+    content = image_folder(tmp_path / "content", {"cat": 20}, size=24)
+    for name, data in bad_images().items():
+        (content / "cat" / name).write_bytes(data)
+    opened = open_pictures([content])
+    pairs = Pairs(opened, opened, RECIPE, Rejections(0.2))
+    for step in range(20):
+        assert pairs.batch(step, range(4))[0].shape == (4, 3, 16, 16)
+    assert {Path(file).name for file, _ in pairs.rejections.rows} == set(bad_images())
+    with pytest.raises(UserError, match="of 23 images cannot be used"):
+        strict = Pairs(opened, opened, RECIPE, Rejections(0.05))
+        for step in range(20):
+            strict.batch(step, range(4))
