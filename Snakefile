@@ -25,3 +25,12 @@ rule all:
     input:
         "results/report.html",
     localrule: True
+
+
+rule images:
+    """All sets of images, packed and stylized, with what became of each image; no network is trained."""
+    input:
+        [f"results/images/{name}/{table}.csv" for name in SETS for table in ("manifest", "rejected")],
+        [f"results/figures/contact_sheet.{name}.png" for name in SETS],
+        ["results/figures/rejected.png"] if PACKED else [],
+    localrule: True

@@ -20,13 +20,12 @@ from torch import distributed, nn
 
 from shapebias.adain import Adain, encoder_hash, load_encoder, random_encoder
 from shapebias.adain_training import DecoderRecipe, DecoderState, Pairs, new_state, train_decoder
-from shapebias.cli import Parser, fraction, positive, progress, run, side, whole
+from shapebias.cli import Parser, above_zero, at_least_zero, fraction, positive, progress, run, side, whole
 from shapebias.contact_sheets import Cell, contact_sheet
 from shapebias.devices import resolve_device
-from shapebias.draws import generator
 from shapebias.errors import UserError
 from shapebias.files import replacing
-from shapebias.pictures import Rejections, open_pictures
+from shapebias.pictures import open_pictures
 from shapebias.weights import METADATA_KEY
 
 log = logging.getLogger(__name__)
@@ -44,9 +43,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     inputs.add_argument("--width", type=positive, default=64, help="channels of a random encoder's first stage")
     inputs.add_argument("--max-rejected", type=fraction, default=0.25, help="allowed fraction of images set aside")
     recipe = parser.add_argument_group("recipe (defaults of the published code)")
-    for item, kind in zip(
-        dataclasses.fields(DecoderRecipe), (positive, positive, side, side, float, float, float, whole), strict=True
-    ):
+    kinds = (positive, positive, side, side, above_zero, at_least_zero, at_least_zero, whole)
+    for item, kind in zip(dataclasses.fields(DecoderRecipe), kinds, strict=True):
         recipe.add_argument(f"--{item.name.replace('_', '-')}", type=kind, default=item.default, help="%(default)s")
     job = parser.add_argument_group("job")
     job.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU where there is one")
@@ -82,8 +80,7 @@ def results(encoder: nn.Sequential, before: nn.Sequential, state: DecoderState, 
     networks = [Adain(encoder, decoder, "cpu") for decoder in (before, state.decoder)]
     cells: list[Cell] = []
     for number in range(SHOWN):
-        rng = generator(pairs.recipe.seed, "sheet", number)
-        content, style = pairs.crop(pairs.contents, rng), pairs.crop(pairs.styles, rng)
+        content, style = pairs.pair("sheet", number)
         vector = networks[0].encode(style)[None]
         made: list[Image.Image] = [network.apply([content], vector, 1.0)[0] for network in networks]
         captions = ("content", "style", "before training", f"after {state.step:,} steps")
@@ -117,8 +114,7 @@ def main(argv: list[str] | None = None) -> None:
     torch.set_num_threads(args.threads)
     device = join_others(resolve_device(args.device))
     recipe = DecoderRecipe(**{item.name: getattr(args, item.name) for item in dataclasses.fields(DecoderRecipe)})
-    rejections = Rejections(args.max_rejected)
-    pairs = Pairs(open_pictures(args.content), open_pictures(args.styles), recipe, rejections)
+    pairs = Pairs(open_pictures(args.content), open_pictures(args.styles), recipe, args.max_rejected)
     encoder = first_encoder(args, pairs)
     try:
         state = train_decoder(

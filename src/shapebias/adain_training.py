@@ -6,6 +6,7 @@ so one process and two follow the same losses.
 
 import logging
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -51,39 +52,55 @@ class DecoderRecipe:
     seed: int = 0
 
 
+class Crops:
+    """Random crops of drawn pictures; a broken one is replaced by the next drawn and counted."""
+
+    def __init__(self, pictures: Sequence[Picture], recipe: DecoderRecipe, allowed: float) -> None:
+        self.pictures, self.recipe = pictures, recipe
+        self.rejections, self.broken, self.lock = Rejections(allowed), set[int](), threading.Lock()
+
+    def crop(self, rng: np.random.Generator) -> Image.Image:
+        """The crop that a generator draws; raises UserError if too many pictures are broken."""
+        size = self.recipe.size
+        while True:
+            index = int(rng.integers(len(self.pictures)))
+            if index in self.broken:
+                continue
+            try:
+                image = resize_shorter(self.pictures[index].image(), self.recipe.resize)
+            except BadImageError as error:
+                self.set_aside(index, error)
+                continue
+            left, top = (int(rng.integers(side - size + 1)) for side in image.size)
+            return image.crop((left, top, left + size, top + size))
+
+    def set_aside(self, index: int, reason: BadImageError) -> None:
+        with self.lock:  # threads decode ahead, and two may meet one broken picture
+            if index not in self.broken:
+                self.broken.add(index)
+                picture = self.pictures[index]
+                self.rejections.add(picture.label["content"] or picture.id, reason)
+            self.rejections.check(len(self.pictures))
+
+
 class Pairs:
     """Contents and styles, drawn and cropped for each step."""
 
     def __init__(
-        self, contents: Sequence[Picture], styles: Sequence[Picture], recipe: DecoderRecipe, rejections: Rejections
+        self, contents: Sequence[Picture], styles: Sequence[Picture], recipe: DecoderRecipe, allowed: float = 0.0
     ) -> None:
-        self.contents, self.styles, self.recipe, self.rejections = contents, styles, recipe, rejections
-        self.broken: set[str] = set()
+        self.recipe = recipe
+        self.contents, self.styles = Crops(contents, recipe, allowed), Crops(styles, recipe, allowed)
 
     def batch(self, step: int, part: range) -> tuple[torch.Tensor, torch.Tensor]:
         """The pairs of one step whose numbers are in `part`: contents and styles, each [B, 3, size, size], [0, 1]."""
-        contents, styles = [], []
-        for number in part:
-            rng = generator(self.recipe.seed, "pair", step, number)
-            contents.append(self.crop(self.contents, rng))
-            styles.append(self.crop(self.styles, rng))
-        return as_tensor(contents), as_tensor(styles)
+        drawn = [self.pair("pair", step, number) for number in part]
+        return as_tensor([content for content, _ in drawn]), as_tensor([style for _, style in drawn])
 
-    def crop(self, pictures: Sequence[Picture], rng: np.random.Generator) -> Image.Image:
-        """A random crop of a drawn picture; of the next one drawn if it is broken."""
-        while True:
-            picture, size = pictures[int(rng.integers(len(pictures)))], self.recipe.size
-            if picture.id in self.broken:
-                continue
-            try:
-                image = resize_shorter(picture.image(), self.recipe.resize)
-            except BadImageError as error:
-                self.broken.add(picture.id)
-                self.rejections.add(picture.label["content"] or picture.id, error)
-                self.rejections.check(len(pictures))
-                continue
-            left, top = (int(rng.integers(side - size + 1)) for side in image.size)
-            return image.crop((left, top, left + size, top + size))
+    def pair(self, *names: object) -> tuple[Image.Image, Image.Image]:
+        """A content and a style, drawn by the seed and some names."""
+        rng = generator(self.recipe.seed, *names)
+        return self.contents.crop(rng), self.styles.crop(rng)
 
 
 def as_tensor(images: Sequence[Image.Image]) -> torch.Tensor:
@@ -193,10 +210,11 @@ def train_decoder(
         state.step = step + 1
         state.sums = [total + one for total, one in zip(state.sums, told, strict=True)]
         if state.step % every == 0:
-            means = [total / every for total in state.sums]
+            content, style = (total / every for total in state.sums)
+            weighted = recipe.content_weight * content + recipe.style_weight * style
+            row = {"step": state.step, "content_loss": content, "style_loss": style, "loss": weighted, "lr": rate}
+            state.history.append(row)
             state.sums = [0.0, 0.0]
-            names = ("step", "content_loss", "style_loss", "lr")
-            state.history.append(dict(zip(names, (state.step, *means, rate), strict=True)))
         if checkpoint is not None and state.step % checkpoint_steps == 0 and rank == 0:
             save_checkpoint(state, checkpoint, fixed)
             log.info("step %d: content loss %.3f, style loss %.3f", state.step, *told)
@@ -230,13 +248,14 @@ def resume(state: DecoderState, path: Path, fixed: dict[str, Any], device: torch
     """Take over a checkpoint; raises UserError if it is of another recipe or encoder, naming what differs."""
     try:
         saved = torch.load(path, map_location=device, weights_only=True)
+        was = saved["fixed"]
+        differ = [f"{key} {was.get(key)} → {value}" for key, value in fixed.items() if was.get(key) != value]
+        if not differ:
+            state.decoder.load_state_dict(saved["decoder"])
+            state.optimizer.load_state_dict(saved["optimizer"])
+            state.step, state.history, state.sums = saved["step"], saved["history"], saved["sums"]
     except Exception as error:  # torch raises nearly anything on a damaged file
         raise UserError(f"{path}: not a checkpoint ({type(error).__name__}); remove it to begin anew") from None
-    was = saved["fixed"]
-    differ = [f"{key} {was.get(key)} → {value}" for key, value in fixed.items() if was.get(key) != value]
     if differ:
         raise UserError(f"{path}: a checkpoint of another recipe: {', '.join(differ)}; remove it to begin anew")
-    state.decoder.load_state_dict(saved["decoder"])
-    state.optimizer.load_state_dict(saved["optimizer"])
-    state.step, state.history, state.sums = saved["step"], saved["history"], saved["sums"]
     log.info("%s: goes on from step %d", path, state.step)

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import logging
+import math
 import os
 import signal
 import sys
@@ -72,6 +73,22 @@ def whole(text: str) -> int:
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is not at least 0")
+    return value
+
+
+def at_least_zero(text: str) -> float:
+    """Parse a number of at least 0 (an argparse type)."""
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 0")
+    return value
+
+
+def above_zero(text: str) -> float:
+    """Parse a number above 0 (an argparse type)."""
+    value = at_least_zero(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return value
 
 

@@ -21,6 +21,10 @@ def replacing(target: Path) -> Generator[Path]:
     try:
         yield draft
         draft.replace(target)
+    except OSError as error:
+        if error.filename is None:  # a full disk: whoever reads of it wants to know which
+            error.filename = str(target)
+        raise
     finally:
         draft.unlink(missing_ok=True)
 

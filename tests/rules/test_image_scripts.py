@@ -2,6 +2,7 @@
 
 import csv
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers import ROOT, bad_images, files_below, image_folder, picture, refused, run_script, succeeded
+from helpers import ENV, ROOT, bad_images, files_below, image_folder, picture, refused, run_script, succeeded
 from PIL import Image
 
 from shapebias.shards import Shard, open_shards
@@ -277,4 +278,21 @@ def test_a_job_that_is_stopped_leaves_nothing(tmp_path):
     _, told = process.communicate(timeout=30)
     assert process.returncode == 128 + signal.SIGTERM
     assert "Traceback" not in told
+    assert files_below(tmp_path / "out") == []
+
+
+def test_a_disk_that_fills_up_is_named_and_no_half_shard_is_left(photographs, tmp_path):
+    # A limit on the size of a file stands in for a full disk: the write fails in the middle in the same way.
+    succeeded(scan(photographs, tmp_path / "listing.parquet"))
+    flags = ["--listing", tmp_path / "listing.parquet", "--split", "test", "--shard", 0, "--size", SIZE]
+    flags += ["--kind", "imagefolder", "--folder", photographs, "--out", tmp_path / "out" / "0.tar"]
+    command = [sys.executable, ROOT / "scripts" / "pack.py", *flags]
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    done = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, env=ENV, preexec_fn=limit, check=False
+    )
+    refused(done, "File too large", "0.tar")
     assert files_below(tmp_path / "out") == []

@@ -91,8 +91,9 @@ def test_every_rule_that_runs_a_script_has_log_environment_and_resources(reposit
             assert f"    {part}" in body, f"rule {name} has no {part}"
         script = re.search(r"SCRIPTS\W+(\w+)\.py", body)
         if script:
-            assert script[1] == name, "a rule, its script and its log bear one name"
-            assert (repository / "scripts" / f"{name}.py").exists()
+            # A rule, its script and its log bear one name; several rules of one script begin with it.
+            assert name == script[1] or name.startswith(f"{script[1]}_")
+            assert (repository / "scripts" / f"{script[1]}.py").exists()
             assert f"logs/{name}" in body
 
 
@@ -100,6 +101,40 @@ def test_experiments_are_valid(workspace, repository, shared_data):
     for path in sorted((repository / "experiments").glob("*.yaml")):
         config = yaml.safe_load(path.read_text()) | {"data_root": str(shared_data)}
         assert workspace().plan(config)["report"] == 1
+
+
+def test_the_whole_study_is_planned_before_its_data_are_there(workspace, repository):
+    place = workspace()
+    done = place.snakemake("-n", config=yaml.safe_load((repository / "experiments/paper.yaml").read_text()))
+    assert done.returncode == 0, done.stdout
+    assert "sources.in.folder: imagenet does not exist" in done.stdout
+    jobs = place.plan(yaml.safe_load((place.folder / "config.yaml").read_text()))
+    photographs = 104 + 11 + 11  # 207 classes × 500, 50, 50, a thousand in a shard
+    assert jobs["pack"] == photographs + 80
+    assert jobs["stylize"] == (104 + 11) + 11  # sin: train, val; conflict: test
+    assert jobs["encode_styles"] == 80 + 11  # paintings; the photographs of the test split
+    assert jobs["train"] == 5 * 4 * 3
+    assert jobs["evaluate"] == 5 * 4 * 3 + 5
+    assert (jobs["download_stimuli"], jobs["download_decisions"], jobs["download_weights"]) == (1, 1, 2)
+
+
+def test_photographs_that_are_missing_end_a_run_before_its_first_job(workspace, repository):
+    place = workspace()
+    done = place.snakemake(config=yaml.safe_load((repository / "experiments/paper.yaml").read_text()))
+    assert done.returncode == 1
+    assert "sources.in.folder: imagenet does not exist (data_root is .)" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (place.folder / "results").exists()
+
+
+def test_a_job_s_time_limit_follows_from_its_shard(workspace, demo):
+    def minutes(shards):
+        demo["sources"]["in"]["shards"]["train"] = shards
+        told = workspace().snakemake("-n", config=demo).stdout
+        return max(int(m) for m in re.findall(r"rule stylize:.*?runtime=(\d+)", told, re.DOTALL))
+
+    demo["sources"]["in"]["per_class"]["train"] = 2000
+    assert minutes(1) > 2 * minutes(8)
 
 
 def test_a_folder_with_spaces_reaches_the_script_as_one_word(workspace, demo):

@@ -185,12 +185,3 @@ rule rejected_sheet:
         sets=[f"{name}=results/images/{name}/rejected.csv={set_folder(name)}" for name in PACKED],
     shell:
         'python "$SCRIPTS"/rejected_sheet.py --sets {params.sets:q} --out {output:q} > {log:q} 2>&1'
-
-
-rule images:
-    """All sets of images, packed and stylized, with what became of each image; no network is trained."""
-    input:
-        [f"results/images/{name}/{table}.csv" for name in SETS for table in ("manifest", "rejected")],
-        [f"results/figures/contact_sheet.{name}.png" for name in SETS],
-        ["results/figures/rejected.png"] if PACKED else [],
-    localrule: True

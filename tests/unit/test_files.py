@@ -1,0 +1,24 @@
+"""Files appear whole or not at all, and only where there is room."""
+
+import shutil
+
+import pytest
+
+from shapebias.errors import UserError
+from shapebias.files import replacing, require_space
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    (tmp_path / "x.txt").write_text("old")
+    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "x.txt") as draft:
+        draft.write_text("new")
+        _ = 1 / 0
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x.txt", "old")]
+
+
+def test_a_full_disk_is_told_with_what_is_needed_before_anything_starts(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=5_000_000))
+    require_space(tmp_path / "not" / "yet", 5_000_000, "0.tar")
+    with pytest.raises(UserError, match=rf"0\.tar needs about 60 MB, but {tmp_path} has 5 MB left; free some"):
+        require_space(tmp_path / "not" / "yet", 60_000_000, "0.tar")
