@@ -101,7 +101,7 @@ class Adain:
 
     def prepared(self, network: nn.Sequential) -> nn.Sequential:
         network = network.eval().requires_grad_(False).to(self.device)
-        network.to(memory_format=torch.channels_last)  # ty: ignore[no-matching-overload]
+        network.to(memory_format=torch.channels_last)
         return network.half() if self.half else network
 
     def batch(self, images: Sequence[Image.Image]) -> torch.Tensor:
@@ -252,29 +252,31 @@ def load_decoder(path: Path, encoder: nn.Sequential) -> nn.Sequential:
 def random_encoder(width: int, seed: int, images: torch.Tensor) -> nn.Sequential:
     """An encoder of random filters: they describe texture too (Ustyuzhaninov et al. 2016, arXiv 1606.00021).
 
-    images: [B, 3, H, W] in [0, 1]; each channel of each layer is scaled and shifted to mean 0 and deviation 1 over
-    them before its ReLU, as normalised VGG's are, since deep random features are otherwise nearly all the same.
+    Layers that keep the number of channels begin as the identity, and only those that widen it are random: through
+    nine random layers no outline would last. images: [B, 3, H, W] in [0, 1]; each channel of a random layer is scaled
+    and shifted to deviation 1 and mean 1 over them before its ReLU, which so cuts little of it off.
     """
     encoder, generator, x = make_encoder(width), torch.Generator().manual_seed(seed), images
     for index, module in enumerate(encoder):
         if isinstance(module, nn.Conv2d):
             bias = module.get_parameter("bias")
             nn.init.constant_(bias, 0)
-            if index == 0:
-                nn.init.dirac_(module.weight)  # colours stay apart
+            if module.in_channels == module.out_channels:
+                nn.init.dirac_(module.weight)
             else:
                 nn.init.orthogonal_(module.weight, generator=generator)
-            variance, mean = torch.var_mean(module(x), dim=(0, 2, 3))
-            scale = 1 / (variance + EPSILON).sqrt()
-            module.weight.mul_(scale[:, None, None, None])
-            bias.copy_(-mean * scale)
+            if index == 0 or module.in_channels != module.out_channels:
+                variance, mean = torch.var_mean(module(x), dim=(0, 2, 3))
+                scale = 1 / (variance + EPSILON).sqrt()
+                module.weight.mul_(scale[:, None, None, None])
+                bias.copy_(int(index > 0) - mean * scale)  # RGB, which no ReLU follows, has mean 0
         x = module(x)
     return encoder
 
 
 def width_of(encoder: nn.Sequential) -> int:
     """The channels of an encoder's first stage."""
-    return encoder[2].out_channels  # ty: ignore[invalid-return-type]
+    return encoder[2].out_channels  # ty: ignore[invalid-explicit-return]
 
 
 def encoder_hash(encoder: nn.Sequential) -> str:

@@ -149,15 +149,19 @@ class DecoderState:
 
 
 def new_state(encoder: nn.Sequential, recipe: DecoderRecipe, device: torch.device) -> DecoderState:
-    """A decoder whose weights are drawn by the seed, and that begins near grey.
+    """A decoder whose weights are drawn by the seed.
 
-    He's initial weights instead of torch's: with those, nothing reaches the far end of nine plain layers for the
-    first few hundred steps.
+    Layers that keep the number of channels begin as the identity, the others with He's initial weights: with torch's,
+    nothing reaches the far end of nine plain layers for the first few hundred steps, and with nine layers of He's
+    little of where things are.
     """
     draw, decoder = torch.Generator().manual_seed(recipe.seed), make_decoder(width_of(encoder))
     *inner, last = (module for module in decoder if isinstance(module, nn.Conv2d))
     for module in (*inner, last):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=draw)
+        if module.in_channels == module.out_channels:
+            nn.init.dirac_(module.weight)
+        else:
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=draw)
         nn.init.constant_(module.get_parameter("bias"), 0)
     with torch.no_grad():
         last.weight.mul_(0.1)

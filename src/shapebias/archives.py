@@ -72,4 +72,4 @@ def members(file: io.BufferedIOBase, start: int = 0) -> Iterator[Member]:
             if member.isfile():
                 yield Member(member.name, member.offset_data, member.size)
             # A million members would otherwise stay in memory.
-            tar.members = []  # ty: ignore[unresolved-attribute]
+            tar.members = []  # ty: ignore[missing-attribute]
