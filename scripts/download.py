@@ -3,6 +3,7 @@
 
 import argparse
 import logging
+import re
 from pathlib import Path
 
 from shapebias.cli import Parser, progress, run
@@ -19,10 +20,17 @@ def renaming(text: str) -> tuple[str, str]:
     return source, target
 
 
+def sha256(text: str) -> str:
+    """Parse a checksum (an argparse type)."""
+    if not re.fullmatch("[0-9a-fA-F]{64}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not 64 hexadecimal digits")
+    return text.lower()
+
+
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(description=__doc__)
     parser.add_argument("--source", required=True, metavar="URL|PATH", help="the file; what a list's files are below")
-    parser.add_argument("--sha256", metavar="HEX", help="the file's checksum")
+    parser.add_argument("--sha256", type=sha256, metavar="HEX", help="the file's checksum")
     parser.add_argument("--checksums", type=Path, metavar="LIST", help="what to fetch, as sha256sum writes it")
     parser.add_argument(
         "--take",
@@ -36,6 +44,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.checksums and args.sha256:
         parser.error("--sha256 is for one file; --checksums has those of many")
+    if args.take and not args.checksums:
+        parser.error("--take chooses from a list; give one with --checksums")
     return args
 
 
@@ -43,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     if args.checksums is None:
         fetch(args.source, args.out, args.sha256)
-        log.info("%s: fetched from %s", args.out, args.source)
+        log.info("%s: from %s", args.out, args.source)
         return
     wanted = read_list(args.checksums, dict(args.take))
     fetch_all(
@@ -52,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
         args.out,
         show=lambda done: progress(done, total=len(wanted), unit="file", what=args.out.name),
     )
-    log.info("%s: %d files fetched from %s", args.out, len(wanted), args.source)
+    log.info("%s: %d files from %s", args.out, len(wanted), args.source)
 
 
 if __name__ == "__main__":

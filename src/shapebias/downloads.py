@@ -4,10 +4,13 @@ What has come so far stands beside the target under a hidden name. The standard 
 keeps the environments of jobs small.
 """
 
+import errno
 import hashlib
 import http.client
 import logging
+import re
 import shutil
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote, urlsplit
 
 from shapebias.errors import UserError
 from shapebias.files import replacing, require_space
@@ -25,21 +29,24 @@ log = logging.getLogger(__name__)
 TIMEOUT = 60  # seconds without a byte
 PAUSES = (1, 5, 20)  # seconds before each further try
 TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
-BLOCK = 1 << 20  # bytes
+BLOCK = 1 << 16  # bytes; what a killed download loses at most
 CONNECTIONS = 8
+LISTED = re.compile(r"([0-9a-f]{64}) [ *](.+)", re.IGNORECASE)  # a line of sha256sum
 
 
 def fetch(source: str, target: Path, sha256: str | None = None, pauses: Sequence[float] = PAUSES) -> None:
     """Bring a file from a URL or a path to `target`; nothing is done if it is there with the right checksum.
 
-    Raises UserError for a source that cannot be had, a wrong checksum or a full disk; the target then does not exist.
+    source: http, https or file URL, or a path. sha256: hexadecimal, lower case; None takes what comes. pauses: seconds
+    before each further try. Raises UserError for a source that cannot be had, a wrong checksum or too small a disk,
+    and OSError where the disk fills up all the same; the target is then as it was.
     """
-    if target.is_file() and sha256 is not None and checksum(target) == sha256:
+    if sha256 is not None and matches(target, sha256):
         log.info("%s is there already", target)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    if "://" not in source:
-        copy(Path(source), target, sha256)
+    if (path := path_of(source)) is not None:
+        copy(path, target, sha256)
         return
     partial_file = target.with_name(f".{target.name}.partial")
     retried(partial(download, source, partial_file), source, pauses)
@@ -48,6 +55,18 @@ def fetch(source: str, target: Path, sha256: str | None = None, pauses: Sequence
         partial_file.unlink()  # resuming it would end in the same
         raise UserError(wrong(source, sha256, found))
     partial_file.replace(target)
+
+
+def path_of(source: str) -> Path | None:
+    """Where a path or a file URL is on this machine; None for a URL of another. Raises UserError for other schemes."""
+    if "://" not in source:
+        return Path(source)
+    parts = urlsplit(source)
+    if parts.scheme == "file":
+        return Path(urllib.request.url2pathname(parts.path))
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UserError(f"{source}: neither an http, https or file URL nor a path")
+    return None
 
 
 def copy(source: Path, target: Path, sha256: str | None) -> None:
@@ -74,6 +93,10 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def matches(path: Path, sha256: str) -> bool:
+    return path.is_file() and checksum(path) == sha256
+
+
 def retried(work: Callable[[], None], source: str, pauses: Sequence[float]) -> None:
     """Do it again after a pause where that can help; raises UserError once it has not."""
     for pause in (*pauses, None):
@@ -83,7 +106,9 @@ def retried(work: Callable[[], None], source: str, pauses: Sequence[float]) -> N
             reason = f"the server answered {error.code} {error.reason}"
             if error.code not in TRY_AGAIN:
                 raise UserError(f"{source}: {reason}; give a path to the file instead") from None
-        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+        except http.client.InvalidURL as error:
+            raise UserError(f"{source}: {error}; correct the URL, or give a path to the file instead") from None
+        except (urllib.error.URLError, http.client.HTTPException, ssl.SSLError, ConnectionError, TimeoutError) as error:
             reason = str(getattr(error, "reason", error)) or type(error).__name__
         if pause is None:
             raise UserError(
@@ -120,12 +145,18 @@ def download(source: str, target: Path) -> None:
             have = 0
         expected = int(answer.headers.get("Content-Length") or 0)
         require_space(target.parent, expected, target.name.strip(".").removesuffix(".partial"))
-        if answer.headers.get("ETag") and not answer.headers["ETag"].startswith("W/"):
-            tag.write_text(answer.headers["ETag"])
-        with target.open("ab" if have else "wb") as file:
-            came = 0
-            while block := answer.read(BLOCK):
-                came += file.write(block)
+        came = 0
+        try:
+            with target.open("ab" if have else "wb") as file:
+                # Only now that an older content is gone: its rest must not be asked for under the new tag.
+                if answer.headers.get("ETag") and not answer.headers["ETag"].startswith("W/"):
+                    tag.write_text(answer.headers["ETag"])
+                while block := answer.read(BLOCK):
+                    came += file.write(block)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                error.filename = str(target)  # a full disk: whoever reads of it wants to know which
+            raise
     if came < expected:
         raise http.client.IncompleteRead(b"", expected - came)
     tag.unlink(missing_ok=True)
@@ -144,38 +175,49 @@ def read_list(path: Path, renamed: Mapping[str, str]) -> list[Wanted]:
     """The files of a list as sha256sum writes it.
 
     renamed: folders of the source → folders of the target; files of other folders are not wanted, and with no folder
-    renamed all are, as they are. Raises UserError for a line that is none, or a path that leaves the folder.
+    renamed all are, as they are. Raises UserError for a line that is none, a path that leaves the folder, or two files
+    that would become one.
     """
-    wanted = []
+    wanted: dict[PurePosixPath, Wanted] = {}
     for number, line in enumerate(path.read_text().splitlines(), start=1):
-        digest, _, name = line.partition("  ")
-        source = PurePosixPath(name)
-        if len(digest) != 64 or not name or source.is_absolute() or ".." in source.parts:
+        found = LISTED.fullmatch(line)
+        source = PurePosixPath(found[2] if found else "/")
+        if found is None or source.is_absolute() or ".." in source.parts:
             raise UserError(f"{path}, line {number}: {line!r} is not a SHA-256 and a path below the folder")
         for folder, replacement in (renamed or {".": "."}).items():
             if source.is_relative_to(folder):
-                wanted.append(Wanted(digest, source, PurePosixPath(replacement) / source.relative_to(folder)))
+                target = PurePosixPath(replacement) / source.relative_to(folder)
+                if target in wanted:
+                    raise UserError(f"{path}, line {number}: {wanted[target].source} would be {target} too")
+                wanted[target] = Wanted(found[1].lower(), source, target)
     if not wanted:
-        raise UserError(f"{path}: no file below {', '.join(renamed) or 'it'}")
-    return wanted
+        raise UserError(f"{path}: it lists no file{' below ' if renamed else ''}{', '.join(renamed)}")
+    return list(wanted.values())
 
 
 def fetch_all(
     source: str, wanted: Sequence[Wanted], target: Path, pauses: Sequence[float] = PAUSES, show: Callable = iter
 ) -> None:
-    """Bring all files of a list to a folder, which appears when it is whole.
+    """Bring all files of a list to a folder, which appears when it is whole and holds nothing else.
 
-    What has come is kept in a hidden folder beside it, so that another try fetches only the rest. Several come at a
-    time. show: wraps the stream of finished files, for a progress bar. Raises UserError as `fetch` does.
+    What has come is kept in a hidden folder beside it, so that another try fetches only the rest; what an earlier
+    folder holds already is taken from there. Several come at a time. source: the URL or folder that the list's paths
+    are below. show: wraps the stream of finished files, for a progress bar. Raises the errors of `fetch`.
     """
     collected = target.with_name(f".{target.name}.partial")
 
     def one(item: Wanted) -> Wanted:
-        fetch(f"{source.rstrip('/')}/{item.source}", collected / item.target, item.sha256, pauses)
+        there = target / item.target
+        name = quote(str(item.source)) if "://" in source else item.source
+        origin = str(there) if matches(there, item.sha256) else f"{source.rstrip('/')}/{name}"
+        fetch(origin, collected / item.target, item.sha256, pauses)
         return item
 
     for _ in show(ordered_map(one, wanted, CONNECTIONS)):
         pass
+    listed = {collected / item.target for item in wanted}
+    for path in [path for path in collected.rglob("*") if path.is_file() and path not in listed]:
+        path.unlink()  # an interrupted try wanted other files
     if target.exists():
         shutil.rmtree(target)
     collected.replace(target)

@@ -14,6 +14,11 @@ def test_a_list_is_taken_from_a_folder_and_renamed(tmp_path):
     assert (tmp_path / "out" / "edges" / "cat1.png").read_bytes() == b"cat"
 
 
+def test_what_is_no_checksum_is_named(tmp_path):
+    done = run_script("download", "--source", "x", "--sha256", "12ab", "--out", tmp_path / "x")
+    refused(done, "--sha256", "'12ab'", "64 hexadecimal digits")
+
+
 def test_a_wrong_checksum_ends_in_one_line_and_leaves_nothing(tmp_path):
     (tmp_path / "mine.pth").write_bytes(b"cat")
     out = tmp_path / "out" / "decoder.pth"

@@ -1,8 +1,12 @@
 """Downloads from a real server on this machine: whole, cut short, damaged, changed, missing."""
 
 import hashlib
+import os
 import shutil
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from helpers import ENV, ROOT, files_below
 
 from shapebias import downloads
 from shapebias.errors import UserError
@@ -28,9 +33,19 @@ class Site:
     address: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     cut: int | None = None  # bytes after which it hangs up
+    stall: threading.Event | None = None  # what it waits for before it hangs up
     ranges: bool = True  # whether it takes up where an earlier answer stopped
     status: list[int] = field(default_factory=list)  # answers before it behaves
     asked: list[tuple[str, str | None]] = field(default_factory=list)
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 32  # of the eight that come at once none is made to wait a second
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
 @pytest.fixture
@@ -58,13 +73,15 @@ def site() -> Iterator[Site]:
             self.send_header("ETag", tag)
             self.end_headers()
             self.wfile.write(data[start:] if told.cut is None else data[start : told.cut])
+            if told.stall is not None:
+                told.stall.wait(60)
             if told.cut is not None:
                 self.connection.close()
 
         def log_message(self, format, *args):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     told.address = f"http://127.0.0.1:{server.server_port}"
@@ -95,6 +112,23 @@ def test_an_interrupted_download_goes_on_where_it_stopped(site, tmp_path):
     assert site.asked == [("/x.pth", None), ("/x.pth", "bytes=4000-")]
     assert (tmp_path / "x.pth").read_bytes() == CONTENT
     assert [path.name for path in tmp_path.iterdir()] == ["x.pth"]
+
+
+def test_a_killed_download_goes_on_where_it_stopped(site, tmp_path):
+    content, partial_file = CONTENT * 20, tmp_path / ".x.pth.partial"
+    site.files["/x.pth"], site.cut, site.stall = content, 150_000, threading.Event()
+    script = [sys.executable, ROOT / "scripts" / "download.py", "--source", f"{site.address}/x.pth"]
+    process = subprocess.Popen([*script, "--out", tmp_path / "x.pth"], env=ENV | {"no_proxy": "127.0.0.1"})
+    until = time.monotonic() + 60
+    while not (partial_file.exists() and partial_file.stat().st_size) and time.monotonic() < until:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    site.stall.set()
+    have, site.cut = partial_file.stat().st_size, None
+    fetch(f"{site.address}/x.pth", tmp_path / "x.pth", sha(content))
+    assert 0 < have <= 150_000 and site.asked[1] == ("/x.pth", f"bytes={have}-")
+    assert (tmp_path / "x.pth").read_bytes() == content
 
 
 def test_a_file_that_came_whole_but_was_not_yet_in_place_is_not_sent_again(site, tmp_path):
@@ -152,14 +186,32 @@ def test_a_full_disk_is_told_before_anything_is_written(site, tmp_path, monkeypa
     assert not (tmp_path / ".x.pth.partial").exists()
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_disk_that_fills_up_is_named_and_leaves_no_file(site, tmp_path):
+    site.files["/x.pth"] = CONTENT
+    (tmp_path / ".x.pth.partial").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: .*x\.pth"):
+        downloads.fetch(f"{site.address}/x.pth", tmp_path / "x.pth")
+    assert not (tmp_path / "x.pth").exists()
+    assert len(site.asked) == 1
+
+
+@pytest.mark.parametrize("source", ["s3://bucket/x", "http:///x", "http://127.0.0.1:port/x", "http://127.0.0.1/a b"])
+def test_a_url_that_is_none_is_named_at_once(tmp_path, source):
+    with pytest.raises(UserError, match=f"^{source}: "):
+        downloads.fetch(source, tmp_path / "x")
+
+
 def test_a_path_takes_the_place_of_a_url(tmp_path):
     (tmp_path / "mine.pth").write_bytes(CONTENT)
     fetch(str(tmp_path / "mine.pth"), tmp_path / "out" / "x.pth", sha(CONTENT))
     assert (tmp_path / "out" / "x.pth").read_bytes() == CONTENT
     with pytest.raises(UserError, match=r"mine\.pth: its SHA-256 is"):
         fetch(str(tmp_path / "mine.pth"), tmp_path / "out" / "y.pth", 64 * "0")
-    with pytest.raises(UserError, match=r"gone\.pth: no such file"):
-        fetch(str(tmp_path / "gone.pth"), tmp_path / "out" / "y.pth")
+    for gone in (str(tmp_path / "gone.pth"), (tmp_path / "gone.pth").as_uri()):
+        with pytest.raises(UserError, match=r"gone\.pth: no such file"):
+            downloads.fetch(gone, tmp_path / "out" / "y.pth")
+    assert files_below(tmp_path / "out") == ["x.pth"]
 
 
 # Lists of files
@@ -197,11 +249,41 @@ def test_a_list_goes_on_with_the_files_that_have_not_come(site, tmp_path):
     assert not came & {path for path, _ in site.asked}
 
 
-@pytest.mark.parametrize("name", ["/etc/passwd", "../up.png", "a/../../up.png", ""])
-def test_a_list_that_leaves_its_folder_is_refused(tmp_path, name):
-    (tmp_path / "list").write_text(f"{64 * '0'}  {name}\n")
+def test_a_list_takes_what_its_folder_holds_already_and_drops_the_rest(site, tmp_path):
+    files = {"a b.csv": CONTENT, "c.csv": CONTENT[1:]}
+    site.files = {"/a%20b.csv": CONTENT, "/c.csv": CONTENT[1:]}
+    out, earlier = tmp_path / "out", tmp_path / ".out.partial"
+    for folder, name, data in [(out, "c.csv", CONTENT[1:]), (out, "old.csv", b"old"), (earlier, "other.csv", b"no")]:
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes(data)
+    downloads.fetch_all(site.address, downloads.read_list(checksums(tmp_path / "list", files), {}), out, pauses=())
+    assert site.asked == [("/a%20b.csv", None)]
+    assert {name: (out / name).read_bytes() for name in files_below(out)} == files
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(f"{64 * '0'}  {name}" for name in ("/etc/passwd", "../up.png", "a/../../up.png", "")),
+        f"{64 * 'x'}  cat.png",
+        "cat.png",
+    ],
+)
+def test_a_list_that_leaves_its_folder_or_is_none_is_refused(tmp_path, line):
+    (tmp_path / "list").write_text(f"{line}\n")
     with pytest.raises(UserError, match="list, line 1"):
         downloads.read_list(tmp_path / "list", {})
+
+
+def test_two_files_of_a_list_do_not_become_one(tmp_path):
+    listed = checksums(tmp_path / "list", {"a/x.csv": b"1", "b/x.csv": b"2"})
+    with pytest.raises(UserError, match=r"list, line 2: a/x\.csv would be x\.csv too"):
+        downloads.read_list(listed, {"a": ".", "b": "."})
+
+
+def test_a_list_without_a_file_of_the_folders_asked_for_is_refused(tmp_path):
+    with pytest.raises(UserError, match="lists no file below b$"):
+        downloads.read_list(checksums(tmp_path / "list", {"a/x.csv": b"1"}), {"b": "."})
 
 
 def test_the_published_stimuli_are_those_of_the_checksums(shared_data):

@@ -1,8 +1,10 @@
 # What may be fetched freely, on the machine that submits: compute nodes have no internet. A path in the config
 # instead of a URL or `download:…` needs none of these.
 
-# Geirhos et al. 2019, rgeirhos/texture-vs-shape (CC BY 4.0). GitHub takes a commit's first seven digits for it.
-TEXTURE_VS_SHAPE = "https://raw.githubusercontent.com/rgeirhos/texture-vs-shape/ccd0c01"
+# Geirhos et al. 2019 (CC BY 4.0), at a commit: what it names does not change.
+TEXTURE_VS_SHAPE = (
+    "https://raw.githubusercontent.com/rgeirhos/texture-vs-shape/ccd0c01d42c0a8a834e90ec141e7f24fa915dc23"
+)
 
 
 rule download_stimuli:
