@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from shapebias.cli import Parser, fraction, progress, run, side
+from shapebias.errors import BadImageError
 from shapebias.pictures import Rejections, decoded, open_pictures
 from shapebias.style_vectors import write_style_vectors
 from shapebias.stylize import encoded
@@ -31,8 +32,13 @@ def main(argv: list[str] | None = None) -> None:
     labels, vectors = [], []
     bar = progress(decoded(styles, rejections, args.workers), total=len(styles), unit="style", what=args.stylizer)
     for picture, image in bar:
+        try:
+            vectors.append(encoded(stylizer, image, args.style_size))
+        except BadImageError as error:
+            rejections.add(picture.label["content"], error)
+            continue
         labels.append(picture.label)
-        vectors.append(encoded(stylizer, image, args.style_size))
+    rejections.check(len(styles))
     write_style_vectors(args.out, stylizer.fingerprint, labels, vectors)
     log.info("%s: %d styles", args.out, len(vectors))
 

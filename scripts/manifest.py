@@ -48,10 +48,10 @@ def main(argv: list[str] | None = None) -> None:
     table = pd.DataFrame(rows, columns=COLUMNS).sort_values(["split", "id"])
     with replacing(args.out) as draft:
         table.to_csv(draft, index=False, lineterminator="\n")
-    reasons = pd.concat(rejected)[["split", "file", "reason"]].sort_values(["split", "file"])
+    # A broken style, or a broken reserve, is met by every shard that draws it.
+    reasons = pd.concat(rejected)[["split", "file", "reason"]].drop_duplicates().sort_values(["split", "file"])
     with replacing(args.rejected) as draft:
-        # A broken style is met by every shard that draws it.
-        reasons.drop_duplicates().to_csv(draft, index=False, lineterminator="\n")
+        reasons.to_csv(draft, index=False, lineterminator="\n")
     log.info("%s: %d images, %d rejected", args.folder, len(table), len(reasons))
 
 

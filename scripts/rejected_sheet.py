@@ -8,11 +8,14 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image, ImageFile
 
+from shapebias.archives import ImageStore
 from shapebias.cli import Parser, positive, run
 from shapebias.contact_sheets import Cell, contact_sheet
 from shapebias.draws import draw_key
+from shapebias.errors import BadImageError, UserError
 from shapebias.files import replacing
 from shapebias.images import MAX_MEGAPIXELS, to_rgb
+from shapebias.listings import Listed, read_rows
 
 CELL = 160
 
@@ -41,15 +44,29 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def glimpse(path: Path | None) -> Image.Image:
+def located(table: Path, files: list[str]) -> dict[str, Listed]:
+    """Where files are that the listing beside a rejected.csv knows, in archives too."""
+    listing = table.with_name("listing.parquet")
+    return {row.file: row for row in read_rows(listing, [("file", "in", files)])} if listing.is_file() else {}
+
+
+def encoded(folder: Path | None, file: str, known: dict[str, Listed]) -> bytes:
+    """The bytes of a file of a set; none if it is not to be had."""
+    if folder is None:
+        return b""
+    try:
+        return ImageStore(folder).read(known[file]) if file in known else (folder / file).read_bytes()
+    except (OSError, UserError, BadImageError):
+        return b""
+
+
+def glimpse(data: bytes) -> Image.Image:
     """What Pillow can show of a file, small; a grey square if it can show nothing."""
     nothing = Image.new("RGB", (CELL, CELL), (225, 225, 225))
-    if path is None or not path.is_file():
-        return nothing
     # Half a photograph is worth seeing here, and nowhere else.
     ImageFile.LOAD_TRUNCATED_IMAGES = True  # ty: ignore[invalid-assignment]
     try:
-        image = Image.open(io.BytesIO(path.read_bytes()))
+        image = Image.open(io.BytesIO(data))
         image.draft(None, (CELL, CELL))
         if image.width * image.height > 1e6 * MAX_MEGAPIXELS:
             return nothing
@@ -68,17 +85,17 @@ def main(argv: list[str] | None = None) -> None:
     for name, table, folder in args.sets:
         rows = pd.read_csv(table, dtype=str, keep_default_na=False).drop_duplicates(["file", "reason"])
         order = [draw_key(0, name, file) for file in rows["file"]]
-        rows = rows.assign(set=name, folder=folder, order=order).sort_values("order")
+        rows = rows.assign(set=name, folder=folder, table=table, order=order).sort_values("order")
         tables.append(rows.assign(turn=range(len(rows))))
     everything = pd.concat(tables)
     shown = everything.sort_values(["turn", "set"]).head(args.count).sort_values(["set", "file"])
-    cells: list[Cell] = [
-        (
-            glimpse(row["folder"] / row["file"] if row["folder"] else None),
-            [f"{row['set']}: {Path(row['file']).name}", row["reason"]],
-        )
-        for row in shown.to_dict("records")
-    ]
+    cells: list[Cell] = []
+    for name, table, _ in args.sets:
+        rows = shown[(shown["set"] == name) & (shown["table"] == table)]
+        known = located(table, list(rows["file"]))
+        for row in rows.to_dict("records"):
+            image = glimpse(encoded(row["folder"], row["file"], known))
+            cells.append((image, [f"{name}: {Path(row['file']).name}", row["reason"]]))
     of = f"{len(shown)} of {len(everything):,}" if len(shown) < len(everything) else f"{len(everything):,}"
     title = f"{of} images set aside" if len(everything) else f"No image of {len(tables)} sets was set aside"
     with replacing(args.out) as draft:

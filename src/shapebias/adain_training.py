@@ -39,7 +39,8 @@ Row = dict[str, float]
 class DecoderRecipe:
     """How a decoder is trained. Defaults are those of the published code.
 
-    resize: shorter side that images are scaled to; size: side of the random crop of them, pixels.
+    resize: shorter side that images are scaled to (the published code scales both sides, which distorts); size: side
+    of the random crop of them, pixels.
     """
 
     steps: int = 160_000

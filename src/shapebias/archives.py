@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shapebias.errors import UserError
+from shapebias.errors import BadImageError, UserError
 from shapebias.listings import Listed
 
 IMAGE_COLUMN = "image"  # of Hugging Face's datasets: a struct of bytes and path
@@ -38,10 +39,16 @@ class ImageStore:
 
 def parquet_row(path: Path, row: int) -> bytes:
     """The image in a row of a Parquet file."""
-    metadata, group = parquet_file(path).metadata, 0
-    while row >= (rows := metadata.row_group(group).num_rows):
-        row, group = row - rows, group + 1
-    return row_group(path, group)[row]["bytes"]
+    try:
+        metadata, group = parquet_file(path).metadata, 0
+        while row >= (rows := metadata.row_group(group).num_rows):
+            row, group = row - rows, group + 1
+        data = row_group(path, group)[row]["bytes"]
+    except (pa.ArrowException, RuntimeError, IndexError, KeyError) as error:
+        raise UserError(f"{path}: changed since its listing was made ({error}); remove the listing") from None
+    if data is None:
+        raise BadImageError("no image in this row")
+    return data
 
 
 @functools.lru_cache(maxsize=1)

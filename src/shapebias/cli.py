@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -39,7 +40,13 @@ def run(main: Callable[[], None]) -> None:
     except BrokenPipeError:  # whoever read the output has left
         os._exit(1)
     except OSError as error:
-        sys.exit(f"error: {error.strerror or error}: {error.filename or 'while writing'}")
+        sys.exit(f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+    except (MemoryError, BrokenProcessPool):
+        sys.exit("error: out of memory; give the job more, or fewer workers")
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported for it
+            raise
+        sys.exit("error: the GPU is out of memory; take smaller images or a larger GPU")
     except KeyboardInterrupt:
         sys.exit("interrupted")
 

@@ -110,6 +110,10 @@ def stylizer_problems(config: Config) -> Iterator[str]:
                 yield f"stylizers.{name}.{part}_sha256 is missing: what comes from a URL is verified"
         if entry["encoder"] == "random" and "training" not in entry:
             yield f"stylizers.{name}.encoder: 'random' suits no published decoder; give `training` instead of `decoder`"
+        for styles, painted in config["styles"].items():
+            used = any(e["styles"] == styles and e["stylizer"] == name for e in config["stylized"].values())
+            if used and entry.get("style_size", 0) > painted["size"]:
+                yield f"stylizers.{name}.style_size: {entry['style_size']} is larger than styles.{styles}.size"
         if "training" not in entry:
             continue
         sources, sets = config["sources"], [*config["styles"], *config["sources"]]
@@ -121,6 +125,9 @@ def stylizer_problems(config: Config) -> Iterator[str]:
         for origin in {recipe["content"], recipe["styles"]} & set(sources):
             if "train" not in sources[origin]["per_class"]:
                 yield f"{key}: sources.{origin}.per_class has no split 'train'"
+        packed = [config["image_size"], config["styles"].get(recipe["styles"], {}).get("size", config["image_size"])]
+        if recipe["resize"] > min(packed):
+            yield f"{key}.resize: {recipe['resize']} is larger than the images are packed, {min(packed)}"
         if recipe["size"] > recipe["resize"]:
             yield f"{key}.size: {recipe['size']} is larger than resize, {recipe['resize']}"
 

@@ -42,7 +42,7 @@ def fetch(source: str, target: Path, sha256: str | None = None, pauses: Sequence
     and OSError where the disk fills up all the same; the target is then as it was.
     """
     if sha256 is not None and matches(target, sha256):
-        log.info("%s is there already", target)
+        log.debug("%s is there already", target)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     if (path := path_of(source)) is not None:
@@ -61,7 +61,10 @@ def path_of(source: str) -> Path | None:
     """Where a path or a file URL is on this machine; None for a URL of another. Raises UserError for other schemes."""
     if "://" not in source:
         return Path(source)
-    parts = urlsplit(source)
+    try:
+        parts = urlsplit(source)
+    except ValueError as error:
+        raise UserError(f"{source}: {error}") from None
     if parts.scheme == "file":
         return Path(urllib.request.url2pathname(parts.path))
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -110,6 +113,8 @@ def retried(work: Callable[[], None], source: str, pauses: Sequence[float]) -> N
             raise UserError(f"{source}: {error}; correct the URL, or give a path to the file instead") from None
         except (urllib.error.URLError, http.client.HTTPException, ssl.SSLError, ConnectionError, TimeoutError) as error:
             reason = str(getattr(error, "reason", error)) or type(error).__name__
+        except ValueError as error:
+            raise UserError(f"{source}: not an address to download from ({error})") from None
         if pause is None:
             raise UserError(
                 f"{source}: {reason}, {len(pauses) + 1} times; run again to go on from where it stopped, "
@@ -179,7 +184,7 @@ def read_list(path: Path, renamed: Mapping[str, str]) -> list[Wanted]:
     that would become one.
     """
     wanted: dict[PurePosixPath, Wanted] = {}
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
         found = LISTED.fullmatch(line)
         source = PurePosixPath(found[2] if found else "/")
         if found is None or source.is_absolute() or ".." in source.parts:

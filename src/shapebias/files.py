@@ -22,7 +22,7 @@ def replacing(target: Path) -> Generator[Path]:
         yield draft
         draft.replace(target)
     except OSError as error:
-        if error.filename is None:  # a full disk: whoever reads of it wants to know which
+        if error.errno is not None and error.filename is None:  # a full disk: whoever reads of it wants to know which
             error.filename = str(target)
         raise
     finally:
@@ -35,6 +35,6 @@ def require_space(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(there).free
     if needed > free:
         raise UserError(
-            f"{what} needs about {needed / 1e6:,.0f} MB, but {there} has {free / 1e6:,.0f} MB left; "
+            f"{what} needs about {needed / 1e6:,.1f} MB, but {there} has {free / 1e6:,.1f} MB left; "
             f"free some, or write elsewhere"
         )

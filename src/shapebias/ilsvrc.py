@@ -136,9 +136,14 @@ def is_class(name: str) -> bool:
 def in_folder(root: Path, folder: Path) -> list[Found]:
     """Images right in a class's folder, or in its folder `images`."""
     place = folder / "images" if (folder / "images").is_dir() else folder
-    names = sorted(entry.name for entry in place.iterdir() if is_image_name(entry.name))
+    names = sorted(entry.name for entry in place.iterdir() if is_shown_image(entry.name))
     below = place.relative_to(root).as_posix()
-    return [Found(Path(name).stem, f"{below}/{name}") for name in names if not name.startswith(".")]
+    return [Found(Path(name).stem, f"{below}/{name}") for name in names]
+
+
+def is_shown_image(name: str) -> bool:
+    """Whether a file is an image and not a hidden one, such as those that some systems add to archives."""
+    return is_image_name(name) and not PurePosixPath(name).name.startswith(".")
 
 
 def in_tar(path: Path, archive: str) -> list[Found]:
@@ -148,7 +153,7 @@ def in_tar(path: Path, archive: str) -> list[Found]:
             return [
                 Found(Path(m.name).stem, f"{archive}/{m.name}", archive, m.offset, m.length)
                 for m in members(file)
-                if is_image_name(m.name)
+                if is_shown_image(m.name)
             ]
     except tarfile.TarError as error:
         raise UserError(f"{path}: damaged or no tar file ({error}); unpack it again") from None
@@ -168,7 +173,7 @@ def in_nested_tar(path: Path, shown: str, archive: str, wanted: set[str]) -> Ima
                     found[wnid] = [
                         Found(Path(m.name).stem, f"{shown}/{outer.name}/{m.name}", archive or ".", m.offset, m.length)
                         for m in members(file, outer.offset)
-                        if is_image_name(m.name)
+                        if is_shown_image(m.name)
                     ]
     except tarfile.TarError as error:
         raise UserError(f"{path}: damaged or no tar file ({error}); download it again") from None
@@ -186,6 +191,12 @@ def in_parquet(root: Path, files: list[Path], wanted: set[str]) -> Images:
             if not 0 <= label < len(wnids):
                 raise UserError(f"{path}, row {row}: label {label} is none of the 1,000 classes")
             wnid = wnids[label]
+            named = WNID.match(name or "")
+            if named and named[0] != wnid:
+                raise UserError(
+                    f"{path}, row {row}: label {label} is {wnid} among the 1,000 classes, but the file is {name}; "
+                    f"its labels count other classes: unpack it as <wnid>/ folders instead"
+                )
             stem = parquet_stem(name, wnid) if name else f"{path.stem}_{row:06d}"
             images = found.setdefault(wnid, [])
             if wnid in wanted and images is not None:

@@ -16,6 +16,7 @@ IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2"}
 )
 MAX_MEGAPIXELS = 89.4  # beyond it Pillow suspects a decompression bomb
+MAX_RATIO = 8  # of an image's sides: scaled to its shorter side, a longer strip would take memory without bound
 REDUCING_GAP = 2  # a JPEG decoded at reduced scale stays at least this many times as large as what is asked for
 ENCODINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "jpeg": ("jpg", {"format": "JPEG", "quality": 95, "subsampling": 0}),
@@ -51,6 +52,8 @@ def load_rgb(
         image = Image.open(io.BytesIO(data))
         if shorter is not None:
             image.draft(None, (REDUCING_GAP * shorter, REDUCING_GAP * shorter))
+        if max(image.size) > MAX_RATIO * min(image.size):
+            raise BadImageError(f"{image.width} × {image.height} pixels: longer than {MAX_RATIO} times its width")
         megapixels = image.width * image.height / 1e6
         if megapixels > max_megapixels:
             raise BadImageError(f"{megapixels:.1f} megapixels, more than the {max_megapixels:g} allowed")
@@ -79,7 +82,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        values = np.asarray(image).astype(np.float64)
+        values = np.asarray(image).astype(np.float32)
         if image.mode == "F":
             values = values * (255 if values.max() <= 1 else 1)
         elif image.mode.startswith("I;16") or values.max() > 255:

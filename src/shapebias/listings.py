@@ -92,6 +92,10 @@ def listing(rows: Iterable[Listed], shards: Mapping[str, int], seed: int) -> pd.
     so that a job reads each of their row groups once.
     """
     table = pd.DataFrame([astuple(row) for row in rows], columns=COLUMNS)
+    for split, count in shards.items():
+        images = int((table["split"] == split).sum())
+        if 0 < images < count:
+            raise UserError(f"split {split!r}: {images} images cannot fill {count} shards; lower `shards`")
     packed = table["archive"].str.endswith(".parquet").any()
     if packed:
         order = table.sort_values(["archive", "offset"])

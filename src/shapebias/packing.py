@@ -63,11 +63,15 @@ class Pool:
     @cached_property
     def broken_ranks(self) -> list[int]:
         """Which drawn images are broken: all are looked at once, which only a class with a broken image costs."""
-        made = attempt(self.make, self.drawn)
-        return [row.rank for row, one in zip(self.drawn, made, strict=True) if isinstance(one, BadImageError)]
+        return [row.rank for row in self.drawn if isinstance(attempt(self.make, [row])[0], BadImageError)]
 
-    def replacement(self, image: Listed) -> tuple[Listed, Encoded]:
-        """The reserve that stands in for a broken image; raises UserError if there are too few."""
+    def replacement(self, image: Listed) -> tuple[Listed, Encoded] | None:
+        """The reserve that stands in for a broken image; raises UserError if there are too few.
+
+        None where every image of the class was asked for, so that none stands by: the broken one is left out.
+        """
+        if not self.reserves:
+            return None
         place = sum(rank < image.rank for rank in self.broken_ranks)
         while len(self.usable) <= place:
             tried = len(self.usable) + len(self.broken)
@@ -113,7 +117,11 @@ def packed(
             key = (row.class_name, row.pool)
             if key not in pools:
                 pools[key] = Pool(read_pool(*key), make)
-            reserve, encoded = pools[key].replacement(row)
+            found = pools[key].replacement(row)
+            if found is None:
+                log.warning("no image of class %s stands by to replace it", row.class_name)
+                continue
+            reserve, encoded = found
             log.warning("replaced by %s", reserve.file)
             replaced += 1
             yield packed_label(replace(reserve, split=row.split), replaces=row.id), *encoded

@@ -16,6 +16,8 @@ from shapebias.pictures import Picture, Rejections
 from shapebias.shards import Label
 from shapebias.stylizers import Stylizer
 
+MIN_STYLE = 16  # pixels: below, statistics over what a network leaves of it mean nothing
+
 
 class StyleSet(Protocol):
     """Styles by id: what is known of each, and its vector."""
@@ -58,7 +60,9 @@ class StylePictures:
 
 
 def encoded(stylizer: Stylizer, style: Image.Image, size: int | None) -> np.ndarray:
-    """The vector of a style that is first scaled to a shorter side of `size` pixels."""
+    """The vector of a style that is first scaled to a shorter side of `size` pixels; raises BadImageError."""
+    if min(style.size) < MIN_STYLE:
+        raise BadImageError(f"{style.width} × {style.height} pixels: too small for a style, at least {MIN_STYLE}")
     return stylizer.encode(style if size is None else resize_shorter(style, size, stylizer.resample))
 
 
@@ -153,9 +157,10 @@ def in_batches(
     for i, image in enumerate(images):
         by_size.setdefault(image.size, []).append(i)
     results: dict[int, Image.Image] = {}
-    for members in by_size.values():
-        for start in range(0, len(members), stylizer.batch_size):
-            batch = members[start : start + stylizer.batch_size]
+    for (width, height), members in by_size.items():
+        most = max(1, min(stylizer.batch_size, stylizer.batch_size * 224**2 // (width * height)))
+        for start in range(0, len(members), most):
+            batch = members[start : start + most]
             styles = np.stack([vectors[i] for i in batch])
             made = stylizer.apply([images[i] for i in batch], styles, strength)
             results |= dict(zip(batch, made, strict=True))

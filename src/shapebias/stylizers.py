@@ -17,7 +17,8 @@ STYLIZERS = ("adain", "ghiasi")
 class Stylizer(Protocol):
     """A style-transfer network that encodes a style once and applies it to many images.
 
-    fingerprint: which network made a style vector. batch_size: how many images are best stylized at a time.
+    fingerprint: which network made a style vector. batch_size: how many images of up to
+    224 × 224 pixels are best stylized at a time.
     resample: how the network's published code scales images.
     """
 

@@ -105,7 +105,7 @@ FOLDER = {"kind": "imagefolder", "folder": "nowhere", "per_class": {"test": 1}}
 
 URL = "https://example.org/weights.pth"
 HEX = 64 * "0"
-TRAINING = {"content": "in", "styles": "paintings"}
+TRAINING = {"content": "in", "styles": "paintings", "resize": 96, "size": 64}
 
 MISTAKES = [
     # misspelt keys
@@ -141,8 +141,12 @@ MISTAKES = [
         ["stylizers.x.training.styles", "'painting'", "did you mean 'paintings'"],
     ),
     (
-        spoil("stylizers", {"x": {"encoder": "random", "training": TRAINING | {"size": 1024}}}),
-        ["stylizers.x.training.size", "1024", "resize, 512"],
+        spoil("stylizers", {"x": {"encoder": "random", "training": TRAINING | {"size": 128}}}),
+        ["stylizers.x.training.size", "128", "resize, 96"],
+    ),
+    (
+        spoil("stylizers", {"x": {"encoder": "random", "training": TRAINING | {"resize": 256}}}),
+        ["stylizers.x.training.resize", "256", "packed, 96"],
     ),
     (spoil("benchmarks.x", {"kind": "edges", "folder": "download:edges"}), ["x.folder", "'edges'", "stimuli/edges"]),
     (spoil("stylized.sin.strength", 1.5), ["stylized.sin.strength", "1.5"]),

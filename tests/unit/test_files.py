@@ -20,5 +20,5 @@ def test_a_full_disk_is_told_with_what_is_needed_before_anything_starts(tmp_path
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=5_000_000))
     require_space(tmp_path / "not" / "yet", 5_000_000, "0.tar")
-    with pytest.raises(UserError, match=rf"0\.tar needs about 60 MB, but {tmp_path} has 5 MB left; free some"):
+    with pytest.raises(UserError, match=rf"0\.tar needs about 60\.0 MB, but {tmp_path} has 5\.0 MB left; free some"):
         require_space(tmp_path / "not" / "yet", 60_000_000, "0.tar")

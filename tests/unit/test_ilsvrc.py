@@ -152,7 +152,34 @@ def read_rows_of(listing) -> list:
     return [Listed(*row) for row in listing.itertuples(index=False)]
 
 
+def test_hidden_files_in_archives_are_no_images(tmp_path, photographs):
+    hidden = {wnid: files | {f"._{next(iter(files))}": b"x"} for wnid, files in photographs.items()}
+    assert drawn(listed(nested_tar(tmp_path / "a", hidden))) == drawn(listed(nested_tar(tmp_path / "b", photographs)))
+
+
 # Bad input
+
+
+def test_labels_that_count_other_classes_are_noticed(tmp_path, photographs):
+    row = {"image": {"bytes": photographs[CATS][f"{CATS}_0.JPEG"], "path": f"{CATS}_0.JPEG"}, "label": 3}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "train-0.parquet")
+    with pytest.raises(UserError, match=rf"label 3 is {ilsvrc_wnids()[3]} among the 1,000 classes, but the file is"):
+        listed(tmp_path)
+
+
+def test_a_parquet_file_that_changed_since_is_named(tmp_path, photographs):
+    listing = listed(parquet(tmp_path, photographs), per_class={"train": 3})
+    row = read_rows_of(listing)[-1]
+    file = tmp_path / row.archive
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(UserError, match=r"parquet: changed since its listing was made"):
+        ImageStore(tmp_path).read(row)
+
+
+def test_more_shards_than_images_are_refused(tmp_path, photographs):
+    folders(tmp_path, photographs)
+    with pytest.raises(UserError, match="split 'train': 2 images cannot fill 3 shards; lower `shards`"):
+        list_ilsvrc(tmp_path, "present", {"train": 1}, {"train": 3}, 0)
 
 
 def test_missing_classes_are_named(tmp_path, photographs):

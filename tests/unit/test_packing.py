@@ -98,6 +98,21 @@ def test_where_all_images_are_taken_a_broken_one_is_left_out(folder):
     assert len(ids) == 15 and "dog/3" not in ids
 
 
+def test_where_no_image_is_to_spare_a_broken_one_is_left_out_and_counted(folder):
+    spoil(folder, "dog/3.png")  # all six dogs are asked for
+    labels, rejected = pack(folder, 1)
+    assert len(labels) == 11 and "dog/3" not in labels
+    assert rejected == [("dog/3.png", "not an image in a known format")]
+
+
+def test_a_long_strip_is_set_aside_rather_than_enlarged_without_bound(folder):
+    drawn, _ = cats(folder)
+    Image.new("RGB", (2000, 1)).save(folder / drawn[0])
+    labels, rejected = pack(folder, 1)
+    assert len(labels) == 12
+    assert rejected == [(drawn[0], "2000 × 1 pixels: longer than 8 times its width")]
+
+
 def test_two_processes_pack_the_same(folder):
     spoil(folder, cats(folder)[0][2])
     assert pack(folder, 1, workers=2) == pack(folder, 1)

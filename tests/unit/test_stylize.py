@@ -15,11 +15,11 @@ from scipy.stats import chisquare
 
 from shapebias.categories import CATEGORIES
 from shapebias.draws import generator
-from shapebias.errors import UserError
+from shapebias.errors import BadImageError, UserError
 from shapebias.ghiasi import Ghiasi
 from shapebias.pictures import ImageFile, Picture
 from shapebias.shards import Label, label
-from shapebias.stylize import Draw, Geometry, draw_other_category, draw_styles, in_batches, stylized
+from shapebias.stylize import Draw, Geometry, draw_other_category, draw_styles, encoded, in_batches, stylized
 from shapebias.stylizers import make_stylizer
 from shapebias.synthetic.paintings import painting
 from shapebias.synthetic.scene import draw
@@ -163,6 +163,11 @@ def test_a_painting_s_texture_has_no_category():
     (told, _), *_ = stylized(contents(1), Counting(), Draw(Known(), 0, False), Geometry(24))
     assert (told["texture"], told["texture_class"]) == (None, None)
     assert told["style_id"] in ("red", "blue")
+
+
+def test_a_style_of_a_few_pixels_is_set_aside():
+    with pytest.raises(BadImageError, match="8 × 8 pixels: too small for a style, at least 16"):
+        encoded(Counting(), picture(0, (8, 8)), None)
 
 
 def test_an_image_s_style_does_not_depend_on_what_is_stylized_beside_it():

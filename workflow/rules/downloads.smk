@@ -62,6 +62,8 @@ rule download_decisions:
 
 rule download_weights:
     """Fetch the weights of a stylizer's encoder or decoder, from a URL or a path."""
+    input:
+        local=weights_path,
     output:
         "results/downloads/weights/{stylizer}/{part}.{ending}",
     log:

@@ -38,7 +38,9 @@ def images_in_shard(name, split):
         return images_in_shard(config["stylized"][name]["content"], split)
     entry = config["styles"].get(name) or config["sources"][name]
     if "count" in entry:
-        return entry["count"]
+        return entry["count"] // shard_counts(name)[split] + 1
+    if name in config["styles"]:
+        return 100000 // shard_counts(name)[split] + 1
     classes = CLASS_COUNTS[entry.get("classes", "categories")]
     each = entry.get("per_class", {}).get(split, ALL)
     return 2000 if each == ALL else classes * each // shard_counts(name)[split] + 1
@@ -47,6 +49,12 @@ def images_in_shard(name, split):
 def minutes(images, milliseconds, side, attempt):
     """A time limit: thrice the time that the images (pixels a side) take, milliseconds being those at 224 px."""
     return attempt * (15 + round(3 * images * milliseconds * (side / 224) ** 2 / 60000))
+
+
+def set_memory(wildcards):
+    """Memory of a job that looks at all labels of a set, MB: measured 2.5 for a thousand."""
+    images = sum(n * images_in_shard(wildcards.set, split) for split, n in shard_counts(wildcards.set).items())
+    return 1000 + round(3 * images / 1000)
 
 
 def pack_minutes(wildcards, attempt):
@@ -201,12 +209,18 @@ def stylizer_training_flags(wildcards):
     width = {} if encoder else {"width": recipe["width"]}
     chosen = {key: recipe[key] for key in keys} | width | {"seed": config["data_seed"]}
     entry = config["stylizers"][wildcards.stylizer]
-    return flags({"encoder": encoder or "random"} | chosen | {"threads": entry["threads"]})
+    return flags({"encoder": encoder or "random"} | chosen | {key: entry[key] for key in ("threads", "workers")})
 
 
 def launcher(gpus):
     """One process, or one a GPU."""
     return "python" if gpus < 2 else f"torchrun --standalone --nproc-per-node={gpus}"
+
+
+def weights_path(wildcards):
+    """The file of a stylizer's weights, where it is one of this machine."""
+    path = config["stylizers"][wildcards.stylizer][wildcards.part]
+    return [] if "://" in path else path
 
 
 def weights_source(wildcards):

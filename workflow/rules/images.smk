@@ -128,7 +128,7 @@ rule manifest:
         "../../envs/stylize.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=set_memory,
         runtime=30,
     params:
         folder=lambda wildcards: f"results/images/{wildcards.set}",
@@ -152,7 +152,7 @@ rule contact_sheet:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=set_memory,
         runtime=30,
     params:
         title=lambda wildcards: f"{wildcards.set}, split {sheet_split(wildcards)}",

@@ -19,7 +19,7 @@ rule train_stylizer:
         "logs/benchmarks/train_stylizer/{stylizer}.tsv"
     conda:
         "../../envs/stylize.yaml"
-    threads: lambda wildcards: stylizer_threads(wildcards.stylizer)
+    threads: lambda wildcards: stylizer_threads(wildcards.stylizer) * max(1, stylizer_training(wildcards)["gpus"])
     resources:
         mem_mb=8000,
         runtime=1440,
