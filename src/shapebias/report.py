@@ -88,6 +88,7 @@ def render(
         accuracy_figure=_figure(figures, "accuracy", "Accuracy of every observer on each benchmark"),
         accuracy=accuracy_table(tables["accuracy"]),
         sheets={name: Image(data, "webp", f"Sample images: {name}") for name, data in (contact_sheets or {}).items()},
+        stylized=list(config.get("stylized", {})),
         training_figure=_figure(figures, "training_curves", "Training and validation accuracy over epochs"),
         rejected=rejected_table(tables["rejected"]),
         runs=runs_table(records),

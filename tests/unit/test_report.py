@@ -48,6 +48,14 @@ def test_text_from_inputs_is_escaped():
     assert html.count("&lt;script&gt;alert(1)") >= 8
 
 
+def test_each_sheet_says_what_it_shows():
+    sheets = {"in": b"webp", "conflict": b"webp", "rejected": b"webp"}
+    told = re.findall(r"<figcaption>(.*?)</figcaption>", page(biases(("vit", "in", 3, 1, 0.1)), contact_sheets=sheets))
+    assert "in: a sample, spread evenly over the classes." in told
+    assert "conflict: a sample, spread evenly over the classes; each beside its content and its style." in told
+    assert sum("were set aside" in caption for caption in told) == 1
+
+
 def test_the_page_makes_no_request():
     svg = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
     html = page(biases(("vit", "in", 3, 1, 0.1)), figures={"shape_bias_by_category.conflict": svg, "accuracy": svg})
