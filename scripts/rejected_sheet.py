@@ -47,7 +47,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 def located(table: Path, files: list[str]) -> dict[str, Listed]:
     """Where files are that the listing beside a rejected.csv knows, in archives too."""
     listing = table.with_name("listing.parquet")
-    return {row.file: row for row in read_rows(listing, [("file", "in", files)])} if listing.is_file() else {}
+    if not files or not listing.is_file():
+        return {}
+    return {row.file: row for row in read_rows(listing, [("file", "in", files)])}
 
 
 def encoded(folder: Path | None, file: str, known: dict[str, Listed]) -> bytes:
