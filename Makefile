@@ -15,7 +15,7 @@ demo: setup ## from nothing to results/report.html, offline, in about eight minu
 	@$(RUN) snakemake --profile profiles/local
 	@echo "Open results/report.html"
 
-test: setup ## all tests; about eight minutes on two cores, sixteen with the demo itself (CI=true)
+test: setup ## all tests; about twelve minutes on two cores, twenty with the demo itself (CI=true)
 	@$(RUN) pytest tests
 
 check: setup ## lint, format, types and unit tests: under a minute, so that it is run often

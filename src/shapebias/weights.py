@@ -43,6 +43,8 @@ def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
                 metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
             return load_file(path), metadata
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except PermissionError:  # says itself what is wrong
+        raise
     except Exception:  # of damaged files the readers raise nearly anything, and what they say ("101") helps nobody
         raise UserError(
             f"{path}: not a file of weights; expected .safetensors, or a state dict as torch.save writes it "

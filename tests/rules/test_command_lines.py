@@ -30,7 +30,7 @@ def test_a_misspelt_option_ends_in_one_line_that_names_it():
     ],
 )
 def test_scan_names_the_option_that_a_kind_needs(tmp_path, arguments, named):
-    done = run_script("scan", *arguments, "--out", tmp_path / "listing.csv")
+    done = run_script("scan", *arguments, "--out", tmp_path / "listing.parquet")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert named in done.stderr.splitlines()[-1]

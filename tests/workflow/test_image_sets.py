@@ -13,7 +13,7 @@ CONFLICT = {"content": "in", "styles": "in", "other_category": True}
 
 @pytest.fixture(scope="module")
 def data(shared_data, tmp_path_factory):
-    """Nine photographs of four classes in Tiny ImageNet's own layout, one of them broken, and six paintings."""
+    """Nine photographs of four classes in Tiny ImageNet's own layout, and six paintings."""
     root = tmp_path_factory.mktemp("data")
     for folder in sorted((shared_data / "tiny-imagenet" / "train").iterdir())[::7][:4]:
         images = root / "tiny" / "train" / folder.name / "images"
