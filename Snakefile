@@ -20,10 +20,11 @@ include: "workflow/rules/report.smk"
 
 
 rule all:
-    """Everything: the report is made from all else."""
+    """Everything: the report is made from all else, and tables and figures go to W&B, too."""
     default_target: True
     input:
         "results/report.html",
+        [] if config["wandb"]["mode"] == "disabled" else "results/wandb/report.json",
     localrule: True
 
 

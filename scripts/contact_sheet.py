@@ -115,7 +115,7 @@ def caption(label: dict[str, Any]) -> list[str]:
     if label.get("style") is None:
         return [str(text) for text in dict.fromkeys((category, name)) if text]
     if label.get("texture") is None:
-        return [f"shape: {category}", f"style: {Path(label['style']).stem}"]
+        return [f"shape: {category or name}", f"style: {Path(label['style']).stem}"]
     return [f"shape: {category}", f"texture: {label['texture']}"]
 
 

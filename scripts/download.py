@@ -22,15 +22,17 @@ def renaming(text: str) -> tuple[str, str]:
 
 def sha256(text: str) -> str:
     """Parse a checksum (an argparse type)."""
-    if not re.fullmatch("[0-9a-fA-F]{64}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not 64 hexadecimal digits")
+    if not re.fullmatch("[0-9a-fA-F]{8,64}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not 8 to 64 hexadecimal digits")
     return text.lower()
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(description=__doc__)
     parser.add_argument("--source", required=True, metavar="URL|PATH", help="the file; what a list's files are below")
-    parser.add_argument("--sha256", type=sha256, metavar="HEX", help="the file's checksum")
+    parser.add_argument(
+        "--sha256", type=sha256, metavar="HEX", help="the file's checksum, or its first 8 digits or more"
+    )
     parser.add_argument("--checksums", type=Path, metavar="LIST", help="what to fetch, as sha256sum writes it")
     parser.add_argument(
         "--take",

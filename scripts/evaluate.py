@@ -14,7 +14,7 @@ from shapebias import models
 from shapebias.cli import Parser, fraction, positive, progress, run
 from shapebias.decisions import write_decisions, write_predictions
 from shapebias.devices import resolve_device
-from shapebias.observe import load_observer, observe
+from shapebias.observe import load_observer, observe, observe_melanoma
 from shapebias.pictures import Rejections, cue_conflict_label, decoded, open_pictures
 from shapebias.provenance import provenance
 from shapebias.sources import read_categories
@@ -23,7 +23,7 @@ from shapebias.weights import weights_path
 log = logging.getLogger(__name__)
 
 # How the labels of a folder of images are read; shards carry their own.
-BENCHMARKS = {"cue_conflict": cue_conflict_label, "in_test": None, "silhouettes": None, "edges": None}
+BENCHMARKS = {"cue_conflict": cue_conflict_label, "in_test": None, "silhouettes": None, "edges": None, "melanoma": None}
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -55,6 +55,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if not len(args.images) == len(args.benchmark) == len(args.out) or len(args.decisions) not in (0, len(args.out)):
         parser.error("give --images, --benchmark, --out (and --decisions) equally often")
+    if args.decisions and "melanoma" in args.benchmark:
+        parser.error("--decisions: model-vs-human knows categories alone, benchmark melanoma has none")
     return args
 
 
@@ -74,7 +76,8 @@ def main(argv: list[str] | None = None) -> None:
         pictures = open_pictures(paths, BENCHMARKS[kind])
         rejections = Rejections(args.max_rejected)
         bar = progress(decoded(pictures, rejections), total=len(pictures), unit="image", what=kind)
-        predictions = observe(observer, bar, batch_size=args.batch_size, device=device)
+        show = observe_melanoma if kind == "melanoma" else observe
+        predictions = show(observer, bar, batch_size=args.batch_size, device=device)
         write_predictions(out, predictions, record | {"benchmark": kind, "rejected": rejections.rows})
         if args.decisions:
             write_decisions(args.decisions[position], predictions, observer.name)

@@ -2,7 +2,7 @@
 """Draw all figures from the tables; nothing is measured or trained here.
 
 Writes PNG and SVG: shape_bias_by_category.<benchmark> and shape_bias.<benchmark> for each benchmark of cue
-conflict, accuracy, and training_curves.
+conflict, accuracy, and training_curves; melanoma.<benchmark> and melanoma_confusion.<benchmark> where asked for.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from shapebias.cli import Parser, run
 from shapebias.errors import UserError
 from shapebias.figure_style import FigureStyle, save
 from shapebias.figures import accuracy_overview, shape_bias_by_category, shape_bias_overview, training_curves
+from shapebias.melanoma_figures import confusion_matrices, melanoma_overview
 from shapebias.reading import read_histories, read_people, read_table
 
 
@@ -27,6 +28,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--benchmarks", nargs="*", metavar="NAME", help="cue-conflict benchmarks to draw (if omitted: all)"
     )
+    parser.add_argument("--melanoma", nargs="*", default=[], metavar="NAME", help="benchmarks of melanoma to draw")
     parser.add_argument("--palette", default=looks.palette, help="seaborn palette for models (%(default)s)")
     parser.add_argument("--dpi", type=int, default=looks.dpi, help="resolution of the PNG files (%(default)s)")
     parser.add_argument("--font-scale", type=float, default=looks.font_scale, help="size of text (%(default)s)")
@@ -48,6 +50,12 @@ def main(argv: list[str] | None = None) -> None:
         save(figure, args.out / f"shape_bias_by_category.{benchmark}", style.dpi)
         figure = shape_bias_overview(shape_bias, cue_accuracy, people, benchmark=benchmark, style=style)
         save(figure, args.out / f"shape_bias.{benchmark}", style.dpi)
+    for benchmark in args.melanoma:
+        lesions = read_table(args.tables, "melanoma")
+        figure = melanoma_overview(lesions, benchmark=benchmark, style=style)
+        save(figure, args.out / f"melanoma.{benchmark}", style.dpi)
+        figure = confusion_matrices(lesions, benchmark=benchmark, style=style)
+        save(figure, args.out / f"melanoma_confusion.{benchmark}", style.dpi)
     save(accuracy_overview(read_table(args.tables, "accuracy"), style=style), args.out / "accuracy", style.dpi)
     histories = read_histories(args.runs, read_table(args.tables, "runs"))
     save(training_curves(histories, style=style), args.out / "training_curves", style.dpi)

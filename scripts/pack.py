@@ -27,6 +27,10 @@ from shapebias.synthetic.scene import APPEARANCES, draw
 
 log = logging.getLogger(__name__)
 
+# Kinds of sets, by where their images come from.
+DRAWN = ("synthetic", "paintings")
+FILES = ("imagefolder", "ilsvrc", "isic2017", "folder")
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -52,7 +56,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--listing", type=Path, required=True, help="what scripts/scan.py wrote")
     parser.add_argument("--split", required=True, help="which split")
     parser.add_argument("--shard", type=int, required=True, help="which shard of it, from 0")
-    parser.add_argument("--kind", required=True, choices=["synthetic", "imagefolder", "ilsvrc", "paintings", "folder"])
+    parser.add_argument("--kind", required=True, choices=[*DRAWN, *FILES])
     parser.add_argument("--folder", type=Path, help="where the files are; of kind ilsvrc also its tar file")
     parser.add_argument(
         "--appearance", choices=APPEARANCES, default="photograph", help="what is drawn (kind synthetic)"
@@ -67,7 +71,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, required=True, help="the shard; X.rejected.csv is written beside X.tar")
     args = parser.parse_args(argv)
-    if args.folder is None and args.kind in ("imagefolder", "ilsvrc", "folder"):
+    if args.folder is None and args.kind in FILES:
         parser.error(f"--kind {args.kind} needs --folder")
     return args
 

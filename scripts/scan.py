@@ -12,6 +12,7 @@ from shapebias.cli import Parser, count_map, run
 from shapebias.errors import UserError
 from shapebias.ilsvrc import CLASSES as ILSVRC_CLASSES
 from shapebias.ilsvrc import list_ilsvrc
+from shapebias.isic import PARTS, list_isic
 from shapebias.listings import ALL, RESERVE, write_listing
 from shapebias.synthetic.scene import CLASSES
 
@@ -21,6 +22,7 @@ NEEDED = {
     "synthetic": ["per_class"],
     "imagefolder": ["folder", "per_class"],
     "ilsvrc": ["folder", "per_class"],
+    "isic2017": ["folder"],
     "paintings": ["count"],
     "folder": ["folder"],
 }
@@ -51,7 +53,7 @@ def check(args: argparse.Namespace) -> None:
     for option in NEEDED[args.kind]:
         if getattr(args, option) is None:
             raise UserError(f"--kind {args.kind} needs --{option.replace('_', '-')}")
-    for split in args.per_class or [ALL]:
+    for split in PARTS if args.kind == "isic2017" else args.per_class or [ALL]:
         if split not in args.shards:
             raise UserError(f"--shards names no number for split {split!r}")
     if args.kind == "synthetic" and ALL in args.per_class.values():
@@ -66,6 +68,8 @@ def make_listing(args: argparse.Namespace) -> pd.DataFrame:
         return sources.list_imagefolder(args.folder, args.per_class, args.shards, args.seed, own)
     if args.kind == "ilsvrc":
         return list_ilsvrc(args.folder, args.classes, args.per_class, args.shards, args.seed)
+    if args.kind == "isic2017":
+        return list_isic(args.folder, args.shards, args.seed)
     if args.kind == "paintings":
         return sources.list_styles(args.count, args.shards[ALL], args.seed)
     return sources.list_style_folder(args.folder, args.shards[ALL], args.seed)

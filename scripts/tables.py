@@ -11,7 +11,7 @@ import pandas as pd
 
 from shapebias import tables
 from shapebias.cli import Parser, progress, run
-from shapebias.decisions import read_observers, read_predictions
+from shapebias.decisions import read_answers, read_observers, read_predictions
 from shapebias.errors import UserError
 from shapebias.files import replacing
 
@@ -46,6 +46,13 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--benchmarks", nargs="*", default=[], metavar="NAME")
     parser.add_argument("--observers", nargs="*", default=[], metavar="NAME", help="networks, trained or not")
+    parser.add_argument("--melanoma-benchmarks", nargs="*", default=[], metavar="NAME")
+    parser.add_argument(
+        "--melanoma-observers", nargs="*", default=[], metavar="NAME", help="runs that were trained to tell melanomas"
+    )
+    parser.add_argument(
+        "--melanoma-baseline", metavar="REGIME", help="what others are compared with: ImageNet weights alone"
+    )
     parser.add_argument(
         "--decisions",
         nargs="+",
@@ -73,17 +80,15 @@ def recorded(path: Path) -> pd.DataFrame:
     return read_observers(files)
 
 
-def run_facts(runs: Path, metadata: dict[str, Any]) -> dict[str, Any] | None:
+def run_facts(runs: Path, metadata: dict[str, Any]) -> dict[str, Any]:
     """The run.json of an observer that was trained here."""
-    if metadata["regime"] is None:
-        return None
     path = runs / metadata["model"] / metadata["regime"] / f"seed{metadata['seed']}" / "run.json"
     return {"observer": metadata["observer"], **json.loads(path.read_text())}
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    measured, facts, rejected = tables.Measured(), [], []
+    measured, facts, rejected = tables.Measured(), dict[str, dict[str, Any]](), []
     shown: dict[str, set[str]] = {}
     jobs = [(benchmark, observer) for benchmark in args.benchmarks for observer in args.observers]
     for benchmark, observer in progress(jobs, unit="file", what="tables"):
@@ -91,8 +96,16 @@ def main(argv: list[str] | None = None) -> None:
         measured.add_network(benchmark, predictions, metadata)
         shown[benchmark] = set(predictions["image"].str.rpartition("/")[2])
         rejected += [(benchmark, "test", file, reason) for file, reason in metadata["rejected"]]
-        if benchmark == args.benchmarks[0] and (told := run_facts(args.runs, metadata)):
-            facts.append(told)
+        if metadata["regime"] is not None and observer not in facts:
+            facts[observer] = run_facts(args.runs, metadata)
+    lesions = []
+    jobs = [(benchmark, observer) for benchmark in args.melanoma_benchmarks for observer in args.melanoma_observers]
+    for benchmark, observer in progress(jobs, unit="file", what="melanoma"):
+        predictions, metadata = read_answers(args.predictions / benchmark / f"{observer}.parquet")
+        rejected += [(benchmark, "test", file, reason) for file, reason in metadata["rejected"]]
+        if metadata["regime"] is not None and observer not in facts:
+            facts[observer] = run_facts(args.runs, metadata)
+        lesions.append((benchmark, predictions, metadata))
     for benchmark, path, *pools in args.decisions:
         decisions = recorded(Path(path))
         if benchmark in shown:
@@ -114,7 +127,10 @@ def main(argv: list[str] | None = None) -> None:
     for name in args.sets:
         listed = pd.read_csv(args.images / name / "rejected.csv", dtype=str)
         rejected += [(name, *row) for row in listed[["split", "file", "reason"]].itertuples(index=False)]
-    made = measured.tables() | {"runs": tables.run_table(facts), "rejected": tables.rejected_table(rejected)}
+    made = measured.tables() | {"runs": tables.run_table(list(facts.values()))}
+    made["rejected"] = tables.rejected_table(rejected)
+    if args.melanoma_benchmarks:
+        made["melanoma"] = tables.melanoma_table(lesions, args.melanoma_baseline)
     for name, table in made.items():
         with replacing(args.out / f"{name}.csv") as draft:
             table.to_csv(

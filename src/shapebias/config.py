@@ -24,6 +24,7 @@ PATH_KEYS = (
     ("benchmarks", "folder", Path.is_dir),
     ("observers", "decisions", Path.exists),
     ("sources", "categories", Path.is_file),
+    ("models", "weights", Path.is_file),
     ("observers", "weights", Path.is_file),
     ("observers", "classes", Path.is_file),
     ("stylizers", "encoder", Path.is_file),
@@ -37,7 +38,7 @@ SHARD_SIZE = 1000  # images of a shard of ILSVRC, where the config says nothing
 
 def checked(config: Config, schema: dict[str, Any]) -> Config:
     """A copy of the config with defaults filled in and paths taken from `data_root`; raises UserError."""
-    config = copy.deepcopy(config)
+    config = unshared(config)
     error = best_match(with_defaults(schema).iter_errors(config))
     if error is not None:
         raise UserError(f"config: {explain(error)}")
@@ -48,6 +49,13 @@ def checked(config: Config, schema: dict[str, Any]) -> Config:
         if entry["kind"] == "ilsvrc":
             entry["shards"] = default_shards(entry) | entry["shards"]
     return config
+
+
+def unshared(value: Any) -> Any:
+    """A copy in which each part stands once: what places share by a YAML anchor may get other defaults in each."""
+    if isinstance(value, dict):
+        return {key: unshared(part) for key, part in value.items()}
+    return [unshared(part) for part in value] if isinstance(value, list) else value
 
 
 def default_shards(entry: Config) -> dict[str, int]:
@@ -95,6 +103,10 @@ def explain(error: ValidationError) -> str:
         return f"{key}: {error.instance!r} is a {type(error.instance).__name__}, expected {error.validator_value}"
     if error.validator == "enum":
         return f"{key}: {error.instance!r} is not allowed{suggestion(error.instance, error.validator_value)}"
+    if error.validator == "anyOf":
+        allowed = [v for option in error.validator_value for v in option.get("enum", [option.get("const")]) if v]
+        numbers = any(option.get("type") == "integer" for option in error.validator_value)
+        return f"{key}: {error.instance!r} is not allowed; allowed: {', '.join(allowed)}" + numbers * ", or a number"
     if error.validator == "oneOf":
         options = " or ".join(" and ".join(option["required"]) for option in error.validator_value)
         return f"{key}: give exactly one of: {options}"

@@ -23,13 +23,19 @@ DOWNLOADS = ("stimuli/cue-conflict", "stimuli/silhouettes", "stimuli/edges", "de
 
 def problems(config: Config) -> Iterator[str]:
     """All mistakes of a config that fits the schema."""
-    for check in (name_problems, set_problems, stylizer_problems, regime_problems, test_problems, download_problems):
+    checks = (name_problems, set_problems, stylizer_problems, regime_problems, test_problems, weights_problems)
+    for check in (*checks, download_problems):
         yield from check(config)
 
 
 def is_url(value: str) -> bool:
     """Whether a file is named by where to download it from."""
     return "://" in value
+
+
+def file_of(url: str) -> str:
+    """The name of the file at a URL; what is fetched is called the same."""
+    return url.partition("?")[0].rpartition("/")[2]
 
 
 def suggestion(value: Any, allowed: Iterable[str]) -> str:
@@ -73,6 +79,8 @@ def set_problems(config: Config) -> Iterator[str]:
         if entry["styles"] not in styles:
             yield unknown(f"stylized.{name}.styles", entry["styles"], "set of styles or source", styles)
             continue
+        if entry["other_category"] and any(is_melanoma(config, entry[key]) for key in ("content", "styles")):
+            yield f"stylized.{name}.other_category: melanoma and other are no categories; leave it out"
         if entry["other_category"] and entry["styles"] not in config["sources"]:
             yield f"stylized.{name}.styles: {entry['styles']!r} has no categories; other_category needs a source"
         for origin in dict.fromkeys([entry["content"], entry["styles"]]):
@@ -84,15 +92,15 @@ def set_problems(config: Config) -> Iterator[str]:
                     f"that another could differ from; take a source with classes: categories"
                 )
             for split in entry["splits"]:
-                if split not in config["sources"][origin]["per_class"]:
+                if split not in splits_of(config, origin):
                     yield f"stylized.{name}.splits: sources.{origin}.per_class has no split {split!r}"
     for name, entry in config["sources"].items():
-        for split, count in entry["per_class"].items():
+        for split, count in entry.get("per_class", {}).items():
             if entry["kind"] == "synthetic" and count == ALL:
                 yield f"sources.{name}.per_class.{split}: 'all' is no number of images to draw; give a number"
         for split in entry["shards"]:
-            if split not in entry["per_class"]:
-                yield unknown(f"sources.{name}.shards", split, "split of this source", entry["per_class"])
+            if split not in splits_of(config, name):
+                yield unknown(f"sources.{name}.shards", split, "split of this source", splits_of(config, name))
 
 
 def stylizer_problems(config: Config) -> Iterator[str]:
@@ -123,7 +131,7 @@ def stylizer_problems(config: Config) -> Iterator[str]:
         if recipe["styles"] not in sets:
             yield unknown(f"{key}.styles", recipe["styles"], "set of styles or source", sets)
         for origin in {recipe["content"], recipe["styles"]} & set(sources):
-            if "train" not in sources[origin]["per_class"]:
+            if "train" not in splits_of(config, origin):
                 yield f"{key}: sources.{origin}.per_class has no split 'train'"
         packed = [config["image_size"], config["styles"].get(recipe["styles"], {}).get("size", config["image_size"])]
         if recipe["resize"] > min(packed):
@@ -150,9 +158,10 @@ def regime_problems(config: Config) -> Iterator[str]:
     for name in {"scratch", "pretrained"} & set(regimes):
         yield f"regimes.{name}: the name stands for a start (`init`) already; choose another"
     for name, model in config["models"].items():
-        side = model["kwargs"].get("img_size", config["input_size"])
-        if side != config["input_size"]:
-            yield f"models.{name}.kwargs.img_size: {side} is not input_size, {config['input_size']}"
+        for key in ("img_size", "image_size"):  # timm's word, torchvision's
+            side = model["kwargs"].get(key, config["input_size"])
+            if side != config["input_size"]:
+                yield f"models.{name}.kwargs.{key}: {side} is not input_size, {config['input_size']}"
     for name, regime in regimes.items():
         for images in regime["train_on"]:
             if images not in sets:
@@ -164,6 +173,17 @@ def regime_problems(config: Config) -> Iterator[str]:
         allowed = ["scratch", "pretrained", *regimes]
         if regime["init"] not in allowed:
             yield unknown(f"regimes.{name}.init", regime["init"], "start", allowed)
+    for name, regime in regimes.items():
+        kinds = {is_melanoma(config, images): images for images in regime["train_on"]}
+        if len(kinds) > 1:
+            yield f"regimes.{name}.train_on: {kinds[True]!r} and {kinds[False]!r} have other classes; take one of them"
+    for name, model in itertools.product(regimes, config["models"]):
+        count = regimes[name]["trainable"]
+        if isinstance(count, int) and config["models"][model]["timm"].startswith("torchvision/"):
+            yield (
+                f"regimes.{name}.trainable: {count} layer groups, but models.{model} is torchvision's and has none; "
+                f"give all or head, or take the network from timm"
+            )
     for name in regimes:
         chain = [name]
         while (init := regimes[chain[-1]]["init"]) in regimes:
@@ -194,33 +214,81 @@ def test_problems(config: Config) -> Iterator[str]:
     for name, entry in config["benchmarks"].items():
         images = entry.get("images")
         if images is None:
+            if entry["kind"] == "melanoma":
+                yield f"benchmarks.{name}: kind 'melanoma' needs `images`, a set of kind isic2017, and no folder"
             continue
         if images not in sets:
             yield unknown(f"benchmarks.{name}.images", images, "set of images", sets)
         elif "test" not in splits_of(config, images):
             yield f"benchmarks.{name}.images: set {images!r} has no split 'test'"
+        elif (entry["kind"] == "melanoma") != is_melanoma(config, images):
+            classes = "are melanomas and others" if is_melanoma(config, images) else "hold no melanomas"
+            yield f"benchmarks.{name}.images: those of {images!r} {classes}, which kind {entry['kind']!r} is not for"
         elif entry["kind"] == "cue_conflict" and not config["stylized"].get(images, {}).get("other_category"):
             yield f"benchmarks.{name}.images: {images!r} is no stylized set with other_category: true"
+    yield from unseen_problems(config)
     conflicts = [name for name, entry in config["benchmarks"].items() if entry["kind"] == "cue_conflict"]
     for name, entry in config["observers"].items():
-        strange = {"benchmark", "pool"} if "timm" in entry else {"weights", "classes"}
+        strange = {"benchmark", "pool"} if "timm" in entry else {"weights", "weights_sha256", "classes"}
         for key in sorted(strange & set(entry)):
             yield f"observers.{name}.{key}: has no meaning for {'a network' if 'timm' in entry else 'decisions'}"
         if "timm" in entry:
             yield from network_problems(f"observers.{name}.timm", entry["timm"])
-            package = entry.get("weights", "").partition("package:")[2].partition("/")[0]
-            if package and importlib.util.find_spec(package) is None:
-                yield f"observers.{name}.weights: package {package!r} is not installed"
         elif entry["benchmark"] not in conflicts:
             yield unknown(f"observers.{name}.benchmark", entry["benchmark"], "benchmark of cue conflict", conflicts)
 
 
+def unseen_problems(config: Config) -> Iterator[str]:
+    """Runs that tell melanomas see benchmarks of that kind alone, and no others do: each must have its counterpart."""
+    melanoma = [name for name, entry in config["benchmarks"].items() if entry["kind"] == "melanoma"]
+    theirs = melanoma_regimes(config)
+    others = [f"regimes.{name}" for name in config["regimes"] if name not in theirs]
+    others += [f"observers.{name}" for name, entry in config["observers"].items() if "timm" in entry]
+    if melanoma and not theirs:
+        yield f"benchmarks.{melanoma[0]}: nobody sees it; declare a regime that is trained on an isic2017 set"
+    if theirs and not melanoma:
+        yield f"regimes.{theirs[0]}: its runs see benchmarks of kind melanoma alone; declare one"
+    if others and len(melanoma) == len(config["benchmarks"]):
+        yield f"{others[0]}: sees no benchmark of kind melanoma; declare one of another kind"
+
+
+def weights_problems(config: Config) -> Iterator[str]:
+    """Of the weights of models and observers; files that are fetched are told apart by their names."""
+    files: dict[str, tuple[str, str | None]] = {}
+    for owner, entry in networks(config):
+        key = f"{owner}.weights"
+        weights, sha256 = entry.get("weights", ""), entry.get("weights_sha256")
+        package = weights.partition("package:")[2].partition("/")[0]
+        if package and importlib.util.find_spec(package) is None:
+            yield f"{key}: package {package!r} is not installed"
+        if not is_url(weights):
+            if sha256:
+                yield f"{key}_sha256: has no meaning but for a URL in weights"
+            continue
+        if sha256 is None:
+            yield f"{key}_sha256 is missing: what comes from a URL is verified"
+        if not re.fullmatch(r"\w[\w.+=-]*", file_of(weights)):
+            yield f"{key}: {weights} does not end in the name of a file (letters, digits, . _ + = -)"
+        if files.setdefault(file_of(weights), (weights, sha256)) != (weights, sha256):
+            yield f"{key}: another network's weights are called {file_of(weights)} too, with other URL or checksum"
+
+
+def networks(config: Config) -> Iterator[tuple[str, Config]]:
+    """Key and entry of all that may name weights: models and observers."""
+    for section in ("models", "observers"):
+        for name, entry in config[section].items():
+            yield f"{section}.{name}", entry
+
+
 def network_problems(key: str, name: str) -> Iterator[str]:
-    known = timm_names()
-    if known and name.partition(".")[0] not in known:
-        near = difflib.get_close_matches(name, known, 3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else "; timm.list_models() lists them"
-        yield f"{key}: timm has no network {name!r}{hint}"
+    library = "torchvision" if name.startswith("torchvision/") else "timm"
+    own = name.removeprefix("torchvision/")
+    known = torchvision_names() if library == "torchvision" else timm_names()
+    if known and own.partition(".")[0] not in known:
+        near = difflib.get_close_matches(own, known, 3)
+        lister = "timm.list_models()" if library == "timm" else "torchvision.models.list_models()"
+        hint = f"did you mean {' or '.join(near)}?" if near else f"{lister} lists them"
+        yield f"{key}: {library} has no network {own!r}; {hint}"
 
 
 def timm_names() -> set[str]:
@@ -228,16 +296,22 @@ def timm_names() -> set[str]:
 
     Empty where timm is not installed, as in the environment of a head node that only plans.
     """
-    return timm_source(r"models/*.py", r"@register_model\s+def (\w+)")
+    return named_in("timm", "models/*.py", r"@register_model\s+def (\w+)")
+
+
+def torchvision_names() -> set[str]:
+    """The networks that the installed torchvision registers, found in the same way."""
+    return named_in("torchvision", "models/*.py", r"@register_model\(\)\s+@handle_legacy_interface[^@]*?\ndef (\w+)")
 
 
 def timm_optimizers() -> set[str]:
     """The optimizers that the installed timm knows by name, found in the same way."""
-    return timm_source("optim/_optim_factory.py", r"OptimInfo\(\s*name='(\w+)'")
+    return named_in("timm", "optim/_optim_factory.py", r"OptimInfo\(\s*name='(\w+)'")
 
 
-def timm_source(files: str, pattern: str) -> set[str]:
-    spec = importlib.util.find_spec("timm")
+def named_in(package: str, files: str, pattern: str) -> set[str]:
+    """What a pattern finds in the source of an installed package."""
+    spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         return set()
     texts = (path.read_text(encoding="utf-8") for path in Path(spec.origin).parent.glob(files))
@@ -248,7 +322,20 @@ def splits_of(config: Config, images: str) -> list[str]:
     """The splits of a source or a stylized set."""
     if images in config["stylized"]:
         return config["stylized"][images]["splits"]
+    if is_melanoma(config, images):
+        return ["train", "val", "test"]  # those of the challenge
     return list(config["sources"][images]["per_class"])
+
+
+def is_melanoma(config: Config, images: str) -> bool:
+    """Whether a set's classes are melanoma and other: an isic2017 source, or one stylized."""
+    content = config["stylized"].get(images, {}).get("content", images)
+    return config["sources"].get(content, {}).get("kind") == "isic2017"
+
+
+def melanoma_regimes(config: Config) -> list[str]:
+    """The regimes that learn to tell melanomas, whose runs see benchmarks of kind melanoma alone."""
+    return [name for name, regime in config["regimes"].items() if is_melanoma(config, regime["train_on"][0])]
 
 
 def run_name(model: str, regime: str, seed: int) -> str:

@@ -30,16 +30,23 @@ def write_predictions(target: Path, predictions: pd.DataFrame, metadata: dict[st
 
 def read_predictions(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Read predictions and their metadata; adds `answerable`: whether the observer knows both cues' categories."""
+    frame, metadata = read_answers(path)
+    if "shape" not in frame:
+        raise UserError(f"{path}: predictions of {metadata['benchmark']}, which know no shape and no texture")
+    answers = set(metadata["answers"])
+    cues = frame[["shape", "texture"]]
+    frame["answerable"] = (cues.isin(answers) | cues.isna()).all(axis=1)
+    return frame, metadata
+
+
+def read_answers(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read predictions of any benchmark, as they were written, and their metadata."""
     try:
         table = pq.read_table(path)
         metadata = json.loads((table.schema.metadata or {})[METADATA_KEY])
     except (OSError, pa.ArrowException, KeyError) as error:
         raise UserError(f"{path}: not a predictions file of scripts/evaluate.py ({error})") from None
-    frame = table.to_pandas()
-    answers = set(metadata["answers"])
-    cues = frame[["shape", "texture"]]
-    frame["answerable"] = (cues.isin(answers) | cues.isna()).all(axis=1)
-    return frame, metadata
+    return table.to_pandas(), metadata
 
 
 def write_decisions(target: Path, predictions: pd.DataFrame, observer: str) -> None:

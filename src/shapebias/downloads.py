@@ -37,9 +37,10 @@ LISTED = re.compile(r"([0-9a-f]{64}) [ *](.+)", re.IGNORECASE)  # a line of sha2
 def fetch(source: str, target: Path, sha256: str | None = None, pauses: Sequence[float] = PAUSES) -> None:
     """Bring a file from a URL or a path to `target`; nothing is done if it is there with the right checksum.
 
-    source: http, https or file URL, or a path. sha256: hexadecimal, lower case; None takes what comes. pauses: seconds
-    before each further try. Raises UserError for a source that cannot be had, a wrong checksum or too small a disk,
-    and OSError where the disk fills up all the same; the target is then as it was.
+    source: http, https or file URL, or a path. sha256: hexadecimal, lower case, all of it or its first digits (which
+    file names of torch.hub end in); None takes what comes. pauses: seconds before each further try. Raises UserError
+    for a source that cannot be had, a wrong checksum or too small a disk, and OSError where the disk fills up all the
+    same; the target is then as it was.
     """
     if sha256 is not None and matches(target, sha256):
         log.debug("%s is there already", target)
@@ -51,7 +52,7 @@ def fetch(source: str, target: Path, sha256: str | None = None, pauses: Sequence
     partial_file = target.with_name(f".{target.name}.partial")
     retried(partial(download, source, partial_file), source, pauses)
     found = checksum(partial_file)
-    if sha256 is not None and found != sha256:
+    if sha256 is not None and not found.startswith(sha256):
         partial_file.unlink()  # resuming it would end in the same
         raise UserError(wrong(source, sha256, found))
     partial_file.replace(target)
@@ -76,7 +77,7 @@ def copy(source: Path, target: Path, sha256: str | None) -> None:
     """Copy a file of this machine, verified."""
     if not source.is_file():
         raise UserError(f"{source}: no such file")
-    if sha256 is not None and (found := checksum(source)) != sha256:
+    if sha256 is not None and not (found := checksum(source)).startswith(sha256):
         raise UserError(wrong(str(source), sha256, found))
     require_space(target.parent, source.stat().st_size, target.name)
     with replacing(target) as draft:
@@ -97,7 +98,7 @@ def checksum(path: Path) -> str:
 
 
 def matches(path: Path, sha256: str) -> bool:
-    return path.is_file() and checksum(path) == sha256
+    return path.is_file() and checksum(path).startswith(sha256)
 
 
 def retried(work: Callable[[], None], source: str, pauses: Sequence[float]) -> None:

@@ -47,6 +47,30 @@ def cautions(shape_bias: pd.DataFrame, cue_accuracy: pd.DataFrame) -> list[str]:
     return notes
 
 
+def melanoma_findings(melanoma: pd.DataFrame) -> list[str]:
+    """One statement for each benchmark of melanoma: what was another start worth against ImageNet weights alone?
+
+    A difference is claimed only where its 95 % interval leaves out 0.
+    """
+    statements = []
+    for benchmark, table in melanoma.groupby("benchmark", sort=False):
+        compared = table.dropna(subset=["auc_difference"])
+        clauses = []
+        for regime, runs in compared.groupby("regime", sort=False):
+            higher, lower = int((runs["auc_difference_low"] > 0).sum()), int((runs["auc_difference_high"] < 0).sum())
+            parts = ((higher, "higher"), (lower, "lower"), (len(runs) - higher - lower, "not measurably different"))
+            told = _listed([f"{what} in {count}" for count, what in parts if count])
+            clauses.append(f"{told} of {len(runs)} {'run' if len(runs) == 1 else 'runs'} of {regime}")
+        if clauses:
+            statements.append(f"On “{benchmark}”, against ImageNet weights alone, ROC AUC is {'; '.join(clauses)}.")
+        else:
+            statements.append(
+                f"On “{benchmark}”, no run has one beside it that started from ImageNet weights alone, so nothing "
+                f"says what its start was worth."
+            )
+    return statements
+
+
 def _of_runs(pooled: pd.DataFrame) -> str:
     regimes = regime_order(pooled["regime"])
     others = [regime for regime in regimes if regime != BASELINE]

@@ -1,4 +1,4 @@
-"""Networks: built by timm, weights from files, and what each expects of an image."""
+"""Networks: built by name, what each expects of an image, and its classifier."""
 
 import difflib
 import json
@@ -15,6 +15,7 @@ from torch import nn
 from shapebias.categories import CATEGORIES, ilsvrc_categories
 from shapebias.errors import UserError
 from shapebias.images import centre_crop
+from shapebias.torchvision_networks import PREFIX, build_torchvision
 
 PILLOW_FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -26,7 +27,7 @@ PILLOW_FILTERS = {
 
 @dataclass(frozen=True)
 class Preparation:
-    """How an image becomes a network's input; all but the size comes from timm.
+    """How an image becomes a network's input; all but the size comes with its published weights.
 
     size: height and width in pixels. mean, std: of each channel, for values in [0, 1]. crop: the part of a
     photograph's shorter side that the network looks at (timm's crop_pct).
@@ -62,10 +63,13 @@ class Preparation:
 def build(
     name: str, *, classes: int | None = None, kwargs: dict[str, Any] | None = None, pretrained: bool = False
 ) -> nn.Module:
-    """Build a network by its timm name; `classes` replaces the head where it differs from the network's own.
+    """Build a network by its name in timm, or as `torchvision/<name>`; both may end in the tag of published weights.
 
-    Raises UserError for an unknown name or kwargs that do not fit it.
+    classes: outputs, the network's own (1,000) by default. pretrained: with published weights, all but a classifier
+    of another size. Raises UserError for an unknown name, kwargs that do not fit it, or weights that did not come.
     """
+    if name.startswith(PREFIX):
+        return build_torchvision(name, classes=classes, kwargs=kwargs or {}, pretrained=pretrained)
     if not timm.is_model(name.partition(".")[0]):
         near = difflib.get_close_matches(name, timm.list_models(), 1)
         raise UserError(
@@ -88,7 +92,7 @@ def build(
 
 
 def preparation(model: nn.Module, size: int | None = None) -> Preparation:
-    """What the network expects of an image, from timm; `size` replaces the input size."""
+    """What the network expects of an image, as its published weights do; `size` replaces the input size."""
     data = resolve_model_data_config(model)
     return Preparation(
         size or data["input_size"][1], data["mean"], data["std"], data["interpolation"], data["crop_pct"]
@@ -121,11 +125,26 @@ def memory_format(network: nn.Module, size: int) -> torch.memory_format:
 
 
 def classifier(network: nn.Module) -> nn.Module:
-    """The layer that timm calls the classifier, whatever its name: fc, head, classifier, …"""
-    layer = network.get_classifier()  # ty: ignore[not-callable]
-    if not isinstance(layer, nn.Module):
-        raise UserError(f"network {type(network).__name__} has no single classifier layer to train alone")
-    return layer
+    """The layer that gives the classes' logits, whatever its name: fc, head, classifier.6, …"""
+    return network.get_submodule(classifier_name(network))
+
+
+def classifier_keys(network: nn.Module) -> list[str]:
+    """What the classifier's tensors are called among the network's."""
+    name = classifier_name(network)
+    return [f"{name}.{key}" for key in network.get_submodule(name).state_dict()]
+
+
+def classifier_name(network: nn.Module) -> str:
+    """Where the classifier is; raises UserError for a network with none, or several (a distilled DeiT)."""
+    if hasattr(network, "get_classifier"):  # timm's
+        layer = network.get_classifier()  # ty: ignore[not-callable]
+        found = [name for name, module in network.named_modules() if module is layer]
+    else:
+        found = [getattr(network, "pretrained_cfg", {}).get("classifier")]
+    if not found or not found[0]:
+        raise UserError(f"network {type(network).__name__} has no single classifier layer")
+    return found[0]
 
 
 def category_indices(classes: list[str], categories: dict[str, str] | None = None) -> dict[str, list[int]]:

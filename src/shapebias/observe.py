@@ -1,4 +1,4 @@
-"""A network as an observer: images in, one of the 16 categories out.
+"""A network as an observer: images in, one of the 16 categories out, or how likely a lesion is a melanoma.
 
 The decision is the field's: softmax over all classes, mean probability over each category's classes, the
 category with the highest mean. Source: Geirhos et al., ICLR 2019; model-vs-human.
@@ -20,6 +20,7 @@ from torch import nn
 from shapebias.categories import CATEGORIES, ilsvrc_wnids
 from shapebias.decisions import PROBABILITIES
 from shapebias.errors import UserError
+from shapebias.isic import MELANOMA
 from shapebias.models import Preparation, build, category_indices, memory_format, preparation
 from shapebias.pictures import Picture
 from shapebias.weights import load_weights, read_weights
@@ -27,6 +28,7 @@ from shapebias.weights import load_weights, read_weights
 log = logging.getLogger(__name__)
 
 COLUMNS = ["image", "content", "style", "class", "shape", "shape_class", "texture", "texture_class"]
+MELANOMA_COLUMNS = ["observer", "image", "content", "class", "predicted_class", "p_melanoma"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def load_observer(
     kwargs: dict[str, Any] | None = None,
     classes: dict[str, str] | None = None,
 ) -> Observer:
-    """Build a network and load its weights (without a file, those that timm publishes).
+    """Build a network and load its weights (without a file, the published ones).
 
     What scripts/train.py left in a weights file (kwargs, classes, input size) is used; classes (class → category,
     in the order of the outputs) says it for other files. Otherwise the outputs are ILSVRC's 1,000 classes.
@@ -62,8 +64,8 @@ def load_observer(
     own = classes or trained.get("classes")
     kwargs = trained.get("kwargs", {}) | (kwargs or {})
     network = build(timm_name, classes=len(own) if own else None, kwargs=kwargs, pretrained=state is None)
-    matched = "timm" if state is None else load_weights(network, state, str(weights))
-    log.info("%s: weights from %s, matched by %s", timm_name, weights or "timm", matched)
+    matched = "published" if state is None else load_weights(network, state, str(weights))
+    log.info("%s: weights from %s, matched by %s", timm_name, weights or "the internet", matched)
     names = list(own) if own else ilsvrc_wnids()
     outputs = getattr(network, "num_classes", len(names))
     if outputs != len(names):
@@ -79,7 +81,8 @@ def load_observer(
         "weights": weights.name if weights else "pretrained",
         "matched": matched,
         "preparation": vars(prepared),
-        "answers": list(category_indices(names, own)),
+        # A network that tells melanomas knows none of the 16 categories.
+        "answers": [] if MELANOMA in names else list(category_indices(names, own)),
         "class_names": names,
         "parameters": sum(p.numel() for p in network.parameters()),
     }
@@ -92,29 +95,37 @@ def category_probabilities(logits: torch.Tensor, indices: dict[str, list[int]]) 
     return torch.stack([probabilities[:, i].mean(dim=1) for i in indices.values()], dim=1).numpy()
 
 
+Shown = Iterable[tuple[Picture, Image.Image]]
+
+
 @torch.inference_mode()
-def observe(
-    observer: Observer, pictures: Iterable[tuple[Picture, Image.Image]], *, batch_size: int, device: str = "cpu"
-) -> pd.DataFrame:
+def answers(
+    observer: Observer, pictures: Shown, *, batch_size: int, device: str
+) -> Iterator[tuple[list[Picture], torch.Tensor]]:
+    """Show images to a network; yields each batch with its logits, float32 [B, classes] on the CPU."""
+    layout = memory_format(observer.network, observer.preparation.size)
+    observer.network.eval().to(device).to(memory_format=layout)
+    for batch in in_batches(pictures, batch_size):
+        arrays = [np.asarray(observer.preparation.picture(image)) for _, image in batch]
+        images = observer.preparation.tensor(arrays).to(device, memory_format=layout)
+        yield [picture for picture, _ in batch], observer.network(images).detach().float().cpu()
+
+
+def observe(observer: Observer, pictures: Shown, *, batch_size: int, device: str = "cpu") -> pd.DataFrame:
     """Show images to an observer; one row an image: its label, decision, predicted class, category probabilities.
 
     The columns p_<category> are NaN for categories that none of the network's classes belongs to.
     """
-    layout = memory_format(observer.network, observer.preparation.size)
-    observer.network.eval().to(device).to(memory_format=layout)
     indices = category_indices(observer.classes, observer.categories)
     columns = [CATEGORIES.index(category) for category in indices]
     rows = []
-    for batch in in_batches(pictures, batch_size):
-        arrays = [np.asarray(observer.preparation.picture(image)) for _, image in batch]
-        images = observer.preparation.tensor(arrays).to(device, memory_format=layout)
-        logits = observer.network(images).float().cpu()
+    for batch, logits in answers(observer, pictures, batch_size=batch_size, device=device):
         shares = category_probabilities(logits, indices)
         table = np.full((len(batch), len(CATEGORIES)), np.nan)
         table[:, columns] = shares
         decisions = [list(indices)[k] for k in shares.argmax(axis=1)]
         predicted = [observer.classes[k] for k in logits.argmax(dim=1)]
-        for (picture, _), decision, name, values in zip(batch, decisions, predicted, table, strict=True):
+        for picture, decision, name, values in zip(batch, decisions, predicted, table, strict=True):
             label = {key: picture.label.get(key) for key in COLUMNS[1:]}
             row = {"observer": observer.name, "image": picture.id} | label
             rows.append(
@@ -123,8 +134,26 @@ def observe(
     return pd.DataFrame(rows, columns=["observer", *COLUMNS, "decision", "predicted_class", *PROBABILITIES])
 
 
-def in_batches(
-    items: Iterable[tuple[Picture, Image.Image]], size: int
-) -> Iterator[tuple[tuple[Picture, Image.Image], ...]]:
+def observe_melanoma(observer: Observer, pictures: Shown, *, batch_size: int, device: str = "cpu") -> pd.DataFrame:
+    """Show lesions to an observer; one row an image: its class, the predicted one, the probability of a melanoma.
+
+    Raises UserError for a network that has no such class.
+    """
+    if MELANOMA not in observer.classes:
+        raise UserError(
+            f"{observer.name}: none of its {len(observer.classes)} classes is {MELANOMA!r}; "
+            f"train it on a set of kind isic2017 first"
+        )
+    rows = []
+    for batch, logits in answers(observer, pictures, batch_size=batch_size, device=device):
+        shares = logits.double().softmax(dim=1)[:, observer.classes.index(MELANOMA)].tolist()
+        predicted = [observer.classes[k] for k in logits.argmax(dim=1)]
+        for picture, name, share in zip(batch, predicted, shares, strict=True):
+            label = picture.label
+            rows.append((observer.name, picture.id, label.get("content"), label["class"], name, share))
+    return pd.DataFrame(rows, columns=MELANOMA_COLUMNS)
+
+
+def in_batches(items: Shown, size: int) -> Iterator[tuple[tuple[Picture, Image.Image], ...]]:
     stream = iter(items)
     return iter(lambda: tuple(islice(stream, size)), ())

@@ -13,11 +13,12 @@ from shapebias.errors import UserError
 COLUMNS: dict[str, list[str]] = tables.COLUMNS | {
     "runs": tables.RUN_COLUMNS,
     "rejected": tables.REJECTED_COLUMNS,
+    "melanoma": tables.MELANOMA_COLUMNS,
     "people": ["category", "conflict_images", "shape_hits", "texture_hits"],
 }
 _TEXT = [
     *["benchmark", "observer", "model", "regime", "category", "unit", "timm", "init", "train_on", "trainable"],
-    *["set", "split", "file", "reason", "images_seen"],
+    *["set", "split", "file", "reason", "images_seen", "baseline"],
 ]
 
 

@@ -9,7 +9,8 @@ import jinja2
 import pandas as pd
 import yaml
 
-from shapebias.findings import cautions, headline
+from shapebias.findings import cautions, headline, melanoma_findings
+from shapebias.melanoma import MEASURES
 from shapebias.summaries import PEOPLE, in_order, kind_of
 
 MISSING = "–"
@@ -55,10 +56,10 @@ def render(
 ) -> str:
     """Return the page. It makes no request and needs no script; all text from the inputs is escaped.
 
-    tables: shape_bias, cue_accuracy, accuracy, runs and rejected; people: hits on the published stimuli;
-    figures: SVG files by the names that scripts/figures.py gives them; contact_sheets: WebP files by name;
-    config: the whole configuration; records: `run.json` of each run with its model and regime.
-    made_by: commit and versions of what writes the page, for studies without runs.
+    tables: shape_bias, cue_accuracy, accuracy, runs and rejected, also melanoma where it was measured;
+    people: hits on the published stimuli; figures: SVG files by the names that scripts/figures.py gives them;
+    contact_sheets: WebP files by name; config: the whole configuration; records: `run.json` of each run with its
+    model and regime; made_by: commit and versions of what writes the page, for studies without runs.
     """
     bias = tables["shape_bias"]
     benchmarks = [
@@ -71,6 +72,16 @@ def render(
             "table": bias_table(part, tables["cue_accuracy"], tables["runs"]),
         }
         for name, part in bias.groupby("benchmark", sort=False)
+    ]
+    lesions = [
+        {
+            "name": name,
+            "overview": _figure(figures, f"melanoma.{name}", f"How well each run tells melanomas on {name}"),
+            "confusion": _figure(figures, f"melanoma_confusion.{name}", f"Confusion matrix of each run on {name}"),
+            "findings": melanoma_findings(part),
+            "table": melanoma_table(part, tables["runs"]),
+        }
+        for name, part in (tables["melanoma"].groupby("benchmark", sort=False) if "melanoma" in tables else ())
     ]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("shapebias"),
@@ -87,6 +98,7 @@ def render(
         people=people is not None,
         accuracy_figure=_figure(figures, "accuracy", "Accuracy of every observer on each benchmark"),
         accuracy=accuracy_table(tables["accuracy"]),
+        lesions=lesions,
         sheets={name: Image(data, "webp", f"Sample images: {name}") for name, data in (contact_sheets or {}).items()},
         stylized=list(config.get("stylized", {})),
         training_figure=_figure(figures, "training_curves", "Training and validation accuracy over epochs"),
@@ -145,6 +157,32 @@ def accuracy_table(accuracy: pd.DataFrame) -> Table:
                 *(_text(row["benchmark"]), _text(row["unit"]), _text(name), _text(row["regime"]), _count(row["seed"])),
                 *(_count(row["images"]), _count(row["correct"]), _fraction(row["accuracy"], "undefined")),
                 *(interval, _fraction(row["chance"])),
+            ]
+        )
+    return table.without_empty_columns()
+
+
+def melanoma_table(melanoma: pd.DataFrame, runs: pd.DataFrame) -> Table:
+    """Every measure with its interval for every observer, beside what it started from and is compared with."""
+    joined = melanoma.merge(runs[["observer", "init"]], on="observer", how="left")
+    shown = ["auc", *(name for name in MEASURES if name != "auc"), "auc_difference", "balanced_accuracy_difference"]
+    headings = [name.replace("_", " ").replace("auc", "AUC") for name in shown]
+    table = Table(
+        [
+            *(("model", False), ("regime", False), ("seed", True), ("starts from", False)),
+            *((heading, True) for name in headings for heading in (name, "95 % interval")),
+            *(("compared with", False), ("images", True), ("melanomas", True)),
+        ]
+    )
+    for row in in_order(joined).to_dict("records"):
+        cells = []
+        for name in shown:
+            low, high = (_fraction(row[f"{name}{end}"]) for end in ("_low", "_high"))
+            cells += [_fraction(row[name]), MISSING if MISSING in (low, high) else f"{low} to {high}"]
+        table.rows.append(
+            [
+                *(_text(row["model"]), _text(row["regime"]), _count(row["seed"]), _text(row["init"]), *cells),
+                *(_text(row["baseline"]), _count(row["images"]), _count(row["melanoma_images"])),
             ]
         )
     return table.without_empty_columns()

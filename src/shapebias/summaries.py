@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from shapebias.melanoma import COMPARED, COUNTS, MEASURES
+
 PEOPLE = "people"
 REGIMES = ("in", "sin", "combined", "frozen")  # the order in which regimes are shown; others follow
 
@@ -76,6 +78,19 @@ def pool_accuracy(table: pd.DataFrame) -> pd.DataFrame:
 def pool_coverage(table: pd.DataFrame) -> pd.DataFrame:
     """Mean over seeds of the share of conflict images answered with either cue, for each model × regime."""
     return _groups(table).agg(coverage=("coverage", "mean")).reset_index()
+
+
+def pool_melanoma(table: pd.DataFrame) -> pd.DataFrame:
+    """One row for each benchmark × model × regime: measures are means over seeds, counts their sums.
+
+    Intervals span those of the seeds, as in `pool_bias`.
+    """
+    whole = {name: (name, "sum") for name in COUNTS}
+    means = {name: (name, "mean") for name in [*MEASURES, *(f"{name}_difference" for name in COMPARED)]}
+    ends = [("_low", "min"), ("_high", "max")]
+    bounds = {f"{name}{end}": (f"{name}{end}", how) for name in means for end, how in ends}
+    groups = _groups(table, ["benchmark"])
+    return groups.agg(kind=("kind", "first"), seeds=("seed", "nunique"), **whole, **means, **bounds).reset_index()
 
 
 def _groups(table: pd.DataFrame, by: Sequence[str] = ()):

@@ -1,11 +1,13 @@
 """The tables that figures and report are made from, one row an observer (and category)."""
 
 import fnmatch
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
+from shapebias import melanoma
 from shapebias.bias import accuracy, bias, cue_accuracy
 from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
@@ -23,6 +25,7 @@ RUN_COLUMNS = [
     *["epochs", "best_epoch", "steps", "images_seen", "val_accuracy"],
 ]
 REJECTED_COLUMNS = ["set", "split", "file", "reason"]
+MELANOMA_COLUMNS = [*WHO, *melanoma.COLUMNS]
 PEOPLE = "people"
 
 
@@ -94,6 +97,30 @@ class Measured:
             told = [{key: "" if key in WHO and value is None else value for key, value in row.items()} for row in rows]
             made[name] = pd.DataFrame(told, columns=COLUMNS[name]).astype({"seed": object})
         return made
+
+
+def melanoma_table(
+    answers: Sequence[tuple[str, pd.DataFrame, dict[str, Any]]], baseline: str | None = None
+) -> pd.DataFrame:
+    """One row an observer on a benchmark of melanoma, with its differences from ImageNet weights alone.
+
+    answers: (benchmark, predictions, their metadata) of each. baseline: the regime that started from ImageNet weights
+    alone; its run of the same model and seed is what others are compared with, and has no differences itself.
+    """
+    measured = [melanoma.performance(predictions) for _, predictions, _ in answers]
+    baselines = {
+        (benchmark, told["model"], told["seed"]): one
+        for one, (benchmark, _, told) in zip(measured, answers, strict=True)
+        if told["regime"] == baseline
+    }
+    rows = []
+    for one, (benchmark, _, told) in zip(measured, answers, strict=True):
+        other = baselines.get((benchmark, told["model"], told["seed"]))
+        compared = other is not None and other is not one
+        who = {"benchmark": benchmark} | {name: "" if told[name] is None else told[name] for name in WHO[1:]}
+        who["baseline"] = baseline if compared else ""
+        rows.append(who | melanoma.row(one, other if compared else None))
+    return pd.DataFrame(rows, columns=MELANOMA_COLUMNS)
 
 
 def run_table(facts: list[dict[str, Any]]) -> pd.DataFrame:

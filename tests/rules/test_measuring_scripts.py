@@ -21,7 +21,6 @@ from helpers import (
     refused,
     run_script,
     succeeded,
-    tiny_resnet,
 )
 from PIL import Image
 from safetensors.torch import save_file
@@ -127,9 +126,10 @@ def test_training_starts_from_another_run(shards, runs, tmp_path):
 
 
 def test_training_refuses_what_it_cannot_use_and_leaves_nothing(shards, tmp_path):
-    save_file(tiny_resnet(classes=3).state_dict(), tmp_path / "other.safetensors")
+    wider = timm.create_model("resnet10t", num_classes=3, channels=TINY_RESNET["channels"], stem_width=16)
+    save_file(wider.state_dict(), tmp_path / "other.safetensors")
     out = tmp_path / "run"
-    refused(train(shards, out, "--init", tmp_path / "other.safetensors"), "other.safetensors", "fc.weight")
+    refused(train(shards, out, "--init", tmp_path / "other.safetensors"), "other.safetensors", "conv1.0.weight")
     assert files_below(tmp_path) == ["other.safetensors"]
 
 

@@ -11,7 +11,7 @@ import yaml
 from helpers import ROOT, image_folder
 
 from shapebias.config import checked, missing_folders
-from shapebias.config_problems import recipe_of, splits_of
+from shapebias.config_problems import melanoma_regimes, recipe_of, splits_of
 from shapebias.errors import UserError
 from shapebias.recipe import Recipe
 
@@ -62,6 +62,15 @@ def test_a_stylized_set_has_its_own_splits_and_a_source_those_it_counts(config):
     assert splits_of(full, "in") == ["train", "val", "test"]
 
 
+def test_lesions_have_the_splits_of_their_challenge_stylized_or_not(config):
+    with_lesions(config)
+    config["stylized"]["painted"] = {"content": "isic", "styles": "paintings", "splits": ["train", "val"]}
+    config["regimes"]["mela_painted"] = {"train_on": ["isic", "painted"]}
+    full = checked(config, SCHEMA)
+    assert (splits_of(full, "isic"), splits_of(full, "painted")) == (["train", "val", "test"], ["train", "val"])
+    assert melanoma_regimes(full) == ["mela", "mela_painted"]
+
+
 def test_the_smallest_config_measures_an_observer(tmp_path, config):
     image_folder(tmp_path / "stimuli", {"cat": 1})
     full = checked(
@@ -77,6 +86,17 @@ def test_the_smallest_config_measures_an_observer(tmp_path, config):
     )
     assert full["benchmarks"]["published"]["folder"] == str(tmp_path / "stimuli")
     assert full["models"] == full["regimes"] == {}
+
+
+def test_what_two_places_of_a_config_share_gets_the_defaults_of_each(config):
+    """A YAML anchor: a model, and the observer that it starts as."""
+    shared = {"timm": "torchvision/resnet18", "weights": URL, "weights_sha256": HEX[:8]}
+    config["models"]["both"] = shared
+    config["observers"] = {"both": shared}
+    full = checked(config, SCHEMA)
+    assert full["models"]["both"] == shared | {"kwargs": {}, "training": {}}
+    assert full["observers"]["both"] == shared | {"kwargs": {}}
+    assert len(shared) == 3
 
 
 def spoil(path: str, value: Any) -> Callable[[dict], None]:
@@ -101,6 +121,16 @@ def drop(path: str) -> Callable[[dict], None]:
     return dropped
 
 
+MELANOMA = {"kind": "melanoma", "images": "isic"}
+
+
+def with_lesions(config: dict[str, Any]) -> None:
+    """Let a regime learn to tell melanomas, and a benchmark measure it."""
+    config["sources"]["isic"] = {"kind": "isic2017", "folder": "isic2017"}
+    config["regimes"]["mela"] = {"train_on": ["isic"], "init": "in"}
+    config["benchmarks"]["mela"] = dict(MELANOMA)
+
+
 FOLDER = {"kind": "imagefolder", "folder": "nowhere", "per_class": {"test": 1}}
 
 URL = "https://example.org/weights.pth"
@@ -111,9 +141,37 @@ MISTAKES = [
     # misspelt keys
     (spoil("trainig", {}), ["'trainig'", "did you mean 'training'"]),
     (spoil("training.epoch", 3), ["training.epoch", "did you mean 'epochs'"]),
-    (spoil("models.vit.training.peek_lr", 0.1), ["models.vit.training.peek_lr", "allowed: batch_size"]),
+    (spoil("models.vit.training.peek_lr", 0.1), ["models.vit.training.peek_lr", "allowed: accumulate"]),
     (spoil("sources.in.apearance", "edges"), ["sources.in.apearance", "did you mean 'appearance'"]),
     (spoil("sources.in.folder", "x"), ["sources.in.folder", "allowed: appearance"]),
+    # networks and their weights
+    (spoil("models.vit.timm", "torchvision/vit_b_61"), ["models.vit.timm", "torchvision", "did you mean vit_b_16"]),
+    (spoil("models.vit.weights", "nowhere.pth"), ["models.vit.weights", "nowhere.pth does not exist"]),
+    (spoil("models.vit.weights", "package:nothing/x.pth"), ["models.vit.weights", "'nothing' is not installed"]),
+    (spoil("models.vit.weights", URL), ["models.vit.weights_sha256 is missing"]),
+    (spoil("models.vit.weights_sha256", HEX), ["models.vit.weights_sha256", "but for a URL"]),
+    (spoil("models.vit.weights_sha256", "12ab"), ["models.vit.weights_sha256", "'12ab'"]),
+    (
+        spoil("observers", {"x": {"timm": "resnet10t", "weights": "https://x.org/", "weights_sha256": HEX}}),
+        ["observers.x.weights", "does not end in the name of a file"],
+    ),
+    (
+        spoil(
+            "observers",
+            {
+                "x": {"timm": "resnet10t", "weights": URL, "weights_sha256": HEX},
+                "y": {"timm": "resnet10t", "weights": f"{URL}?v=2", "weights_sha256": HEX},
+            },
+        ),
+        ["observers.y.weights", "called weights.pth too"],
+    ),
+    (
+        lambda config: (
+            spoil("models.vit", {"timm": "torchvision/resnet18"})(config),
+            spoil("regimes.sin.trainable", 2)(config),
+        ),
+        ["regimes.sin.trainable", "2 layer groups", "models.vit", "all or head"],
+    ),
     # missing keys
     (drop("benchmarks"), ["'benchmarks' is missing"]),
     (drop("models.vit.timm"), ["'models.vit.timm' is missing"]),
@@ -183,6 +241,17 @@ MISTAKES = [
     (spoil("sources.photos", FOLDER | {"categories": "no.csv"}), ["sources.photos.categories", "no.csv", "data_root"]),
     (spoil("benchmarks.x", {"kind": "edges", "folder": "nowhere"}), ["benchmarks.x.folder", "nowhere"]),
     (spoil("observers", {"x": {"timm": "resnet50", "weights": "no.pth"}}), ["observers.x.weights", "no.pth"]),
+    # lesions, which have no categories
+    (spoil("stylized.conflict.styles", "isic"), ["stylized.conflict.other_category", "no categories"]),
+    (spoil("regimes.mela.train_on", ["isic", "in"]), ["regimes.mela.train_on", "'isic'", "'in'", "other classes"]),
+    (spoil("benchmarks.in_test.images", "isic"), ["benchmarks.in_test.images", "'isic'", "'in_test'"]),
+    (spoil("benchmarks.mela.images", "in"), ["benchmarks.mela.images", "'in'", "no melanomas"]),
+    (spoil("benchmarks.mela", {"kind": "melanoma", "folder": "."}), ["benchmarks.mela", "needs `images`", "isic2017"]),
+    (drop("benchmarks.mela"), ["regimes.mela", "declare one"]),
+    (drop("regimes.mela"), ["benchmarks.mela", "nobody sees it"]),
+    (spoil("benchmarks", {"mela": MELANOMA}), ["regimes.in", "sees no benchmark of kind melanoma"]),
+    (spoil("sources.isic.shards", {"all": 2}), ["sources.isic.shards.all", "test, train, val"]),
+    (spoil("sources.isic.per_class", {"train": 1}), ["sources.isic.per_class", "allowed: folder"]),
     # models without a way to train them
     (spoil("regimes", {}), ["models and regimes"]),
     # decisions without a benchmark of cue conflict
@@ -193,6 +262,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("mistake", "named"), MISTAKES, ids=[" ".join(named) for _, named in MISTAKES])
 def test_a_mistake_is_named_with_its_value_and_what_is_allowed(config, mistake, named):
+    with_lesions(config)
     mistake(config)
     with pytest.raises(UserError) as refusal:
         checked(config, SCHEMA)

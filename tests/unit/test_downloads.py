@@ -159,6 +159,17 @@ def test_a_wrong_checksum_is_named_and_leaves_nothing(site, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_first_digits_of_a_checksum_are_enough(site, tmp_path):
+    """As torch.hub puts them into the names of files."""
+    site.files["/x.pth.tar"] = CONTENT
+    source = f"{site.address}/x.pth.tar"
+    for _ in range(2):
+        fetch(source, tmp_path / "x.pth.tar", sha(CONTENT)[:8])
+    assert (tmp_path / "x.pth.tar").read_bytes() == CONTENT and len(site.asked) == 1
+    with pytest.raises(UserError, match=f"is {sha(CONTENT)}, expected 00000000;"):
+        fetch(source, tmp_path / "y", "00000000")
+
+
 def test_a_busy_server_is_asked_again(site, tmp_path):
     site.files["/x.pth"], site.status = CONTENT, [503, 429]
     downloads.fetch(f"{site.address}/x.pth", tmp_path / "x.pth", sha(CONTENT), pauses=(0.01, 0.01))

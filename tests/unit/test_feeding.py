@@ -1,14 +1,17 @@
 """Feeding: each image once an epoch, in an order and with augmentations that depend on nothing but seed, epoch, id."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from helpers import colour_sample, picture
 
 from shapebias.errors import UserError
-from shapebias.feeding import Augmented, Pictures, class_names, epoch_batches, training_batches, validation_batches
+from shapebias.feeding import Augmented, ImageFeed, Pictures, Plan, class_names
 from shapebias.images import encode
 from shapebias.models import Preparation
+from shapebias.ranks import ALONE, Ranks
 from shapebias.recipe import Recipe
 from shapebias.shards import label, open_shards, write_shard
 
@@ -32,20 +35,6 @@ def augmented(samples, seed: int = 0, recipe: Recipe = RECIPE) -> Augmented:
     return Augmented(samples, ["cat", "dog"], PREPARATION, recipe, seed)
 
 
-@pytest.mark.parametrize(("count", "size", "sizes"), [(10, 4, [4, 3, 3]), (8, 4, [4, 4]), (9, 8, [5, 4]), (3, 64, [3])])
-def test_an_epoch_holds_each_image_once_in_batches_of_nearly_one_size(count, size, sizes):
-    plan = epoch_batches(count, size, seed=0, epoch=3)
-    assert [len(batch) for batch in plan] == sizes
-    assert sorted(index for batch in plan for _, index in batch) == list(range(count))
-    assert {epoch for batch in plan for epoch, _ in batch} == {3}
-
-
-def test_the_order_is_a_function_of_seed_and_epoch():
-    assert epoch_batches(50, 8, seed=0, epoch=1) == epoch_batches(50, 8, seed=0, epoch=1)
-    orders = {tuple(i for b in epoch_batches(50, 8, seed, epoch) for _, i in b) for seed in (0, 1) for epoch in (0, 1)}
-    assert len(orders) == 4
-
-
 def test_an_image_is_augmented_the_same_way_wherever_it_stands_and_whatever_was_drawn_before(samples):
     pictures, fewer = augmented(samples), augmented(samples[3:])
     alone, label_alone = pictures[2, 5]
@@ -65,18 +54,54 @@ def test_augmenting_leaves_torch_s_own_generator_alone(samples):
     assert torch.rand(1) == expected
 
 
-def test_workers_change_no_batch(samples):
-    alone, helped = (
-        list(training_batches(augmented(samples), Recipe(batch_size=4, workers=workers), seed=0, epoch=1))
-        for workers in (0, 2)
-    )
-    assert len(alone) == len(helped) == 3
-    for (images, labels), (other_images, other_labels) in zip(alone, helped, strict=True):
-        assert torch.equal(images, other_images) and torch.equal(labels, other_labels)
+def feed(samples, recipe: Recipe = RECIPE, ranks: Ranks = ALONE) -> ImageFeed:
+    pictures = augmented(samples, recipe=recipe)
+    validation = Pictures(samples, ["cat", "dog"], PREPARATION)
+    return ImageFeed(pictures, validation, Plan(pictures.labels, recipe, 0, ranks))
+
+
+def test_workers_change_no_batch_in_this_epoch_or_the_next(samples):
+    alone, helped = (feed(samples, replace(RECIPE, workers=workers)) for workers in (0, 2))
+    for epoch in (0, 1):
+        pairs = list(zip(alone.training(epoch), helped.training(epoch), strict=True))
+        assert len(pairs) == 3
+        for one, other in pairs:
+            (images, labels), (other_images, other_labels) = one.parts[0], other.parts[0]
+            assert torch.equal(images, other_images) and torch.equal(labels, other_labels)
+
+
+def test_an_epoch_that_is_gone_on_with_has_the_steps_that_are_left(samples):
+    whole, rest = (list(feed(samples).training(2, start)) for start in (0, 2))
+    assert (len(whole), len(rest)) == (3, 1)
+    assert torch.equal(rest[0].parts[0][0], whole[2].parts[0][0])
+
+
+def test_two_ranks_with_two_parts_each_see_the_images_of_one(samples):
+    recipe = replace(RECIPE, batch_size=5, accumulate=2)
+    whole = list(feed(samples, replace(RECIPE, batch_size=5)).training(0))
+    ranks = [list(feed(samples, recipe, Ranks(rank, 2)).training(0)) for rank in (0, 1)]
+    for step, *shares in zip(whole, *ranks, strict=True):
+        assert [len(share.parts) for share in shares] == [2, 2]
+        assert {share.images for share in shares} == {step.images} and {share.weight for share in shares} == {
+            step.weight
+        }
+        parts = [part for share in shares for part in share.parts]
+        assert torch.equal(torch.cat([images for images, _ in parts]), step.parts[0][0])
+        assert torch.equal(torch.cat([labels for _, labels in parts]), step.parts[0][1])
+
+
+def test_a_step_weighs_what_the_classes_of_all_its_images_weigh(samples):
+    pictures = augmented(samples)
+    plan = Plan(pictures.labels, RECIPE, 0, weights=torch.tensor([0.25, 0.75]))
+    labels = [sum(pictures.labels[index] for _, index in batch) for batch in plan.batches(0, 0)]
+    steps = [plan.step(batch, []) for batch in plan.batches(0, 0)]
+    assert [step.weight for step in steps] == [
+        0.25 * (step.images - dogs) + 0.75 * dogs for step, dogs in zip(steps, labels, strict=True)
+    ]
 
 
 def test_crops_have_the_network_s_size_and_pixels_are_normalized(samples):
-    images, labels = next(training_batches(augmented(samples), RECIPE, seed=0, epoch=0))
+    images, labels = next(feed(samples).training(0)).parts[0]
     assert images.shape == (4, 3, 16, 16) and images.dtype == torch.float32
     assert -1 <= images.min() < -0.5 and 0.5 < images.max() <= 1
     assert labels.dtype == torch.int64 and set(labels.tolist()) <= {0, 1}
@@ -98,12 +123,24 @@ def test_no_image_is_mirrored_if_flipping_is_off(tmp_path):
 
 
 def test_validation_shows_all_images_once_in_order_unaugmented(samples):
-    pictures = Pictures(samples, ["cat", "dog"], PREPARATION)
-    batches = list(validation_batches(pictures, RECIPE))
+    batches = list(feed(samples).validation())
     assert [len(labels) for _, labels in batches] == [4, 4, 2]
     assert torch.cat([labels for _, labels in batches]).tolist() == [0, 1] * 5
     whole = PREPARATION.tensor([np.asarray(PREPARATION.picture(picture(0)))])
     assert torch.equal(batches[0][0][:1], whole)
+
+
+def test_ranks_share_the_validation_and_go_through_equally_many_batches(samples):
+    # Nine images, three ranks, two at a time: 0 3 6, 1 4 7, 2 5 8; ten ranks: one of them has none.
+    three = [list(feed(samples[:9], replace(RECIPE, batch_size=2), Ranks(rank, 3)).validation()) for rank in range(3)]
+    assert [[len(labels) for _, labels in batches] for batches in three] == [[2, 1]] * 3
+    assert [torch.cat([labels for _, labels in batches]).tolist() for batches in three] == [
+        [0, 1, 0],
+        [1, 0, 1],
+        [0, 1, 0],
+    ]
+    ten = [list(feed(samples[:9], RECIPE, Ranks(rank, 10)).validation()) for rank in range(10)]
+    assert [len(labels) for [(_, labels)] in ten] == [1] * 9 + [0]
 
 
 def test_classes_are_those_of_all_sets_sorted(samples):

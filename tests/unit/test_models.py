@@ -1,10 +1,12 @@
 """Networks: weights fit whole or not at all, images are prepared as timm says, decisions are the field's."""
 
+import re
 from collections import Counter
 
 import numpy as np
 import pytest
 import torch
+import torchvision
 from helpers import picture, tiny_resnet
 from PIL import Image
 from safetensors.torch import save_file
@@ -18,9 +20,12 @@ from shapebias.models import (
     Preparation,
     build,
     category_indices,
+    classifier,
+    classifier_keys,
+    memory_format,
     preparation,
 )
-from shapebias.observe import Observer, category_probabilities, observe
+from shapebias.observe import Observer, category_probabilities, load_observer, observe
 from shapebias.pictures import ImageFile
 from shapebias.shards import label
 from shapebias.weights import load_weights, read_weights, weights_path
@@ -28,8 +33,9 @@ from shapebias.weights import load_weights, read_weights, weights_path
 # Weights
 
 
-def same_weights(one: nn.Module, other: nn.Module) -> bool:
-    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+def same_weights(one: nn.Module, other: nn.Module, part: str = "") -> bool:
+    states = (network.get_submodule(part).state_dict() for network in (one, other))
+    pairs = zip(*(state.values() for state in states), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
 
 
@@ -65,6 +71,58 @@ def test_wrappers_around_weights_are_taken_off(tmp_path, packed):
     state, metadata = read_weights(tmp_path / "x.pth")
     load_weights(fresh, state, "x.pth")
     assert same_weights(fresh, trained) and metadata == {}
+
+
+class Wrapped(nn.Module):
+    """Features and a classifier, as AlexNet and VGG have them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features: nn.Module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+        self.classifier = nn.Linear(4, 2)
+
+
+@pytest.mark.parametrize("zipped", [False, True], ids=["the format of 2018", "today's format"])
+@pytest.mark.parametrize(
+    "best", [76.1, torch.tensor(76.1), np.float64(76.1), np.float32(76.1)], ids=lambda best: type(best).__name__
+)
+def test_checkpoints_of_pytorch_s_imagenet_example_are_read(tmp_path, best, zipped):
+    """As Geirhos et al. left theirs: DataParallel around AlexNet's and VGG's features, an optimizer beside it."""
+    trained, fresh, path = Wrapped(), Wrapped(), tmp_path / "alexnet_train_60_epochs-b4aa5238.pth.tar"
+    wrapped = Wrapped()
+    wrapped.load_state_dict(trained.state_dict())
+    wrapped.features = nn.DataParallel(wrapped.features)
+    optimizer = torch.optim.SGD(wrapped.parameters(), 0.1, momentum=0.9)
+    wrapped.classifier(torch.ones(1, 4)).sum().backward()
+    optimizer.step()  # a buffer of momentum
+    trained.load_state_dict({key.replace(".module", ""): value for key, value in wrapped.state_dict().items()})
+    state = {"epoch": 60, "arch": "alexnet", "state_dict": wrapped.state_dict(), "best_prec1": best}
+    torch.save(state | {"optimizer": optimizer.state_dict()}, path, _use_new_zipfile_serialization=zipped)
+    if not zipped:  # numpy's name of then
+        path.write_bytes(path.read_bytes().replace(b"numpy._core", b"numpy.core"))
+    read, metadata = read_weights(path)
+    assert "features.module.0.weight" in wrapped.state_dict() and "features.0.weight" in read
+    assert load_weights(fresh, read, "x") == "name"
+    assert same_weights(fresh, trained) and metadata == {}
+
+
+def test_files_of_before_batch_norm_counted_its_batches_are_loaded():
+    trained, fresh = tiny_resnet(seed=0), tiny_resnet(seed=1)
+    old = {key: value for key, value in trained.state_dict().items() if not key.endswith("num_batches_tracked")}
+    assert len(old) < len(trained.state_dict())
+    load_weights(fresh, old, "x")
+    assert same_weights(fresh, trained)
+
+
+def test_a_classifier_may_stay_while_the_rest_is_loaded():
+    trained, fresh, untouched = tiny_resnet(5, seed=0), tiny_resnet(2, seed=1), tiny_resnet(2, seed=1)
+    assert classifier_keys(fresh) == ["fc.weight", "fc.bias"]
+    load_weights(fresh, trained.state_dict(), "x", keep=classifier_keys(fresh))
+    assert same_weights(fresh, trained, "layer4") and same_weights(fresh, untouched, "fc")
+    renamed = {f"other.{i}": tensor for i, tensor in enumerate(trained.state_dict().values())}
+    other = tiny_resnet(2, seed=1)
+    assert load_weights(other, renamed, "x", keep=classifier_keys(other)) == "position"
+    assert same_weights(other, fresh)
 
 
 def test_safetensors_bring_what_training_left_in_them(tmp_path):
@@ -149,6 +207,130 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
     assert resolve_device("auto") == "cpu"
     with pytest.raises(UserError, match="'cuda:3'"):
         resolve_device("cuda:3")
+
+
+# torchvision's
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("torchvision/resnet50", 25_557_032),
+        ("torchvision/vit_b_16", 86_567_656),
+        ("torchvision/vit_b_32", 88_224_232),
+        ("torchvision/convnext_small", 50_223_688),
+        ("torchvision/alexnet", 61_100_840),
+        ("torchvision/vgg16", 138_357_544),
+        ("coatnet_0_rw_224.sw_in1k", 27_435_562),  # "27.4 M"
+    ],
+)
+def test_the_study_s_networks_have_as_many_parameters_as_published(name, parameters):
+    with torch.device("meta"):  # without drawing them
+        assert sum(p.numel() for p in build(name).parameters()) == parameters
+
+
+@pytest.mark.parametrize("name", ["torchvision/resnet50", "torchvision/alexnet", "torchvision/vit_b_32"])
+def test_a_network_of_torchvision_answers_with_the_classes_it_is_built_for(name):
+    network = build(name, classes=7).eval()
+    with torch.inference_mode():
+        assert network(torch.zeros(2, 3, 224, 224)).shape == (2, 7)
+    assert memory_format(network, 224) in (torch.channels_last, torch.contiguous_format)
+
+
+def test_the_classifier_of_every_network_of_torchvision_is_found():
+    names = torchvision.models.list_models(module=torchvision.models)
+    assert len(names) >= 80
+    for name in names:
+        if name.startswith("regnet") and name != "regnet_x_400mf":
+            continue  # of one making; they cannot be built without their weights, which are many
+        with torch.device("cpu" if name == "regnet_x_400mf" else "meta"):
+            weight = classifier(build(f"torchvision/{name}", classes=7)).get_parameter("weight")
+        assert weight.shape[0] == 7, name
+
+
+def test_the_study_s_networks_are_prepared_for_as_torchvision_evaluates_them():
+    assert vars(preparation(build("torchvision/squeezenet1_1"))) == {
+        "size": 224,
+        "mean": (0.485, 0.456, 0.406),
+        "std": (0.229, 0.224, 0.225),
+        "interpolation": "bilinear",
+        "crop": 224 / 256,
+    }
+    with torch.device("meta"):
+        assert preparation(build("torchvision/convnext_small")).crop == 224 / 230
+        assert preparation(build("torchvision/resnet50.IMAGENET1K_V2")).crop == 224 / 232
+        assert preparation(build("torchvision/efficientnet_v2_l")).mean == (0.5, 0.5, 0.5)
+        assert preparation(build("torchvision/vit_b_32", kwargs={"image_size": 64})).size == 64
+        assert preparation(build("torchvision/vit_b_16.IMAGENET1K_SWAG_E2E_V1")).size == 384
+
+
+def test_torchvision_s_preparation_of_a_photograph_is_torchvision_s():
+    prepared = preparation(build("torchvision/squeezenet1_1"))
+    image = picture(0, (512, 384))
+    theirs = torchvision.models.SqueezeNet1_1_Weights.IMAGENET1K_V1.transforms()
+    ours = prepared.tensor([np.asarray(prepared.picture(image))])[0]
+    np.testing.assert_allclose(ours, theirs(image), atol=0.02)  # 1/255 of a value, over std
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """Put a file where torch.hub keeps what it has downloaded."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+
+    def put(name: str, state: dict, tag: str = "IMAGENET1K_V1") -> None:
+        url = torchvision.models.get_model_weights(name)[tag].url
+        torch.save(state, tmp_path / "hub" / "checkpoints" / url.rpartition("/")[2])
+
+    return put
+
+
+def test_published_weights_of_torchvision_are_the_first_ones_or_those_of_the_tag(published):
+    first, second = (build("torchvision/mobilenet_v2") for _ in range(2))
+    published("mobilenet_v2", first.state_dict())
+    published("mobilenet_v2", second.state_dict(), "IMAGENET1K_V2")
+    assert same_weights(build("torchvision/mobilenet_v2", pretrained=True), first)
+    assert same_weights(build("torchvision/mobilenet_v2.IMAGENET1K_V2", pretrained=True), second)
+    smaller = build("torchvision/mobilenet_v2", classes=3, pretrained=True)
+    assert same_weights(smaller, first, "features")
+    assert classifier(smaller).get_parameter("weight").shape == (3, 1280)
+
+
+def test_names_and_layers_of_older_published_files_are_understood(published):
+    dense = build("torchvision/densenet121")
+    old = {re.sub(r"(norm|conv)([12])\.", r"\1.\2.", key): value for key, value in dense.state_dict().items()}
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    published("densenet121", {key: value for key, value in old.items() if not key.endswith("num_batches_tracked")})
+    assert same_weights(build("torchvision/densenet121", pretrained=True), dense)
+    mnas = build("torchvision/mnasnet0_5")
+    published("mnasnet0_5", mnas.state_dict())
+    assert same_weights(build("torchvision/mnasnet0_5", pretrained=True), mnas)
+    three_heads = torchvision.models.googlenet(init_weights=False)
+    published("googlenet", three_heads.state_dict())
+    one_head = build("torchvision/googlenet", pretrained=True)
+    assert same_weights(one_head, three_heads, "fc") and one_head.transform_input
+    assert one_head.train()(torch.zeros(2, 3, 64, 64)).shape == (2, 1000)  # no tuple in training
+
+
+def test_what_torchvision_does_not_have_is_refused_by_name(published):
+    with pytest.raises(UserError, match=r"'torchvision/resnet5O'.*did you mean 'torchvision/resnet50'"):
+        build("torchvision/resnet5O")
+    with pytest.raises(UserError, match=r"no weights 'IMAGENET1K_V3'; it has IMAGENET1K_V1, IMAGENET1K_V2"):
+        build("torchvision/resnet50.IMAGENET1K_V3")
+    with pytest.raises(UserError, match="no weights 'IMAGENET1K_FEATURES'"):  # its classifier is NaN
+        build("torchvision/vgg16.IMAGENET1K_FEATURES")
+    with pytest.raises(UserError, match=r"torchvision/alexnet.*patch_size"):
+        build("torchvision/alexnet", kwargs={"patch_size": 8})
+    published("squeezenet1_1", tiny_resnet().state_dict())
+    with pytest.raises(UserError, match=r"squeezenet1_1\.IMAGENET1K_V1: weights of another architecture"):
+        build("torchvision/squeezenet1_1", pretrained=True)
+
+
+def test_a_network_without_one_classifier_is_refused_by_name():
+    with pytest.raises(UserError, match="VisionTransformerDistilled has no single classifier"):
+        classifier(build("deit_tiny_distilled_patch16_224"))
+    with pytest.raises(UserError, match="Linear has no single classifier"):
+        classifier(nn.Linear(2, 2))
 
 
 # Preparation
@@ -261,6 +443,22 @@ def test_probabilities_are_averaged_not_logits(tmp_path):
 def test_softmax_runs_over_all_outputs_also_those_without_a_category():
     shares = category_probabilities(torch.log(torch.tensor([[0.5, 0.3, 0.2]])), {"cat": [1], "dog": [2]})
     assert shares[0].tolist() == pytest.approx([0.3, 0.2])
+
+
+def test_a_network_of_torchvision_answers_with_the_weights_of_a_foreign_file(tmp_path):
+    network = build("torchvision/squeezenet1_1").eval()
+    image = ImageFile(tmp_path / "x.png", label("x", shape="dog", texture="knife", content="x.png"))
+    picture(0, (224, 224)).save(image.path)
+    pixels = torch.tensor(np.asarray(image.image())).permute(2, 0, 1) / 255
+    normalize = torchvision.transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    with torch.inference_mode():
+        expected = network(normalize(pixels)[None]).argmax().item()
+    network.features = nn.DataParallel(network.get_submodule("features"))
+    torch.save({"arch": "squeezenet1_1", "state_dict": network.state_dict()}, tmp_path / "net-0123abcd.pth.tar")
+    observer = load_observer("torchvision/squeezenet1_1", name="sin", weights=tmp_path / "net-0123abcd.pth.tar")
+    row = observe(observer, [(image, image.image())], batch_size=4).iloc[0]
+    assert row["predicted_class"] == ilsvrc_wnids()[int(expected)]
+    assert (observer.facts["weights"], observer.facts["matched"]) == ("net-0123abcd.pth.tar", "name")
 
 
 def test_the_size_of_batches_changes_no_decision(tmp_path):

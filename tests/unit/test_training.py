@@ -9,10 +9,10 @@ import torch
 from helpers import COLOURS, tiny_resnet
 
 from shapebias.errors import UserError
-from shapebias.feeding import Augmented, Pictures
+from shapebias.feeding import Augmented, Pictures, Step
 from shapebias.models import preparation
 from shapebias.recipe import Recipe
-from shapebias.training import image_counts, start, train, train_step, training_mode, validate
+from shapebias.training import image_counts, start, train, train_step, validate
 
 RECIPE = Recipe(epochs=2, batch_size=8, optimizer="adamw", lr=0.01, schedule="constant", patience=0)
 SWAPPED = {"cat": COLOURS["dog"], "dog": COLOURS["cat"]}
@@ -22,12 +22,17 @@ def state_of(network) -> dict[str, torch.Tensor]:
     return copy.deepcopy(network.state_dict())
 
 
-def trained(samples, recipe: Recipe = RECIPE, *, val=None, trainable: str = "all", seed: int = 0):
+def trained(samples, recipe: Recipe = RECIPE, *, val=None, trainable="all", seed: int = 0, network=None, **more):
     """A tiny network after training: (network, state)."""
-    network, classes = tiny_resnet(seed=seed), ["cat", "dog"]
+    network, classes = network or tiny_resnet(seed=seed), ["cat", "dog"]
     prepared = preparation(network, 32)
     sets = Augmented(samples, classes, prepared, recipe, seed), Pictures(val or samples, classes, prepared)
-    return network, train(network, *sets, recipe, trainable=trainable, seed=seed, device="cpu")
+    return network, train(network, *sets, recipe, trainable=trainable, seed=seed, **more)
+
+
+def step_of(images: torch.Tensor, labels: torch.Tensor) -> Step:
+    """A batch that one rank computes whole."""
+    return Step([(images, labels)], len(labels), float(len(labels)))
 
 
 def test_a_network_learns_red_from_blue(colour_samples):
@@ -60,23 +65,15 @@ def test_an_unfrozen_network_changes_everything(colour_samples):
     assert not unchanged
 
 
-def test_a_frozen_backbone_is_in_eval_mode_while_its_head_trains():
-    network = tiny_resnet()
-    training_mode(network, "head")
-    assert network.get_submodule("fc").training and not network.get_submodule("bn1").training
-    training_mode(network, "all")
-    assert network.get_submodule("bn1").training
-
-
 def test_a_loss_that_is_not_a_number_leaves_the_weights_untouched():
     network, recipe = tiny_resnet(), replace(RECIPE, max_norm=1.0)
     state = start(network, recipe, "all", steps_per_epoch=4)
-    training_mode(network, "all")
+    network.train()
     labels = torch.tensor([0, 1])
-    train_step(state, torch.randn(2, 3, 32, 32), labels, recipe)
+    train_step(state, step_of(torch.randn(2, 3, 32, 32), labels), recipe)
     weights = copy.deepcopy(dict(network.named_parameters()))
     with pytest.raises(FloatingPointError, match=r"loss nan.* at step 1"):
-        train_step(state, torch.full((2, 3, 32, 32), math.nan), labels, recipe)
+        train_step(state, step_of(torch.full((2, 3, 32, 32), math.nan), labels), recipe)
     assert all(torch.equal(value, weights[key]) for key, value in network.named_parameters())
     assert state.step == 1
 
@@ -111,9 +108,9 @@ def learning_rates(recipe: Recipe, steps_per_epoch: int) -> list[float]:
     network = tiny_resnet()
     state, rates = start(network, recipe, "all", steps_per_epoch), []
     images, labels = torch.randn(2, 3, 32, 32), torch.tensor([0, 1])
-    training_mode(network, "all")
+    network.train()
     for _ in range(recipe.epochs * steps_per_epoch):
-        train_step(state, images, labels, recipe)
+        train_step(state, step_of(images, labels), recipe)
         rates.append(state.optimizer.param_groups[0]["lr"])
     return rates
 
@@ -145,7 +142,7 @@ def test_validation_is_the_mean_over_images_not_over_batches():
     network = torch.nn.Flatten()  # the images are the logits
     sure, torn = torch.tensor([[[[100.0, 0.0]]]]), torch.tensor([[[[0.0, 0.0]]]])
     batches = [(sure.repeat(3, 1, 1, 1), torch.tensor([0, 0, 0])), (torn, torch.tensor([1]))]
-    loss, accuracy = validate(network, batches)
+    loss, accuracy = validate(network, batches, RECIPE)
     assert loss == pytest.approx(math.log(2) / 4)
     assert accuracy == 3 / 4
 

@@ -34,6 +34,33 @@ def test_seeds_shards_and_models_multiply_the_jobs(workspace, demo):
     assert jobs["stylize"] == (7 + 2) + 3
 
 
+def test_runs_that_tell_melanomas_see_those_alone_and_no_others_see_them(workspace, demo):
+    place = workspace()
+    demo["models"] = {"resnet": demo["models"]["resnet"]}
+    demo["sources"]["isic"] = {"kind": "isic2017", "folder": str(place.folder), "shards": {"train": 2}}
+    demo["regimes"] = {"in": {"train_on": ["in"]}, "mela_in": {"train_on": ["isic"], "init": "in"}}
+    demo["regimes"]["mela_imagenet"] = {"train_on": ["isic"], "init": "pretrained"}
+    demo["benchmarks"] |= {"mela": {"kind": "melanoma", "images": "isic"}}
+    jobs = place.plan(demo)
+    assert (jobs["train"], jobs["evaluate"], jobs["evaluate_melanoma"]) == (3, 1, 2)
+    told = place.snakemake("-n", "-p", config=demo).stdout
+    asked = set(re.findall(r"--out '?results/predictions/(\w+)/(\w+)\.parquet", told))
+    others = {(name, "resnet_in_seed0") for name in ("conflict", "in_test", "silhouettes", "edges")}
+    lesions = {("mela", f"resnet_{regime}_seed0") for regime in ("mela_in", "mela_imagenet")}
+    assert asked == others | lesions
+    assert "--melanoma-baseline mela_imagenet" in told
+    assert "results/predictions/mela/resnet_mela_in_seed0.csv" not in told
+    assert "results/figures/melanoma.mela.svg" in told and "results/tables/melanoma.csv" in told
+
+
+def test_melanoma_alone_needs_no_other_benchmark(workspace, demo):
+    place = workspace()
+    isic = {"kind": "isic2017", "folder": str(place.folder)}
+    only = {"sources": {"isic": isic}, "regimes": {"mela": {"train_on": ["isic"]}}, "stylized": {}, "styles": {}}
+    jobs = place.plan(demo | only | {"benchmarks": {"mela": {"kind": "melanoma", "images": "isic"}}})
+    assert (jobs["evaluate_melanoma"], jobs["evaluate"], jobs["report"]) == (4, 0, 1)
+
+
 def test_the_figures_alone_need_no_report(workspace, demo):
     jobs = workspace().plan(demo, "figures")
     assert jobs["figures"] == 1
@@ -114,8 +141,27 @@ def test_the_whole_study_is_planned_before_its_data_are_there(workspace, reposit
     assert jobs["stylize"] == (104 + 11) + 11  # sin: train, val; conflict: test
     assert jobs["encode_styles"] == 80 + 11  # paintings; the photographs of the test split
     assert jobs["train"] == 5 * 4 * 3
-    assert jobs["evaluate"] == 5 * 4 * 3 + 5
+    assert jobs["evaluate"] == 5 * 4 * 3 + 5 + 2 + 5  # runs; pretrained: the same five, AlexNet, VGG-16; Geirhos'
     assert (jobs["download_stimuli"], jobs["download_decisions"], jobs["download_weights"]) == (1, 1, 2)
+    assert jobs["download_network"] == 5 + 2 + 5  # a model and the observer that it starts as share a file
+
+
+def test_the_weights_that_a_model_starts_from_are_fetched_once_or_taken_as_they_are(workspace, demo):
+    net = {"timm": "torchvision/resnet18", "weights": "https://x.org/net-0123abcd.pth.tar?v=1"}
+    net["weights_sha256"] = "0123abcd"
+    place = workspace()
+    (place.folder / "mine.pth").touch()
+    demo["models"] = {"url": net, "file": {"timm": "resnet10t", "weights": "mine.pth"}, "none": {"timm": "resnet10t"}}
+    demo["models"]["package"] = {"timm": "resnet10t", "weights": "package:timm/x.pth"}
+    demo["observers"] = {"same": net}
+    demo["regimes"] = {"in": {"train_on": ["in"], "init": "pretrained"}, "new": {"train_on": ["in"]}}
+    told = place.snakemake("-n", "-p", config=demo).stdout
+    starts = {model: init for init, model in re.findall(r"train\.py.*--init (\S+).*--model (\w+) --regime in", told)}
+    fetched = "results/downloads/networks/net-0123abcd.pth.tar"
+    assert starts == {"url": fetched, "file": "mine.pth", "none": "pretrained", "package": "package:timm/x.pth"}
+    assert set(re.findall(r"train\.py.*--init (\S+).*--regime new", told)) == {"scratch"}
+    assert f"--weights {fetched} --observer same" in told
+    assert told.count(f"--sha256 0123abcd --out {fetched}") == 1
 
 
 def test_photographs_that_are_missing_end_a_run_before_its_first_job(workspace, repository):

@@ -9,10 +9,17 @@ import sys
 LIBRARY = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, LIBRARY)
 SCRIPTS = os.path.join(workflow.basedir, "scripts")
-shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(LIBRARY)} SCRIPTS={shlex.quote(SCRIPTS)}; ")
-
 from shapebias.config import checked, missing_folders
-from shapebias.config_problems import CLASS_COUNTS, recipe_of, run_name
+from shapebias.config_problems import (
+    CLASS_COUNTS,
+    file_of,
+    is_url,
+    melanoma_regimes,
+    networks,
+    recipe_of,
+    run_name,
+    splits_of,
+)
 from shapebias.errors import UserError
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -23,6 +30,11 @@ try:
     config = checked(config, SCHEMA)
 except UserError as error:
     raise WorkflowError(str(error))
+
+# How jobs tell W&B of themselves. It is no parameter of a job: another project makes no result anew.
+TRACKING = " ".join(f"--wandb-{key} {value}" for key, value in {**config["wandb"], "dir": "results"}.items())
+ENVIRONMENT = {"PYTHONPATH": LIBRARY, "SCRIPTS": SCRIPTS, "TRACKING": TRACKING}
+shell.prefix(f"set -euo pipefail; export {shlex.join(f'{key}={value}' for key, value in ENVIRONMENT.items())}; ")
 
 # A plan can be made before the photographs are there; running it cannot start.
 MISSING = missing_folders(config)
@@ -46,6 +58,17 @@ RUNS = {
     for seed in config["seeds"]
 }
 NETWORKS = [name for name, entry in config["observers"].items() if "timm" in entry]
+# Runs that tell melanomas see the benchmarks of that kind and nothing else, which all other networks see.
+MELANOMA_RUNS = [name for name, (_, regime, _) in RUNS.items() if regime in melanoma_regimes(config)]
+MELANOMA = [name for name, entry in config["benchmarks"].items() if entry["kind"] == "melanoma"]
+OBSERVERS = [name for name in [*RUNS, *NETWORKS] if name not in MELANOMA_RUNS]
+BENCHMARKS = [name for name in config["benchmarks"] if name not in MELANOMA]
+# File name → where a network's weights are fetched from; a model and an observer may share one.
+NETWORK_FILES = {
+    file_of(entry["weights"]): {"source": entry["weights"], "sha256": entry["weights_sha256"]}
+    for _, entry in networks(config)
+    if is_url(entry.get("weights", ""))
+}
 DECISIONS = {name: entry for name, entry in config["observers"].items() if "decisions" in entry}
 CONFLICTS = [name for name, entry in config["benchmarks"].items() if entry["kind"] == "cue_conflict"]
 PACKED = [*config["sources"], *config["styles"]]
@@ -68,6 +91,7 @@ wildcard_constraints:
     stylizer=one_of(["ghiasi", *config["stylizers"]]),
     part="encoder|decoder",
     ending="pth|safetensors",
+    file=one_of(NETWORK_FILES),
 
 
 def shard_counts(name):
@@ -78,7 +102,7 @@ def shard_counts(name):
         entry = config["stylized"][name]
         return {split: shard_counts(entry["content"])[split] for split in entry["splits"]}
     entry = config["sources"][name]
-    return {split: entry["shards"].get(split, 1) for split in entry["per_class"]}
+    return {split: entry["shards"].get(split, 1) for split in splits_of(config, name)}
 
 
 def shards(name, split):

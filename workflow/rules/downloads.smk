@@ -60,6 +60,25 @@ rule download_decisions:
         " --take {params.folders:q} --out {output:q} > {log:q} 2>&1"
 
 
+rule download_network:
+    """Fetch the weights of a network, which a model starts from or an observer has."""
+    output:
+        "results/downloads/networks/{file}",
+    log:
+        "logs/download_network/{file}.log",
+    localrule: True
+    conda:
+        "../../envs/stylize.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=120,
+    params:
+        source=lambda wildcards: flags(NETWORK_FILES[wildcards.file]),
+    shell:
+        'python "$SCRIPTS"/download.py {params.source:q} --out {output:q} > {log:q} 2>&1'
+
+
 rule download_weights:
     """Fetch the weights of a stylizer's encoder or decoder, from a URL or a path."""
     input:

@@ -9,11 +9,22 @@ def training_shards(wildcards):
     return [shard for name in sets for split in ("train", "val") for shard in shards(name, split)]
 
 
+def own_weights(entry):
+    """Where a model's or an observer's own weights are: a file, one that is fetched, package:…; or none."""
+    weights = entry.get("weights")
+    return f"results/downloads/networks/{file_of(weights)}" if weights and is_url(weights) else weights
+
+
+def weights_input(weights):
+    """Weights as a job's input: a package's come with its environment."""
+    return [] if weights is None or weights.startswith("package:") else weights
+
+
 def initial_weights(wildcards):
-    """The weights of the regime that this one starts from, if it starts from one."""
+    """The file of weights that training starts from, if there is one: of another regime, or the model's own."""
     init = config["regimes"][wildcards.regime]["init"]
     if init not in config["regimes"]:
-        return []
+        return weights_input(own_weights(config["models"][wildcards.model])) if init == "pretrained" else []
     return f"{RUN}/model.safetensors".format(model=wildcards.model, regime=init, seed=wildcards.seed)
 
 
@@ -23,13 +34,28 @@ def set_shards(wildcards, split):
 
 def network_flags(wildcards):
     model, regime = config["models"][wildcards.model], config["regimes"][wildcards.regime]
-    start = {} if regime["init"] in config["regimes"] else {"init": regime["init"]}
+    init = own_weights(model) or "pretrained" if regime["init"] == "pretrained" else regime["init"]
+    start = {} if initial_weights(wildcards) else {"init": init}
     return flags(
         {"timm": model["timm"], "kwargs": model["kwargs"], "image_size": config["input_size"]}
         | start
         | {"trainable": regime["trainable"]}
         | recipe_of(config, wildcards.model, wildcards.regime)
     )
+
+
+def train_recipe(wildcards):
+    return recipe_of(config, wildcards.model, wildcards.regime)
+
+
+def ranks_of(wildcards):
+    """Processes that share each batch."""
+    return train_recipe(wildcards).get("ranks", 0) or 1
+
+
+def train_cpus(wildcards):
+    recipe = train_recipe(wildcards)
+    return ranks_of(wildcards) * (recipe.get("threads", 1) + recipe.get("workers", 0))
 
 
 # Measuring
@@ -39,12 +65,11 @@ def observer_weights(wildcards):
     if wildcards.observer in RUNS:
         model, regime, seed = RUNS[wildcards.observer]
         return f"results/runs/{model}/{regime}/seed{seed}/model.safetensors"
-    weights = config["observers"][wildcards.observer].get("weights", "package:")
-    return [] if weights.startswith("package:") else weights
+    return weights_input(own_weights(config["observers"][wildcards.observer]))
 
 
-def benchmark_images(wildcards):
-    entries = config["benchmarks"].values()
+def benchmark_images(names):
+    entries = [config["benchmarks"][name] for name in names]
     own = [shard for entry in entries if "images" in entry for shard in shards(entry["images"], "test")]
     return own + sorted({needed(entry["folder"]) for entry in entries if "folder" in entry})
 
@@ -55,18 +80,30 @@ def network_flags_of(wildcards):
         model = config["models"][RUNS[wildcards.observer][0]]
         return flags({"timm": model["timm"], "weights": observer_weights(wildcards)})
     entry = config["observers"][wildcards.observer]
-    return flags({key: entry[key] for key in ("timm", "weights", "kwargs", "classes") if key in entry})
+    chosen = {key: entry[key] for key in ("timm", "kwargs", "classes") if key in entry}
+    return flags(chosen | {"weights": own_weights(entry)})
 
 
-def benchmark_flags(wildcards):
-    """All benchmarks in one job: the network is loaded once."""
+def benchmark_flags(wildcards, names):
+    """Several benchmarks in one job: the network is loaded once."""
     words = []
-    for name, entry in config["benchmarks"].items():
+    for name in names:
+        entry = config["benchmarks"][name]
         images = shard_range(entry["images"], "test") if "images" in entry else local(entry["folder"])
         target = f"results/predictions/{name}/{wildcards.observer}"
-        words += ["--images", images, "--benchmark", entry["kind"]]
-        words += ["--out", f"{target}.parquet", "--decisions", f"{target}.csv"]
+        words += ["--images", images, "--benchmark", entry["kind"], "--out", f"{target}.parquet"]
+        if name not in MELANOMA:  # the toolbox's CSV knows categories alone
+            words += ["--decisions", f"{target}.csv"]
     return words
+
+
+def melanoma_flags():
+    """Who sees the benchmarks of melanoma, and the first of their regimes that starts from ImageNet weights alone."""
+    if not MELANOMA:
+        return []
+    baselines = [name for name in melanoma_regimes(config) if config["regimes"][name]["init"] == "pretrained"]
+    chosen = {"melanoma_benchmarks": MELANOMA, "melanoma_observers": MELANOMA_RUNS}
+    return flags(chosen | {"melanoma_baseline": next(iter(baselines), None)})
 
 
 def decision_flags():

@@ -2,6 +2,7 @@
 
 FIGURES = ["accuracy", "training_curves"]
 FIGURES += [f"{kind}.{name}" for name in CONFLICTS for kind in ("shape_bias", "shape_bias_by_category")]
+FIGURES += [f"{kind}.{name}" for name in MELANOMA for kind in ("melanoma", "melanoma_confusion")]
 # A photograph beside its stylized kin first, then all other sets.
 SHOWN = dict.fromkeys(entry["content"] for entry in config["stylized"].values())
 SHOWN |= dict.fromkeys([*config["stylized"], *config["sources"]])
@@ -18,7 +19,7 @@ rule figures:
         people=PEOPLE,
         code=code(
             "scripts/figures.py",
-            *(f"src/shapebias/{m}.py" for m in ("figures", "figure_style", "forest", "summaries")),
+            *(f"src/shapebias/{m}.py" for m in ("figures", "melanoma_figures", "figure_style", "forest", "summaries")),
         ),
     output:
         expand("results/figures/{figure}.{kind}", figure=FIGURES, kind=["png", "svg"]),
@@ -36,10 +37,11 @@ rule figures:
         folder=lambda wildcards, output: os.path.dirname(output[0]),
         tables=lambda wildcards, input: os.path.dirname(input.tables[0]),
         benchmarks=CONFLICTS,
+        melanoma=["--melanoma", *MELANOMA] if MELANOMA else [],
         looks=flags(config["figures"]),
     shell:
         'python "$SCRIPTS"/figures.py --tables {params.tables:q} --runs results/runs --people {input.people:q}'
-        " --out {params.folder:q} --benchmarks {params.benchmarks:q} {params.looks:q} > {log:q} 2>&1"
+        " --out {params.folder:q} --benchmarks {params.benchmarks:q} {params.melanoma:q} {params.looks:q} > {log:q} 2>&1"
 
 
 rule settings:
@@ -97,3 +99,27 @@ rule report:
         'python "$SCRIPTS"/report.py --title {params.title:q} --tables {params.tables:q} --figures {params.figures:q}'
         " --runs results/runs --config {input.config:q} --people {input.people:q}"
         " --contact-sheets {input.sheets:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule track:
+    """Record the final tables and figures at W&B; the receipt says what arrived."""
+    input:
+        tables=rules.tables.output,
+        figures=[path for path in rules.figures.output if path.endswith(".png")],
+        config=rules.settings.output,
+    output:
+        "results/wandb/report.json",
+    log:
+        "logs/track.log",
+    localrule: True  # of two seconds, and online where compute nodes are not
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        title=config["title"],
+    shell:
+        'python "$SCRIPTS"/track.py --title {params.title:q} --tables {input.tables:q} --figures {input.figures:q}'
+        " --config {input.config:q} $TRACKING --out {output:q} > {log:q} 2>&1"

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""Record the final tables and figures at Weights & Biases, as one run; a W&B that fails is told in the receipt."""
+
+import argparse
+import json
+from pathlib import Path
+
+from shapebias.cli import Parser, run
+from shapebias.errors import UserError
+from shapebias.files import replacing
+from shapebias.reading import read_json
+from shapebias.tracking import Tracker, add_tracking_flags, new_run_id, tracking_settings
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = Parser(description=__doc__)
+    parser.add_argument(
+        "--title", required=True, metavar="T", help="the study's name, which its reports are grouped by"
+    )
+    parser.add_argument("--tables", type=Path, nargs="*", default=[], metavar="CSV", help="tables to record")
+    parser.add_argument("--figures", type=Path, nargs="*", default=[], metavar="PNG", help="figures to record")
+    parser.add_argument("--config", type=Path, required=True, metavar="JSON", help="the whole configuration")
+    parser.add_argument("--out", type=Path, required=True, metavar="JSON", help="the receipt: what was recorded where")
+    add_tracking_flags(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    config = read_json(args.config)
+    for path in (*args.tables, *args.figures):
+        if not path.is_file():
+            raise UserError(f"{path}: does not exist; make it with scripts/tables.py or scripts/figures.py")
+    tables = {path.stem: path for path in args.tables}
+    figures = {path.stem: path for path in args.figures}
+    # Each report is a run of its own, so that an older one can be looked at again.
+    run_id = new_run_id()
+    tracker = Tracker(
+        tracking_settings(args),
+        run_id=run_id,
+        name=args.title,
+        group=args.title,
+        job_type="report",
+        tags=[],
+        config=config,
+    )
+    tracker.log_files(tables, figures)
+    tracker.finish({})
+    receipt = {
+        "run": run_id,
+        "mode": tracker.mode,
+        "folder": tracker.folder and str(tracker.folder),
+        "tables": sorted(tables) if tracker.arrived else [],
+        "figures": sorted(figures) if tracker.arrived else [],
+        "warning": tracker.warning,
+    }
+    with replacing(args.out) as draft:
+        draft.write_text(json.dumps(receipt, indent=2))
+
+
+if __name__ == "__main__":
+    run(main)

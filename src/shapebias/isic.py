@@ -1,0 +1,79 @@
+"""ISIC 2017 part 3, melanoma or not: the challenge's images and diagnoses, in its own splits.
+
+Source: Codella et al. 2018, arXiv 1710.05006; challenge.isic-archive.com/data (2017).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from shapebias.errors import UserError
+from shapebias.listings import Listed, listing
+
+MELANOMA, OTHER = "melanoma", "other"  # the two classes
+PARTS = {"train": "Training", "val": "Validation", "test": "Test_v2"}  # split → what the challenge calls it
+COLUMNS = ["image_id", "melanoma", "seborrheic_keratosis"]
+VALUES = {"0": False, "0.0": False, "1": True, "1.0": True}
+
+
+def list_isic(root: Path, shards: Mapping[str, int], seed: int) -> pd.DataFrame:
+    """The listing of all images of the challenge, of the classes `melanoma` and `other`; neither has a category.
+
+    root: holds `ISIC-2017_{Training,Validation,Test_v2}_Data/<image_id>.jpg`, and `…_Part3_GroundTruth.csv` beside
+    each, which says what images there are: other files in the folders (superpixels) are not looked at.
+    Raises UserError for missing files and images, damaged tables, and an image in two places.
+    """
+    rows, owner = [], dict[str, Path]()
+    for split, part in PARTS.items():
+        folder, table = f"ISIC-2017_{part}_Data", root / f"ISIC-2017_{part}_Part3_GroundTruth.csv"
+        diagnoses = read_diagnoses(table)
+        if not (root / folder).is_dir():
+            raise UserError(f"{root / folder}: no such folder; it holds the images that {table.name} lists")
+        there = {entry.name for entry in (root / folder).iterdir()}
+        missing = [image for image in diagnoses if f"{image}.jpg" not in there]
+        if missing:
+            more = f" and {len(missing) - 1} more of its images" if len(missing) > 1 else ""
+            raise UserError(
+                f"{root / folder / missing[0]}.jpg: missing{more}, though {table.name} lists it; unpack it again"
+            )
+        for image, melanoma in diagnoses.items():
+            if image in owner:
+                raise UserError(f"{table}: image {image!r} is in {owner[image].name} too; a split may not leak")
+            owner[image] = table
+            rows.append(Listed(image, f"{folder}/{image}.jpg", MELANOMA if melanoma else OTHER, "", split))
+    return listing(rows, shards, seed)
+
+
+def read_diagnoses(path: Path) -> dict[str, bool]:
+    """image id → whether it shows a melanoma, from a ground truth of part 3; raises UserError if it is damaged."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: no such file; expected ISIC-2017_{{{','.join(PARTS.values())}}}_Part3_GroundTruth.csv "
+            f"and the folders ISIC-2017_{{…}}_Data beside them"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a readable CSV: {error}") from None
+    absent = [name for name in COLUMNS if name not in table]
+    if absent:
+        raise UserError(f"{path}: column {absent[0]!r} is missing; expected {','.join(COLUMNS)}")
+    if table.empty:
+        raise UserError(f"{path}: lists no images")
+    strange = table.loc[~table["image_id"].str.fullmatch(r"ISIC_\d+"), "image_id"]
+    if len(strange):
+        raise UserError(f"{path}: image_id {strange.iloc[0]!r}; expected ISIC_ and a number, without an ending")
+    doubled = table.loc[table["image_id"].duplicated(), "image_id"]
+    if len(doubled):
+        raise UserError(f"{path}: image {doubled.iloc[0]!r} is listed twice; keep one of the rows")
+    for name in COLUMNS[1:]:
+        odd = table[~table[name].isin(list(VALUES))]
+        if len(odd):
+            image, value = odd[["image_id", name]].iloc[0]
+            raise UserError(f"{path}: {name} of {image} is {value!r}; allowed: 0.0 and 1.0")
+    melanoma, keratosis = (table[name].map(VALUES) for name in COLUMNS[1:])
+    both = table.loc[melanoma & keratosis, "image_id"]
+    if len(both):
+        raise UserError(f"{path}: image {both.iloc[0]!r} is both a melanoma and a seborrheic keratosis; it is one")
+    return dict(zip(table["image_id"], melanoma, strict=True))

@@ -1,0 +1,118 @@
+"""Figures of melanoma: how well each observer finds them, and its confusion matrix."""
+
+import itertools
+import textwrap
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from shapebias.figure_style import FigureStyle, message_figure, new_figure
+from shapebias.forest import draw_forest, forest_height, forest_rows
+from shapebias.melanoma import COUNTS
+from shapebias.summaries import pool_melanoma, regime_order
+
+PANELS = {
+    "auc": "ROC AUC",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "auc_difference": "AUC difference",  # from the baseline, where there is one
+}
+
+
+def melanoma_overview(melanoma: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None) -> Figure:
+    """AUC, sensitivity, specificity, and what the start was worth, with 95 % intervals, for each model × regime.
+
+    melanoma: `melanoma.csv`. The last panel has no row for baselines and for runs without one.
+    """
+    style = style or FigureStyle()
+    table = melanoma[melanoma["benchmark"] == benchmark]
+    if table.empty:
+        return message_figure(f"{benchmark}: no observer to show.", style)
+    pooled = pool_melanoma(table)
+    panels = {name: title for name, title in PANELS.items() if pooled[name].notna().any()}
+    with style.applied():
+        rows = forest_rows(pooled)
+        figure = new_figure(0.7 + 2.7 * max(len(panels), 3), 1.5 + 0.25 * forest_height(rows))
+        grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, (name, title) in zip(grid, panels.items(), strict=True):
+            part = pooled.rename(columns={f"{name}_low": "ci_low", f"{name}_high": "ci_high"})
+            if name == "auc_difference":
+                part, single = part.dropna(subset=[name]), table.dropna(subset=[name])
+                draw_forest(axes, rows, part, single, name, style)
+                difference_axis(axes, part)
+                axes.set_xlabel("from ImageNet weights alone", fontsize="small")
+            else:
+                draw_forest(axes, rows, part, table, name, style)
+            if name == "auc":
+                axes.axvline(0.5, color="0.35", linestyle=(0, (4, 3)), linewidth=1, zorder=1)
+            axes.set_title(title, fontsize="medium")
+        figure.supxlabel("bar: 95 % interval     tick: one seed     dashed: chance, no difference", fontsize="medium")
+        figure.suptitle(heading(benchmark, table), x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def confusion_matrices(melanoma: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None) -> Figure:
+    """The confusion matrix of each model (row) × regime (column), counts of all seeds together.
+
+    A cell's shade is its share of the images of its true class, so that both rows of a matrix read alike, however
+    rare melanomas are.
+    """
+    style = style or FigureStyle()
+    table = melanoma[melanoma["benchmark"] == benchmark]
+    if table.empty:
+        return message_figure(f"{benchmark}: no observer to show.", style)
+    pooled = pool_melanoma(table).set_index(["model", "regime"])
+    models = list(dict.fromkeys(model for model, _ in pooled.index))
+    regimes = regime_order(regime for _, regime in pooled.index)
+    with style.applied():
+        figure = new_figure(max(1.2 + 1.6 * len(regimes), 6), 1.2 + 1.6 * len(models))
+        grid = figure.subplots(len(models), len(regimes), squeeze=False)
+        for (i, model), (j, regime) in itertools.product(enumerate(models), enumerate(regimes)):
+            axes = grid[i, j]
+            if (model, regime) in pooled.index:
+                counts = pooled.loc[(model, regime), list(COUNTS)].to_numpy(dtype=float)
+                draw_matrix(axes, counts.reshape(2, 2))
+            else:
+                axes.set_axis_off()
+            if i == 0:
+                axes.set_title(textwrap.fill(regime, 16), fontsize="medium")
+            if j == 0:
+                axes.set_ylabel(textwrap.fill(model, 16), fontsize="medium", fontweight="bold")
+        figure.supxlabel("predicted class (counts of all seeds together)", fontsize="medium")
+        figure.supylabel("true class", fontsize="medium")
+        figure.suptitle(heading(benchmark, table), x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def draw_matrix(axes: Axes, counts: np.ndarray) -> None:
+    """One matrix: rows are what images are, columns what they were taken for, melanoma first."""
+    with np.errstate(invalid="ignore"):  # no image of a class: no share
+        shares = counts / counts.sum(axis=1, keepdims=True)
+    axes.imshow(np.nan_to_num(shares), cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(2, 2):
+        share = shares[row, column]
+        text = f"{counts[row, column]:,.0f}" + (f"\n{100 * share:.0f} %" if np.isfinite(share) else "")
+        color = "white" if share > 0.55 else "0.15"
+        axes.text(column, row, text, ha="center", va="center", color=color, fontsize="small")
+    names = ["melanoma", "other"]
+    axes.set_xticks([0, 1], names, fontsize="x-small")
+    axes.set_yticks([0, 1], names, fontsize="x-small", rotation=90, va="center")
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+
+
+def difference_axis(axes: Axes, pooled: pd.DataFrame) -> None:
+    """An x axis as wide as the intervals, alike on both sides of no difference."""
+    bounds = pooled[["auc_difference", "ci_low", "ci_high"]].abs().to_numpy(dtype=float)
+    widest = 1.1 * np.nanmax(bounds, initial=0.05)
+    axes.set_xlim(-widest, widest)
+    axes.xaxis.set_major_locator(MaxNLocator(5, symmetric=True))
+    axes.axvline(0, color="0.35", linestyle=(0, (4, 3)), linewidth=1, zorder=1)
+
+
+def heading(benchmark: str, table: pd.DataFrame) -> str:
+    images, melanomas = int(table["images"].max()), int(table["melanoma_images"].max())
+    return f"Melanoma: {benchmark} ({images:,} images, {melanomas:,} of them melanomas)"

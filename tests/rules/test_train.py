@@ -1,0 +1,225 @@
+"""Training as a user starts it: by hand, over ranks, stopped by signals, with what nobody should have asked for."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import COLOURS, ENV, ROOT, TINY_RESNET, colour_shard, refused, run_script, succeeded
+from safetensors.numpy import load_file
+
+TINY_VIT = {"img_size": 32, "patch_size": 8, "depth": 2, "embed_dim": 24, "num_heads": 3}
+RECIPE = ["--epochs", "3", "--batch-size", "8", "--warmup-epochs", "1"]
+RECIPE += ["--optimizer", "adamw", "--lr", "0.003", "--schedule", "cosine"]
+NETWORK = ["--timm", "resnet10t", "--kwargs", json.dumps(TINY_RESNET), "--image-size", "32"]
+RESULTS = ("model.safetensors", "history.csv")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> list[str]:
+    """The flags for 34 training images and 10 validation images."""
+    folder = tmp_path_factory.mktemp("images")
+    train, val = colour_shard(folder / "train.tar", 17), colour_shard(folder / "val.tar", 5)
+    return ["--train", f"in={train}", "--val", f"in={val}"]
+
+
+@pytest.fixture(scope="module")
+def whole(images, tmp_path_factory) -> Path:
+    """A run that nothing disturbed."""
+    out = tmp_path_factory.mktemp("whole")
+    train(images, out)
+    return out
+
+
+def command(images: list[str], out: Path, *more: object) -> list[str]:
+    return [*images, *NETWORK, *RECIPE, "--wandb-mode", "disabled", "--out", str(out), *map(str, more)]
+
+
+def train(images: list[str], out: Path, *more: object) -> subprocess.CompletedProcess:
+    return succeeded(run_script("train", *command(images, out, *more)))
+
+
+def over_ranks(ranks: int, arguments: list[str]) -> subprocess.CompletedProcess:
+    """The script under torchrun, all ranks on this machine."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
+    script = [str(ROOT / "scripts" / "train.py"), *arguments]
+    return subprocess.run([*launch, *script], capture_output=True, text=True, timeout=180, cwd=ROOT, env=ENV)
+
+
+def same_files(one: Path, other: Path) -> bool:
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in RESULTS)
+
+
+# Ranks
+
+
+@pytest.mark.parametrize(
+    ("network", "accumulate"),
+    [(NETWORK, 1), (["--timm", "vit_tiny_patch16_224", "--kwargs", json.dumps(TINY_VIT), "--image-size", "32"], 2)],
+)
+def test_two_ranks_follow_the_losses_of_one(images, tmp_path, network, accumulate):
+    one, two = tmp_path / "one", tmp_path / "two"
+    train(images, one, *network)
+    done = succeeded(over_ranks(2, command(images, two, *network, "--ranks", 2, "--accumulate", accumulate)))
+    assert "rank 1 of 2" in done.stderr
+    histories = [pd.read_csv(folder / "history.csv") for folder in (one, two)]
+    np.testing.assert_allclose(histories[0], histories[1], rtol=2e-5)
+    runs = [json.loads((folder / "run.json").read_text()) for folder in (one, two)]
+    assert [run["ranks"] for run in runs] == [1, 2]
+    assert [run["images_seen"] for run in runs] == [{"in": 102}] * 2
+    weights = [load_file(folder / "model.safetensors") for folder in (one, two)]
+    for name, tensor in weights[0].items():
+        np.testing.assert_allclose(tensor, weights[1][name], rtol=0.02, atol=2e-3, err_msg=name)
+
+
+def test_ranks_that_are_not_there_are_missed_at_once(images, tmp_path):
+    refused(
+        run_script("train", *command(images, tmp_path, "--ranks", 2)), "1 process started", "ranks is 2", "torchrun"
+    )
+
+
+def test_more_cpus_than_a_job_may_use_are_refused(images, tmp_path):
+    refused(run_script("train", *command(images, tmp_path, "--cpus", 4096)), "4096 CPUs were asked for")
+
+
+def test_a_gpu_that_is_not_there_is_refused(images, tmp_path):
+    refused(run_script("train", *command(images, tmp_path, "--device", "cuda")), "device 'cuda'", "use cpu or auto")
+
+
+# Signals and time
+
+
+@pytest.fixture
+def started() -> Iterator[list[subprocess.Popen]]:
+    """Processes to be ended with the test."""
+    processes: list[subprocess.Popen] = []
+    yield processes
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def begin(arguments: list[str], log: Path) -> subprocess.Popen:
+    """Start the script in a process group of its own."""
+    script = [sys.executable, str(ROOT / "scripts" / "train.py"), *arguments]
+    return subprocess.Popen(script, stderr=log.open("w"), cwd=ROOT, env=ENV, start_new_session=True)
+
+
+def wait_for(text: str, log: Path, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 120
+    while text not in log.read_text():
+        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
+
+
+def test_a_run_that_is_told_to_leave_leaves_a_checkpoint_and_goes_on(images, tmp_path, started):
+    long = ["--epochs", 60, "--schedule", "constant", "--workers", 2]
+    train(images, tmp_path / "whole", *long)
+    stopped, log = tmp_path / "stopped", tmp_path / "log"
+    process = begin(command(images, stopped, *long), log)
+    started.append(process)
+    wait_for("epoch 2  steps", log, process)
+    os.killpg(process.pid, signal.SIGTERM)  # as a scheduler does: the workers hear it as well
+    assert process.wait(60) == 75, log.read_text()
+    assert "SIGTERM at step" in log.read_text() and "the same command goes on" in log.read_text()
+    assert "Traceback" not in log.read_text()
+    assert (stopped / "checkpoints" / "latest.pt").is_file() and not (stopped / "run.json").exists()
+    done = train(images, stopped, *long)
+    assert "goes on from step" in done.stderr
+    assert same_files(tmp_path / "whole", stopped)
+    assert not (stopped / "checkpoints").exists()
+
+
+def test_a_run_that_is_killed_goes_on_from_its_last_epoch(images, tmp_path, started):
+    long = ["--epochs", 60, "--schedule", "constant"]
+    train(images, tmp_path / "whole", *long)
+    killed, log = tmp_path / "killed", tmp_path / "log"
+    process = begin(command(images, killed, *long), log)
+    started.append(process)
+    wait_for("epoch 3  steps", log, process)
+    process.kill()
+    process.wait()
+    assert "goes on from step" in train(images, killed, *long).stderr
+    assert same_files(tmp_path / "whole", killed)
+
+
+def test_a_run_whose_time_is_up_leaves_for_another_try(images, whole, tmp_path):
+    done = run_script("train", *command(images, tmp_path, "--time-limit", 1e-6))
+    assert done.returncode == 75, done.stderr
+    assert "the end of its time at step 1, epoch 1" in done.stderr
+    train(images, tmp_path)
+    assert same_files(whole, tmp_path)
+
+
+# What a folder holds already
+
+
+def test_the_same_run_may_be_made_again_and_is_the_same(images, whole, tmp_path):
+    for name in (*RESULTS, "run.json"):
+        (tmp_path / name).write_bytes((whole / name).read_bytes())
+    train(images, tmp_path)
+    assert same_files(whole, tmp_path)
+
+
+def test_a_folder_of_another_run_is_not_overwritten(images, whole):
+    before = (whole / "model.safetensors").read_bytes()
+    refused(run_script("train", *command(images, whole, "--lr", 0.1)), "holds another run: lr 0.003 → 0.1", "--out")
+    assert (whole / "model.safetensors").read_bytes() == before
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(images, tmp_path):
+    assert run_script("train", *command(images, tmp_path, "--time-limit", 1e-6)).returncode == 75
+    refused(run_script("train", *command(images, tmp_path, "--epochs", 4)), "epochs 3 → 4", "remove")
+
+
+# Chains
+
+
+def test_a_chain_of_regimes_is_told_from_its_first_link(images, whole, tmp_path):
+    start = whole / "model.safetensors"
+    train(images, tmp_path / "head", "--init", start, "--trainable", "head", "--regime", "frozen", "--feature-views", 2)
+    train(images, tmp_path / "last", "--init", tmp_path / "head" / "model.safetensors", "--trainable", 1)
+    run = json.loads((tmp_path / "last" / "run.json").read_text())
+    assert [link["trainable"] for link in run["lineage"]] == ["all", "head", 1]
+    assert [link["init"] for link in run["lineage"]] == ["scratch", "model.safetensors", "frozen"]
+    assert run["init"] == "frozen" and run["head"] == "kept"
+    assert [link["images_seen"] for link in run["lineage"]] == [{"in": 102}] * 3
+    before, after = (load_file(folder / "model.safetensors") for folder in (whole, tmp_path / "head"))
+    assert {name for name in before if (before[name] != after[name]).any()} == {"fc.weight", "fc.bias"}
+
+
+def test_weights_of_other_classes_get_a_new_head(whole, tmp_path):
+    colours = {"melanoma": COLOURS["cat"], "other": COLOURS["dog"]}
+    moles = colour_shard(tmp_path / "moles.tar", 8, colours=colours)
+    images = ["--train", f"isic={moles}", "--val", f"isic={moles}"]
+    done = train(images, tmp_path / "run", "--init", whole / "model.safetensors", "--class-weights", "balanced")
+    assert "a new one of 2 outputs is drawn" in done.stderr
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["head"] == "new"
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (["--batch-size", 35], ["batch_size 35 is larger than the set of 34 training images"]),
+        (["--feature-views", 2], ["feature_views 2 needs trainable: head"]),
+        (["--timm", "resnet11t"], ["resnet11t"]),
+        (["--trainable", "fc"], ["--trainable"]),
+        (["--precision", "fp8"], ["--precision", "fp16"]),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_by_name(images, tmp_path, more, named):
+    refused(run_script("train", *command(images, tmp_path, *more)), *named)
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_shows_options_in_groups():
+    text = succeeded(run_script("train", "--help")).stdout
+    for group in ("images:", "network:", "the run:", "optimizer:", "augmentation:", "the job:", "Weights & Biases:"):
+        assert f"\n{group}" in text

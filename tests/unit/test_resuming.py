@@ -1,0 +1,186 @@
+"""Resuming: a run that was ended anywhere and started again is the run that was not, bit for bit."""
+
+import errno
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from helpers import tiny_resnet
+from torch import nn
+
+from shapebias.checkpoints import EARLIER, LATEST, Checkpoints, digest
+from shapebias.errors import UserError
+from shapebias.feeding import Augmented, Pictures
+from shapebias.models import preparation
+from shapebias.recipe import Recipe
+from shapebias.stopping import Stop, StoppedError
+from shapebias.training import TrainState, train
+
+RECIPE = Recipe(
+    epochs=3,
+    batch_size=6,
+    optimizer="adamw",
+    lr=0.01,
+    schedule="cosine",
+    warmup_epochs=1,
+    patience=0,
+    precision="float32",
+)
+STEPS = 3 * 3  # 16 images, batches of 6, 5 and 5, three epochs
+
+
+class StopAfter(Stop):
+    """Asks to leave at a step of choice, as a signal would."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.left = steps
+
+    def requested(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+def dropping_resnet() -> nn.Module:
+    """With dropout: what it drops must be the same after a resume."""
+    network = tiny_resnet()
+    network.drop_rate = 0.5  # ty: ignore[invalid-assignment]
+    return network
+
+
+def run(samples, folder: Path | None, recipe: Recipe = RECIPE, *, stop: Stop | None = None, **identity):
+    """(network, state) of a run, which goes on from the checkpoints in a folder."""
+    network, classes = dropping_resnet(), ["cat", "dog"]
+    prepared = preparation(network, 32)
+    sets = Augmented(samples, classes, prepared, recipe, 0), Pictures(samples, classes, prepared)
+    checkpoints = Checkpoints(folder, {"lr": recipe.lr} | identity) if folder else None
+    state = train(network, *sets, recipe, trainable="all", seed=0, checkpoints=checkpoints, stop=stop)
+    if checkpoints:
+        checkpoints.finish()
+    return network, state
+
+
+def same(one: tuple[nn.Module, TrainState], other: tuple[nn.Module, TrainState]) -> bool:
+    return digest(one[0].state_dict()) == digest(other[0].state_dict()) and one[1].history == other[1].history
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_run_stopped_at_any_step_and_gone_on_with_equals_one_that_was_not(colour_samples, tmp_path, precision):
+    samples, recipe = colour_samples(), replace(RECIPE, precision=precision)
+    whole = run(samples, None, recipe)
+    assert whole[1].step == STEPS
+    # Requests are counted in steps and validation batches, six an epoch: all of the second, and the last.
+    for request in (0, *range(5, 13), 17):
+        folder = tmp_path / str(request)
+        with pytest.raises(StoppedError, match="the same command goes on"):
+            run(samples, folder, recipe, stop=StopAfter(request))
+        assert same(whole, run(samples, folder, recipe)), f"stopped at request {request}"
+
+
+def test_a_run_may_be_stopped_again_and_again(colour_samples, tmp_path):
+    samples = colour_samples()
+    for _ in range(3):
+        with pytest.raises(StoppedError):
+            run(samples, tmp_path, stop=StopAfter(3))
+    assert same(run(samples, None), run(samples, tmp_path))
+
+
+def test_a_run_killed_without_warning_goes_on_from_its_last_epoch(colour_samples, tmp_path):
+    samples, network = colour_samples(), dropping_resnet()
+
+    class KilledError(Exception):
+        pass
+
+    def kill(state: TrainState) -> None:
+        if state.epoch == 2:
+            raise KilledError
+
+    prepared = preparation(network, 32)
+    sets = Augmented(samples, ["cat", "dog"], prepared, RECIPE, 0), Pictures(samples, ["cat", "dog"], prepared)
+    checkpoints = Checkpoints(tmp_path, {"lr": RECIPE.lr})
+    with pytest.raises(KilledError):
+        train(network, *sets, RECIPE, trainable="all", seed=0, checkpoints=checkpoints, watch=kill)
+    checkpoints.finish()
+    saved = Checkpoints(tmp_path, {"lr": RECIPE.lr}).newest()
+    assert saved is not None and saved["epoch"] == 1
+    assert same(run(samples, None), run(samples, tmp_path))
+
+
+@pytest.mark.parametrize("damage", ["short", "empty", "bits"])
+def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(colour_samples, tmp_path, caplog, damage):
+    samples = colour_samples()
+    for _ in range(2):
+        with pytest.raises(StoppedError):
+            run(samples, tmp_path, stop=StopAfter(2))
+    newest = tmp_path / LATEST
+    data = newest.read_bytes()
+    middle = len(data) // 2
+    broken = {"short": data[:middle], "empty": b"", "bits": data[:middle] + bytes(64) + data[middle + 64 :]}
+    newest.write_bytes(broken[damage])
+    with caplog.at_level(logging.WARNING):
+        assert same(run(samples, None), run(samples, tmp_path))
+    assert "latest.pt: damaged" in caplog.text
+
+
+def test_with_both_checkpoints_damaged_a_run_begins_anew(tmp_path):
+    for name in (LATEST, EARLIER):
+        (tmp_path / name).write_bytes(b"?")
+    assert Checkpoints(tmp_path, {}).newest() is None
+
+
+def test_another_run_s_checkpoint_is_refused_with_what_differs(colour_samples, tmp_path):
+    samples = colour_samples()
+    with pytest.raises(StoppedError):
+        run(samples, tmp_path, stop=StopAfter(1))
+    with pytest.raises(UserError, match=r"another run: lr 0\.01 → 0\.02, train_images None → 'others'; remove"):
+        run(samples, tmp_path, replace(RECIPE, lr=0.02), train_images="others")
+
+
+def test_a_full_disk_keeps_the_older_checkpoint_and_training_goes_on(colour_samples, tmp_path, monkeypatch, caplog):
+    samples = colour_samples()
+    with pytest.raises(StoppedError):
+        run(samples, tmp_path, stop=StopAfter(1))
+    older = (tmp_path / LATEST).read_bytes()
+
+    real = Path.open
+
+    def full(path: Path, mode: str = "r", **more):
+        if mode == "wb":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(path, mode, **more)
+
+    monkeypatch.setattr(Path, "open", full)
+    with caplog.at_level(logging.WARNING):
+        assert same(run(samples, None), run(samples, tmp_path))
+    assert "checkpoint not written" in caplog.text and "No space left on device" in caplog.text
+    assert (tmp_path / LATEST).read_bytes() == older and not list(tmp_path.glob(".*"))
+    with pytest.raises(OSError, match="No space left"):  # a last checkpoint that is not written is an error
+        run(samples, tmp_path, stop=StopAfter(3))
+    assert (tmp_path / LATEST).read_bytes() == older
+
+
+def test_frozen_features_are_gone_on_with_as_well(colour_samples, tmp_path):
+    samples, recipe = colour_samples(), replace(RECIPE, feature_views=2)
+
+    def run_head(folder: Path | None, stop: Stop | None = None):
+        network, classes = tiny_resnet(), ["cat", "dog"]
+        prepared = preparation(network, 32)
+        sets = Augmented(samples, classes, prepared, recipe, 0), Pictures(samples, classes, prepared)
+        checkpoints = Checkpoints(folder, {}) if folder else None
+        state = train(network, *sets, recipe, trainable="head", seed=0, checkpoints=checkpoints, stop=stop)
+        return network, state
+
+    whole = run_head(None)
+    with pytest.raises(StoppedError):  # 9 batches of features come first, and a request each
+        run_head(tmp_path, StopAfter(9 + 4))
+    assert same(whole, run_head(tmp_path))
+
+
+def test_short_epochs_are_not_all_followed_by_a_checkpoint(tmp_path):
+    checkpoints = Checkpoints(tmp_path, {})
+    assert checkpoints.due(1) and not checkpoints.due()
+    checkpoints.cost = 3600.0  # one took an hour: the next is due in two days
+    assert not checkpoints.due(1)
+    checkpoints.minutes = 0.0
+    assert checkpoints.due()

@@ -1,0 +1,252 @@
+"""How training starts: whose weights under which head, and what of the network learns."""
+
+import json
+import logging
+
+import pytest
+import timm
+import torch
+import torchvision
+from helpers import TINY_RESNET, tiny_resnet
+from safetensors.torch import save_file
+from timm.optim import create_optimizer_v2
+from torch import nn
+
+from shapebias.categories import ilsvrc_wnids
+from shapebias.errors import UserError
+from shapebias.models import build
+from shapebias.starting import freeze, initial_network, layer_groups, training_mode
+
+ANIMALS = ["cat", "dog"]
+
+
+def equal(one: nn.Module, other: nn.Module, part: str = "") -> bool:
+    """Whether two networks, or a part of both, have the same weights."""
+    states = (network.get_submodule(part).state_dict() for network in (one, other))
+    pairs = zip(*(state.values() for state in states), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def start(classes=ANIMALS, *, init="scratch", seed=0):
+    return initial_network("resnet10t", list(classes), kwargs=TINY_RESNET, init=str(init), seed=seed)
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A function that writes a network of so many outputs as scripts/train.py leaves it; returns it and its file."""
+
+    def write(classes, **metadata):
+        network, path = tiny_resnet(len(classes), seed=7), tmp_path / "model.safetensors"
+        told = {"classes": dict.fromkeys(classes, "")} | metadata
+        save_file(network.state_dict(), path, metadata={"shapebias": json.dumps(told)})
+        return network, path
+
+    return write
+
+
+# Where the weights come from
+
+
+def test_the_seed_draws_the_weights_of_a_start_from_scratch():
+    one, same, other = start(seed=3), start(seed=3), start(seed=4)
+    assert (one.init, one.head, one.lineage) == ("scratch", "new", [])
+    assert equal(one.network, same.network) and not equal(one.network, other.network)
+
+
+def test_weights_of_the_same_classes_come_with_their_head_and_their_history(trained):
+    before = [{"regime": "in", "epochs": 8}]
+    network, path = trained(ANIMALS, regime="sin", lineage=before)
+    begun = start(init=path)
+    assert (begun.init, begun.head, begun.lineage) == ("sin", "kept", before)
+    assert equal(begun.network, network)
+
+
+def test_weights_of_entirely_other_classes_get_a_new_head_that_the_seed_draws(trained, caplog):
+    network, path = trained(["melanoma", "other", "neither"])
+    with caplog.at_level(logging.INFO):
+        begun, same, other = start(init=path, seed=1), start(init=path, seed=1), start(init=path, seed=2)
+    assert (begun.init, begun.head) == ("model.safetensors", "new")
+    assert "names other classes; a new one of 2 outputs is drawn" in caplog.text
+    assert equal(begun.network, network, "layer4") and begun.network.get_parameter("fc.weight").shape[0] == 2
+    assert equal(begun.network, same.network, "fc") and not equal(begun.network, other.network, "fc")
+    assert equal(begun.network, start(seed=1).network, "fc")  # as if from scratch
+
+
+@pytest.mark.parametrize(
+    ("theirs", "told"),
+    [
+        (["cat", "cow"], "1 are not of these images, first 'cow'; 1 of these images are not of the file, first 'dog'"),
+        (["cat"], r"\(1\) than these images have \(2\): 1 of these images are not of the file, first 'dog'"),
+        (["dog", "cat"], "another order, first 'dog' where these images have 'cat'"),
+    ],
+    ids=["some", "fewer", "order"],
+)
+def test_weights_of_partly_the_same_classes_are_refused_with_what_differs(trained, theirs, told):
+    _, path = trained(theirs)
+    with pytest.raises(UserError, match=told):
+        start(init=path)
+
+
+def test_a_foreign_file_of_1000_outputs_keeps_its_head_for_ilsvrc_s_classes_alone(tmp_path):
+    network, path = tiny_resnet(1000, seed=7), tmp_path / "resnet-0123abcd.pth.tar"
+    torch.save({"state_dict": nn.DataParallel(network).state_dict(), "epoch": 90}, path)
+    whole = start(ilsvrc_wnids(), init=path)
+    assert (whole.init, whole.head) == ("resnet-0123abcd.pth.tar", "kept")
+    assert equal(whole.network, network)
+    for classes in (ANIMALS, ilsvrc_wnids()[:207], ilsvrc_wnids()[::-1]):
+        begun = start(classes, init=path)
+        assert begun.head == "new"
+        assert equal(begun.network, network, "layer4")
+        assert equal(begun.network, start(classes).network, "fc")
+
+
+@pytest.mark.parametrize("outputs", [21, None], ids=["of another size", "none"])
+def test_a_foreign_head_that_does_not_fit_ilsvrc_s_classes_is_drawn_anew(tmp_path, outputs):
+    network = tiny_resnet(outputs or 0, seed=7)
+    torch.save(network.state_dict(), tmp_path / "x.pth")
+    begun = start(ilsvrc_wnids(), init=tmp_path / "x.pth")
+    assert begun.head == "new" and equal(begun.network, network, "layer4")
+
+
+def test_a_foreign_file_of_another_architecture_is_refused_with_what_differs(tmp_path):
+    torch.save(timm.create_model("convnext_atto", depths=[1] * 4, dims=[8] * 4).state_dict(), tmp_path / "x.pth")
+    for classes in (ANIMALS, ilsvrc_wnids()):
+        with pytest.raises(UserError, match=r"x\.pth: weights of another architecture than ResNet: .* missing, first"):
+            start(classes, init=tmp_path / "x.pth")
+
+
+def test_weights_may_come_with_a_package(trained, tmp_path, monkeypatch):
+    network, path = trained(ANIMALS)
+    (tmp_path / "carrier").mkdir()
+    (tmp_path / "carrier" / "__init__.py").touch()
+    path.rename(tmp_path / "carrier" / "w.safetensors")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert equal(start(init="package:carrier/w.safetensors").network, network)
+
+
+def test_published_weights_keep_their_head_for_ilsvrc_s_classes_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))  # as if downloaded
+    network = build("torchvision/squeezenet1_1")
+    file = torchvision.models.SqueezeNet1_1_Weights.IMAGENET1K_V1.url.rpartition("/")[2]
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    torch.save(network.state_dict(), tmp_path / "hub" / "checkpoints" / file)
+
+    def published(classes):
+        return initial_network("torchvision/squeezenet1_1", classes, kwargs={}, init="pretrained", seed=0)
+
+    whole = published(ilsvrc_wnids())
+    assert (whole.init, whole.head) == ("pretrained", "kept") and equal(whole.network, network)
+    for classes in (ANIMALS, ilsvrc_wnids()[::-1]):
+        begun = published(classes)
+        assert begun.head == "new" and equal(begun.network, network, "features")
+        assert begun.network.get_parameter("classifier.1.weight").shape[0] == len(classes)
+        scratch = initial_network("torchvision/squeezenet1_1", classes, kwargs={}, init="scratch", seed=0)
+        assert equal(begun.network, scratch.network, "classifier")
+
+
+# What learns
+
+
+def learning(network: nn.Module) -> set[str]:
+    """The parts of a network that learn, two levels deep."""
+    return {".".join(name.split(".")[:2]) for name, p in network.named_parameters() if p.requires_grad}
+
+
+def resnet():
+    return tiny_resnet()
+
+
+def vit():
+    return timm.create_model("vit_tiny_patch16_224", depth=3, embed_dim=12, img_size=32, num_classes=2)
+
+
+def convnext():
+    return timm.create_model("convnext_atto", depths=[1, 1, 2, 1], dims=[8] * 4, num_classes=2)
+
+
+@pytest.mark.parametrize(
+    ("make", "trainable", "parts"),
+    [
+        (resnet, "head", {"fc.weight", "fc.bias"}),
+        (resnet, 1, {"fc.weight", "fc.bias"}),
+        (resnet, 2, {"layer4.0", "fc.weight", "fc.bias"}),
+        (vit, "head", {"head.weight", "head.bias"}),
+        (vit, 1, {"head.weight", "head.bias"}),
+        (vit, 2, {"blocks.2", "norm.weight", "norm.bias", "head.weight", "head.bias"}),
+        (convnext, "head", {"head.fc"}),
+        (convnext, 1, {"head.norm", "head.fc"}),
+        (convnext, 2, {"stages.3", "head.norm", "head.fc"}),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_the_last_layer_groups_of_timm_learn(make, trainable, parts):
+    network = make()
+    freeze(network, trainable)
+    assert learning(network) == parts
+
+
+@pytest.mark.parametrize(("make", "count"), [(resnet, 6), (vit, 5), (convnext, 7)])
+def test_all_groups_are_the_whole_network_and_more_are_refused(make, count):
+    network = make()  # a ResNet's stem, four stages of a block and head; a ViT's stem, three blocks and head; …
+    freeze(network, count)
+    assert all(p.requires_grad for p in network.parameters())
+    with pytest.raises(UserError, match=f"trainable {count + 1}: .* has 1 to {count} layer groups"):
+        freeze(network, count + 1)
+    freeze(network, "head")
+    freeze(network, "all")
+    assert all(p.requires_grad for p in network.parameters())
+
+
+def test_the_groups_are_those_of_timm_s_layer_wise_learning_rates():
+    network = vit()
+    optimizer = create_optimizer_v2(network, opt="sgd", lr=1.0, layer_decay=0.5)
+    rate = {id(p): group["lr_scale"] for group in optimizer.param_groups for p in group["params"]}
+    groups = layer_groups(network)
+    assert all(rate[id(p)] == 0.5 ** (4 - groups[name]) for name, p in network.named_parameters())
+
+
+def test_networks_of_torchvision_have_a_head_but_no_groups():
+    network = build("torchvision/squeezenet1_1", classes=2)
+    freeze(network, "head")
+    assert learning(network) == {"classifier.1"}
+    with pytest.raises(UserError, match="SqueezeNet: torchvision's networks have no layer groups"):
+        freeze(network, 2)
+
+
+def modes(network: nn.Module) -> dict[str, bool]:
+    return {name: module.training for name, module in network.named_modules()}
+
+
+def test_what_is_frozen_stays_in_eval_mode():
+    network = resnet()
+    freeze(network, 2)
+    training_mode(network, 2)
+    found = modes(network)
+    assert all(training == name.startswith(("layer4", "fc")) for name, training in found.items())
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    network(torch.rand(4, 3, 32, 32))
+    changed = {key.split(".")[0] for key, value in network.state_dict().items() if not torch.equal(value, before[key])}
+    assert changed == {"layer4"}  # running means of batch norm
+
+
+def test_of_a_vit_that_is_frozen_in_part_only_the_dropout_that_learns_is_random():
+    network = timm.create_model("vit_tiny_patch16_224", depth=3, embed_dim=12, img_size=32, proj_drop_rate=0.5)
+    freeze(network, 2)
+    training_mode(network, 2)
+    found = modes(network)
+    assert found["blocks.2.mlp.drop1"] and found["norm"] and found["head"]
+    assert not any(found[name] for name in ("", "pos_drop", "patch_embed", "blocks.0.mlp.drop1", "blocks.1.norm1"))
+
+
+def test_of_a_frozen_backbone_only_the_classifier_trains():
+    network = convnext()
+    freeze(network, "head")
+    training_mode(network, "head")
+    assert [name for name, training in modes(network).items() if training] == ["head.fc"]
+
+
+def test_all_of_a_network_trains_again():
+    network = resnet()
+    training_mode(network, "head")
+    training_mode(network, "all")
+    assert all(modes(network).values())
