@@ -14,6 +14,7 @@ from shapebias import models
 from shapebias.cli import Parser, fraction, positive, progress, run
 from shapebias.decisions import write_decisions, write_predictions
 from shapebias.devices import resolve_device
+from shapebias.memory import keep_freed_memory
 from shapebias.observe import load_observer, observe, observe_melanoma
 from shapebias.pictures import Rejections, cue_conflict_label, decoded, open_pictures
 from shapebias.provenance import provenance
@@ -63,6 +64,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     torch.set_num_threads(args.threads)
+    keep_freed_memory()
     device = resolve_device(args.device)
     observer = load_observer(
         args.timm,

@@ -23,6 +23,7 @@ from shapebias.cli import Parser, above_zero, at_least_zero, positive, progress,
 from shapebias.errors import UserError
 from shapebias.feeding import Augmented, Pictures, class_names
 from shapebias.files import replacing
+from shapebias.memory import keep_freed_memory
 from shapebias.provenance import provenance
 from shapebias.ranks import Ranks, join, leave
 from shapebias.recipe import EXECUTION, Recipe, add_recipe_flags, recipe_from
@@ -55,8 +56,9 @@ def trainable_part(text: str) -> str | int:
     return positive(text)
 
 
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = Parser(description=__doc__)
+def make_parser(**more: Any) -> argparse.ArgumentParser:
+    """The command line, options in groups; more: arguments of the parser."""
+    parser = Parser(description=__doc__, **more)
     data = parser.add_argument_group("images")
     data.add_argument(
         "--train",
@@ -105,7 +107,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help="leave with a checkpoint and status 75 shortly before the job has run so long (default: no limit)",
     )
     add_tracking_flags(parser)
-    return parser.parse_args(argv)
+    return parser
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    return make_parser().parse_args(argv)
 
 
 def categories(samples: Sequence[Sample]) -> dict[str, str]:
@@ -247,6 +253,7 @@ def main(argv: list[str] | None = None) -> None:
     clock, started = time.monotonic(), datetime.now(UTC)
     recipe = recipe_from(args)
     torch.set_num_threads(recipe.threads)
+    keep_freed_memory()
     try:
         with Stop(args.time_limit) as stop:
             train_one(args, recipe, join(args.device, ranks=recipe.ranks, cpus=args.cpus), stop, started, clock)

@@ -10,22 +10,21 @@ import csv
 import dataclasses
 import json
 import logging
-import os
 from pathlib import Path
 
 import torch
 from PIL import Image
 from safetensors.torch import save
-from torch import distributed, nn
+from torch import nn
 
 from shapebias.adain import Adain, encoder_hash, load_encoder, random_encoder
 from shapebias.adain_training import DecoderRecipe, DecoderState, Pairs, new_state, train_decoder
 from shapebias.cli import Parser, above_zero, at_least_zero, fraction, positive, progress, run, side, whole
 from shapebias.contact_sheets import Cell, contact_sheet
-from shapebias.devices import resolve_device
 from shapebias.errors import UserError
 from shapebias.files import replacing
 from shapebias.pictures import open_pictures
+from shapebias.ranks import join, leave
 from shapebias.weights import METADATA_KEY
 
 log = logging.getLogger(__name__)
@@ -57,15 +56,6 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     if args.size > args.resize:
         parser.error(f"--size {args.size}: larger than --resize {args.resize}")
     return args
-
-
-def join_others(device: str) -> torch.device:
-    """Join the processes that torchrun started, each with a GPU of its own; without it there is only this one."""
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        distributed.init_process_group("gloo" if device == "cpu" else "nccl")
-        if device != "cpu":
-            device = f"cuda:{os.environ['LOCAL_RANK']}"
-    return torch.device(device)
 
 
 def first_encoder(args: argparse.Namespace, pairs: Pairs) -> nn.Sequential:
@@ -112,7 +102,7 @@ def write(args: argparse.Namespace, encoder: nn.Sequential, state: DecoderState,
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     torch.set_num_threads(args.threads)
-    device = join_others(resolve_device(args.device))
+    ranks = join(args.device)
     recipe = DecoderRecipe(**{item.name: getattr(args, item.name) for item in dataclasses.fields(DecoderRecipe)})
     pairs = Pairs(open_pictures(args.content), open_pictures(args.styles), recipe, args.max_rejected)
     encoder = first_encoder(args, pairs)
@@ -121,17 +111,16 @@ def main(argv: list[str] | None = None) -> None:
             encoder,
             pairs,
             recipe,
-            device=device,
+            device=torch.device(ranks.device),
             checkpoint=args.checkpoint,
             checkpoint_steps=args.checkpoint_steps,
             workers=args.workers,
             show=lambda steps: iter(progress(steps, total=len(steps), unit="step", what="decoder")),
         )
-        if distributed.is_initialized() and distributed.get_rank() > 0:
+        if not ranks.first:
             return
     finally:
-        if distributed.is_initialized():
-            distributed.destroy_process_group()
+        leave()
     if not state.history:
         raise UserError(f"--steps {recipe.steps}: no step was made")
     write(args, encoder, state, pairs)

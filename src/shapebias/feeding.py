@@ -3,16 +3,14 @@
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 import numpy as np
 import torch
-from PIL import Image
-from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import v2
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from shapebias.draws import draw_key
+from shapebias.augment import augmented, cropped, decoded, draw_crop
+from shapebias.draws import generator
 from shapebias.errors import BadImageError, UserError
 from shapebias.models import Preparation
 from shapebias.ranks import ALONE, Ranks
@@ -21,7 +19,7 @@ from shapebias.sampling import Key, epoch_batches, own_part, share, steps_per_ep
 from shapebias.shards import Sample
 
 GRACE = 60  # seconds that a worker outlasts a SIGTERM
-CACHE_BYTES = 2**30  # decoded images are kept in memory up to this size: later epochs decode nothing
+CACHE_BYTES = 2**30  # decoded images of a set are kept in memory up to this size: later epochs decode nothing
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -41,7 +39,7 @@ def class_names(sets: dict[str, Sequence[Sample]]) -> list[str]:
 
 
 class Pictures(Dataset):
-    """Decoded, cropped and mirrored images with their class, uint8 [H, W, 3]; normalized later, a batch at a time."""
+    """Images as a network is tested on them, with their class: uint8 [H, W, 3], normalized later, a batch at a time."""
 
     def __init__(self, samples: Sequence[Sample], classes: list[str], preparation: Preparation) -> None:
         known = {name: index for index, name in enumerate(classes)}
@@ -52,28 +50,38 @@ class Pictures(Dataset):
             )
         self.samples, self.preparation = samples, preparation
         self.labels = [known[sample.label["class"]] for sample in samples]
-        self.cache: dict[int, Image.Image] = {}
+        self.cache: dict[int, np.ndarray] = {}
         self.cached_bytes = 0
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def image(self, index: int) -> Image.Image:
-        if index in self.cache:
-            return self.cache[index]
+    def __getitem__(self, index: Key) -> tuple[torch.Tensor, int]:
         try:
-            image = self.samples[index].image()
+            return self.picture(*index), self.labels[index[1]]
         except BadImageError as error:
-            sample = self.samples[index]
+            sample = self.samples[index[1]]
             raise UserError(f"{sample.origin}: image {sample.id}: {error}; remove the shard to make it anew") from None
-        if self.cached_bytes < CACHE_BYTES:
-            self.cache[index] = image
-            self.cached_bytes += image.width * image.height * 3
-        return image
 
-    def __getitem__(self, index: Key) -> tuple[np.ndarray, int]:
-        _, position = index
-        return np.asarray(self.preparation.picture(self.image(position))), self.labels[position]
+    def picture(self, epoch: int, position: int) -> torch.Tensor:
+        """One image, uint8 [size, size, 3], the same in every epoch; raises BadImageError."""
+        pixels = self.cache.get(position)
+        if pixels is None:
+            pixels = np.array(self.preparation.picture(self.samples[position].image()))
+            self.keep(position, pixels)
+        return torch.from_numpy(pixels)
+
+    def keep(self, position: int, pixels: np.ndarray) -> None:
+        """Remember an image for later epochs, unless there is no room."""
+        if self.has_room:
+            self.cache[position] = pixels
+            self.cached_bytes += pixels.nbytes
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more images may be remembered; each worker process remembers those that it made."""
+        worker = get_worker_info()
+        return self.cached_bytes < CACHE_BYTES // (worker.num_workers if worker else 1)
 
 
 class Augmented(Pictures):
@@ -83,16 +91,18 @@ class Augmented(Pictures):
         self, samples: Sequence[Sample], classes: list[str], preparation: Preparation, recipe: Recipe, seed: int
     ) -> None:
         super().__init__(samples, classes, preparation)
-        crop = v2.RandomResizedCrop(preparation.size, scale=recipe.crop_scale, antialias=True)
-        self.transform = v2.Compose([crop, v2.RandomHorizontalFlip(0.5 if recipe.flip else 0.0)])
-        self.seed = seed
+        self.scale, self.flip, self.seed = recipe.crop_scale, recipe.flip, seed
 
-    def __getitem__(self, index: Key) -> tuple[np.ndarray, int]:
-        epoch, position = index
-        # torchvision draws from torch's global generator: it gets a seed of the image's own and its state back.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(draw_key(self.seed, "augment", epoch, self.samples[position].id) % 2**63)
-            return np.asarray(self.transform(self.image(position))), self.labels[position]
+    def picture(self, epoch: int, position: int) -> torch.Tensor:
+        sample, size = self.samples[position], self.preparation.size
+        rng = generator(self.seed, "augment", epoch, sample.id)
+        if position not in self.cache and not self.has_room:
+            return augmented(sample.bytes(), rng, size, self.scale, self.flip)
+        if position not in self.cache:
+            self.keep(position, decoded(sample.bytes()))
+        pixels = self.cache[position]
+        height, width, _ = pixels.shape
+        return cropped(pixels, draw_crop(rng, width, height, self.scale, self.flip), size)
 
 
 @dataclass(frozen=True)
@@ -169,7 +179,7 @@ class Loader:
     """Batches of a set of pictures on the device, made by processes that last as long as the loader."""
 
     def __init__(self, pictures: Pictures, recipe: Recipe, device: str, layout: torch.memory_format) -> None:
-        self.device, self.layout = device, layout
+        self.preparation, self.device, self.layout = pictures.preparation, device, layout
         self.sampler = KeySampler()
         self.loader = DataLoader(
             pictures,
@@ -177,7 +187,7 @@ class Loader:
             num_workers=recipe.workers,
             persistent_workers=recipe.workers > 0,
             worker_init_fn=outlast_signals,
-            collate_fn=partial(collate, pictures.preparation),
+            collate_fn=collate,
             pin_memory=device.startswith("cuda"),
         )
 
@@ -185,15 +195,14 @@ class Loader:
         """Normalized float32 [B, 3, H, W] and labels int64 [B] of each batch of keys."""
         self.sampler.batches = plan
         for images, labels in self.loader:
-            yield (
-                images.to(self.device, memory_format=self.layout, non_blocking=True),
-                labels.to(self.device, non_blocking=True),
-            )
+            batch = self.preparation.normalized(images, self.device)
+            yield batch.contiguous(memory_format=self.layout), labels.to(self.device, non_blocking=True)
 
 
-def collate(preparation: Preparation, items: list[tuple[np.ndarray, int]]) -> Batch:
-    arrays, labels = zip(*items, strict=True)
-    return preparation.tensor(list(arrays)), torch.tensor(labels)
+def collate(items: list[tuple[torch.Tensor, int]]) -> Batch:
+    """uint8 [B, H, W, 3] and labels: from a worker to the training process at a quarter of float32's bytes."""
+    images, labels = zip(*items, strict=True)
+    return torch.stack(images), torch.tensor(labels)
 
 
 def outlast_signals(_worker: int) -> None:

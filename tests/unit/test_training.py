@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 
 import pytest
+import timm
 import torch
 from helpers import COLOURS, tiny_resnet
 
@@ -12,7 +13,7 @@ from shapebias.errors import UserError
 from shapebias.feeding import Augmented, Pictures, Step
 from shapebias.models import preparation
 from shapebias.recipe import Recipe
-from shapebias.training import image_counts, start, train, train_step, validate
+from shapebias.training import balanced, image_counts, start, train, train_step, validate
 
 RECIPE = Recipe(epochs=2, batch_size=8, optimizer="adamw", lr=0.01, schedule="constant", patience=0)
 SWAPPED = {"cat": COLOURS["dog"], "dog": COLOURS["cat"]}
@@ -164,3 +165,103 @@ def test_an_unknown_optimizer_is_refused_by_name():
 def test_hyperparameters_that_make_no_sense_together_are_refused_by_name(wrong, named):
     with pytest.raises(UserError, match=named):
         replace(RECIPE, **wrong).checked()
+
+
+# Accumulation, class weights, precision
+
+
+def vit() -> torch.nn.Module:
+    """Two classes; no batch norm, whose statistics would be those of a part."""
+    torch.manual_seed(0)
+    kwargs = {"img_size": 32, "patch_size": 8, "depth": 2, "embed_dim": 24, "num_heads": 3}
+    return timm.create_model("vit_tiny_patch16_224", num_classes=2, **kwargs)
+
+
+def test_a_batch_in_parts_is_the_same_batch(colour_samples):
+    samples = colour_samples()
+    whole, parts = (trained(samples, replace(RECIPE, accumulate=accumulate), network=vit())[1] for accumulate in (1, 3))
+    for row, other in zip(whole.history, parts.history, strict=True):
+        assert row == pytest.approx(other, rel=1e-5)
+
+
+def test_class_weights_are_inverse_to_counts_and_those_of_the_study_for_isic():
+    assert balanced([0, 1, 1, 1]).tolist() == [0.75, 0.25]
+    assert balanced([0] * 374 + [1] * 1626).tolist() == pytest.approx([0.813, 0.187])
+    assert balanced([0, 1, 1, 2, 2, 2, 2]).tolist() == pytest.approx([4 / 7, 2 / 7, 1 / 7])
+
+
+def test_the_weighted_loss_of_a_step_is_torch_s(colour_samples):
+    network, weights = tiny_resnet(), torch.tensor([0.8, 0.2])
+    images, labels = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 1, 1])
+    network.train()
+    expected = torch.nn.functional.cross_entropy(network(images), labels, weights).item()
+    step = Step([(images[:3], labels[:3]), (images[3:], labels[3:])], 4, 0.8 + 3 * 0.2)
+    network.eval()  # parts have batch statistics of their own
+    expected = torch.nn.functional.cross_entropy(network(images), labels, weights).item()
+    state = start(network, RECIPE, "all", 1)
+    loss, right = train_step(state, step, RECIPE, class_weights=weights)
+    assert loss / step.weight == pytest.approx(expected)
+    assert (state.loss, state.weight, state.right) == (loss, step.weight, right)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_learns_and_keeps_its_weights_whole(colour_samples, precision):
+    network, state = trained(colour_samples(16), replace(RECIPE, epochs=9, precision=precision))
+    assert state.history[-1]["val_accuracy"] == 1.0
+    assert {value.dtype for value in network.parameters()} == {torch.float32}
+    assert state.scaler.is_enabled() == (precision == "fp16")
+
+
+def test_gradients_that_overflow_in_fp16_are_skipped_and_the_scale_is_lowered():
+    network, recipe = tiny_resnet(), replace(RECIPE, precision="fp16")
+    state = start(network, recipe, "all", steps_per_epoch=4)
+    network.train()
+    weights = copy.deepcopy(dict(network.named_parameters()))
+    state.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**120)
+    step = step_of(torch.randn(2, 3, 32, 32), torch.tensor([0, 1]))
+    train_step(state, step, recipe)
+    assert all(torch.equal(value, weights[key]) for key, value in network.named_parameters())
+    assert state.scaler.get_scale() == 2.0**119
+    state.scaler = torch.amp.GradScaler("cpu", init_scale=1.0)
+    with pytest.raises(FloatingPointError):  # nothing is left to lower
+        train_step(state, step_of(torch.full((2, 3, 32, 32), math.inf), torch.tensor([0, 1])), recipe)
+
+
+def test_gradients_are_clipped_to_their_norm():
+    network, recipe = tiny_resnet(), replace(RECIPE, optimizer="momentum", weight_decay=0.0, max_norm=0.5)
+    state = start(network, replace(recipe, lr=1.0), "all", steps_per_epoch=4)
+    before = torch.cat([p.detach().flatten() for p in network.parameters()])
+    network.train()
+    train_step(state, step_of(100 * torch.randn(8, 3, 32, 32), torch.tensor([0, 1] * 4)), recipe)
+    moved = torch.cat([p.detach().flatten() for p in network.parameters()]) - before
+    assert moved.norm().item() == pytest.approx(0.5, rel=1e-4)
+
+
+# Layer groups
+
+
+def test_layer_groups_get_learning_rates_of_their_own_also_at_a_constant_rate():
+    network = vit()
+    state = start(network, replace(RECIPE, lr=1.0, layer_decay=0.5), "all", steps_per_epoch=4)
+    train_step(state, step_of(torch.randn(2, 3, 32, 32), torch.tensor([0, 1])), RECIPE)
+    rates = {id(p): group["lr"] for group in state.optimizer.param_groups for p in group["params"]}
+    named = {name: rates[id(p)] for name, p in network.named_parameters()}
+    assert (named["head.weight"], named["blocks.1.mlp.fc1.weight"], named["blocks.0.mlp.fc1.weight"]) == (1, 0.5, 0.25)
+    assert named["patch_embed.proj.weight"] == 0.125
+
+
+def test_norms_biases_and_what_timm_lists_are_not_decayed():
+    network = vit()
+    state = start(network, replace(RECIPE, weight_decay=0.1), "all", steps_per_epoch=4)
+    decayed = {id(p) for group in state.optimizer.param_groups if group["weight_decay"] for p in group["params"]}
+    names = {name for name, p in network.named_parameters() if id(p) in decayed}
+    assert "blocks.0.attn.qkv.weight" in names and "head.weight" in names
+    assert not any("bias" in name or "norm" in name for name in names) and not {"pos_embed", "cls_token"} & names
+
+
+def test_the_last_layer_groups_alone_may_learn(colour_samples):
+    before = state_of(tiny_resnet())
+    after, _ = trained(colour_samples(), trainable=2)
+    changed = {key for key, value in after.state_dict().items() if not torch.equal(value, before[key])}
+    assert {key.split(".")[0] for key in changed} == {"layer4", "fc"}
+    assert "layer4.0.bn1.running_mean" in changed
