@@ -119,13 +119,14 @@ def decoded(data: bytes) -> np.ndarray:
 def decoded_rows(data: bytes, frame: Frame, rows: int) -> np.ndarray:
     """At least the first rows of a plain JPEG, as Pillow decodes them, uint8 [at least rows, W, 3].
 
-    A copy of the file that claims to be less high is decoded: what follows then counts as recoverable damage, over
-    which neither this decoder nor load_rgb stumbles. Raises BadImageError.
+    A copy of the file that claims to be less high is decoded. That there is more to come then counts as damage that can
+    be lived with, and so does a stray marker among the rows (which load_rgb, like this for all rows, refuses).
+    Raises BadImageError.
     """
-    less = bytearray(data)
-    less[frame.offset : frame.offset + 2] = min(frame.height, rows + CONTEXT).to_bytes(2, "big")
+    less, height = bytearray(data), min(frame.height, rows + CONTEXT)
+    less[frame.offset : frame.offset + 2] = height.to_bytes(2, "big")
     try:
-        return decode_jpeg(less, colorspace="RGB", strict=False)
+        return decode_jpeg(less, colorspace="RGB", strict=height == frame.height)
     except ValueError:  # damaged: load_rgb says how, or mends what can be mended
         return np.array(load_rgb(data))
 
