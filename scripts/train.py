@@ -29,7 +29,7 @@ from shapebias.ranks import Ranks, join, leave
 from shapebias.recipe import EXECUTION, Recipe, add_recipe_flags, recipe_from
 from shapebias.shards import Sample, expand, open_shards
 from shapebias.starting import Start, initial_network
-from shapebias.stopping import TRY_AGAIN, Stop, StoppedError
+from shapebias.stopping import Stop, StoppedError
 from shapebias.tracking import Tracker, add_tracking_flags, new_run_id, tracking_settings
 from shapebias.training import TrainState, image_counts, silently, train
 from shapebias.weights import METADATA_KEY
@@ -242,7 +242,13 @@ class Watch:
 
 def opened(named: list[tuple[str, list[Path]]], what: str) -> Sets:
     """The samples of each set; raises UserError where there are none at all."""
-    sets = {name: open_shards(paths) for name, paths in named}
+    sets: Sets = {}
+    for name, paths in named:
+        if name in sets:
+            raise UserError(
+                f"{what} set {name!r} is given twice; name all its shards at once, {name}=FOLDER/{{0..3}}.tar"
+            )
+        sets[name] = open_shards(paths)
     if not any(sets.values()):
         raise UserError(f"{what} shards hold no images")
     return sets
@@ -254,12 +260,13 @@ def main(argv: list[str] | None = None) -> None:
     recipe = recipe_from(args)
     torch.set_num_threads(recipe.threads)
     keep_freed_memory()
+    stop = Stop(args.time_limit)
     try:
-        with Stop(args.time_limit) as stop:
+        with stop:
             train_one(args, recipe, join(args.device, ranks=recipe.ranks, cpus=args.cpus), stop, started, clock)
     except StoppedError as stopped:
         log.info("%s", stopped)
-        sys.exit(TRY_AGAIN)
+        sys.exit(stop.status)
     finally:
         leave()
 

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from timm.layers import convert_sync_batchnorm
 from torch import distributed, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class SumOverRanks(torch.autograd.Function):
@@ -23,25 +24,29 @@ class SumOverRanks(torch.autograd.Function):
         return total
 
 
-class CpuSyncBatchNorm(nn.BatchNorm2d):
+class CpuSyncBatchNorm(_BatchNorm):
     """Batch norm whose statistics are those of all ranks' images; torch's own SyncBatchNorm knows GPUs alone."""
+
+    def _check_input_dim(self, input: torch.Tensor) -> None:
+        """Any number of dimensions: channels are the second."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         if not self.training:
             return self.after(super().forward(input))
         values = input.float()
-        local = torch.stack([*values.sum((0, 2, 3)), values.new_tensor(values.numel() / values.shape[1])])
+        others, channels = (0, *range(2, values.ndim)), (1, -1, *[1] * (values.ndim - 2))
+        local = torch.cat([values.sum(others), values.new_tensor([values.numel() / values.shape[1]])])
         total = SumOverRanks.apply(local)
         count, mean = total[-1], total[:-1] / total[-1]
-        centred = values - mean.view(1, -1, 1, 1)
-        variance = SumOverRanks.apply(centred.square().sum((0, 2, 3))) / count
+        centred = values - mean.view(channels)
+        variance = SumOverRanks.apply(centred.square().sum(others)) / count
         if self.track_running_stats:
             self.keep(mean.detach(), (variance * count / (count - 1)).detach())
         scale = (variance + self.eps).rsqrt()
         if self.affine:
             scale = scale * self.weight
-        shift = self.bias.view(1, -1, 1, 1) if self.affine else 0.0
-        return self.after((centred * scale.view(1, -1, 1, 1) + shift).to(input.dtype))
+        shift = self.bias.view(channels) if self.affine else 0.0
+        return self.after((centred * scale.view(channels) + shift).to(input.dtype))
 
     def keep(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
         """Update the running statistics as nn.BatchNorm2d does."""
@@ -65,7 +70,7 @@ def synchronized(network: nn.Module, device: str) -> nn.Module:
     if device.startswith("cuda"):
         return convert_sync_batchnorm(network)
     for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, _BatchNorm):
             # In place: whoever holds the module (a skip connection, an optimizer) keeps holding it.
             module.__class__ = CpuSyncBatchNorm
     return network

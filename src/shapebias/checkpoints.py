@@ -3,6 +3,7 @@
 import hashlib
 import io
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -26,7 +27,7 @@ class Checkpoints:
     """The checkpoints of one run in a folder of their own.
 
     identity: what makes the run what it is (recipe, images, classes, …). minutes, epochs: how often one is due; where
-    epochs are so short that checkpoints took more than SHARE of the time, they are written less often.
+    they would take more than SHARE of the time, they are written less often.
     """
 
     def __init__(self, folder: Path, identity: dict[str, Any], *, minutes: float = 10.0, epochs: int = 1) -> None:
@@ -34,6 +35,7 @@ class Checkpoints:
         self.minutes, self.epochs = minutes, epochs
         self.written = time.monotonic()
         self.cost = 0.0  # seconds that the last one took
+        self.damaged = False  # whether the newest is
         self.writer: threading.Thread | None = None
 
     def newest(self) -> dict[str, Any] | None:
@@ -53,6 +55,7 @@ class Checkpoints:
                 raise
             except Exception as error:  # torch raises nearly anything on a file of another kind
                 log.warning("%s: damaged (%s); the checkpoint before it is taken", path, error)
+                self.damaged |= name == LATEST
                 continue
             self.refuse_others(path, identity)
             log.info("%s: goes on from step %d, epoch %d", path, content["step"], content["epoch"] + 1)
@@ -72,9 +75,8 @@ class Checkpoints:
     def due(self, epoch: int | None = None) -> bool:
         """Whether it is time for one: in the middle of an epoch, or at the end of that epoch (counted from 1)."""
         since = time.monotonic() - self.written
-        if epoch is not None and epoch % self.epochs == 0:
-            return since * SHARE >= self.cost
-        return since >= 60 * self.minutes
+        wanted = since >= 60 * self.minutes if epoch is None else epoch % self.epochs == 0
+        return wanted and since * SHARE >= self.cost
 
     def save(self, content: dict[str, Any], *, wait: bool = False) -> None:
         """Write one, in a thread of its own; wait: until it is on the disk, and OSError if it cannot be."""
@@ -96,14 +98,22 @@ class Checkpoints:
         began = time.monotonic()
         latest, buffer = self.folder / LATEST, io.BytesIO()
         torch.save({"identity": self.identity, "content": content}, buffer)
+        self.remove_drafts()
         with replacing(latest) as draft:
             with draft.open("wb") as file:
                 # torch finds a file that was cut short, but reads one with changed bytes.
                 file.write(hashlib.sha256(buffer.getbuffer()).digest())
                 file.write(buffer.getbuffer())
-            if latest.is_file():
+                os.fsync(file.fileno())
+            if latest.is_file() and not self.damaged:
                 latest.replace(self.folder / EARLIER)
+        self.damaged = False
         self.cost = time.monotonic() - began
+
+    def remove_drafts(self) -> None:
+        """Remove what a killed process was writing."""
+        for draft in self.folder.glob(f".*.{LATEST}"):
+            draft.unlink(missing_ok=True)
 
     def finish(self) -> None:
         """Wait until the last one is written."""
@@ -116,6 +126,7 @@ class Checkpoints:
         self.finish()
         for name in (LATEST, EARLIER):
             (self.folder / name).unlink(missing_ok=True)
+        self.remove_drafts()
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 

@@ -44,6 +44,8 @@ def run(main: Callable[[], None]) -> None:
     except (MemoryError, BrokenProcessPool):
         sys.exit("error: out of memory; give the job more, or fewer workers")
     except RuntimeError as error:
+        if str(error).startswith("DataLoader worker"):  # of which the kernel ended one
+            sys.exit(f"error: a worker process ended early, out of memory as a rule; give the job more ({error})")
         if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported for it
             raise
         sys.exit("error: the GPU is out of memory; take smaller images or a larger GPU")

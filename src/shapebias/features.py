@@ -8,6 +8,7 @@ from torch import nn
 from shapebias.errors import UserError
 from shapebias.feeding import Batch, ImageFeed, Loader, Plan, Step
 from shapebias.models import classifier
+from shapebias.precision import autocast
 from shapebias.stopping import StoppedError
 
 TOLERANCE = 1e-4  # of logits, relative to the largest: what the classifier makes of its input against the network
@@ -24,17 +25,16 @@ class FeatureFeed:
         self,
         network: nn.Module,
         feed: ImageFeed,
-        views: int,
         stopped: Callable[[], bool],
         show: Callable[[Iterable[int], int, str], Iterable[int]],
     ) -> None:
         self.plan: Plan = feed.plan
         self.images, self.steps, self.rounds = feed.images, feed.steps, feed.rounds
         self.val_plan = feed.val_plan
-        self.backbone = Backbone(network, feed, stopped)
-        wanted = [(feed.load, len(feed.train_set), view) for view in range(views)]
+        backbone = Backbone(network, feed, stopped)
+        wanted = [(feed.load, len(feed.train_set), view) for view in range(self.plan.recipe.feature_views)]
         wanted.append((feed.load_val, len(feed.val_set), 0))
-        made = [self.backbone.features(*wanted[k]) for k in show(range(len(wanted)), len(wanted), "features")]
+        made = [backbone.features(*wanted[k]) for k in show(range(len(wanted)), len(wanted), "features")]
         *self.views, self.val_features = made
         device = self.plan.ranks.device
         self.labels = torch.tensor(self.plan.labels, device=device)
@@ -61,18 +61,21 @@ class Backbone:
 
     @torch.no_grad()
     def features(self, load: Loader, count: int, view: int) -> torch.Tensor:
-        """The classifier's input for one view of a set: float32 [images, D]. Raises StoppedError."""
+        """Its input for one view of a set: float32 [images, D]; raises StoppedError, on all ranks alike."""
         ranks = self.feed.plan.ranks
         plan = [[(view, index) for _, index in keys] for keys in self.feed.own_part(count) if keys]
         found: torch.Tensor | None = None
+        stopping = False
         for keys, (images, _) in zip(plan, load(plan), strict=True):
             rows = self.of(images)
             if found is None:
                 found = torch.zeros(count, *rows.shape[1:], device=ranks.device)
             found[torch.tensor([index for _, index in keys])] = rows
-            if self.stopped():
-                raise StoppedError("while features were computed; the same command computes them anew")
-        assert found is not None, "no more ranks than images"
+            if stopping := self.stopped():
+                break
+        if ranks.sum(torch.tensor([float(stopping)], device=ranks.device)).item():
+            raise StoppedError("stopped while features were computed; the same command computes them anew")
+        assert found is not None, "a set holds no fewer images than there are ranks"
         return ranks.sum(found)
 
     def of(self, images: torch.Tensor) -> torch.Tensor:
@@ -80,10 +83,11 @@ class Backbone:
         caught: list[torch.Tensor] = []
         hook = self.head.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
         try:
-            logits = self.network(images)
+            with autocast(self.feed.plan.ranks.device, self.feed.plan.recipe.precision):
+                logits = self.network(images)
+                again = self.head(caught[0]) if len(caught) == 1 else None
         finally:
             hook.remove()
-        again = self.head(caught[0]) if len(caught) == 1 else None
         if (
             again is None
             or again.shape != logits.shape

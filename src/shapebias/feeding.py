@@ -1,7 +1,7 @@
 """Images on their way into a network: which, in which order, augmented how; all functions of (seed, epoch, id)."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,8 +18,10 @@ from shapebias.recipe import Recipe
 from shapebias.sampling import Key, epoch_batches, own_part, share, steps_per_epoch
 from shapebias.shards import Sample
 
-GRACE = 60  # seconds that a worker outlasts a SIGTERM
-CACHE_BYTES = 2**30  # decoded images of a set are kept in memory up to this size: later epochs decode nothing
+GRACE = 30  # seconds that a worker outlasts a SIGTERM
+# Decoded images of a set are kept in memory up to this size, so that later epochs decode nothing; each worker keeps
+# those that it happened to decode, in its part of the room.
+CACHE_BYTES = 2**30
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -194,7 +196,7 @@ class Loader:
     def __call__(self, plan: list[list[Key]]) -> Iterator[Batch]:
         """Normalized float32 [B, 3, H, W] and labels int64 [B] of each batch of keys."""
         self.sampler.batches = plan
-        for images, labels in self.loader:
+        for images, labels in in_own_words(self.loader):
             batch = self.preparation.normalized(images, self.device)
             yield batch.contiguous(memory_format=self.layout), labels.to(self.device, non_blocking=True)
 
@@ -205,9 +207,18 @@ def collate(items: list[tuple[torch.Tensor, int]]) -> Batch:
     return torch.stack(images), torch.tensor(labels)
 
 
+def in_own_words(loaded: Iterable[Batch]) -> Iterator[Batch]:
+    """What is loaded; a worker's UserError without the traceback that DataLoader puts around it."""
+    try:
+        yield from loaded
+    except UserError as error:
+        raise UserError(str(error).strip().splitlines()[-1].rpartition("UserError: ")[2]) from None
+
+
 def outlast_signals(_worker: int) -> None:
-    """A scheduler's SIGTERM and Ctrl-C reach workers too, but the training process still needs a batch from them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """A scheduler's signals and Ctrl-C reach workers too, but the training process still needs a batch from them."""
+    for number in (signal.SIGINT, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE))
 
 

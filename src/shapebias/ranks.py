@@ -27,13 +27,11 @@ SRUN_TASKS = "SLURM_STEP_NUM_TASKS"
 class Ranks:
     """This process among all that train together.
 
-    rank: its number among `world`; local_rank: its number among the `local_world` of its node.
+    rank: its number among `world`, from 0.
     """
 
     rank: int = 0
     world: int = 1
-    local_rank: int = 0
-    local_world: int = 1
     device: str = "cpu"
 
     @property
@@ -46,13 +44,6 @@ class Ranks:
         if self.world > 1:
             distributed.all_reduce(values)
         return values
-
-    def from_first(self, value: str) -> str:
-        """What rank 0 says."""
-        told = [value]
-        if self.world > 1:
-            distributed.broadcast_object_list(told, device=torch.device(self.device))
-        return told[0]
 
 
 ALONE = Ranks()
@@ -86,7 +77,7 @@ def join(device: str = "auto", *, ranks: int = 0, cpus: int = 0) -> Ranks:
     log.info("rank %d of %d on %s: %s (%s)", rank, world, socket.gethostname(), mine, name)
     if rank:  # what happens is said once
         logging.getLogger().setLevel(logging.WARNING)
-    return Ranks(rank, world, local_rank, local_world, mine)
+    return Ranks(rank, world, mine)
 
 
 def export_environment() -> None:

@@ -1,6 +1,7 @@
 """How a network is trained: the hyperparameters of one run, and the command-line flags that set them."""
 
 import argparse
+import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -78,11 +79,17 @@ class Recipe:
         for name in ("epochs", "batch_size", "accumulate", "threads", "step_epochs"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} {getattr(self, name)}: at least 1")
-        for name in ("feature_views", "ranks", "workers", "patience"):
-            if getattr(self, name) < 0:
+        for name in ("feature_views", "ranks", "workers", "patience", "weight_decay", "max_norm"):
+            if not 0 <= getattr(self, name) < math.inf:
                 raise UserError(f"{name} {getattr(self, name)}: at least 0")
-        if not 0 < self.layer_decay <= 1:
-            raise UserError(f"layer_decay {self.layer_decay:g}: expected above 0 and at most 1")
+        for name in ("momentum", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"{name} {getattr(self, name):g}: at least 0 and below 1")
+        for name in ("layer_decay", "step_factor"):
+            if not 0 < getattr(self, name) <= 1:
+                raise UserError(f"{name} {getattr(self, name):g}: above 0 and at most 1")
+        if not 0 < self.lr < math.inf:
+            raise UserError(f"lr {self.lr:g}: above 0")
         if not 0 <= self.warmup_epochs <= self.epochs:
             raise UserError(f"warmup_epochs {self.warmup_epochs}: expected 0 to epochs ({self.epochs})")
         return self

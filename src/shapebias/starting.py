@@ -43,7 +43,8 @@ def initial_network(name: str, classes: list[str], *, kwargs: dict[str, Any], in
         return Start(build(name, classes=len(classes), kwargs=kwargs), init, "new")
     if init == "pretrained":
         network = build(name, classes=len(classes), kwargs=kwargs, pretrained=True)
-        kept = classes == ilsvrc_wnids()
+        published = getattr(network, "pretrained_cfg", {}).get("num_classes", len(classes))
+        kept = classes == ilsvrc_wnids() and published == len(classes)
         if not kept and len(classes) == len(ilsvrc_wnids()):  # other classes, as many: the published head came along
             torch.manual_seed(seed)
             drawn = classifier(build(name, classes=len(classes), kwargs=kwargs))

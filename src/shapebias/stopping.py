@@ -10,6 +10,8 @@ log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)  # SLURM's, Ctrl-C, submitit's
 TRY_AGAIN = 75  # exit status EX_TEMPFAIL of sysexits.h: nothing is wrong, run it again
+# Whoever sends these means to end the run, and may not want it again.
+STATUSES = {name: 128 + getattr(signal, name) for name in ("SIGTERM", "SIGINT")}
 MARGIN = 60.0  # seconds before the end of its time that a run leaves …
 PART = 0.1  # … or this part of a time that is shorter
 
@@ -19,7 +21,9 @@ class StoppedError(Exception):
 
 
 class Stop:
-    """Listens for what ends a run early; a second signal of the same kind ends it on the spot.
+    """Listens for what ends a run early; a second Ctrl-C ends it on the spot.
+
+    Other signals may come twice, from a scheduler to all processes and from torchrun to its own.
 
     limit: minutes that the run may take from now on (0: as long as it needs). SLURM_JOB_END_TIME, where Slurm sets it,
     is another limit.
@@ -44,12 +48,19 @@ class Stop:
             self.restore(number)
 
     def note(self, number: int, _: FrameType | None = None) -> None:
-        self.reason = signal.Signals(number).name
-        log.info("%s: leaves at the next step", self.reason)
-        self.restore(number)
+        if not self.reason:
+            self.reason = signal.Signals(number).name
+            log.info("%s: leaves at the next step", self.reason)
+        if number == signal.SIGINT:
+            self.restore(number)
 
     def restore(self, number: int) -> None:
         signal.signal(number, self.before.pop(number))
+
+    @property
+    def status(self) -> int:
+        """The exit status that says why the run left."""
+        return STATUSES.get(self.reason, TRY_AGAIN)
 
     def requested(self) -> bool:
         """Whether to leave at the next step."""

@@ -21,8 +21,8 @@ Say = Callable[[str, str], None]
 
 
 def main() -> None:
-    # SLURM sends SIGTERM to every process of a job; the job's own tells this one when to end, or ends itself.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # SLURM signals every process of a job; the job's own tells this one when to end, or ends itself.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever W&B prints is no message
@@ -117,6 +117,7 @@ def start(settings: dict[str, Any], say: Say) -> Any:
 def media(tables: dict[str, str], figures: dict[str, str]) -> dict[str, Any]:
     """W&B's objects for CSV and image files, each sort in a section of its own on the web page."""
     import pandas as pd
+
     import wandb
 
     shown: dict[str, Any] = {f"tables/{name}": wandb.Table(dataframe=pd.read_csv(p)) for name, p in tables.items()}

@@ -22,6 +22,7 @@ from shapebias.errors import UserError
 from shapebias.features import FeatureFeed
 from shapebias.feeding import Augmented, Batch, Feed, ImageFeed, Pictures, Plan, Step
 from shapebias.models import classifier, memory_format
+from shapebias.precision import autocast
 from shapebias.ranks import ALONE, Ranks
 from shapebias.recipe import Recipe
 from shapebias.sampling import check_batches
@@ -32,7 +33,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 SMALLEST_SCALE = 1.0  # of the loss in fp16: where gradients overflow even so, training has diverged
 
 Row = dict[str, float]
@@ -101,6 +101,10 @@ def start(
     learner: nn.Module, recipe: Recipe, trainable: str | int, steps_per_epoch: int, ranks: Ranks = ALONE
 ) -> TrainState:
     """The state before the first step."""
+    if recipe.layer_decay < 1 and not hasattr(learner, "group_matcher"):
+        raise UserError(
+            f"layer_decay {recipe.layer_decay:g}: {type(learner).__name__} has no layer groups; set it to 1"
+        )
     try:
         optimizer = create_optimizer_v2(
             learner,
@@ -112,10 +116,6 @@ def start(
         )
     except (ValueError, AssertionError) as error:
         raise UserError(f"optimizer {recipe.optimizer!r}: {error}") from None
-    except AttributeError:
-        raise UserError(
-            f"layer_decay {recipe.layer_decay:g}: this network has no layer groups; leave it at 1"
-        ) from None
     scheduler, _ = create_scheduler_v2(
         optimizer,
         sched="cosine" if recipe.schedule == "cosine" else "step",
@@ -141,11 +141,6 @@ def start(
     return TrainState(learner, forward, optimizer, scheduler, scaler, trainable)
 
 
-def autocast(device: str, recipe: Recipe) -> torch.autocast:
-    kind, dtype = device.partition(":")[0], PRECISIONS[recipe.precision]
-    return torch.autocast(kind, dtype, enabled=dtype != torch.float32)
-
-
 def train_step(
     state: TrainState,
     step: Step,
@@ -168,7 +163,7 @@ def train_step(
         with contextlib.ExitStack() as stack:
             if isinstance(state.forward, DistributedDataParallel) and number < len(step.parts):
                 stack.enter_context(state.forward.no_sync())
-            stack.enter_context(autocast(ranks.device, recipe))
+            stack.enter_context(autocast(ranks.device, recipe.precision))
             logits = state.forward(inputs)
             loss = F.cross_entropy(
                 logits.float(), labels, class_weights, reduction="sum", label_smoothing=recipe.label_smoothing
@@ -179,7 +174,7 @@ def train_step(
     state.scaler.unscale_(state.optimizer)
     parameters = [p for p in state.learner.parameters() if p.requires_grad]
     norm = nn.utils.clip_grad_norm_(parameters, recipe.max_norm or math.inf)
-    # One wait for the device a step, for all that is asked of it: cheaper than a lost run.
+    # All that is asked of the device in a step (but for the scale of fp16) at once: cheaper than a lost run.
     told = ranks.sum(torch.cat([sums, norm.detach().view(1), sums.new_tensor(notes)])).tolist()
     loss, right, norm_sum = told[:3]
     overflow = state.scaler.is_enabled() and state.scaler.get_scale() > SMALLEST_SCALE
@@ -215,7 +210,7 @@ def validate(
     for inputs, labels in batches:
         found = torch.zeros(5, dtype=torch.float64, device=ranks.device)
         if len(labels):
-            with autocast(ranks.device, recipe):
+            with autocast(ranks.device, recipe.precision):
                 logits = learner(inputs).float()
             found[0] = F.cross_entropy(logits, labels, class_weights, reduction="sum")
             found[1] = len(labels) if class_weights is None else class_weights[labels].sum()
@@ -267,6 +262,8 @@ def train(
     if recipe.feature_views and trainable != "head":
         raise UserError(f"feature_views {recipe.feature_views} needs trainable: head, not {trainable!r}")
     check_batches(len(train_set), recipe.batch_size, ranks.world, recipe.accumulate)
+    if len(val_set) < ranks.world:
+        raise UserError(f"{ranks.world} ranks share {len(val_set)} validation images; take fewer ranks")
     freeze(network, trainable)
     layout = memory_format(network, train_set.preparation.size)
     network.to(ranks.device).to(memory_format=layout)
@@ -274,8 +271,9 @@ def train(
     weights = balanced(train_set.labels) if recipe.class_weights == "balanced" else None
     images = ImageFeed(train_set, val_set, Plan(train_set.labels, recipe, seed, ranks, weights), layout)
     if recipe.feature_views:
-        feed: Feed = FeatureFeed(network, images, recipe.feature_views, stop.requested, show)
+        feed: Feed = FeatureFeed(network, images, stop.requested, show)
         learner = classifier(network)
+        del images  # and its workers
     else:
         feed, learner = images, network if ranks.world == 1 else synchronized(network, ranks.device)
     weights = None if weights is None else weights.to(ranks.device)
@@ -305,8 +303,9 @@ def go_on(state: TrainState, job: Job) -> None:
     saved = job.checkpoints.newest() if job.checkpoints else None
     if saved is not None:
         state.restore(saved)
-    total = job.ranks.sum(torch.tensor([float(state.step)], dtype=torch.float64, device=job.ranks.device)).item()
-    if total != state.step * job.ranks.world:
+    moments = torch.tensor([state.step, state.step**2], dtype=torch.float64, device=job.ranks.device)
+    total, squares = job.ranks.sum(moments).tolist()
+    if squares * job.ranks.world != total**2:  # steps that are not all the same have a variance
         raise UserError("the ranks read different checkpoints; is the folder one that all nodes see?")
 
 
@@ -353,8 +352,11 @@ def leave(state: TrainState, job: Job) -> str:
     where = f"{job.stop.reason or 'another rank was stopped'} at step {state.step}, epoch {state.epoch + 1}"
     if job.checkpoints is None:
         return f"{where}; no checkpoint was asked for"
-    if job.ranks.first:
-        job.checkpoints.save(state.capture(), wait=True)
+    try:
+        if job.ranks.first:
+            job.checkpoints.save(state.capture(), wait=True)
+    finally:  # torchrun ends all ranks as soon as one has left
+        job.ranks.sum(torch.zeros(1, device=job.ranks.device))
     return f"{where}; the same command goes on from {job.checkpoints.folder}"
 
 

@@ -49,8 +49,9 @@ def test_both_ways_reach_the_one_optimum_of_a_convex_problem(colour_samples):
     features = Backbone(network, feed, lambda: False).features(feed.load, len(pictures), 0)
     head = heads[1]
     loss = nn.functional.cross_entropy(head(features), torch.tensor(pictures.labels))
-    [gradient] = torch.autograd.grad(loss, [head.weight])
-    torch.testing.assert_close(gradient, -recipe.weight_decay * head.weight, rtol=1e-3, atol=1e-5)
+    weight = head.get_parameter("weight")
+    [gradient] = torch.autograd.grad(loss, [weight])
+    torch.testing.assert_close(gradient, -recipe.weight_decay * weight, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -156,3 +156,14 @@ def test_sets_of_different_classes_are_refused_by_name(samples, tmp_path):
     write_shard(tmp_path / "0.tar", [(label("a"), *encode(picture(), "png"))])
     with pytest.raises(UserError, match="'in' holds images without a class"):
         class_names({"in": open_shards([tmp_path / "0.tar"])})
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_image_is_told_in_one_line_also_by_a_worker(tmp_path, workers):
+    write_shard(tmp_path / "0.tar", [(label("x", class_name="cat"), "jpg", b"no image")])
+    pictures = Pictures(open_shards([tmp_path / "0.tar"]), ["cat"], PREPARATION)
+    images = ImageFeed(augmented(pictures.samples), pictures, Plan([0], replace(RECIPE, workers=workers), 0))
+    with pytest.raises(
+        UserError, match=r"^\S+0\.tar: image x: not an image in a known format; remove the shard [^\n]*$"
+    ):
+        next(images.validation())

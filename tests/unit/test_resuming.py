@@ -177,10 +177,28 @@ def test_frozen_features_are_gone_on_with_as_well(colour_samples, tmp_path):
     assert same(whole, run_head(tmp_path))
 
 
-def test_short_epochs_are_not_all_followed_by_a_checkpoint(tmp_path):
-    checkpoints = Checkpoints(tmp_path, {})
-    assert checkpoints.due(1) and not checkpoints.due()
+def test_checkpoints_take_at_most_a_fiftieth_of_the_time(tmp_path):
+    checkpoints = Checkpoints(tmp_path, {}, minutes=0.0)
+    assert checkpoints.due(1) and checkpoints.due()
     checkpoints.cost = 3600.0  # one took an hour: the next is due in two days
-    assert not checkpoints.due(1)
-    checkpoints.minutes = 0.0
-    assert checkpoints.due()
+    assert not checkpoints.due(1) and not checkpoints.due()
+    assert not Checkpoints(tmp_path, {}, epochs=3).due(2)
+
+
+def test_a_damaged_checkpoint_never_takes_the_place_of_a_good_one(colour_samples, tmp_path):
+    samples = colour_samples()
+    for _ in range(2):
+        with pytest.raises(StoppedError):
+            run(samples, tmp_path, stop=StopAfter(2))
+    good = (tmp_path / EARLIER).read_bytes()
+    (tmp_path / LATEST).write_bytes(b"?")
+    with pytest.raises(StoppedError):
+        run(samples, tmp_path, stop=StopAfter(1))
+    assert (tmp_path / EARLIER).read_bytes() == good
+
+
+def test_what_a_killed_process_was_writing_is_removed(colour_samples, tmp_path):
+    tmp_path.joinpath(".0123abcd.latest.pt").write_bytes(b"half")
+    with pytest.raises(StoppedError):
+        run(colour_samples(), tmp_path, stop=StopAfter(1))
+    assert [path.name for path in tmp_path.glob("*.pt")] == [LATEST] and not list(tmp_path.glob(".*.pt"))

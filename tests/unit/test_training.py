@@ -160,6 +160,12 @@ def test_an_unknown_optimizer_is_refused_by_name():
         ({"crop_scale": (0.0, 1.0)}, "crop_scale 0 1"),
         ({"epochs": 0}, "epochs 0"),
         ({"warmup_epochs": 3}, "warmup_epochs 3"),
+        ({"max_norm": -1.0}, "max_norm -1"),  # it would turn the gradients round
+        ({"label_smoothing": 1.0}, "label_smoothing 1"),
+        ({"momentum": -0.5}, "momentum -0.5"),
+        ({"lr": math.nan}, "lr nan"),
+        ({"layer_decay": 0.0}, "layer_decay 0"),
+        ({"feature_views": -1}, "feature_views -1"),
     ],
 )
 def test_hyperparameters_that_make_no_sense_together_are_refused_by_name(wrong, named):
@@ -173,8 +179,9 @@ def test_hyperparameters_that_make_no_sense_together_are_refused_by_name(wrong, 
 def vit() -> torch.nn.Module:
     """Two classes; no batch norm, whose statistics would be those of a part."""
     torch.manual_seed(0)
-    kwargs = {"img_size": 32, "patch_size": 8, "depth": 2, "embed_dim": 24, "num_heads": 3}
-    return timm.create_model("vit_tiny_patch16_224", num_classes=2, **kwargs)
+    return timm.create_model(
+        "vit_tiny_patch16_224", num_classes=2, img_size=32, patch_size=8, depth=2, embed_dim=24, num_heads=3
+    )
 
 
 def test_a_batch_in_parts_is_the_same_batch(colour_samples):
@@ -193,8 +200,6 @@ def test_class_weights_are_inverse_to_counts_and_those_of_the_study_for_isic():
 def test_the_weighted_loss_of_a_step_is_torch_s(colour_samples):
     network, weights = tiny_resnet(), torch.tensor([0.8, 0.2])
     images, labels = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 1, 1])
-    network.train()
-    expected = torch.nn.functional.cross_entropy(network(images), labels, weights).item()
     step = Step([(images[:3], labels[:3]), (images[3:], labels[3:])], 4, 0.8 + 3 * 0.2)
     network.eval()  # parts have batch statistics of their own
     expected = torch.nn.functional.cross_entropy(network(images), labels, weights).item()
@@ -248,6 +253,11 @@ def test_layer_groups_get_learning_rates_of_their_own_also_at_a_constant_rate():
     named = {name: rates[id(p)] for name, p in network.named_parameters()}
     assert (named["head.weight"], named["blocks.1.mlp.fc1.weight"], named["blocks.0.mlp.fc1.weight"]) == (1, 0.5, 0.25)
     assert named["patch_embed.proj.weight"] == 0.125
+
+
+def test_layer_decay_without_layer_groups_is_refused():
+    with pytest.raises(UserError, match=r"layer_decay 0\.5: Linear has no layer groups"):
+        start(torch.nn.Linear(2, 2), replace(RECIPE, layer_decay=0.5), "all", 1)
 
 
 def test_norms_biases_and_what_timm_lists_are_not_decayed():

@@ -21,6 +21,7 @@ from shapebias.config_problems import (
     splits_of,
 )
 from shapebias.errors import UserError
+from shapebias.recipe import EXECUTION
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 

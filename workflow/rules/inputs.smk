@@ -40,7 +40,7 @@ def network_flags(wildcards):
         {"timm": model["timm"], "kwargs": model["kwargs"], "image_size": config["input_size"]}
         | start
         | {"trainable": regime["trainable"]}
-        | recipe_of(config, wildcards.model, wildcards.regime)
+        | {key: value for key, value in train_recipe(wildcards).items() if key not in EXECUTION}
     )
 
 

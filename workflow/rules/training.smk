@@ -23,6 +23,9 @@ rule train:
         mem_mb=lambda wildcards: 8000 * ranks_of(wildcards),
         runtime=1440,
         gpu=lambda wildcards: config["gpus"] * ranks_of(wildcards),
+        # How it runs, not what comes out: as parameters, a change would train anew.
+        ranks=ranks_of,
+        workers=lambda wildcards: train_recipe(wildcards).get("workers", 0),
     params:
         train=lambda wildcards: set_shards(wildcards, "train"),
         val=lambda wildcards: set_shards(wildcards, "val"),
@@ -31,10 +34,11 @@ rule train:
         folder=lambda wildcards, output: os.path.dirname(output.model),
         # No output: Snakemake deletes outputs before a retry, which is to go on from here.
         checkpoints="results/checkpoints/{model}/{regime}/seed{seed}",
-        launcher=lambda wildcards: launcher(ranks_of(wildcards)),
         device="cuda" if config["gpus"] else "auto",
     shell:
-        '{params.launcher} "$SCRIPTS"/train.py --train {params.train:q} --val {params.val:q} {params.init:q} {params.flags:q}'
+        "$([ {resources.ranks} = 1 ] && echo python || echo torchrun --standalone --nproc-per-node={resources.ranks})"
+        ' "$SCRIPTS"/train.py --train {params.train:q} --val {params.val:q} {params.init:q} {params.flags:q}'
         " --model {wildcards.model} --regime {wildcards.regime} --seed {wildcards.seed}"
-        " --device {params.device} --cpus {threads} --checkpoints {params.checkpoints:q} $TRACKING"
+        " --ranks {resources.ranks} --workers {resources.workers} --cpus {threads}"
+        " --device {params.device} --checkpoints {params.checkpoints:q} $TRACKING"
         " --out {params.folder:q} > {log:q} 2>&1"
