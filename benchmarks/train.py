@@ -209,7 +209,16 @@ def start_up(folder: Path, rounds: int) -> None:
     """To the end of the first step, with the checkpoint that it leaves, against a bare import."""
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     arguments = ["--train", f"in={folder}/train.tar", "--val", f"in={folder}/val.tar", "--timm", "resnet10t"]
-    arguments += ["--image-size", str(SIZE), "--time-limit", "1e-6", "--out", str(folder / "start")]
+    arguments += [
+        "--image-size",
+        str(SIZE),
+        "--time-limit",
+        "1e-6",
+        "--out",
+        str(folder / "start"),
+        "--wandb-mode",
+        "disabled",
+    ]
 
     def bare() -> None:
         subprocess.run([sys.executable, "-c", "import torch, timm"], env=environment, check=True)

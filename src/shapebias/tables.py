@@ -22,7 +22,7 @@ COLUMNS = {
 }
 RUN_COLUMNS = [
     *["observer", "model", "regime", "seed", "timm", "parameters", "init", "train_on", "trainable"],
-    *["epochs", "best_epoch", "steps", "images_seen", "val_accuracy"],
+    *["epochs", "best_epoch", "steps", "images_seen", "val_accuracy", "lineage"],
 ]
 REJECTED_COLUMNS = ["set", "split", "file", "reason"]
 MELANOMA_COLUMNS = [*WHO, *melanoma.COLUMNS]
@@ -129,11 +129,22 @@ def run_table(facts: list[dict[str, Any]]) -> pd.DataFrame:
         fact
         | {
             "train_on": "+".join(fact["train_on"]),
-            "images_seen": ", ".join(f"{name}: {count}" for name, count in fact["images_seen"].items()),
+            "images_seen": seen(fact["images_seen"]),
+            "lineage": lineage(fact["lineage"]),
         }
         for fact in facts
     ]
     return pd.DataFrame(rows, columns=RUN_COLUMNS)
+
+
+def seen(images: dict[str, int]) -> str:
+    return ", ".join(f"{name}: {count}" for name, count in images.items())
+
+
+def lineage(links: list[dict[str, Any]]) -> str:
+    """All trainings that weights went through, oldest first: what they started from, epochs, images seen."""
+    told = [f"{link['regime']} ({link['epochs']} epochs of {seen(link['images_seen'])})" for link in links]
+    return " → ".join([links[0]["init"], *told])
 
 
 def rejected_table(rows: list[tuple[str, str, str, str]]) -> pd.DataFrame:

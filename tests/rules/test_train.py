@@ -80,6 +80,26 @@ def test_two_ranks_follow_the_losses_of_one(images, tmp_path, network, accumulat
         np.testing.assert_allclose(tensor, weights[1][name], rtol=0.02, atol=2e-3, err_msg=name)
 
 
+def test_ranks_under_srun_find_each_other(images, tmp_path):
+    # What srun sets in each task of a step; it is no srun, which tests of a real cluster will bring.
+    step = {"SLURM_JOB_ID": "7", "SLURM_STEP_NUM_TASKS": "2", "SLURM_NTASKS": "2", "SLURM_JOB_NUM_NODES": "1"}
+    step |= {"SLURM_NODEID": "0", "SLURM_JOB_NODELIST": "localhost"}
+    script = [sys.executable, str(ROOT / "scripts" / "train.py"), *command(images, tmp_path, "--ranks", 2)]
+    tasks = [
+        subprocess.Popen(
+            script,
+            env=ENV | step | {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    told = [task.communicate(timeout=120)[1] for task in tasks]
+    assert [task.returncode for task in tasks] == [0, 0], told
+    assert "rank 0 of 2" in told[0] and "rank 1 of 2" in told[1]
+    assert json.loads((tmp_path / "run.json").read_text())["ranks"] == 2
+
+
 def test_ranks_that_are_not_there_are_missed_at_once(images, tmp_path):
     refused(
         run_script("train", *command(images, tmp_path, "--ranks", 2)), "1 process started", "ranks is 2", "torchrun"

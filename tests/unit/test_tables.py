@@ -6,7 +6,7 @@ import pytest
 from helpers import trials
 
 from shapebias.errors import UserError
-from shapebias.tables import COLUMNS, Measured
+from shapebias.tables import COLUMNS, Measured, lineage
 
 RUN = {"observer": "net_in_seed0", "model": "net", "regime": "in", "seed": 0, "benchmark": "cue_conflict"}
 
@@ -48,3 +48,12 @@ def test_two_observers_of_one_name_on_one_benchmark_are_refused():
     found.add_network("conflict", trials(("cat", "dog", "cat")), RUN)
     with pytest.raises(UserError, match="net_in_seed0"):
         found.add_decisions("conflict", trials(("cat", "dog", "cat"), observer="net_in_seed0"), {})
+
+
+def test_the_chain_of_trainings_is_told_in_one_line():
+    links = [
+        {"regime": "combined", "init": "scratch", "epochs": 45, "images_seen": {"in": 450, "sin": 900}},
+        {"regime": "model_c", "init": "combined", "epochs": 60, "images_seen": {"in": 600}},
+    ]
+    expected = "scratch → combined (45 epochs of in: 450, sin: 900) → model_c (60 epochs of in: 600)"
+    assert lineage(links) == expected

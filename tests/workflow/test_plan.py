@@ -22,7 +22,8 @@ def test_the_demo_has_one_job_for_each_thing_it_makes(workspace, demo):
     assert jobs["pack"] == 4 + 1 + 2 + 1 + 1 + 1  # in: train, val, test; silhouettes; edges; paintings
     assert jobs["stylize"] == (4 + 1) + 2  # sin: train, val; conflict: test
     assert jobs["encode_styles"] == 1 + 2  # paintings; the photographs of the test split
-    assert jobs["tables"] == jobs["figures"] == jobs["report"] == 1
+    assert jobs["tables"] == jobs["figures"] == jobs["report"] == jobs["track"] == 1
+    assert "track" not in workspace().plan(demo | {"wandb": {"mode": "disabled"}})
 
 
 def test_seeds_shards_and_models_multiply_the_jobs(workspace, demo):
@@ -51,6 +52,36 @@ def test_runs_that_tell_melanomas_see_those_alone_and_no_others_see_them(workspa
     assert "--melanoma-baseline mela_imagenet" in told
     assert "results/predictions/mela/resnet_mela_in_seed0.csv" not in told
     assert "results/figures/melanoma.mela.svg" in told and "results/tables/melanoma.csv" in told
+
+
+def test_regimes_chain_as_they_are_declared_with_their_own_recipes(workspace, demo):
+    # Geirhos et al.'s third network: trained on both kinds of images, then fine-tuned on photographs.
+    demo["models"] = {"resnet": {"timm": "resnet10t"}}
+    fine = {"epochs": 60, "lr": 0.01, "schedule": "step", "step_epochs": 30, "warmup_epochs": 0}
+    demo["regimes"] = {
+        "model_c": {"train_on": ["in"], "init": "combined", "training": fine},
+        "combined": {"train_on": ["in", "sin"], "training": {"epochs": 45}},
+        "top": {"train_on": ["sin"], "init": "model_c", "trainable": 2},
+    }
+    told = workspace().snakemake("-n", "-p", config=demo).stdout
+    commands = {name: next(c for c in told.splitlines() if f"--regime {name} " in c) for name in demo["regimes"]}
+    assert "--init scratch" in commands["combined"] and "--epochs 45" in commands["combined"]
+    assert "--init results/runs/resnet/combined/seed0/model.safetensors" in commands["model_c"]
+    assert "--epochs 60" in commands["model_c"] and "--lr 0.01" in commands["model_c"]
+    assert "--step-epochs 30" in commands["model_c"]
+    assert "--init results/runs/resnet/model_c/seed0/model.safetensors" in commands["top"]
+    assert "--trainable 2" in commands["top"]
+
+
+def test_ranks_and_workers_are_asked_for_in_cpus_and_gpus(workspace, demo):
+    demo["models"], demo["gpus"] = {"resnet": demo["models"]["resnet"]}, 1
+    demo["regimes"] = {"in": {"train_on": ["in"], "training": {"ranks": 2, "workers": 3}}}
+    told = workspace().snakemake("-n", "-p", "--cores", "16", "--resources", "gpu=8", config=demo).stdout
+    job = next(text for name, text in RULE.findall(told) if name == "train")
+    assert "threads: 8" in job  # two ranks, each with a thread that computes and three workers
+    assert "gpu=2" in job and "mem_mb=16000" in job
+    assert "--ranks 2 --workers 3 --cpus 8" in job and "--device cuda" in job
+    assert "torchrun --standalone --nproc-per-node=2" in job
 
 
 def test_melanoma_alone_needs_no_other_benchmark(workspace, demo):

@@ -38,6 +38,7 @@ def small(demo_config):
     for regime in config["regimes"].values():
         regime.pop("training", None)
     config["training"] |= {"epochs": 2, "lr": 0.001}
+    config["regimes"]["frozen"]["training"] = {"ranks": 2, "feature_views": 2}
     return config
 
 
@@ -72,6 +73,25 @@ def test_conflict_images_carry_both_cues_of_different_categories(made):
     assert labels["style"].notna().all()
     styled = pd.read_csv(made.folder / "results/images/sin/manifest.csv")
     assert styled["texture"].isna().all()
+
+
+def test_other_workers_make_no_run_anew(made, small):
+    other = small | {"training": small["training"] | {"workers": 2}, "wandb": {"project": "elsewhere"}}
+    assert "train" not in made.plan(other)
+
+
+def test_every_run_is_recorded_at_wandb_offline_once(made):
+    folders = list((made.folder / "results/wandb").glob("offline-run-*"))
+    assert len(folders) == RUNS + 1  # and the report
+    receipt = json.loads((made.folder / "results/wandb/report.json").read_text())
+    assert receipt["mode"] == "offline" and receipt["warning"] is None
+    assert "shape_bias" in receipt["tables"] and "shape_bias.conflict" in receipt["figures"]
+
+
+def test_a_run_over_two_ranks_leaves_no_checkpoint_behind(made):
+    told = json.loads((made.folder / "results/runs/resnet/frozen/seed0/run.json").read_text())
+    assert told["ranks"] == 2 and [link["regime"] for link in told["lineage"]] == ["in", "frozen"]
+    assert not list((made.folder / "results/checkpoints").rglob("*.pt"))
 
 
 def test_a_run_says_what_it_started_from_and_what_it_saw(made):
