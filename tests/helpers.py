@@ -90,6 +90,7 @@ def trials(*rows: tuple, observer: str = "somebody") -> pd.DataFrame:
 # Python's own cache of compiled modules, also where the environment turns it off: importing torch and timm takes
 # twelve seconds without it, four with it, in each of these processes.
 ENV = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+ENV["WANDB_MODE"] = "disabled"  # where a test does not ask for it
 ENV["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "shapebias-tests-bytecode")
 
 

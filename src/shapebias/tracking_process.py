@@ -117,7 +117,6 @@ def start(settings: dict[str, Any], say: Say) -> Any:
 def media(tables: dict[str, str], figures: dict[str, str]) -> dict[str, Any]:
     """W&B's objects for CSV and image files, each sort in a section of its own on the web page."""
     import pandas as pd
-
     import wandb
 
     shown: dict[str, Any] = {f"tables/{name}": wandb.Table(dataframe=pd.read_csv(p)) for name, p in tables.items()}

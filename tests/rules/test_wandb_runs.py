@@ -64,6 +64,7 @@ def server() -> Iterator[Server]:
 
 def train(place: Path, rows: int, then: str = "finish") -> subprocess.Popen[str]:
     environment = ENV | {"HOME": os.environ["HOME"]}
+    del environment["WANDB_MODE"]
     command = [sys.executable, "-c", TRAIN, str(rows), then]
     return subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.PIPE, text=True)
 

@@ -60,7 +60,7 @@ def test_both_ways_reach_the_one_optimum_of_a_convex_problem(colour_samples):
         ("resnet10t", {}),
         ("convnext_atto", {}),
         ("vit_tiny_patch16_224", {"img_size": 64, "depth": 2}),
-        ("vgg11", {}),
+        ("mobilenetv3_small_050", {}),
     ],
 )
 def test_features_are_what_the_classifier_is_given(name, kwargs, colour_samples):
