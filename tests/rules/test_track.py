@@ -40,7 +40,7 @@ def test_tables_and_figures_arrive_with_wandb_sync(study):
     with wandb_server() as server:
         environment = os.environ | {"HOME": str(study), "WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY}
         wandb = Path(sys.executable).with_name("wandb")
-        done = subprocess.run([wandb, "sync", study / "wandb"], env=environment, capture_output=True, text=True)
+        done = subprocess.run([wandb, "sync", "wandb"], cwd=study, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         run = server.runs[told["run"]]
     assert (run.about["jobType"], run.about["groupName"], run.config) == ("report", "The demo", {"seeds": [0]})
