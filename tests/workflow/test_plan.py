@@ -80,8 +80,9 @@ def test_ranks_and_workers_are_asked_for_in_cpus_and_gpus(workspace, demo):
     job = next(text for name, text in RULE.findall(told) if name == "train")
     assert "threads: 8" in job  # two ranks, each with a thread that computes and three workers
     assert "gpu=2" in job and "mem_mb=16000" in job
-    assert "--ranks 2 --workers 3 --cpus 8" in job and "--device cuda" in job
-    assert "torchrun --standalone --nproc-per-node=2" in job
+    command = next(line for line in told.splitlines() if "train.py" in line)
+    assert "--ranks 2 --workers 3 --cpus 8 --device cuda" in command
+    assert "torchrun --standalone --nproc-per-node=2" in command
 
 
 def test_melanoma_alone_needs_no_other_benchmark(workspace, demo):

@@ -120,7 +120,7 @@ def test_a_second_run_does_nothing(made, small):
 
 def test_other_colours_redraw_the_figures_and_retrain_nothing(made, small):
     jobs = made.plan(small | {"figures": {"palette": "Set2", "dpi": 100}})
-    assert set(jobs) == {"figures", "settings", "report", "all", "total"}
+    assert set(jobs) == {"figures", "settings", "report", "track", "all", "total"}
     done = made.snakemake("figures", config=small | {"figures": {"palette": "Set2", "dpi": 100}})
     assert done.returncode == 0, done.stdout
     assert "rule figures" in done.stdout
