@@ -25,7 +25,7 @@ from shapebias.stopping import TRY_AGAIN
 log = logging.getLogger(__name__)
 
 SCRIPT = Path(train.__file__).resolve()
-OTHERS_WAIT = 120  # seconds that a rank waits for the first one to have the job queued again, which ends it
+OTHERS_WAIT = 10  # seconds that a rank leaves the first one to have the job queued again, before it ends
 
 
 class Training:
@@ -44,6 +44,7 @@ class Training:
             if left.code == TRY_AGAIN and callable(queue_again):
                 queue_again(signal.SIGUSR2, None)  # submitit's; it does not return in the first rank
                 time.sleep(OTHERS_WAIT)
+                raise
             if left.code:
                 raise RuntimeError(f"training ended with status {left.code}") from None
 

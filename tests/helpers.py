@@ -74,6 +74,13 @@ def tiny_resnet(classes: int = 2, seed: int = 0) -> nn.Module:
     return timm.create_model("resnet10t", num_classes=classes, **TINY_RESNET)
 
 
+def same_weights(one: nn.Module, other: nn.Module, part: str = "") -> bool:
+    """Whether two networks, or one part of both, hold the same values in the same order."""
+    states = (network.get_submodule(part).state_dict() for network in (one, other))
+    pairs = zip(*(state.values() for state in states), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
 # Decisions
 
 

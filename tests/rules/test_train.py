@@ -259,6 +259,11 @@ def test_what_cannot_be_trained_is_refused_by_name(images, tmp_path, more, named
     assert not list(tmp_path.iterdir())
 
 
+def test_a_set_that_is_named_twice_is_refused_not_half_forgotten(images, tmp_path):
+    done = run_script("train", *command(images, tmp_path, "--train", images[1], images[1]))
+    refused(done, "training set 'in' is given twice")
+
+
 def test_help_shows_options_in_groups():
     text = succeeded(run_script("train", "--help")).stdout
     for group in ("images:", "network:", "the run:", "optimizer:", "augmentation:", "the job:", "Weights & Biases:"):

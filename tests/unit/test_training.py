@@ -12,6 +12,7 @@ from helpers import COLOURS, tiny_resnet
 from shapebias.errors import UserError
 from shapebias.feeding import Augmented, Pictures, Step
 from shapebias.models import preparation
+from shapebias.ranks import Ranks
 from shapebias.recipe import Recipe
 from shapebias.training import balanced, image_counts, start, train, train_step, validate
 
@@ -171,6 +172,11 @@ def test_an_unknown_optimizer_is_refused_by_name():
 def test_hyperparameters_that_make_no_sense_together_are_refused_by_name(wrong, named):
     with pytest.raises(UserError, match=named):
         replace(RECIPE, **wrong).checked()
+
+
+def test_more_ranks_than_images_to_validate_on_are_refused(colour_samples):
+    with pytest.raises(UserError, match="5 ranks share 4 validation images"):
+        trained(colour_samples(8), val=colour_samples(2), ranks=Ranks(0, 5))
 
 
 # Accumulation, class weights, precision
