@@ -21,7 +21,7 @@ from shapebias.errors import UserError
 PATH_KEYS = (
     ("sources", "folder", Path.exists),  # a folder, or ILSVRC's tar file
     ("styles", "folder", Path.is_dir),
-    ("benchmarks", "folder", Path.is_dir),
+    ("benchmarks", "folder", Path.exists),  # a folder, or an archive of it
     ("observers", "decisions", Path.exists),
     ("sources", "categories", Path.is_file),
     ("models", "weights", Path.is_file),

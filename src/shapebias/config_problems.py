@@ -7,10 +7,11 @@ import difflib
 import importlib.util
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from shapebias.benchmark_kinds import ARCHIVES, KINDS, PUBLISHED
 from shapebias.errors import UserError
 from shapebias.recipe import Recipe
 
@@ -210,32 +211,70 @@ def recipe_problems(config: Config) -> Iterator[str]:
 
 
 def test_problems(config: Config) -> Iterator[str]:
-    sets = [*config["sources"], *config["stylized"]]
+    if "all" in config["benchmarks"]:
+        yield "benchmarks.all: in the tables the name stands for all benchmarks together; choose another"
     for name, entry in config["benchmarks"].items():
-        images = entry.get("images")
-        if images is None:
-            if entry["kind"] == "melanoma":
-                yield f"benchmarks.{name}: kind 'melanoma' needs `images`, a set of kind isic2017, and no folder"
-            continue
-        if images not in sets:
-            yield unknown(f"benchmarks.{name}.images", images, "set of images", sets)
-        elif "test" not in splits_of(config, images):
-            yield f"benchmarks.{name}.images: set {images!r} has no split 'test'"
-        elif (entry["kind"] == "melanoma") != is_melanoma(config, images):
-            classes = "are melanomas and others" if is_melanoma(config, images) else "hold no melanomas"
-            yield f"benchmarks.{name}.images: those of {images!r} {classes}, which kind {entry['kind']!r} is not for"
-        elif entry["kind"] == "cue_conflict" and not config["stylized"].get(images, {}).get("other_category"):
-            yield f"benchmarks.{name}.images: {images!r} is no stylized set with other_category: true"
+        yield from benchmark_problems(config, f"benchmarks.{name}", entry)
     yield from unseen_problems(config)
-    conflicts = [name for name, entry in config["benchmarks"].items() if entry["kind"] == "cue_conflict"]
+    answered = [name for name, e in config["benchmarks"].items() if KINDS[e["kind"]].measures in ("bias", "accuracy")]
     for name, entry in config["observers"].items():
         strange = {"benchmark", "pool"} if "timm" in entry else {"weights", "weights_sha256", "classes"}
         for key in sorted(strange & set(entry)):
             yield f"observers.{name}.{key}: has no meaning for {'a network' if 'timm' in entry else 'decisions'}"
         if "timm" in entry:
             yield from network_problems(f"observers.{name}.timm", entry["timm"])
-        elif entry["benchmark"] not in conflicts:
-            yield unknown(f"observers.{name}.benchmark", entry["benchmark"], "benchmark of cue conflict", conflicts)
+        elif entry["benchmark"] not in answered:
+            what = "benchmark that people or other networks could have answered"
+            yield unknown(f"observers.{name}.benchmark", entry["benchmark"], what, answered)
+
+
+# What a benchmark's `images` must be, where its kind takes only some: a test of name and config, and its words.
+SETS_OF_KIND: dict[str, tuple[Callable[[Config, str], bool], str]] = {
+    "cue_conflict": (
+        lambda config, images: bool(config["stylized"].get(images, {}).get("other_category")),
+        "stylized set with other_category: true",
+    ),
+    "sin_test": (
+        lambda config, images: images in config["stylized"] and not config["stylized"][images]["other_category"],
+        "stylized set without other_category",
+    ),
+    "in_test": (lambda config, images: images in config["sources"], "source"),
+    "suppressed": (lambda config, images: images in config["sources"], "source"),
+}
+
+
+def benchmark_problems(config: Config, key: str, entry: Config) -> Iterator[str]:
+    """Of one benchmark: where its images come from, and what its kind has."""
+    kind, images = entry["kind"], entry.get("images")
+    if entry["read_out"] and kind != "cue_conflict":
+        yield f"{key}.read_out: kind {kind!r} has no shape and texture that disagree; give it with kind cue_conflict"
+    if kind != "suppressed" and "suppress" in entry:
+        yield f"{key}.suppress: has no meaning for kind {kind!r}; give it with kind suppressed"
+    if kind == "suppressed" and not any(entry["suppress"].values()):
+        yield f"{key}.suppress: suppresses nothing; give a strength of shape, texture or colour"
+    for grid in entry.get("suppress", {}).get("shape", []):
+        if grid > config["input_size"]:
+            yield f"{key}.suppress.shape: {grid} patches a side are more than input_size, {config['input_size']} pixels"
+    if images is None:
+        needed = {"melanoma": "a set of kind isic2017", "suppressed": "a source"}.get(kind)
+        if needed:
+            yield f"{key}: kind {kind!r} needs `images`, {needed}, and no folder"
+        elif Path(entry["folder"]).is_file() and not entry["folder"].lower().endswith(ARCHIVES):
+            yield f"{key}.folder: {entry['folder']} is neither a folder nor an archive ({', '.join(ARCHIVES)})"
+        return
+    sets = [*config["sources"], *config["stylized"]]
+    suits, suiting = SETS_OF_KIND.get(kind, (lambda *_: True, ""))
+    if kind in PUBLISHED:
+        yield f"{key}: kind {kind!r} needs `folder`, the published images, and no `images`"
+    elif images not in sets:
+        yield unknown(f"{key}.images", images, "set of images", sets)
+    elif "test" not in splits_of(config, images):
+        yield f"{key}.images: set {images!r} has no split 'test'"
+    elif (kind == "melanoma") != is_melanoma(config, images):
+        classes = "are melanomas and others" if is_melanoma(config, images) else "hold no melanomas"
+        yield f"{key}.images: those of {images!r} {classes}, which kind {kind!r} is not for"
+    elif not suits(config, images):
+        yield f"{key}.images: {images!r} is no {suiting}, which kind {kind!r} needs"
 
 
 def unseen_problems(config: Config) -> Iterator[str]:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from helpers import ROOT, image_folder
 
+from shapebias.benchmark_kinds import KINDS
 from shapebias.config import checked, missing_folders
 from shapebias.config_problems import melanoma_regimes, recipe_of, splits_of
 from shapebias.errors import UserError
@@ -44,7 +45,7 @@ def test_defaults_are_filled_in(config):
         == full["stylized"]["sin"]
     )
     assert (full["regimes"]["in"]["init"], full["regimes"]["in"]["trainable"]) == ("scratch", "all")
-    assert full["evaluation"] == {"batch_size": 32, "threads": 1}
+    assert full["evaluation"] == {"batch_size": 16, "threads": 1, "workers": 0}
     assert full["observers"] == {} and full["sources"]["in"]["appearance"] == "photograph"
 
 
@@ -99,6 +100,25 @@ def test_what_two_places_of_a_config_share_gets_the_defaults_of_each(config):
     assert len(shared) == 3
 
 
+def test_benchmarks_of_all_kinds_are_declared_alike(tmp_path, config):
+    config["benchmarks"] = {
+        name: {"kind": name, "folder": str(tmp_path)} for name in KINDS if name not in ("suppressed", "melanoma")
+    }
+    archive = tmp_path / "set.tar.gz"
+    archive.write_bytes(b"opened later")
+    config["benchmarks"]["rotation"]["folder"] = str(archive)
+    config["benchmarks"]["reliance"] = {"kind": "suppressed", "images": "in", "suppress": {"texture": [3]}}
+    config["observers"] = {"people": {"decisions": str(tmp_path), "benchmark": "false-colour"}}
+    full = checked(config, SCHEMA)["benchmarks"]
+    assert full["reliance"]["suppress"] == {"shape": [2, 4, 8, 16], "texture": [3], "colour": [1]}
+    assert full["rotation"] == {"kind": "rotation", "folder": str(archive), "read_out": False}
+
+
+def test_the_schema_knows_the_kinds_of_the_code():
+    kinds = SCHEMA["properties"]["benchmarks"]["additionalProperties"]["properties"]["kind"]["enum"]
+    assert kinds == list(KINDS)
+
+
 def spoil(path: str, value: Any) -> Callable[[dict], None]:
     """Set the key at a dotted path."""
 
@@ -131,6 +151,7 @@ def with_lesions(config: dict[str, Any]) -> None:
     config["benchmarks"]["mela"] = dict(MELANOMA)
 
 
+SUPPRESSED = {"kind": "suppressed", "images": "in"}
 FOLDER = {"kind": "imagefolder", "folder": "nowhere", "per_class": {"test": 1}}
 
 URL = "https://example.org/weights.pth"
@@ -225,7 +246,7 @@ MISTAKES = [
     (spoil("regimes.in.init", "sin"), ["init", "circle", "in ← sin ← in"]),
     # sets that lack what is asked of them
     (spoil("regimes.in.train_on", ["conflict"]), ["regimes.in.train_on", "'conflict'", "no split"]),
-    (spoil("benchmarks.in_test.images", "sin"), ["benchmarks.in_test.images", "'sin'", "no split 'test'"]),
+    (spoil("stylized.sin.splits", ["train", "val"]), ["benchmarks.sin_test.images", "'sin'", "no split 'test'"]),
     (spoil("benchmarks.conflict.images", "in"), ["benchmarks.conflict.images", "'in'", "other_category"]),
     (spoil("stylized.sin.content", "edges"), ["stylized.sin", "edges", "no split 'train'"]),
     (spoil("stylized.sin.other_category", True), ["stylized.sin", "other_category", "'paintings'"]),
@@ -254,8 +275,46 @@ MISTAKES = [
     (spoil("sources.isic.per_class", {"train": 1}), ["sources.isic.per_class", "allowed: folder"]),
     # models without a way to train them
     (spoil("regimes", {}), ["models and regimes"]),
-    # decisions without a benchmark of cue conflict
-    (spoil("observers", {"x": {"decisions": ".", "benchmark": "edges"}}), ["observers.x.benchmark", "'edges'"]),
+    # benchmarks of kinds that their images do not suit
+    (spoil("benchmarks.in_test.kind", "in-test"), ["benchmarks.in_test.kind", "'in-test'", "did you mean 'in_test'"]),
+    (spoil("benchmarks.x", {"kind": "sin_test", "images": "in"}), ["x.images", "'in'", "stylized set without other"]),
+    (spoil("benchmarks.x", {"kind": "sin_test", "images": "conflict"}), ["x.images", "'conflict'", "without other"]),
+    (spoil("benchmarks.in_test.images", "conflict"), ["benchmarks.in_test.images", "'conflict'", "no source"]),
+    (spoil("benchmarks.x", {"kind": "rotation", "images": "in"}), ["benchmarks.x", "'rotation'", "needs `folder`"]),
+    (spoil("benchmarks.x", {"kind": "sketch", "images": "in"}), ["benchmarks.x", "'sketch'", "needs `folder`"]),
+    (spoil("benchmarks.x", {"kind": "edges", "folder": "README.md"}), ["x.folder", "README.md", "archive", ".tar.gz"]),
+    (spoil("benchmarks.x", {"kind": "edges", "folder": "no.zip"}), ["x.folder", "no.zip does not exist"]),
+    # what only some kinds have
+    (spoil("benchmarks.edges.read_out", True), ["benchmarks.edges.read_out", "'edges'", "cue_conflict"]),
+    (spoil("benchmarks.conflict.read_out", "yes"), ["benchmarks.conflict.read_out", "'yes'", "boolean"]),
+    (spoil("benchmarks.edges.suppress", {}), ["benchmarks.edges.suppress", "'edges'", "suppressed"]),
+    (spoil("benchmarks.x", {"kind": "suppressed", "folder": "."}), ["benchmarks.x", "needs `images`", "source"]),
+    (spoil("benchmarks.x", SUPPRESSED | {"images": "conflict"}), ["benchmarks.x.images", "'conflict'", "no source"]),
+    (spoil("benchmarks.x", SUPPRESSED | {"suppress": {"shape": [1]}}), ["x.suppress.shape.0", "1", "minimum of 2"]),
+    (spoil("benchmarks.x", SUPPRESSED | {"suppress": {"shape": [2.5]}}), ["x.suppress.shape.0", "2.5", "integer"]),
+    (spoil("benchmarks.x", SUPPRESSED | {"suppress": {"colour": [2]}}), ["x.suppress.colour.0", "2", "maximum of 1"]),
+    (spoil("benchmarks.x", SUPPRESSED | {"suppress": {"color": [1]}}), ["suppress.color", "did you mean 'colour'"]),
+    (
+        spoil("benchmarks.x", SUPPRESSED | {"suppress": {"shape": [], "texture": [], "colour": []}}),
+        ["benchmarks.x.suppress", "suppresses nothing"],
+    ),
+    (
+        lambda config: (
+            config.update(input_size=32, models={}, regimes={}),
+            spoil("benchmarks.x", SUPPRESSED | {"suppress": {"shape": [48]}})(config),
+        ),
+        ["benchmarks.x.suppress.shape", "48", "input_size, 32"],
+    ),
+    (spoil("evaluation", {"workers": -1}), ["evaluation.workers", "-1", "minimum of 0"]),
+    # decisions on benchmarks that nobody else could have seen, or without one
+    (
+        lambda config: (
+            spoil("benchmarks.x", dict(SUPPRESSED))(config),
+            spoil("observers", {"y": {"decisions": ".", "benchmark": "x"}})(config),
+        ),
+        ["observers.y.benchmark", "'x'", "people", "allowed: conflict"],
+    ),
+    (spoil("observers", {"x": {"decisions": ".", "benchmark": "mela"}}), ["observers.x.benchmark", "'mela'"]),
     (spoil("observers", {"x": {"decisions": "."}}), ["observers.x", "decisions and benchmark"]),
 ]  # fmt: skip
 
@@ -394,3 +453,9 @@ def test_the_whole_of_ilsvrc_has_a_shard_for_every_thousand_images(tmp_path, con
     whole = {"kind": "ilsvrc", "folder": str(tmp_path), "classes": "all", "per_class": {"test": "all"}}
     config["sources"]["edges"] = whole
     assert checked(config, SCHEMA)["sources"]["edges"]["shards"] == {"test": 1300}
+
+
+def test_no_benchmark_has_the_name_of_all_of_them(config):
+    config["benchmarks"]["all"] = config["benchmarks"]["in_test"]
+    with pytest.raises(UserError, match=r"benchmarks\.all: .*choose another"):
+        checked(config, SCHEMA)

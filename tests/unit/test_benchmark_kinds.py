@@ -1,0 +1,82 @@
+"""The kinds of benchmarks: their conditions are the toolbox's, however its files write them."""
+
+import pytest
+
+from shapebias.benchmark_kinds import KINDS, OWN, PUBLISHED
+
+# model-vs-human's 17 benchmarks, under its own names but for edge, silhouette and cue-conflict (its README).
+TOOLBOX = {
+    *("colour", "contrast", "high-pass", "low-pass", "phase-scrambling", "power-equalisation", "false-colour"),
+    *("rotation", "eidolonI", "eidolonII", "eidolonIII", "uniform-noise", "sketch", "stylized"),
+    *("edges", "silhouettes", "cue_conflict"),
+}
+
+
+def test_all_sets_of_the_toolbox_are_kinds():
+    assert set(KINDS) == TOOLBOX | {"in_test", "sin_test", "suppressed", "melanoma"}
+    assert all(name == kind.name for name, kind in KINDS.items())
+    assert {"edges", "silhouettes", "cue_conflict"} == TOOLBOX - PUBLISHED and not OWN & TOOLBOX
+
+
+def test_kinds_measure_what_their_tables_say():
+    assert [name for name, kind in KINDS.items() if kind.measures != "accuracy"] == [
+        "cue_conflict",
+        "suppressed",
+        "melanoma",
+    ]
+    assert KINDS["suppressed"].measures == "reliance"
+
+
+def test_a_set_has_as_many_conditions_as_were_published_and_one_that_distorts_nothing():
+    counts = {name: len(kind.conditions) for name, kind in KINDS.items() if kind.conditions}
+    assert counts == {
+        "colour": 2,
+        "contrast": 8,
+        "high-pass": 8,
+        "low-pass": 8,
+        "phase-scrambling": 7,
+        "power-equalisation": 2,
+        "false-colour": 2,
+        "rotation": 4,
+        "eidolonI": 8,
+        "eidolonII": 8,
+        "eidolonIII": 8,
+        "uniform-noise": 8,
+    }
+    for name in counts:
+        kind = KINDS[name]
+        assert kind.undistorted == kind.conditions[0] and kind.condition_label
+        assert set(kind.condition_names) <= set(kind.conditions)
+    assert KINDS["eidolonII"].conditions[3] == "8-3-10" and KINDS["eidolonII"].condition_names["8-3-10"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "meant"),
+    [  # as file names of the published sets write them, and as the toolbox calls them
+        ("high-pass", "3", "3.0"),
+        ("high-pass", "inf", "inf"),
+        ("high-pass", "0.55", "0.55"),
+        ("uniform-noise", "0.00", "0.0"),
+        ("uniform-noise", "0", "0.0"),
+        ("uniform-noise", "0.20", "0.2"),
+        ("false-colour", "true", "True"),
+        ("low-pass", "0", "0"),
+        ("low-pass", "0.0", "0"),
+        ("contrast", "c05", "c05"),
+        ("eidolonI", "16-10-10", "16-10-10"),
+        ("power-equalisation", "pow", "pow"),
+        # none of the kind's own
+        ("contrast", "c5", None),
+        ("contrast", "5", None),
+        ("eidolonI", "16-3-10", None),
+        ("rotation", "45", None),
+        ("low-pass", "nan", None),
+        ("low-pass", "", None),
+        # without conditions of its own, whatever stands there means none; where the config chooses them, itself
+        ("sketch", "0", ""),
+        ("cue_conflict", "NaN", ""),
+        ("suppressed", "shape-4", "shape-4"),
+    ],
+)
+def test_a_condition_is_known_however_it_is_written(kind, written, meant):
+    assert KINDS[kind].condition(written) == meant

@@ -1,0 +1,378 @@
+"""Stimuli of benchmarks: published names and layouts, archives that stay packed, and what is refused."""
+
+import gzip
+import io
+import pickle
+import tarfile
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+from helpers import colour_shard, image_folder, picture
+
+from shapebias import stimuli
+from shapebias.benchmark_kinds import PUBLISHED
+from shapebias.decisions import read_decisions, read_observers, stimulus_name
+from shapebias.errors import BadImageError, UserError
+from shapebias.images import encode
+from shapebias.pictures import Rejections, decoded
+from shapebias.shards import label, write_shard
+from shapebias.stimuli import open_benchmark
+
+# An image of each published set, as its file is called there, and what that says: condition, category, name for all.
+NAMES = {
+    "colour": ("1231_cl_dnn_bw_dog_40_n02091244_9271.png", "bw", "dog", "bw/n02091244_9271"),
+    "contrast": ("1228_cop_dnn_c05_chair_10_n02791124_5939.png", "c05", "chair", "c05/n02791124_5939"),
+    "high-pass": ("0021_hp_dnn_3_boat_10_n04612504_4773.png", "3.0", "boat", "3.0/n04612504_4773"),
+    "low-pass": ("1274_lp_dnn_10_car_10_n04285008_4811.png", "10", "car", "10/n04285008_4811"),
+    "phase-scrambling": ("1114_ps_dnn_150_oven_10_n04111531_22084.png", "150", "oven", "150/n04111531_22084"),
+    "power-equalisation": ("1120_pow_dnn_0_knife_35_n03041632_44238.png", "0", "knife", "0/n03041632_44238"),
+    "false-colour": ("1120_fc_dnn_false_clock_35_n03196217_958.png", "False", "clock", "False/n03196217_958"),
+    "rotation": ("1271_rot_dnn_270_truck_20_n03417042_18745.png", "270", "truck", "270/n03417042_18745"),
+    "eidolonI": ("1248_eid_dnn_64-10-10_boat_10_n04612504_20929.png", "64-10-10", "boat", "64-10-10/n04612504_20929"),
+    "eidolonII": ("0001_eid_dnn_8-3-10_cat_10_n02123045_1.png", "8-3-10", "cat", "8-3-10/n02123045_1"),
+    "eidolonIII": ("1277_eid_dnn_8-0-10_car_10_n04285008_2232.png", "8-0-10", "car", "8-0-10/n04285008_2232"),
+    "uniform-noise": ("1280_nse_dnn_0.20_dog_10_n02102318_7028.png", "0.2", "dog", "0.2/n02102318_7028"),
+    "sketch": ("0004_ske_dnn_0_cat_00_cat-0251-sketch-6.png", "", "cat", "cat-0251-sketch-6"),
+    "stylized": (
+        "0601_sty_dnn_0_keyboard_00_keyboard-0004-ILSVRC2012-val-00001089.png",
+        "",
+        "keyboard",
+        "keyboard-0004-ILSVRC2012-val-00001089",
+    ),
+    "silhouettes": ("oven8.png", "", "oven", "oven8"),
+    "edges": ("truck10.png", "", "truck", "truck10"),
+    "cue_conflict": ("0001_s5n_dnn_0_airplane_00_airplane1-bicycle2.png", "", "airplane", "airplane1-bicycle2"),
+}
+
+
+def saved(folder: Path, *names: str) -> Path:
+    """A picture of its own in each file of that name."""
+    for seed, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        picture(seed).save(folder / name)
+    return folder
+
+
+def png(seed: int = 0) -> bytes:
+    return encode(picture(seed), "png")[1]
+
+
+def member(name: str, data: bytes = b"", **more: object) -> tuple[tarfile.TarInfo, io.BytesIO]:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    for key, value in more.items():
+        setattr(info, key, value)
+    return info, io.BytesIO(data)
+
+
+def tarred(target: Path, *members: tuple[tarfile.TarInfo, io.BytesIO], mode: Literal["w", "w:gz"] = "w") -> Path:
+    with tarfile.open(target, mode) as tar:
+        for info, data in members:
+            tar.addfile(info, data)
+    return target
+
+
+def zipped(target: Path, members: dict[str | zipfile.ZipInfo, bytes]) -> Path:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return target
+
+
+def pack_zip(target: Path, files: dict[str, bytes]) -> Path:
+    return zipped(target.with_suffix(".zip"), dict(files))
+
+
+def pack_tar(target: Path, files: dict[str, bytes]) -> Path:
+    return tarred(target.with_suffix(".tar"), *(member(*file) for file in files.items()))
+
+
+def pack_gzip(target: Path, files: dict[str, bytes]) -> Path:
+    return tarred(target.with_suffix(".tar.gz"), *(member(*file) for file in files.items()), mode="w:gz")
+
+
+PACKERS = [pack_zip, pack_tar, pack_gzip]
+
+
+# Names and labels
+
+
+def test_each_published_set_has_an_example():
+    assert set(NAMES) == PUBLISHED | {"silhouettes", "edges", "cue_conflict"}
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_names_of_the_published_sets_say_condition_and_category(tmp_path, kind):
+    name, condition, category, image = NAMES[kind]
+    folder = category if kind in ("silhouettes", "edges") else "dnn/session-2"
+    (shown,) = open_benchmark([saved(tmp_path, f"{folder}/{name}")], kind)
+    assert (shown.label["condition"], shown.label["shape"]) == (condition, category)
+    assert shown.label["imagename"] == name
+    assert shown.label["session"] == (1 if folder == category else 2)
+    assert stimulus_name(shown.id) == image
+    assert shown.image().size == (24, 24)
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_answers_that_others_recorded_pair_with_the_images(tmp_path, kind):
+    name, condition, category, image = NAMES[kind]
+    written = {"condition": name.split("_")[3], "dnn": name} if "_" in name else {"condition": "NaN", "dnn": name}
+    person = name.replace("_dnn_", "_s03_").replace(name[:4], "0777") if "_" in name else name
+    lines = ["subj,Session,trial,rt,object_response,category,condition,imagename"]
+    lines += [f"net,1,1,NaN,dog,{category},{written['condition']},{name}"]
+    lines += [f"subject-03,1,777,0.8,na,{category},{written['condition']},{person}"]
+    (tmp_path / "answers.csv").write_text("\n".join(lines))
+    table = read_decisions(tmp_path / "answers.csv", kind)
+    assert table["image"].tolist() == [image, image] and table["condition"].tolist() == [condition, condition]
+    folder = category if kind in ("silhouettes", "edges") else "dnn/session-1"
+    (shown,) = open_benchmark([saved(tmp_path / "set", f"{folder}/{name}")], kind)
+    assert stimulus_name(shown.id) == image
+
+
+def test_photographs_of_imagenet_keep_their_class(tmp_path):
+    names = ["0001_cl_dnn_bw_dog_40_n02091244_9271.png", "0002_cl_dnn_bw_dog_40_photo7.png"]
+    classed, plain = open_benchmark([saved(tmp_path, *names)], "colour")
+    assert (classed.label["class"], plain.label["class"]) == ("n02091244", None)
+    assert classed.label["texture"] is None and plain.id == "bw/photo7"
+
+
+def test_one_photograph_in_two_conditions_is_two_images(tmp_path):
+    names = [f"000{i}_rot_dnn_{angle}_cat_20_n02123045_1.png" for i, angle in enumerate((0, 90))]
+    shown = open_benchmark([saved(tmp_path, *names)], "rotation")
+    assert [picture.id for picture in shown] == ["0/n02123045_1", "90/n02123045_1"]
+
+
+@pytest.mark.parametrize("kind", ["silhouettes", "in_test", "sin_test"])
+def test_images_in_folders_of_their_own_have_the_folders_label(tmp_path, kind):
+    shown = open_benchmark([image_folder(tmp_path, {"cat": 2, "n02091244": 1})], kind)
+    assert [p.id for p in shown] == ["cat/0", "cat/1", "n02091244/0"]
+    assert [p.label["shape"] for p in shown] == ["cat", "cat", "dog"]
+    assert shown[2].label["class"] == "n02091244"
+    assert {(p.label["condition"], p.label["session"]) for p in shown} == {("", 1)}
+
+
+def test_own_classes_without_a_category_may_be_tested(tmp_path):
+    (shown,) = open_benchmark([image_folder(tmp_path, {"fork": 1})], "in_test")
+    assert (shown.label["class"], shown.label["shape"]) == ("fork", None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "named"),
+    [
+        ("rotation", ["0001_rot_dnn_45_cat_20_a.png"], ["_45_cat", "'45'", "rotation", "0, 90, 180, 270"]),
+        ("uniform-noise", ["0001_nse_dnn_0.4_cat_20_a.png"], ["'0.4'", "0.0, 0.03"]),
+        ("rotation", ["0001_rot_dnn_90_kat_20_a.png"], ["'kat'", "airplane, bear"]),
+        ("rotation", ["cat/1.png"], ["cat/1.png", "NNNN_<code>", "rotation"]),
+        ("sketch", ["0001_ske_dnn_0_kat_00_a.png"], ["'kat'", "airplane, bear"]),
+        ("edges", ["chairs/1.png"], ["chairs/1.png", "'chairs'", "airplane, bear"]),
+        ("edges", ["1.png"], ["1.png", "airplane, bear"]),
+        ("cue_conflict", ["cat/cat1.png"], ["cat/cat1.png", "<shape><i>-<texture><j>"]),
+        ("cue_conflict", ["0001_s5n_dnn_0_dog_00_cat1-bird1.png"], ["cat1-bird1", "'dog'", "cat"]),
+        # one image under two names: an answer to it would count twice
+        (
+            "rotation",
+            ["s01/0001_rot_s01_90_cat_20_a.png", "dnn/0007_rot_dnn_90_cat_20_a.png"],
+            ["'90/a' is there twice", "0001_rot_s01", "0007_rot_dnn"],
+        ),
+        ("cue_conflict", ["cat/cat1-dog1.png", "more/cat1-dog1.png"], ["'cat1-dog1' is there twice", "more/cat1"]),
+        ("edges", ["cat/cat1.png", "x/cat/cat1.jpg"], ["'cat1' is there twice"]),
+    ],
+)
+def test_images_that_cannot_be_labelled_are_refused_by_name(tmp_path, kind, names, named):
+    with pytest.raises(UserError) as refusal:
+        open_benchmark([saved(tmp_path, *names)], kind)
+    assert all(text in str(refusal.value) for text in [str(tmp_path), *named]), refusal.value
+
+
+def test_the_published_stimuli_pair_with_all_published_decisions(shared_data):
+    shown = open_benchmark([shared_data / "stimuli/cue-conflict"], "cue_conflict")
+    trials = read_observers(sorted((shared_data / "observers").glob("*.csv")))
+    names = {stimulus_name(stimulus.id): stimulus.label for stimulus in shown}
+    assert len(shown) == len(names) == 240
+    seen = trials[trials["image"].isin(names)]
+    assert seen.groupby("observer")["image"].nunique().tolist() == [240] * 14
+    for row in seen.to_dict("records"):
+        assert (row["shape"], row["texture"]) == (names[row["image"]]["shape"], names[row["image"]]["texture"])
+
+
+# Archives
+
+
+@pytest.mark.parametrize("pack", PACKERS)
+def test_an_archive_shows_what_its_folder_shows(tmp_path, pack: Callable):
+    names = [f"dnn/session-1/{i:04d}_rot_dnn_{90 * (i % 4)}_cat_20_n02123045_{i}.png" for i in range(8)]
+    folder = saved(tmp_path / "rotation", *names)
+    files = {f"rotation/{name}": (folder / name).read_bytes() for name in reversed(names)}
+    files |= {"__MACOSX/rotation/._x.png": b"", "rotation/.DS_Store": b"", "rotation/dnn/.hidden.png": b""}
+    files |= {"rotation/README.txt": b"about"}
+    packed = open_benchmark([pack(tmp_path / "packed", files)], "rotation")
+    plain = open_benchmark([folder], "rotation")
+    assert [p.label | {"content": ""} for p in packed] == [p.label | {"content": ""} for p in plain]
+    for one, other in zip(packed, plain, strict=True):
+        assert np.array_equal(np.asarray(one.image()), np.asarray(other.image()))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["rotation", packed[0].origin.name])
+
+
+@pytest.mark.parametrize("pack", PACKERS)
+@pytest.mark.parametrize("top", ["", "edges/", "./data/edges/"])
+def test_images_are_called_alike_with_their_sets_folder_and_without(tmp_path, pack, top):
+    files = {f"{top}cat/fluffy.png": png(0), f"{top}dog/rex.png": png(1)}
+    assert [p.id for p in open_benchmark([pack(tmp_path / "x", files)], "edges")] == ["cat/fluffy", "dog/rex"]
+
+
+@pytest.mark.parametrize("pack", PACKERS)
+def test_images_of_an_archive_are_read_in_any_order_by_threads_and_processes(tmp_path, monkeypatch, pack):
+    monkeypatch.setattr(stimuli, "PIECE", 3000)  # a gzip file has many places to unpack from, also inside images
+    files = {f"cat/{i}.png": png(i) for i in range(40)}
+    shown = open_benchmark([pack(tmp_path / "x", files)], "edges")
+    order = np.random.default_rng(0).permutation(len(shown)).tolist()
+    copies = pickle.loads(pickle.dumps(shown))
+    with ThreadPoolExecutor(4) as pool:
+        images = list(pool.map(lambda i: shown[i].image(), order + order))
+        again = list(pool.map(lambda i: copies[i].image(), order))
+    assert len(files["cat/0.png"]) < stimuli.PIECE < len(files) * len(files["cat/0.png"]) / 10
+    for i, image in zip(order * 3, images + again, strict=True):
+        number = int(shown[i].id.removeprefix("cat/"))
+        assert np.array_equal(np.asarray(image), np.asarray(picture(number)))
+
+
+@pytest.mark.parametrize("pack", PACKERS)
+def test_a_damaged_image_in_an_archive_is_set_aside(tmp_path, pack):
+    path = pack(tmp_path / "x", {"cat/1.png": png(0), "cat/2.png": png(1)[:200], "dog/1.png": b""})
+    rejections = Rejections(0.9)
+    shown = open_benchmark([path], "edges")
+    assert [p.id for p, _ in decoded(shown, rejections, workers=2)] == ["cat/1"]
+    assert [file for file, _ in rejections.rows] == ["cat/2.png", "dog/1.png"]
+
+
+def test_a_member_of_a_zip_that_was_damaged_later_is_a_bad_image(tmp_path):
+    path = pack_zip(tmp_path / "x", {"cat/1.png": png(0), "cat/2.png": png(1)})
+    data = bytearray(path.read_bytes())
+    data[100:140] = bytes(40)
+    path.write_bytes(data)
+    bad, good = open_benchmark([path], "edges")
+    assert good.image().size == (24, 24)
+    with pytest.raises(BadImageError, match="damaged in its archive"):
+        bad.image()
+
+
+@pytest.mark.parametrize("pack", PACKERS)
+@pytest.mark.parametrize(
+    "name", ["../cat1.png", "cat/../../cat1.png", "/cat/cat1.png", "C:\\cat\\1.png", "..\\cat.png"]
+)
+def test_members_outside_the_archives_folder_are_refused_by_name(tmp_path, pack, name):
+    path = pack(tmp_path / "x", {"cat/cat2.png": png(), name: png()})
+    with pytest.raises(UserError, match="outside the archive's folder") as refusal:
+        open_benchmark([path], "edges")
+    shown = name.replace("\\", "/") if pack is pack_zip else name
+    assert f"{path.name}: member {shown!r}" in str(refusal.value)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_links_and_devices_in_a_tar_file_are_refused_by_name(tmp_path, mode, kind):
+    evil = member("cat/passwords.png", type=kind, linkname="/etc/passwd")
+    path = tarred(tmp_path / ("x.tar" if mode == "w" else "x.tgz"), member("cat/1.png", png()), evil, mode=mode)
+    with pytest.raises(UserError, match=r"passwords\.png' is a link or device"):
+        open_benchmark([path], "edges")
+
+
+def test_links_and_encrypted_members_of_a_zip_are_refused_by_name(tmp_path):
+    link = zipfile.ZipInfo("cat/passwords.png")
+    link.external_attr = 0o120777 << 16
+    with pytest.raises(UserError, match=r"passwords\.png' is a link or device"):
+        open_benchmark([zipped(tmp_path / "x.zip", {link: b"/etc/passwd"})], "edges")
+    path = pack_zip(tmp_path / "y", {"cat/1.png": png()})
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"cat/1\.png' is encrypted"):
+        open_benchmark([path], "edges")
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_file_that_an_archive_holds_twice_is_refused_by_name(tmp_path, mode):
+    path = tarred(
+        tmp_path / ("x.tar" if mode == "w" else "x.tgz"),
+        member("cat/1.png", png(0)),
+        member("./cat/1.png", png(1)),
+        mode=mode,
+    )
+    with pytest.raises(UserError, match=r"'\./cat/1\.png' is there twice"):
+        open_benchmark([path], "edges")
+
+
+@pytest.mark.parametrize("pack", PACKERS)
+def test_broken_archives_are_refused_by_name(tmp_path, pack):
+    whole = pack(tmp_path / "x", {f"cat/{i}.png": png(i) for i in range(5)})
+    data = whole.read_bytes()
+    broken = {"half": data[: len(data) // 2], "empty": b"", "text": b"<html>404</html>" * 100}
+    if pack is pack_gzip:  # its checksum tells of one bit
+        broken |= {"bit": data[:-8] + bytes([data[-8] ^ 1]) + data[-7:], "no end": data[:-4], "junk": data + b"junk"}
+    for what, content in broken.items():
+        whole.write_bytes(content)
+        with pytest.raises(UserError, match="not a whole archive") as refusal:
+            open_benchmark([whole], "edges")
+        assert str(whole) in str(refusal.value), what
+
+
+def test_a_gzip_file_of_two_parts_and_zeros_behind_is_whole(tmp_path):
+    packed = pack_tar(tmp_path / "x", {"cat/1.png": png(0), "cat/2.png": png(1)}).read_bytes()
+    path = tmp_path / "y.tgz"
+    path.write_bytes(gzip.compress(packed[:700]) + gzip.compress(packed[700:]) + bytes(50))
+    images = [p.image() for p in open_benchmark([path], "edges")]
+    assert np.array_equal(np.asarray(images[1]), np.asarray(picture(1)))
+
+
+@pytest.mark.parametrize("name", ["nowhere", "nowhere.tar", "nowhere.zip", "nowhere.tar.gz"])
+def test_missing_paths_are_refused_by_name(tmp_path, name):
+    with pytest.raises(UserError, match=f"{name}: no such file or folder"):
+        open_benchmark([tmp_path / name], "edges")
+
+
+@pytest.mark.parametrize("pack", PACKERS)
+def test_a_benchmark_without_images_is_refused(tmp_path, pack):
+    (tmp_path / "empty").mkdir()
+    for path in (tmp_path / "empty", pack(tmp_path / "x", {"cat/readme.txt": b"none"})):
+        with pytest.raises(UserError, match=r"no images.*'edges'"):
+            open_benchmark([path], "edges")
+
+
+def test_other_files_are_refused_with_what_is_read(tmp_path):
+    (tmp_path / "set.rar").write_bytes(b"Rar!")
+    with pytest.raises(UserError, match=r"set\.rar: neither a folder nor an archive.*\.tar\.gz"):
+        open_benchmark([tmp_path / "set.rar"], "edges")
+
+
+# Shards of our own
+
+
+def test_own_shards_keep_their_labels_and_get_what_benchmarks_have(tmp_path):
+    shards = [colour_shard(tmp_path / "0.tar", 2), tmp_path / "1.tar"]
+    odd = label("test/x", shape="cat", texture="dog", condition="none")
+    write_shard(shards[1], [(odd, "png", png())])
+    shown = open_benchmark([tmp_path / "{0..1}.tar"], "in_test")
+    assert [p.id for p in shown] == ["cat-0", "cat-1", "dog-0", "dog-1", "test/x"]
+    assert shown[0].label["class"] == "cat" and shown[0].label["content"] == "cat-0.png"
+    assert [(p.label["condition"], p.label["session"], p.label["imagename"]) for p in shown] == [
+        *[("", 1, None)] * 4,
+        ("none", 1, None),
+    ]
+    assert shown[4].image().size == (24, 24)
+
+
+def test_a_tar_file_of_images_may_have_json_files_beside_its_folders(tmp_path):
+    path = pack_tar(tmp_path / "x", {"set/about.json": b"{}", "set/cat/1.png": png(), "set/cat/more.json": b"{}"})
+    assert [p.id for p in open_benchmark([path], "edges")] == ["cat/1"]
+
+
+def test_folders_archives_and_shards_make_one_benchmark(tmp_path):
+    folder = image_folder(tmp_path / "folder", {"bear": 1})
+    archive = pack_gzip(tmp_path / "x", {"bird/1.png": png()})
+    shown = open_benchmark([colour_shard(tmp_path / "0.tar", 1), archive, folder], "in_test")
+    assert [p.id for p in shown] == ["bear/0", "bird/1", "cat-0", "dog-0"]
