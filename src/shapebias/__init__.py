@@ -1,1 +1,17 @@
 """Measure and change the shape bias of image classifiers."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shapebias.api import evaluate, shape_bias
+
+__all__ = ["evaluate", "shape_bias"]
+
+
+def __getattr__(name: str) -> Any:
+    """The functions for notebooks, when they are asked for: every job of the workflow imports this package."""
+    if name in __all__:
+        from shapebias import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

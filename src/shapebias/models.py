@@ -39,14 +39,14 @@ class Preparation:
     interpolation: str
     crop: float
 
-    def picture(self, image: Image.Image) -> Image.Image:
+    def picture(self, image: Image.Image, *, whole: bool = True) -> Image.Image:
         """Fit an image to the network: `size` × `size`.
 
-        An image whose shorter side already fits is not resized (stimuli of 224 px in a network of 224 px); a
-        square one (a stimulus) is scaled whole; other photographs are scaled and cropped as timm evaluates.
+        An image whose shorter side already fits is not resized (stimuli of 224 px in a network of 224 px); others
+        are scaled and cropped as timm evaluates. whole: but square ones, cut here already, are scaled whole.
         """
         if min(image.size) != self.size:
-            scale = 1.0 if image.width == image.height else self.crop
+            scale = 1.0 if whole and image.width == image.height else self.crop
             target = int(self.size / scale)
             sides = [max(target, round(side * target / min(image.size))) for side in image.size]
             image = image.resize((sides[0], sides[1]), PILLOW_FILTERS[self.interpolation])
@@ -117,12 +117,13 @@ def memory_format(network: nn.Module, size: int) -> torch.memory_format:
     Raises UserError if the network takes no images of `size` × `size` at all.
     """
     was_training, problem = network.training, ""
+    device = next((parameter.device for parameter in network.parameters()), None)  # it may be on a GPU by now
     network.eval()
     try:
         for layout in (torch.channels_last, torch.contiguous_format):
             try:
                 # Two images: with one, any stride is as good as another and every view exists.
-                network(torch.zeros(2, 3, size, size).contiguous(memory_format=layout))
+                network(torch.zeros(2, 3, size, size, device=device).contiguous(memory_format=layout))
                 return layout
             except (RuntimeError, AssertionError) as error:
                 problem = str(error)

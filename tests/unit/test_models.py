@@ -182,10 +182,11 @@ def test_an_image_whose_shorter_side_fits_is_only_cropped():
     assert PREPARATION.picture(image).tobytes() == image.crop((8, 0, 40, 32)).tobytes()
 
 
-def test_a_square_stimulus_is_scaled_whole_and_another_photograph_is_cropped():
+def test_a_square_image_cut_here_is_scaled_whole_and_others_are_cropped():
     frame = Image.new("RGB", (64, 64), "white")
     frame.paste("black", (4, 4, 60, 60))
     assert np.asarray(PREPARATION.picture(frame))[16, 0].min() > 200  # its white border is still there
+    assert np.asarray(PREPARATION.picture(frame, whole=False))[16, 0].max() == 0  # 0.8 of its side
     wide = Image.new("RGB", (80, 64), "white")
     wide.paste("black", (4, 4, 76, 60))
     assert PREPARATION.picture(wide).getpixel((0, 16)) == (0, 0, 0)  # 0.8 of the shorter side

@@ -1,0 +1,129 @@
+"""Showing benchmarks to a network with the real script: conditions, suppressed cues, several benchmarks in one job."""
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import ROOT, TINY_RESNET, colour_shard, files_below, picture, run_script, succeeded, tiny_resnet
+from safetensors.torch import save_file
+
+from shapebias import shards
+from shapebias.decisions import read_answers
+from shapebias.errors import UserError
+from shapebias.suppression import STRENGTHS, conditions
+
+CONDITIONS = ["c100", "c30", "c01"]
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory) -> Path:
+    """A network of two classes, photographs in a shard, and stimuli as the toolbox lays them out."""
+    folder = tmp_path_factory.mktemp("inputs")
+    save_file(tiny_resnet().state_dict(), folder / "net.safetensors")
+    (folder / "classes.csv").write_text("class,category\ncat,cat\ndog,dog\n")
+    colour_shard(folder / "photographs.tar", 4)
+    session = folder / "contrast" / "dnn" / "session-2"
+    session.mkdir(parents=True)
+    for i in range(6):
+        category, condition = ("cat", "dog")[i % 2], CONDITIONS[i // 2]
+        picture(i, (64, 64)).save(session / f"{i + 1:04d}_cop_dnn_{condition}_{category}_10_n0{i}.png")
+    return folder
+
+
+def flags_of(inputs: Path) -> list[object]:
+    network = ["--timm", "resnet10t", "--kwargs", json.dumps(TINY_RESNET), "--classes", inputs / "classes.csv"]
+    return [*network, "--weights", inputs / "net.safetensors", "--device", "cpu"]
+
+
+def script_main(name: str) -> Callable[[list[str]], None]:
+    """`main` of a script, to be called in this process."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+def benchmarks(inputs: Path, out: Path, *suppress: object) -> list[object]:
+    """Three benchmarks in step, the second of which shows the first one's photographs with cues suppressed."""
+    shard = inputs / "photographs.tar"
+    flags: list[object] = ["--images", shard, "--benchmark", "in_test", "--out", out / "in_test.parquet"]
+    flags += ["--images", shard, "--benchmark", "suppressed", "--out", out / "suppressed.parquet", *suppress]
+    return [*flags, "--images", inputs / "contrast", "--benchmark", "contrast", "--out", out / "contrast.parquet"]
+
+
+@pytest.fixture(scope="module")
+def made(inputs, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("made")
+    words = ["--suppress", "shape=2,4", "texture=1", "colour=0.5,1"]
+    flags = [*flags_of(inputs), *benchmarks(inputs, out, *words), "--workers", 0, "--batch-size", 5]
+    for name in ("in_test", "suppressed", "contrast"):
+        flags += ["--decisions", out / f"{name}.csv"]
+    done = succeeded(run_script("evaluate", *flags))
+    assert "suppressed.parquet: 8 images, 0 rejected" in done.stderr
+    return out
+
+
+def test_suppressed_photographs_come_in_every_condition(made):
+    table, record = read_answers(made / "suppressed.parquet")
+    names = ["none", "shape-2", "shape-4", "texture-1", "colour-0.5", "colour-1"]
+    assert record["conditions"] == names
+    assert table["condition"].tolist() == names * 8
+    assert table["image"].nunique() == 8
+    assert table["shape_rank"].isin([1, 2]).all()
+    plain, _ = read_answers(made / "in_test.parquet")
+    untouched = table[table["condition"] == "none"]
+    assert untouched["image"].tolist() == plain["image"].tolist()
+    np.testing.assert_allclose(untouched["p_cat"], plain["p_cat"], rtol=1e-5)
+
+
+def test_conditions_sessions_and_names_of_published_stimuli_are_kept(made):
+    table, record = read_answers(made / "contrast.parquet")
+    assert (record["benchmark"], record["conditions"]) == ("contrast", CONDITIONS)
+    assert record["shown"] == {"as they are": 0, "resized": 6}  # of 64 pixels, for a network of 224
+    assert sorted(table["condition"]) == sorted(CONDITIONS * 2)
+    assert table["session"].tolist() == [2] * 6
+    assert table["imagename"].str.match(r"000\d_cop_dnn_c\d+_(cat|dog)_10_n0\d\.png").all()
+    assert (table["imagename"].str.split("_").str[4] == table["shape"]).all()
+    written = pd.read_csv(made / "contrast.csv", dtype=str)
+    columns = ["session", "condition", "category", "imagename", "object_response"]
+    named = table.astype({"session": str})[["session", "condition", "shape", "imagename", "decision"]]
+    assert written[columns].to_numpy().tolist() == named.to_numpy().tolist()
+
+
+def test_json_and_threads_that_decode_ahead_change_no_byte(inputs, made, tmp_path):
+    strengths = json.dumps({"colour": [1, 0.5], "shape": [2, 4], "texture": [1]}, sort_keys=True)
+    flags = [*flags_of(inputs), *benchmarks(inputs, tmp_path, "--suppress", strengths)]
+    succeeded(run_script("evaluate", *flags, "--workers", 3, "--batch-size", 5))
+    for name in ("in_test", "suppressed", "contrast"):
+        assert (tmp_path / f"{name}.parquet").read_bytes() == (made / f"{name}.parquet").read_bytes()
+
+
+def test_an_image_that_two_benchmarks_show_is_decoded_once(inputs, tmp_path, monkeypatch):
+    decoded = []
+    decode = shards.load_rgb
+    monkeypatch.setattr(shards, "load_rgb", lambda data: decoded.append(data) or decode(data))
+    script_main("evaluate")([*map(str, flags_of(inputs)), *map(str, benchmarks(inputs, tmp_path))])
+    assert len(decoded) == len(set(decoded)) == 8
+    assert read_answers(tmp_path / "suppressed.parquet")[1]["conditions"] == conditions(STRENGTHS)  # by default
+
+
+@pytest.mark.parametrize(
+    ("suppress", "named"),
+    [
+        (["--suppress", "shape=2", "--suppress", "shape=4"], "--suppress once"),
+        (["--suppress", "shape=2", "color=1"], "'color'.*colour"),
+        (["--suppress", '{"shape": [2.5]}'], "shape 2.5"),
+        (["--benchmark", "contrasts"], "contrasts.*high-pass"),
+        (["--benchmark", "edges"], "equally often"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_is_written(inputs, tmp_path, suppress, named):
+    flags = [*flags_of(inputs), *benchmarks(inputs, tmp_path / "out", *suppress)]
+    with pytest.raises((UserError, SystemExit), match=named):
+        script_main("evaluate")(list(map(str, flags)))
+    assert files_below(tmp_path) == []
