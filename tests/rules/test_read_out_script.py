@@ -1,0 +1,114 @@
+"""Reading shape and texture out of a network's stages, through the real script."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import (
+    COLOURS,
+    TINY_RESNET,
+    bad_images,
+    colour_sample,
+    colour_shard,
+    files_below,
+    image_folder,
+    picture,
+    refused,
+    run_script,
+    succeeded,
+    tiny_resnet,
+)
+from safetensors.torch import save_file
+
+from shapebias.shards import write_shard
+
+WHO = ["benchmark", "observer", "model", "regime", "seed"]
+COLUMNS = [*WHO, "stage", "depth", "features", "cue", "images", "accuracy", "ci_low", "ci_high", "chance", "reason"]
+STAGES = ["pixels", "act1", "layer1", "layer2", "layer3", "layer4", "penultimate"]
+CLASSES = {"cat": "cat", "dog": "dog"}
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory) -> list[object]:
+    """The flags of an untrained network with the metadata that training leaves."""
+    told = {"kwargs": TINY_RESNET, "classes": CLASSES, "image_size": 32, "model": "resnet", "regime": "in", "seed": 3}
+    weights = tmp_path_factory.mktemp("network") / "model.safetensors"
+    state = {name: value.contiguous() for name, value in tiny_resnet().state_dict().items()}
+    save_file(state, weights, metadata={"shapebias": json.dumps(told)})
+    return ["--timm", "resnet10t", "--weights", weights, "--observer", "resnet_in_seed3", "--device", "cpu"]
+
+
+def conflict_shard(target: Path) -> Path:
+    """A texture is a colour and nothing shows the shape: twelve photographs of either, each seen twice."""
+    samples = []
+    for i in range(48):
+        shape, texture = ("cat", "dog") if i % 2 else ("dog", "cat")
+        known, *image = colour_sample(f"conflict-{i}", shape, COLOURS[texture])
+        cues = {"texture": texture, "texture_class": texture}
+        samples.append((known | cues | {"content": f"{shape}{i // 4}", "style": f"{texture}{i // 4}"}, *image))
+    write_shard(target, samples)
+    return target
+
+
+def test_a_colour_is_read_out_as_texture_at_every_stage_again_in_the_same_bytes(network, tmp_path):
+    shard = conflict_shard(tmp_path / "conflict.tar")
+    made = []
+    for name in ("one", "other"):
+        out = tmp_path / name / "x.csv"
+        done = run_script("read_out", *network, "--images", shard, "--benchmark", "own", "--out", out)
+        assert "7 stages on 48 images, 0 rejected" in succeeded(done).stderr
+        made.append(out.read_bytes())
+    assert made[0] == made[1]
+    table = pd.read_csv(tmp_path / "one" / "x.csv", keep_default_na=False)
+    assert list(table.columns) == COLUMNS
+    assert table[WHO].drop_duplicates().values.tolist() == [["own", "resnet_in_seed3", "resnet", "in", 3]]
+    assert table["stage"].tolist() == [stage for stage in STAGES for _ in range(2)]
+    assert table["cue"].tolist() == ["shape", "texture"] * 7
+    assert (table["images"] == 48).all() and (table["chance"] == 0.5).all() and (table["reason"] == "").all()
+    assert (table.loc[table["cue"] == "texture", "accuracy"] == 1.0).all()
+    # The shape is the other colour: with two categories one cue says the other.
+    assert (table.loc[table["cue"] == "shape", "accuracy"] == 1.0).all()
+
+
+def test_published_names_say_the_photographs_and_images_without_conflict_are_left_out(network, tmp_path):
+    names = [
+        f"{a}{i}-{b}{j}" for a, b in (("cat", "dog"), ("dog", "cat"), ("cat", "cat")) for i in (1, 2) for j in (1, 2)
+    ]
+    for k, name in enumerate(names):
+        target = tmp_path / "stimuli" / name[:3] / f"{name}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        picture(k, (32, 32)).save(target)
+    out = tmp_path / "x.csv"
+    succeeded(run_script("read_out", *network, "--images", tmp_path / "stimuli", "--out", out))
+    table = pd.read_csv(out, keep_default_na=False)
+    assert set(table["images"]) == {8} and set(table["benchmark"]) == {"conflict"}
+    assert (table["reason"] == "").all()
+    assert np.isfinite(table["accuracy"].astype(float)).all()
+
+
+def test_a_set_that_does_not_name_its_styles_gets_an_explicit_nan(network, tmp_path):
+    samples = []
+    for i in range(8):
+        shape, texture = ("cat", "dog") if i % 2 else ("dog", "cat")
+        known, *image = colour_sample(f"conflict-{i}", shape, COLOURS[texture])
+        samples.append((known | {"texture": texture}, *image))
+    write_shard(tmp_path / "x.tar", samples)
+    succeeded(run_script("read_out", *network, "--images", tmp_path / "x.tar", "--out", tmp_path / "x.csv"))
+    lines = (tmp_path / "x.csv").read_text().splitlines()
+    reason = "8 images do not say which photograph their texture comes from (style)"
+    assert lines[2] == f"conflict,resnet_in_seed3,resnet,in,3,pixels,0.0,192,texture,8,NaN,NaN,NaN,0.5,{reason}"
+
+
+def test_what_cannot_be_used_is_refused_in_one_line_and_leaves_nothing(network, tmp_path):
+    out = ["--out", tmp_path / "out" / "x.csv"]
+    agreeing = colour_shard(tmp_path / "in.tar", 4)
+    refused(run_script("read_out", *network, "--images", agreeing, *out), "in.tar", "different categories")
+    photographs = image_folder(tmp_path / "photographs", {"cat": 1})
+    refused(run_script("read_out", *network, "--images", photographs, *out), "cat/0.png", "cat1-bird1.png")
+    (tmp_path / "bad" / "cat").mkdir(parents=True)
+    for k, data in enumerate(bad_images().values()):
+        (tmp_path / "bad" / "cat" / f"cat{k + 1}-dog1.png").write_bytes(data)
+    refused(run_script("read_out", *network, "--images", tmp_path / "bad", *out), "3 of 3 images", "cat1-dog1.png")
+    assert files_below(tmp_path / "out") == []
