@@ -2,17 +2,16 @@
 """Compute shape bias: predictions (parquet) or decisions (model-vs-human CSV) in, one row an observer out."""
 
 import argparse
-import fnmatch
 import logging
 from pathlib import Path
 
 import pandas as pd
 
-from shapebias.bias import bias
+from shapebias.bias import bias_rows, counts_of
 from shapebias.cli import Parser, run
 from shapebias.decisions import read_observers
-from shapebias.errors import UserError
 from shapebias.files import replacing
+from shapebias.panel import panel_of, pools_of
 
 log = logging.getLogger(__name__)
 
@@ -33,15 +32,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    trials = read_observers(args.files)
-    groups = dict(list(trials.groupby("observer", sort=True)))
-    for pool in args.pool:
-        name, _, pattern = pool.partition("=")
-        members = [observer for observer in groups if fnmatch.fnmatch(str(observer), pattern)]
-        if not members:
-            raise UserError(f"--pool {pool}: no observer matches; there are {', '.join(map(str, groups))}")
-        groups[name] = trials[trials["observer"].isin(members)]
-    table = pd.DataFrame([{"observer": name, **bias(rows)} for name, rows in groups.items()])
+    panel = panel_of(read_observers(args.files))
+    groups = {name: [name] for name in panel.observers} | pools_of(args.pool, panel.observers)
+    rows = bias_rows(counts_of(panel, groups))
+    table = pd.DataFrame([{"observer": name} | row for name, row in zip(groups, rows, strict=True)])
     with replacing(args.out) as draft:
         table.to_csv(draft, index=False, na_rep="NaN", lineterminator="\n")
     log.info("%s: %d observers", args.out, len(table))

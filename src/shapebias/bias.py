@@ -5,102 +5,324 @@ Sources: Geirhos et al., ICLR 2019 (arXiv 1811.12231); the toolbox bethgelab/mod
 """
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
+from scipy.special import betaincinv, ndtri
 
-from shapebias.draws import generator
+from shapebias.categories import CATEGORIES
+from shapebias.decisions import PROBABILITIES
+from shapebias.errors import UserError
+from shapebias.intervals import (
+    JEFFREYS,
+    LEVEL,
+    RESAMPLES,
+    image_draws,
+    jeffreys_prior,
+    resampled_sums,
+    strata_of,
+)
+from shapebias.panel import Panel
 
-LEVEL = 0.95
-RESAMPLES = 10_000
+TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+# The Bayesian bootstrap understates the variance within a stratum of n images by (n - 1) / (n + 1): smaller ones are
+# drawn together, which makes an interval somewhat too wide where their categories differ, but not too narrow.
+SMALLEST = 40
+RANK_UNIT = 720_720  # the least common multiple of 1 to 16: reciprocal ranks in whole numbers, whose sums are exact
 
 
-def conflict_trials(decisions: pd.DataFrame) -> pd.DataFrame:
-    """The trials that measure bias: both cues known, of different categories, and both open to the observer.
+class Resampled(NamedTuple):
+    """Sums over resampled images, float [K, R] each."""
 
-    An observer whose answers are restricted (a network of 11 of the 16 categories) has a column `answerable`
-    (bool); a conflict of which it can only ever name one side would count for that side.
+    trials: np.ndarray
+    shape: np.ndarray
+    hits: np.ndarray
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Answers to conflict images, counted for each image; a row is an observer, or a pool of several.
+
+    names: of the rows [K]; images: positions in the panel [I]; strata: what they are stratified by, int [I], the
+    position of the shape in CATEGORIES; trials, shape_hits, texture_hits: int [K, I], above 1 only where a pool's
+    members share an image; draws: float32 [I, R], see `image_draws`.
     """
-    trials = decisions[decisions["shape"].notna() & decisions["texture"].notna()]
-    trials = trials[trials["shape"] != trials["texture"]]
-    return trials[trials["answerable"].astype(bool)] if "answerable" in trials else trials
+
+    names: list[str]
+    images: np.ndarray
+    strata: np.ndarray
+    trials: np.ndarray
+    shape_hits: np.ndarray
+    texture_hits: np.ndarray
+    draws: np.ndarray
+
+    @property
+    def hits(self) -> np.ndarray:
+        """int [K, I]: answers that name either cue."""
+        return self.shape_hits + self.texture_hits
+
+    @property
+    def seen(self) -> np.ndarray:
+        """bool [K, I]: the images that count for each row."""
+        return self.trials > 0
+
+    @cached_property
+    def resampled(self) -> Resampled:
+        """Trials, shape hits and hits of each row. Rows are drawn from the images that they saw, in strata of these."""
+        sums = np.empty((3, len(self.names), self.draws.shape[1]))
+        seen = self.seen
+        strata = np.array([strata_of(self.strata, mask, smallest=SMALLEST) for mask in seen]).reshape(seen.shape)
+        for rows in alike(strata):
+            masks = seen[rows]
+            counted = np.concatenate([self.trials[rows], self.shape_hits[rows], self.hits[rows]])
+            mask = masks[:1] if (masks == masks[0]).all() else np.tile(masks, (3, 1))
+            sums[:, rows] = resampled_sums(self.draws, strata[rows[0]], counted, mask).reshape(3, len(rows), -1)
+        return Resampled(*sums)
+
+    def of_shape(self, category: str) -> "Counts":
+        """The images whose shape is of one category."""
+        part = self.strata == CATEGORIES.index(category)
+        return replace(
+            self,
+            images=self.images[part],
+            strata=self.strata[part],
+            trials=self.trials[:, part],
+            shape_hits=self.shape_hits[:, part],
+            texture_hits=self.texture_hits[:, part],
+            draws=self.draws[part],
+        )
+
+    def rows(self, chosen: Sequence[int] | np.ndarray) -> "Counts":
+        """Some of the observers."""
+        return replace(
+            self,
+            names=[self.names[row] for row in chosen],
+            trials=self.trials[chosen],
+            shape_hits=self.shape_hits[chosen],
+            texture_hits=self.texture_hits[chosen],
+        )
 
 
-def bias(decisions: pd.DataFrame) -> dict[str, float]:
-    """Shape bias of one observer (or several, pooled): its hits, its value and its interval.
+Groups = Mapping[str, Sequence[str]]  # name → the observers that are counted together
 
-    Returns conflict_images (trials that count), shape_hits, texture_hits, shape_bias (shape hits over all hits;
-    NaN if there is no hit), ci_low, ci_high. Bounds come from a bootstrap over images, see `bias_interval`.
+
+def counts_of(panel: Panel, groups: Groups | None = None, resamples: int = RESAMPLES) -> Counts:
+    """Count each observer of a panel, or each group of them, on the images that count for anybody."""
+    images = np.flatnonzero(panel.conflict.any(axis=1))
+    images = images[np.argsort(panel.shape[images], kind="stable")]  # a stratum's images are neighbours
+    groups = groups or {name: [name] for name in panel.observers}
+    return Counts(
+        names=list(groups),
+        images=images,
+        strata=panel.shape[images],
+        trials=summed(panel, groups, panel.conflict[images]),
+        shape_hits=summed(panel, groups, panel.shape_hits[images]),
+        texture_hits=summed(panel, groups, panel.texture_hits[images]),
+        draws=image_draws(panel.images[images], resamples),
+    )
+
+
+def answered(counts: Counts, panel: Panel, groups: Groups, category: str) -> Counts:
+    """Of `counts_of` (panel, groups) the trials that were answered with a category, in one stratum.
+
+    Strata of shape would leave nothing to draw: of the images answered with a category, those of its shape are its
+    shape hits, all others are not.
     """
-    trials = conflict_trials(decisions)
-    shape = (trials["decision"] == trials["shape"]).to_numpy()
-    texture = (trials["decision"] == trials["texture"]).to_numpy()
-    # People share images: all trials with one image are drawn together, or the interval would be too narrow.
-    per_image = pd.DataFrame({"image": trials["image"].to_numpy(), "shape": shape, "texture": texture})
-    hits = per_image.groupby("image")[["shape", "texture"]].sum().to_numpy(dtype=np.int64).reshape(-1, 2)
-    low, high = bias_interval(hits)
-    return {
-        "conflict_images": len(trials),
-        "shape_hits": int(shape.sum()),
-        "texture_hits": int(texture.sum()),
-        "shape_bias": ratio(shape.sum(), shape.sum() + texture.sum()),
-        "ci_low": low,
-        "ci_high": high,
-    }
+    chosen = panel.conflict & (panel.decisions == CATEGORIES.index(category))
+    return replace(
+        counts,
+        strata=np.zeros_like(counts.strata),
+        trials=summed(panel, groups, chosen[counts.images]),
+        shape_hits=summed(panel, groups, (chosen & panel.shape_hits)[counts.images]),
+        texture_hits=summed(panel, groups, (chosen & panel.texture_hits)[counts.images]),
+    )
 
 
-def bias_interval(hits: np.ndarray) -> tuple[float, float]:
-    """The 95 % percentile-bootstrap interval of shape bias over images; hits: int [images, 2] (shape, texture).
+def summed(panel: Panel, groups: Groups, cells: np.ndarray) -> np.ndarray:
+    """int32 [groups, I]: how many of each group's members a bool [I, O] is true for."""
+    columns = [[panel.observers.index(name) for name in members] for members in groups.values()]
+    found = np.zeros((len(columns), len(cells)), dtype=np.int32)
+    for row, members in zip(found, columns, strict=True):
+        cells[:, members].sum(axis=1, out=row)
+    return found
 
-    Images with equal hits are interchangeable, so a resample is one multinomial draw over the distinct pairs:
-    the same distribution as drawing images, thousands of times faster. Where all hits go to one cue no resample
-    can hold another, so the bound on that side is the exact binomial one (Clopper and Pearson 1934).
+
+def bias_rows(counts: Counts) -> list[dict[str, Any]]:
+    """Shape bias of each row of counts: its hits, its value and its interval.
+
+    Each has conflict_images (trials that count), shape_hits, texture_hits, shape_bias (shape hits over all hits; NaN
+    if there is no hit), ci_low, ci_high. Trials count if both cues are known, of different categories, and both open
+    to the observer: a conflict of which it can only ever name one side would count for that side.
+
+    Intervals: Bayesian bootstrap over images, stratified by the category of the shape (an experiment fixes how many
+    images there are of each), with Jeffreys' prior (see `intervals`). All trials with one image are drawn together:
+    people share images. Where a cue has no hit or one, see `bias_intervals`.
     """
-    total = hits.sum(axis=0) if len(hits) else np.zeros(2, dtype=np.int64)
-    if total.sum() == 0:
-        return math.nan, math.nan
-    if 0 in total:
-        exact = binomtest(int(total[0]), int(total.sum())).proportion_ci(LEVEL)
-        return float(exact.low), float(exact.high)
-    pairs, counts = np.unique(hits, axis=0, return_counts=True)
-    # Seeded by the data: equal decisions have equal intervals, in any table and order.
-    rng = generator(0, "bootstrap", pairs.tolist(), counts.tolist())
-    draws = rng.multinomial(len(hits), counts / len(hits), size=RESAMPLES) @ pairs
-    sums = draws.sum(axis=1)
-    values = draws[sums > 0, 0] / sums[sums > 0]
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    shape, texture = counts.shape_hits.sum(axis=1), counts.texture_hits.sum(axis=1)
+    return [
+        {
+            "conflict_images": int(trials),
+            "shape_hits": int(one),
+            "texture_hits": int(other),
+            "shape_bias": ratio(one, one + other),
+            "ci_low": float(low),
+            "ci_high": float(high),
+        }
+        for trials, one, other, (low, high) in zip(
+            counts.trials.sum(axis=1), shape, texture, bias_intervals(counts), strict=True
+        )
+    ]
 
 
-def cue_accuracy(decisions: pd.DataFrame) -> dict[str, float]:
+def bias_intervals(counts: Counts) -> np.ndarray:
+    """float [K, 2]: the interval of each row's shape bias; NaN without a hit.
+
+    Where a cue has at most one hit, the bounds beyond it are those of Brown, Cai and DasGupta (2001, section 4.1.2):
+    resampling knows nothing of hits that happened not to occur. None: from its end of the scale to the exact bound
+    (Clopper and Pearson 1934); one: from its end of the scale.
+    """
+    shape, texture = counts.shape_hits.sum(axis=1), counts.texture_hits.sum(axis=1)
+    found = np.full((len(shape), 2), math.nan)
+    # One stratum and one trial an image: what the bootstrap draws is known, a Beta distribution.
+    simple = (counts.trials <= 1).all(axis=1) & (len(np.unique(counts.strata)) <= 1)
+    for tail, level in enumerate(TAILS):
+        found[simple, tail] = betaincinv(shape[simple] + JEFFREYS, texture[simple] + JEFFREYS, level)
+    if not simple.all():
+        rest = np.flatnonzero(~simple)
+        drawn = (counts.rows(rest) if simple.any() else counts).resampled
+        found[rest] = np.quantile(with_prior(drawn.shape, drawn.hits), TAILS, axis=1).T
+    independent = (counts.hits > 0).sum(axis=1)  # trials that share an image count once
+    exact = TAILS[0] ** (1 / np.maximum(independent, 1))
+    found[shape == 0, 1] = (1 - exact)[shape == 0]
+    found[texture == 0, 0] = exact[texture == 0]
+    found[shape <= 1, 0] = 0
+    found[texture <= 1, 1] = 1
+    found[shape + texture == 0] = math.nan
+    return found
+
+
+def with_prior(part: np.ndarray, whole: np.ndarray, *, side: int = 0) -> np.ndarray:
+    """part / whole, each [..., R], with Jeffreys' prior added; side: which of two, see `jeffreys_prior`."""
+    prior, other = jeffreys_prior(whole.shape[-1], side=side)
+    return (part + prior) / (whole + prior + other)
+
+
+def alike(cells: np.ndarray) -> list[list[int]]:
+    """The rows of an array [K, I], those that are equal together."""
+    found: dict[bytes, list[int]] = {}
+    for row, values in enumerate(np.ascontiguousarray(cells)):
+        found.setdefault(values.tobytes(), []).append(row)
+    return list(found.values())
+
+
+def cue_accuracy_rows(counts: Counts) -> list[dict[str, Any]]:
     """How often conflict images are answered with their shape, with their texture, with either (coverage).
 
-    A ratio of hits hides how many there are; fractions are NaN if there is no conflict image.
+    A ratio of hits hides how many there are; fractions are NaN if there is no conflict image. Intervals are from the
+    same resamples and prior as those of bias.
+    Wilson's interval would be too wide where categories differ (it knows no strata), too narrow where several
+    people answer the same images.
     """
-    trials = conflict_trials(decisions)
-    shape = int((trials["decision"] == trials["shape"]).sum())
-    texture = int((trials["decision"] == trials["texture"]).sum())
-    return {
-        "conflict_images": len(trials),
-        "shape_accuracy": ratio(shape, len(trials)),
-        "texture_accuracy": ratio(texture, len(trials)),
-        "coverage": ratio(shape + texture, len(trials)),
-    }
+    trials = counts.trials.sum(axis=1)
+    rows: list[dict[str, Any]] = [{"conflict_images": int(count)} for count in trials]
+    whole, shape, hits = counts.resampled
+    cells = {"shape": (counts.shape_hits, shape), "texture": (counts.texture_hits, hits - shape)}
+    cells["coverage"] = (counts.hits, hits)
+    for name, (cell, part) in cells.items():
+        sums = cell.sum(axis=1)
+        intervals = fraction_intervals(sums, trials, part, whole)
+        for row, total, count, (low, high) in zip(rows, sums, trials, intervals, strict=True):
+            row["coverage" if name == "coverage" else f"{name}_accuracy"] = ratio(total, count)
+            row |= {f"{name}_low": float(low), f"{name}_high": float(high)}
+    return rows
+
+
+def fraction_intervals(parts: np.ndarray, wholes: np.ndarray, part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """float [K, 2]: intervals of parts / wholes [K], from both resampled, [K, R]; NaN where the whole is 0."""
+    found = np.quantile(with_prior(part, whole), TAILS, axis=1).T
+    found[parts == 0, 0] = 0
+    found[parts == wholes, 1] = 1
+    found[wholes == 0] = math.nan
+    return found
+
+
+def reciprocal_ranks(
+    counts: Counts, row: int, panel: Panel, predictions: pd.DataFrame, known: Sequence[str]
+) -> dict[str, float]:
+    """Mean reciprocal rank of the shape's and of the texture's category on conflict images, each in (0, 1].
+
+    row: of counts, a network's; predictions: its own, images called as in the panel, with the probability of each
+    category (p_<category>); known: the categories that it knows. Ranks are among these, 1 for the decision, 2 for what
+    it would have decided next, and so on. Equal probabilities rank in the order of CATEGORIES, as they do in decisions.
+    NaN without conflict images. Unlike hits they tell whether a cue that is not decided for was close (Voorhees 1999,
+    TREC-8, for the measure). Intervals, _low and _high: as of `cue_accuracy_rows`.
+    Raises UserError for a probability of a known category that is missing: it would rank first.
+    """
+    seen = counts.seen[[row]]
+    images = counts.images[seen[0]]
+    places = pd.MultiIndex.from_frame(predictions[["image", "condition"]])
+    asked = pd.MultiIndex.from_arrays([panel.images[images], panel.condition[images]], names=places.names)
+    probability = predictions[PROBABILITIES].to_numpy(dtype=np.float64)[places.get_indexer(asked)]
+    missing = np.isnan(probability) & np.isin(CATEGORIES, list(known))
+    if missing.any():
+        image, category = np.argwhere(missing)[0]
+        raise UserError(
+            f"{counts.names[row]}: no probability of {CATEGORIES[category]} for image {panel.images[images[image]]!r}, "
+            f"though it knows that category; make its predictions again"
+        )
+    strata = strata_of(counts.strata, seen[0], smallest=SMALLEST)
+    told = {}
+    for cue, position in (("shape", panel.shape[images]), ("texture", panel.texture[images])):
+        position = position.astype(np.int64)[:, None]
+        own = np.take_along_axis(probability, position, axis=1)
+        ahead = (probability > own) | ((probability == own) & (np.arange(len(CATEGORIES)) < position))
+        parts = np.zeros(seen.shape, dtype=np.int64)
+        parts[seen] = RANK_UNIT // (1 + ahead.sum(axis=1))
+        total = np.array([parts.sum(), RANK_UNIT * len(images)])
+        sums = resampled_sums(counts.draws, strata, np.concatenate([parts, seen]), seen)
+        ((low, high),) = fraction_intervals(total[:1], total[1:], sums[:1] / RANK_UNIT, sums[1:])
+        name = f"{cue}_reciprocal_rank"
+        told |= {name: ratio(*total), f"{name}_low": float(low), f"{name}_high": float(high)}
+    return told
 
 
 def accuracy(correct: pd.Series, chance: float) -> dict[str, float]:
     """Fraction correct with its Wilson 95 % interval (Wilson 1927), next to chance; NaN without images."""
     hits, images = int(correct.sum()), len(correct)
-    interval = binomtest(hits, images).proportion_ci(LEVEL, method="wilson") if images else None
-    return {
-        "images": images,
-        "correct": hits,
-        "accuracy": ratio(hits, images),
-        "ci_low": float(interval.low) if interval else math.nan,
-        "ci_high": float(interval.high) if interval else math.nan,
-        "chance": chance,
-    }
+    low, high = wilson(hits, images)
+    told = {"images": images, "correct": hits, "accuracy": ratio(hits, images)}
+    return told | {"ci_low": low, "ci_high": high, "chance": chance}
+
+
+def wilson(hits: int, images: int) -> tuple[float, float]:
+    """Wilson's interval of hits / images; NaN without images."""
+    if not images:
+        return math.nan, math.nan
+    z = float(ndtri(TAILS[1]))
+    centre = hits + z**2 / 2
+    spread = z * math.sqrt(hits * (images - hits) / images + z**2 / 4)
+    whole = images + z**2
+    # The ends of the scale exactly, which rounding misses.
+    return (centre - spread) / whole if hits else 0.0, (centre + spread) / whole if hits < images else 1.0
+
+
+def pooled_accuracy(panel: Panel, members: Sequence[str], chance: float) -> dict[str, float]:
+    """`accuracy` of several observers together, over their trials; images that they share are resampled once."""
+    asked = (panel.shape >= 0)[:, None] & panel.shown & panel.answerable
+    images = np.flatnonzero(asked.any(axis=1))
+    groups = {"": members}
+    trials = summed(panel, groups, asked[images])
+    correct = summed(panel, groups, (asked & panel.correct)[images])
+    strata = strata_of(panel.shape[images], trials[0] > 0, smallest=SMALLEST)
+    sums = resampled_sums(image_draws(panel.images[images]), strata, np.concatenate([correct, trials]), trials > 0)
+    hits, total = correct.sum(axis=1), trials.sum(axis=1)
+    ((low, high),) = fraction_intervals(hits, total, *np.split(sums, 2))
+    told = {"images": int(total[0]), "correct": int(hits[0]), "accuracy": ratio(hits[0], total[0])}
+    return told | {"ci_low": float(low), "ci_high": float(high), "chance": chance}
 
 
 def ratio(part: float, whole: float) -> float:

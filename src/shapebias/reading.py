@@ -17,14 +17,57 @@ COLUMNS: dict[str, list[str]] = tables.COLUMNS | {
     "people": ["category", "conflict_images", "shape_hits", "texture_hits"],
 }
 _TEXT = [
-    *["benchmark", "observer", "model", "regime", "category", "unit", "timm", "init", "train_on", "trainable"],
-    *["set", "split", "file", "reason", "images_seen", "baseline"],
+    *[
+        "benchmark",
+        "observer",
+        "model",
+        "regime",
+        "model_1",
+        "regime_1",
+        "model_2",
+        "regime_2",
+        "category",
+        "unit",
+        "timm",
+        "init",
+        "train_on",
+        "trainable",
+    ],
+    *["set", "split", "file", "reason", "images_seen", "baseline", "kind", "interval", "observer_1", "observer_2"],
+    *["cue", "of", "trials", "answer", "condition", "stage", "table", "what"],
 ]
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame:
     """One of the result tables, `<folder>/<name>.csv`."""
     return _read_csv(folder / f"{name}.csv", COLUMNS[name])
+
+
+def read_tables(folder: Path, *, melanoma: bool) -> dict[str, pd.DataFrame]:
+    """Every result table of a folder by its name.
+
+    melanoma: whether it was measured. It is not what lies there that says so: a table of an earlier config may.
+    """
+    names = [*tables.COLUMNS, "runs", "rejected", *(["melanoma"] if melanoma else [])]
+    return {name: read_table(folder, name) for name in names}
+
+
+def read_answers(folder: Path, benchmark: str) -> pd.DataFrame:
+    """What every observer answered on a benchmark of cue conflict: image, shape, texture, then a column an observer.
+
+    All text: a category, `none` of an observer that named none of them, "" where the image was not shown.
+    """
+    path = folder / f"answers.{benchmark}.csv"
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such table; make it with scripts/tables.py") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, ValueError) as error:
+        raise UserError(f"{path}: not a table ({error}); remove it to have it made again") from None
+    missing = [name for name in ("image", "shape", "texture") if name not in table]
+    if missing:
+        raise UserError(f"{path}: column {missing[0]!r} is missing; expected image,shape,texture and observers")
+    return table
 
 
 def read_people(path: Path) -> pd.DataFrame:

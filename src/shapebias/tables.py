@@ -1,24 +1,85 @@
-"""The tables that figures and report are made from, one row an observer (and category)."""
+"""The tables that figures and report are made from: everything that is measured, one row an observer and what of it."""
 
-import fnmatch
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from shapebias import melanoma
-from shapebias.bias import accuracy, bias, cue_accuracy
+from shapebias import by_condition, consistency, human_likeness, melanoma, reliance
+from shapebias.answer_tables import (
+    CLASSIFICATION,
+    CONFUSION,
+    TOP_K,
+    classification_table,
+    confusion_table,
+    top_k_table,
+)
+from shapebias.benchmark_kinds import KINDS
+from shapebias.bias import (
+    Counts,
+    accuracy,
+    answered,
+    bias_rows,
+    counts_of,
+    cue_accuracy_rows,
+    pooled_accuracy,
+    reciprocal_ranks,
+)
 from shapebias.categories import CATEGORIES
+from shapebias.decisions import TRIALS
+from shapebias.differences import difference_rows
 from shapebias.errors import UserError
+from shapebias.panel import NO_ANSWER, NOT_SHOWN, Panel, panel_of, pools_of
+from shapebias.pictures import stimulus_name
+from shapebias.seeds import pooled_difference, pooled_row
 
 WHO = ["benchmark", "observer", "model", "regime", "seed"]
+
+
+def by_observer(columns: Iterable[str]) -> list[str]:
+    """A table's columns, of who answered first."""
+    return [*WHO, *(name for name in columns if name not in WHO)]
+
+
 BIAS = ["conflict_images", "shape_hits", "texture_hits", "shape_bias", "ci_low", "ci_high"]
+RANKS = ["shape_reciprocal_rank", "texture_reciprocal_rank"]
+RANKS += [f"{name}_{bound}" for name in RANKS for bound in ("low", "high")]
 COLUMNS = {
     "shape_bias": [*WHO, *BIAS],
     "shape_bias_by_category": [*WHO, "category", *BIAS],
-    "cue_accuracy": [*WHO, "conflict_images", "shape_accuracy", "texture_accuracy", "coverage"],
+    "shape_bias_by_answer": [*WHO, "category", *BIAS],
+    "shape_bias_pooled": ["benchmark", "model", "regime", "kind", "seeds", *BIAS, "interval"],
+    "shape_bias_differences": [
+        *["benchmark", "observer_1", "observer_2", "conflict_images", "shape_bias_1", "shape_bias_2"],
+        *["difference", "ci_low", "ci_high", "reason"],
+    ],
+    "shape_bias_differences_pooled": [
+        *["benchmark", "model_1", "regime_1", "model_2", "regime_2", "seeds"],
+        *["difference", "ci_low", "ci_high", "interval", "reason"],
+    ],
+    "cue_accuracy": [
+        *[*WHO, "conflict_images", "shape_accuracy", "texture_accuracy", "coverage"],
+        *["shape_low", "shape_high", "texture_low", "texture_high", "coverage_low", "coverage_high"],
+        *[*RANKS, "reason"],
+    ],
+    "top_k": by_observer(TOP_K),
+    "confusion": by_observer(CONFUSION),
+    "classification_report": by_observer(CLASSIFICATION),
     "accuracy": [*WHO, "unit", "images", "correct", "accuracy", "ci_low", "ci_high", "chance"],
+    # squared_difference is for human_likeness alone.
+    "accuracy_by_condition": by_observer(name for name in by_condition.COLUMNS if name != "squared_difference"),
+    "error_consistency": ["benchmark", *consistency.COLUMNS],
+    "error_consistency_pooled": ["benchmark", *consistency.POOLED_COLUMNS],
+    "human_likeness": human_likeness.COLUMNS,
+    "reliance": by_observer(reliance.COLUMNS),
+    # As read_out.COLUMNS, whose module needs torch.
+    "read_out": [
+        *[*WHO, "stage", "depth", "features", "cue", "images", "accuracy", "ci_low", "ci_high", "chance", "reason"]
+    ],
+    "undefined": ["table", "benchmark", "observer", "what", "reason"],
 }
 RUN_COLUMNS = [
     *["observer", "model", "regime", "seed", "timm", "parameters", "init", "train_on", "trainable"],
@@ -27,76 +88,352 @@ RUN_COLUMNS = [
 REJECTED_COLUMNS = ["set", "split", "file", "reason"]
 MELANOMA_COLUMNS = [*WHO, *melanoma.COLUMNS]
 PEOPLE = "people"
+IMAGE_COLUMNS = ["image", "shape", "texture"]
+# Tables of values that may be NaN, without a column of reasons.
+UNDEFINED = ["shape_bias", "shape_bias_by_category", "shape_bias_by_answer", "shape_bias_pooled", "accuracy", "top_k"]
+NO_CONFLICT = "no image whose shape and texture differ and are both open to the observer"
+
+
+@dataclass
+class Benchmark:
+    """What was answered on one benchmark.
+
+    kind: of KINDS; who: observer or pool → model, regime, seed, in the order of the tables; trials: those of each
+    call; networks: observer → its predictions and their metadata; pools: name → members; people: names of persons.
+    """
+
+    kind: str
+    who: dict[str, dict[str, Any]] = field(default_factory=dict)
+    trials: list[pd.DataFrame] = field(default_factory=list)
+    networks: dict[str, tuple[pd.DataFrame, dict[str, Any]]] = field(default_factory=dict)
+    pools: dict[str, list[str]] = field(default_factory=dict)
+    people: list[str] = field(default_factory=list)
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """Observer or pool → who is counted for it, in the order of the tables."""
+        return {name: self.pools.get(name, [name]) for name in self.who}
+
+    def shown(self) -> set[str]:
+        """The images that networks saw, as recorded decisions call them."""
+        return {stimulus_name(image) for predictions, _ in self.networks.values() for image in predictions["image"]}
+
+    def chance(self, observer: str) -> float:
+        """How often guessing among the categories that an observer knows is right."""
+        known = self.networks[observer][1]["answers"] if observer in self.networks else CATEGORIES
+        return 1 / len(known)
 
 
 @dataclass
 class Measured:
-    """Rows of the four tables, added one observer and benchmark at a time."""
+    """All tables but those of melanoma and of runs; answers are added one observer or benchmark at a time."""
 
-    rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
+    benchmarks: dict[str, Benchmark] = field(default_factory=dict)
+    read_out: list[pd.DataFrame] = field(default_factory=list)
 
     def add_network(self, benchmark: str, predictions: pd.DataFrame, metadata: dict[str, Any]) -> None:
-        """One network's predictions on one benchmark."""
-        who = {"benchmark": benchmark, "observer": metadata["observer"]}
-        who |= {key: metadata[key] for key in ("model", "regime", "seed")}
-        if metadata["benchmark"] == "cue_conflict":
-            self.add_bias(who, predictions)
-        else:
-            self.add_accuracy(who, predictions, metadata)
+        """One network's predictions on one benchmark, as `decisions.read_predictions` reads them.
 
-    def add_decisions(self, benchmark: str, decisions: pd.DataFrame, pools: dict[str, str]) -> None:
-        """Recorded decisions of several observers on a cue-conflict benchmark, and pools of them.
-
-        pools: name → pattern of observers; the pool called `people` makes its members people.
+        Raises UserError where another observer has its name, or where the benchmark is known as one of another kind.
         """
-        names = sorted(decisions["observer"].unique())
-        measured = {row["observer"] for row in self.rows["shape_bias"] if row["benchmark"] == benchmark}
-        twice = measured & {*names, *pools}
-        if twice:
+        kind, observer = metadata["benchmark"], metadata["observer"]
+        answers = self._benchmark(benchmark, kind, [observer])
+        answers.who[observer] = {key: metadata[key] for key in ("model", "regime", "seed")}
+        answers.networks[observer] = (predictions, metadata)
+        answers.trials.append(trials_of(predictions, kind))
+
+    def add_decisions(self, benchmark: str, decisions: pd.DataFrame, pools: Iterable[str], kind: str) -> None:
+        """Recorded decisions of several observers on a benchmark, as `decisions.read_decisions` reads them.
+
+        pools: NAME=PATTERN, groups of the observers to be counted together, too; the pool called `people` makes its
+        members people. Raises UserError where two observers have one name, for a pool without members, and for a kind
+        that decisions between categories tell nothing of.
+        """
+        if not takes_decisions(kind):
             raise UserError(
-                f"benchmark {benchmark!r}: two observers are called {min(twice)!r}; rename one in `observers`"
+                f"benchmark {benchmark!r}: decisions on images of kind {kind} tell nothing of what is measured there; "
+                f"leave them out, or give the predictions of networks"
             )
-        groups = {name: decisions[decisions["observer"] == name] for name in names}
-        people = set()
-        for name, pattern in pools.items():
-            members = fnmatch.filter(names, pattern)
-            if not members:
-                raise UserError(f"pool {name}={pattern}: no observer matches; there are {', '.join(names)}")
-            groups[name] = decisions[decisions["observer"].isin(members)]
-            people |= {*members, name} if name == PEOPLE else set()
-        for name, rows in groups.items():
-            model = PEOPLE if name in people else name
-            self.add_bias(
-                {"benchmark": benchmark, "observer": name, "model": model, "regime": None, "seed": None}, rows
+        names = sorted(decisions["observer"].unique())
+        members = pools_of(pools, names)
+        answers = self._benchmark(benchmark, kind, [*names, *members])
+        people = members.get(PEOPLE, [])
+        answers.people += people
+        answers.pools |= members
+        for name in [*names, *members]:
+            model = PEOPLE if name in people or name == PEOPLE else name
+            answers.who[name] = {"model": model, "regime": None, "seed": None}
+        answers.trials.append(decisions)
+
+    def _benchmark(self, name: str, kind: str, added: Sequence[str]) -> Benchmark:
+        if name == human_likeness.ALL:
+            raise UserError(f"a benchmark is called {name!r}, as the mean over all is; call it otherwise")
+        answers = self.benchmarks.setdefault(name, Benchmark(kind))
+        if answers.kind != kind:
+            raise UserError(
+                f"benchmark {name!r}: {added[0]} answers images of kind {kind}, others of kind {answers.kind}; "
+                f"give each kind a benchmark of its own"
             )
-
-    def add_bias(self, who: dict[str, Any], decisions: pd.DataFrame) -> None:
-        self.rows["shape_bias"].append(who | bias(decisions))
-        self.rows["cue_accuracy"].append(who | cue_accuracy(decisions))
-        for category in CATEGORIES:
-            part = decisions[decisions["shape"] == category]
-            self.rows["shape_bias_by_category"].append(who | {"category": category} | bias(part))
-
-    def add_accuracy(self, who: dict[str, Any], predictions: pd.DataFrame, metadata: dict[str, Any]) -> None:
-        """Accuracy over categories, and over classes where the images' classes are among the network's."""
-        answers = metadata["answers"]
-        known = predictions[predictions["shape"].isin(answers)]
-        right = known["decision"] == known["shape"]
-        self.rows["accuracy"].append(who | {"unit": "category"} | accuracy(right, 1 / len(answers)))
-        classes = metadata["class_names"]
-        known = predictions[predictions["shape_class"].isin(classes)]
-        if len(known):
-            right = known["predicted_class"] == known["shape_class"]
-            self.rows["accuracy"].append(who | {"unit": "class"} | accuracy(right, 1 / len(classes)))
+        twice = set(answers.who) & set(added)
+        if twice:
+            raise UserError(f"benchmark {name!r}: two observers are called {min(twice)!r}; rename one in `observers`")
+        return answers
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """The tables by name, columns in order."""
-        made = {}
-        for name, rows in self.rows.items():
-            # Without a detour through numbers: a column with missing seeds would turn 0 into 0.0.
-            told = [{key: "" if key in WHO and value is None else value for key, value in row.items()} for row in rows]
-            made[name] = pd.DataFrame(told, columns=COLUMNS[name]).astype({"seed": object})
-        return made
+        """The tables by name, columns in order; also answers.<benchmark> for each of cue conflict."""
+        found: dict[str, list[pd.DataFrame]] = {name: [] for name in COLUMNS}
+        found["read_out"] = self.read_out
+        answer_tables: dict[str, pd.DataFrame] = {}
+        for name, answers in self.benchmarks.items():
+            measures = KINDS[answers.kind].measures
+            if measures == "reliance":
+                networks = answers.networks.values()
+                parts = {"reliance": pd.concat([reliance.reliance_table(*network) for network in networks])}
+            else:
+                panel = panel_of(pd.concat(answers.trials, ignore_index=True))
+                parts = of_all_images(answers, panel)
+                if measures == "bias":
+                    parts |= of_conflicts(answers, panel)
+                    answer_tables[f"answers.{name}"] = answers_table(panel, answers.who)
+                else:
+                    parts["accuracy"] = accuracy_table(answers, panel)
+            for table, part in parts.items():
+                found[table].append(with_who(part, name, answers.who))
+            found["undefined"].append(undefined_table(parts).assign(benchmark=name))
+        conditions = joined(found["accuracy_by_condition"], by_observer(by_condition.COLUMNS))
+        consistencies = joined(found["error_consistency"], COLUMNS["error_consistency"])
+        undistorted = {name: KINDS[answers.kind].undistorted for name, answers in self.benchmarks.items()}
+        known = {name: condition for name, condition in undistorted.items() if condition}
+        found["human_likeness"] = [human_likeness.human_likeness_table(conditions, consistencies, known)]
+        return {name: joined(found[name], columns) for name, columns in COLUMNS.items()} | answer_tables
+
+
+def takes_decisions(kind: str) -> bool:
+    """Whether anything is measured from decisions between categories alone on a kind of benchmark."""
+    return KINDS[kind].measures in ("bias", "accuracy")
+
+
+def trials_of(predictions: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """One network's answers in the columns of TRIALS, images called as recorded decisions call them."""
+    # Photographs of one category are labelled with it as shape and as texture: there is no second cue to tell of.
+    trials = predictions if KINDS[kind].measures == "bias" else predictions.assign(texture=None)
+    return trials.assign(image=trials["image"].map(stimulus_name))[TRIALS]
+
+
+def of_all_images(answers: Benchmark, panel: Panel) -> dict[str, pd.DataFrame]:
+    """What is measured on each benchmark, whatever its kind."""
+    # Predictions of earlier versions hold no ranks.
+    networks = [top_k_table(*network) for network in answers.networks.values() if "shape_rank" in network[0]]
+    chance = {observer: answers.chance(observer) for observer in panel.observers}
+    order = KINDS[answers.kind].conditions
+    seeds = {
+        (model, regime): [name for name in names if name in panel.observers]
+        for (model, regime, kind), names in pooled_groups(answers).items()
+        if kind != PEOPLE
+    }
+    return {
+        "top_k": pd.concat(networks) if networks else pd.DataFrame(columns=COLUMNS["top_k"]),
+        "confusion": confusion_table(panel),
+        "classification_report": classification_table(panel),
+        "accuracy_by_condition": by_condition.condition_table(panel, answers.people, chance, order),
+        "error_consistency": consistency.consistency_table(panel, answers.people),
+        "error_consistency_pooled": consistency.pooled_table(
+            panel, answers.people, {group: names for group, names in seeds.items() if names}
+        ),
+    }
+
+
+def of_conflicts(answers: Benchmark, panel: Panel) -> dict[str, pd.DataFrame]:
+    """What is measured on a benchmark of conflicting cues."""
+    counts = counts_of(panel, answers.groups)
+    rows: dict[str, list[dict[str, Any]]] = {"shape_bias": named(counts, bias_rows(counts))}
+    rows["shape_bias_by_category"] = [
+        {"category": category} | row
+        for category in CATEGORIES
+        for row in named(counts, bias_rows(counts.of_shape(category)))
+    ]
+    rows["shape_bias_by_answer"] = [
+        {"category": category} | row
+        for category in CATEGORIES
+        for row in named(counts, bias_rows(answered(counts, panel, answers.groups, category)))
+    ]
+    rows["shape_bias_pooled"] = pooled_rows(answers, counts, rows["shape_bias"])
+    rows["shape_bias_differences"] = difference_rows(counts, answers.groups)
+    rows["shape_bias_differences_pooled"] = pooled_difference_rows(answers, counts)
+    rows["cue_accuracy"] = cue_rows(answers, counts, panel)
+    return {table: pd.DataFrame(found) for table, found in rows.items()}
+
+
+def named(counts: Counts, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with their observers."""
+    return [{"observer": name} | row for name, row in zip(counts.names, rows, strict=True)]
+
+
+def undefined_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Why a value is NaN, for each that is one in the tables that have no column of reasons."""
+    rows = []
+    for table in UNDEFINED:
+        for row in parts[table].to_dict("records") if table in parts else ():
+            what, reason = why_undefined(table, row)
+            if reason:
+                rows.append({"table": table, "observer": row.get("observer", ""), "what": what, "reason": reason})
+    return pd.DataFrame(rows, columns=COLUMNS["undefined"])
+
+
+def why_undefined(table: str, row: Mapping[str, Any]) -> tuple[str, str]:
+    """What a row is about, beside its observer, and why its value is NaN ("" where it is none)."""
+    if table == "accuracy":
+        reason = "" if row["images"] else "no image of a category that the observer knows"
+        return row["unit"], reason
+    if table == "top_k":
+        reason = "" if row["chance"] == row["chance"] else "how many classes a category has is not known of all"
+        return f"chance of {row['of']}, {row['cue']}, k = {row['k']}", reason
+    what = f"{row['model']} {row['regime']}".strip() if table == "shape_bias_pooled" else row.get("category", "")
+    if not np.isnan(row["shape_bias"]):
+        return what, ""
+    by_answer = table == "shape_bias_by_answer"
+    if not row["conflict_images"]:
+        return what, "no conflict image was answered so" if by_answer else NO_CONFLICT
+    asked = "conflict images answered so" if by_answer else "answers to conflict images"
+    if table == "shape_bias_pooled":  # whose seeds share their images
+        asked = "conflict images' answers"
+    return what, f"none of {row['conflict_images']} {asked} names the shape or the texture"
+
+
+def pooled_groups(answers: Benchmark) -> dict[tuple[str, str, str], list[str]]:
+    """(model, regime, kind) → the observers that are counted together, one a seed; persons are only in their pool.
+
+    kind: run, pretrained, people (the pool), or decisions (recorded ones of observers that are no people).
+    """
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for name, facts in answers.who.items():
+        if name in answers.people:
+            continue
+        kind = PEOPLE if name == PEOPLE and name in answers.pools else "decisions"
+        if name in answers.networks:
+            kind = "pretrained" if facts["regime"] is None else "run"
+        groups.setdefault((facts["model"], facts["regime"] or "", kind), []).append(name)
+    return groups
+
+
+def pooled_rows(answers: Benchmark, counts: Counts, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row a model and regime over all seeds, a network, people together, recorded observers that are no people."""
+    return [
+        {"model": model, "regime": regime, "kind": kind, "seeds": len(names) if kind == "run" else 0}
+        | pooled_row(counts, rows, [counts.names.index(name) for name in names])
+        for (model, regime, kind), names in pooled_groups(answers).items()
+    ]
+
+
+def pooled_difference_rows(answers: Benchmark, counts: Counts) -> list[dict[str, Any]]:
+    """Differences between regimes of one model, over the seeds that both have, and of these from what is no run.
+
+    What is no run is a group of its own, called as its model, or as itself where that does not tell it from others.
+    """
+    groups = pooled_groups(answers)
+    parts: list[tuple[str, str, bool, dict[Any, int]]] = []
+    for (model, regime, kind), names in groups.items():
+        places = {answers.who[name]["seed"]: counts.names.index(name) for name in names}
+        if kind == "run":
+            parts.append((model, regime, True, places))
+        else:
+            unique = len(names) == 1
+            parts += [(model if unique else name, "", False, {None: counts.names.index(name)}) for name in names]
+    rows = []
+    for one, two in combinations(parts, 2):
+        told = {"model_1": one[0], "regime_1": one[1], "model_2": two[0], "regime_2": two[1]}
+        sides = [list(part[3].values()) for part in (one, two)]
+        if one[2] and two[2]:
+            if one[0] != two[0]:
+                continue
+            seeds = [seed for seed in one[3] if seed in two[3]]
+            if not seeds:
+                rows.append(told | {"seeds": 0, "interval": "", "reason": "no seed that both have"})
+                continue
+            sides = [[part[3][seed] for seed in seeds] for part in (one, two)]
+        members = [{m for place in side for m in answers.groups[counts.names[place]]} for side in sides]
+        if not members[0] & members[1]:
+            difference = pooled_difference(counts, *sides)
+            rows.append(told | difference | {"seeds": difference["seeds"] if one[2] or two[2] else 0})
+    return rows
+
+
+def cue_rows(answers: Benchmark, counts: Counts, panel: Panel) -> list[dict[str, Any]]:
+    """How often either cue is named, and how near it is to being named."""
+    rows = []
+    for place, row in enumerate(named(counts, cue_accuracy_rows(counts))):
+        reason = "" if row["conflict_images"] else NO_CONFLICT
+        if row["observer"] in answers.networks:
+            predictions, metadata = answers.networks[row["observer"]]
+            predictions = predictions.assign(image=predictions["image"].map(stimulus_name))
+            ranks = reciprocal_ranks(counts, place, panel, predictions, metadata["answers"])
+        else:
+            ranks = dict.fromkeys(RANKS, np.nan)
+            reason = reason or "no reciprocal ranks: recorded decisions hold no probabilities"
+        rows.append(row | ranks | {"reason": reason})
+    return rows
+
+
+def accuracy_table(answers: Benchmark, panel: Panel) -> pd.DataFrame:
+    """Accuracy over categories, and over classes where the images' classes are among the network's."""
+    asked = (panel.shape >= 0)[:, None] & panel.shown & panel.answerable
+    rows = []
+    for observer in answers.who:
+        if observer in answers.pools:
+            told = pooled_accuracy(panel, answers.pools[observer], answers.chance(observer))
+        else:
+            column = panel.observers.index(observer)
+            chosen = asked[:, column]
+            told = accuracy(pd.Series(panel.correct[chosen, column]), answers.chance(observer))
+        rows.append({"observer": observer, "unit": "category"} | told)
+        if observer in answers.networks:
+            predictions, metadata = answers.networks[observer]
+            classes = metadata["class_names"]
+            known = predictions[predictions["shape_class"].isin(classes)]
+            if len(known):
+                told = accuracy(known["predicted_class"] == known["shape_class"], 1 / len(classes))
+                rows.append({"observer": observer, "unit": "class"} | told)
+    return pd.DataFrame(rows)
+
+
+def answers_table(panel: Panel, who: Iterable[str]) -> pd.DataFrame:
+    """One row an image: its shape, its texture, and every observer's decision.
+
+    A decision is a category, `none` of an observer that named none of them, or "" of one that did not see the image.
+    Raises UserError for an observer that is called as one of the other columns.
+    """
+    observers = [name for name in who if name in panel.observers]
+    clash = set(observers) & set(IMAGE_COLUMNS)
+    if clash:
+        raise UserError(f"an observer is called {min(clash)!r}, as a column of answers is; rename it")
+    names = np.array([*CATEGORIES, "", "none"], dtype=object)
+    assert (NOT_SHOWN, NO_ANSWER) == (-2, -1)  # how the last two are found
+    cues = np.array([*CATEGORIES, ""], dtype=object)
+    table: dict[str, Any] = {"image": panel.images, "shape": cues[panel.shape], "texture": cues[panel.texture]}
+    table |= {name: names[panel.decisions[:, panel.observers.index(name)]] for name in observers}
+    return pd.DataFrame(table)
+
+
+def with_who(rows: pd.DataFrame, benchmark: str, who: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows of one benchmark with who answered, in the order of `who`; rows about pairs get the benchmark only."""
+    rows = rows.assign(benchmark=benchmark)
+    if "observer" not in rows:
+        return rows
+    order = {name: place for place, name in enumerate(who)}
+    rows = rows.iloc[np.argsort(rows["observer"].map(order).to_numpy(), kind="stable")]
+    for key in ("model", "regime", "seed"):
+        values = ["" if who[name][key] is None else who[name][key] for name in rows["observer"]]
+        # As objects: numbers beside missing seeds would turn 0 into 0.0.
+        rows[key] = pd.Series(values, index=rows.index, dtype=object)
+    return rows
+
+
+def joined(frames: Sequence[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    """All rows, columns in order; also where there are none."""
+    filled = [frame for frame in frames if len(frame)]
+    if not filled:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(filled, ignore_index=True)[columns]
 
 
 def melanoma_table(

@@ -8,10 +8,25 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import trials
+from scipy.stats import beta, binomtest
 
-from shapebias.bias import accuracy, bias, bias_interval, cue_accuracy
+from shapebias.bias import accuracy, bias_rows, counts_of, cue_accuracy_rows, reciprocal_ranks
 from shapebias.categories import CATEGORIES
-from shapebias.decisions import read_observers
+from shapebias.decisions import PROBABILITIES, read_observers
+from shapebias.errors import UserError
+from shapebias.panel import panel_of
+
+
+def bias(decisions: pd.DataFrame) -> dict:
+    """Shape bias of one observer, or of several together."""
+    panel = panel_of(decisions)
+    (row,) = bias_rows(counts_of(panel, {"": panel.observers}))
+    return row
+
+
+def cue_accuracy(decisions: pd.DataFrame) -> dict:
+    (row,) = cue_accuracy_rows(counts_of(panel_of(decisions)))
+    return row
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +89,58 @@ def test_conflicts_that_an_observer_cannot_answer_both_ways_do_not_count():
     assert (bias(knows_no_oven)["conflict_images"], bias(knows_no_oven)["shape_bias"]) == (2, 1 / 2)
 
 
-def test_interval_is_that_of_the_binomial_where_each_image_is_one_hit():
-    # 40 + 60 images, one hit each: a resample's bias is Binomial(100, 0.4) / 100, whose quantiles are tabulated.
-    low, high = bias_interval(np.array([[1, 0]] * 40 + [[0, 1]] * 60))
-    assert (low, high) == pytest.approx((0.31, 0.50), abs=0.0101)
+def hits(shape: int, texture: int, pairs=(("cat", "dog"),)) -> pd.DataFrame:
+    """So many answers that name the shape, so many that name the texture, over some pairs of cues in turn."""
+    rows = []
+    for answer, count in ((0, shape), (1, texture)):
+        rows += [(*pairs[i % len(pairs)], pairs[i % len(pairs)][answer]) for i in range(count)]
+    return trials(*rows)
+
+
+def bounds(measured: dict) -> tuple[float, float]:
+    return measured["ci_low"], measured["ci_high"]
+
+
+@pytest.mark.parametrize(("shape", "texture"), [(40, 60), (2, 18), (19, 2)])
+def test_the_interval_is_that_of_jeffreys_where_images_of_one_category_are_a_hit_each(shape, texture):
+    # Brown, Cai and DasGupta 2001, section 4.3: the middle 95 % of Beta(x + 1/2, n - x + 1/2).
+    expected = beta.ppf([0.025, 0.975], shape + 0.5, texture + 0.5)
+    assert bounds(bias(hits(shape, texture))) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_interval_is_nearly_that_of_jeffreys_where_all_categories_are_alike():
+    # Each of 16 strata of 75 images holds 30 shape hits and 45 texture hits.
+    decisions = hits(480, 720, conflicts(16))
+    expected = beta.ppf([0.025, 0.975], 480.5, 720.5)
+    assert bounds(bias(decisions)) == pytest.approx(expected, abs=0.002)
+
+
+@pytest.mark.parametrize("pairs", [(("cat", "dog"),), tuple(conflicts(16))], ids=["one category", "16 categories"])
+def test_a_cue_with_at_most_one_hit_has_the_bounds_of_brown_cai_and_dasgupta(pairs):
+    # Section 4.1.2. No hit of 50: to the exact bound, 1 - 0.025 ** (1 / 50). One: from 0, for one more may be luck.
+    assert bounds(bias(hits(0, 50, pairs))) == (0, pytest.approx(1 - 0.025 ** (1 / 50)))
+    assert bounds(bias(hits(50, 0, pairs))) == (pytest.approx(0.025 ** (1 / 50)), 1)
+    assert bias(hits(1, 49, pairs))["ci_low"] == 0
+    assert bias(hits(49, 1, pairs))["ci_high"] == 1
+
+
+def test_strata_keep_their_number_of_images():
+    # Cats are always named by shape, dogs always by texture, 100 images of each: nothing else can be drawn.
+    certain = pd.concat([hits(100, 0), hits(0, 100, (("dog", "cat"),)).assign(image=range(100))])
+    low, high = bounds(bias(certain))
+    assert (low, high) == pytest.approx((0.5, 0.5), abs=0.01)  # the prior's half hits of 200
+
+
+def test_an_observer_has_the_same_interval_alone_and_among_others():
+    rng = np.random.default_rng(0)
+    rows = conflicts(800)  # 50 of each category
+    several = pd.concat([trials(*[(*pair, rng.choice(pair)) for pair in rows], observer=name) for name in "abc"])
+    several["answerable"] = (several["observer"] != "b") | (several["shape"] != "oven")  # b counts other images
+    several = several[(several["observer"] != "c") | (several["image"] < "image3")]  # c saw fewer
+    panel = panel_of(several)
+    for name, row in zip("abc", bias_rows(counts_of(panel)), strict=True):
+        assert row == bias(several[several["observer"] == name])
+    assert bias_rows(counts_of(panel))[1]["conflict_images"] == 750
 
 
 def test_interval_does_not_depend_on_the_order_of_rows():
@@ -89,8 +152,9 @@ def test_interval_does_not_depend_on_the_order_of_rows():
 
 def test_images_without_a_hit_widen_nothing_that_is_certain():
     # Misses add no information on the ratio: both intervals are nearly the same.
-    hits = [[1, 0]] * 300 + [[0, 1]] * 300
-    assert bias_interval(np.array(hits)) == pytest.approx(bias_interval(np.array(hits + [[0, 0]] * 600)), abs=0.01)
+    decisions = hits(300, 300, conflicts(16))
+    misses = trials(*[(*pair, None) for pair in conflicts(600)]).assign(image=[f"missed{i}" for i in range(600)])
+    assert bounds(bias(decisions)) == pytest.approx(bounds(bias(pd.concat([decisions, misses]))), abs=0.005)
 
 
 def test_answers_of_several_people_to_one_image_are_resampled_together():
@@ -115,12 +179,72 @@ def test_coverage_counts_answers_that_name_either_cue():
         ("cat", "dog", None),
         ("cat", "cat", "cat"),
     ]
-    assert cue_accuracy(trials(*rows)) == {
-        "conflict_images": 4,
-        "shape_accuracy": 1 / 4,
-        "texture_accuracy": 1 / 4,
-        "coverage": 2 / 4,
-    }
+    measured = cue_accuracy(trials(*rows))
+    assert measured["conflict_images"] == 4
+    fractions = [measured[key] for key in ("shape_accuracy", "texture_accuracy", "coverage")]
+    assert fractions == [1 / 4, 1 / 4, 2 / 4]
+
+
+def test_fractions_have_intervals_that_reach_the_ends_of_the_scale_where_the_fraction_does():
+    measured = cue_accuracy(hits(0, 40))
+    assert (measured["shape_accuracy"], measured["shape_low"]) == (0, 0)
+    assert (measured["coverage"], measured["coverage_high"]) == (1, 1)
+    assert measured["shape_high"] == pytest.approx(beta.ppf(0.975, 0.5, 40.5), abs=0.005)
+    undefined = cue_accuracy(trials(("cat", "cat", "cat")))
+    assert undefined["conflict_images"] == 0
+    assert all(math.isnan(value) for key, value in undefined.items() if key != "conflict_images")
+
+
+def ranks_of(decisions: pd.DataFrame, known: list[str]) -> dict[str, float]:
+    panel = panel_of(decisions)
+    return reciprocal_ranks(counts_of(panel), 0, panel, decisions.assign(condition=""), known)
+
+
+def test_reciprocal_ranks_are_among_the_categories_that_an_observer_knows():
+    decisions = trials(("cat", "dog", "cat"), ("cat", "dog", "car"), ("dog", "dog", "dog"))
+    probabilities = pd.DataFrame(np.nan, index=range(3), columns=PROBABILITIES)
+    # Image 0: cat, dog, car. Image 1: car, then cat and dog, of which cat comes first. Image 2 holds no conflict.
+    probabilities[["p_cat", "p_dog", "p_car"]] = [[0.6, 0.3, 0.1], [0.25, 0.25, 0.5], [0, 1, 0]]
+    table = pd.concat([decisions, probabilities], axis=1)
+    ranks = ranks_of(table.sample(frac=1, random_state=0), ["cat", "dog", "car"])
+    assert ranks["shape_reciprocal_rank"] == (1 / 1 + 1 / 2) / 2
+    assert ranks["texture_reciprocal_rank"] == pytest.approx((1 / 2 + 1 / 3) / 2)
+    assert ranks["shape_reciprocal_rank_low"] < 0.75 < ranks["shape_reciprocal_rank_high"] < 1
+
+
+def test_reciprocal_ranks_have_the_intervals_of_fractions_where_they_are_one_or_next_to_nothing():
+    # 30 shapes first and 10 last of two: the mean is (30 + 10 / 2) / 40, its deviation half of that of 30 of 40.
+    decisions = hits(30, 10)
+    decisions[PROBABILITIES] = np.nan
+    decisions["p_cat"] = [0.9] * 30 + [0.1] * 10
+    decisions["p_dog"] = 1 - decisions["p_cat"]
+    ranks = ranks_of(decisions, ["cat", "dog"])
+    low, high = beta.ppf([0.025, 0.975], 30.5, 10.5)
+    assert ranks["shape_reciprocal_rank"] == 35 / 40
+    width = ranks["shape_reciprocal_rank_high"] - ranks["shape_reciprocal_rank_low"]
+    assert width == pytest.approx((high - low) / 2, rel=0.1)
+    always = ranks_of(decisions.head(30), ["cat", "dog"])
+    assert always["shape_reciprocal_rank_high"] == 1
+    assert always["shape_reciprocal_rank_low"] == pytest.approx(beta.ppf(0.025, 30.5, 0.5), abs=0.005)
+
+
+@pytest.mark.parametrize("category", ["cat", "car"])
+def test_a_missing_probability_of_a_known_category_is_refused_by_name(category):
+    decisions = trials(("cat", "dog", "cat"), ("cat", "dog", "car"))
+    decisions[PROBABILITIES] = np.nan
+    decisions[["p_cat", "p_dog", "p_car"]] = 1 / 3
+    assert ranks_of(decisions, ["cat", "dog", "car"])["shape_reciprocal_rank"] == 1 / 2  # car is before cat
+    decisions.loc[1, f"p_{category}"] = np.nan
+    with pytest.raises(UserError, match=f"somebody: no probability of {category} for image 'image1'"):
+        ranks_of(decisions, ["cat", "dog", "car"])
+
+
+def test_unknown_categories_and_doubled_trials_are_refused_by_name():
+    with pytest.raises(UserError, match="'zebra' is none of the 16"):
+        bias(trials(("cat", "dog", "zebra")))
+    twice = trials(("cat", "dog", "cat"), ("cat", "dog", "dog")).assign(image="x")
+    with pytest.raises(UserError, match="'somebody' answers image 'x' twice"):
+        bias(twice)
 
 
 def test_accuracy_has_the_interval_of_wilson():
@@ -128,6 +252,10 @@ def test_accuracy_has_the_interval_of_wilson():
     # Wilson 1927 for 8 of 10, z = 1.96: (0.8 + z²/20 ± z √(0.016 + z²/400)) / (1 + z²/10)
     assert (measured["ci_low"], measured["ci_high"]) == pytest.approx((0.4902, 0.9433), abs=1e-4)
     assert (measured["images"], measured["correct"], measured["accuracy"]) == (10, 8, 0.8)
+    for right in (0, 3, 10):
+        measured = accuracy(pd.Series([True] * right + [False] * (10 - right)), chance=1 / 16)
+        published = binomtest(right, 10).proportion_ci(method="wilson")
+        assert bounds(measured) == pytest.approx((published.low, published.high), abs=1e-12)
     assert math.isnan(accuracy(pd.Series([], dtype=bool), chance=1 / 16)["accuracy"])
 
 
@@ -159,6 +287,6 @@ def test_ten_people_together_have_their_published_bias(published):
 
 
 def test_people_see_the_same_images_so_their_pooled_interval_is_wider_than_for_independent_trials(published):
-    people = published[published["observer"].str.startswith("subject-")]
-    pooled, independent = bias(people), bias(people.assign(image=range(len(people))))
-    assert pooled["ci_high"] - pooled["ci_low"] > 1.1 * (independent["ci_high"] - independent["ci_low"])
+    low, high = bounds(bias(published[published["observer"].str.startswith("subject-")]))
+    independent = beta.ppf([0.025, 0.975], 9236.5, 398.5)
+    assert high - low > 1.1 * (independent[1] - independent[0])

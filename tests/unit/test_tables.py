@@ -1,22 +1,58 @@
-"""Tables are counted from decisions; who answered is written as it is."""
+"""Tables are counted from decisions; who answered is written as it is, and what is undefined says why."""
 
 import math
 
+import numpy as np
+import pandas as pd
 import pytest
 from helpers import trials
 
+from shapebias.categories import CATEGORIES
+from shapebias.decisions import PROBABILITIES
 from shapebias.errors import UserError
 from shapebias.tables import COLUMNS, Measured, lineage
 
 RUN = {"observer": "net_in_seed0", "model": "net", "regime": "in", "seed": 0, "benchmark": "cue_conflict"}
+CUES = [("cat", "dog", "cat"), ("cat", "dog", "dog"), ("cat", "dog", "car")]
 
 
-def measured():
+def recorded(*rows: tuple, observer: str = "subject-01") -> pd.DataFrame:
+    """Decisions as they are read from CSV files."""
+    return trials(*rows, observer=observer).assign(answerable=True, condition="", session=1)
+
+
+def predictions(*rows: tuple, observer: str = "net_in_seed0") -> pd.DataFrame:
+    """What a network answers, which is sure of its decisions; images name categories only."""
+    table = recorded(*rows, observer=observer).assign(shape_class=None, texture_class=None, predicted_class="n01")
+    table = table.assign(shape_rank=1, texture_rank=2).astype({"shape_rank": "Int64", "texture_rank": "Int64"})
+    table[PROBABILITIES] = [[float(name == decision) for name in CATEGORIES] for decision in table["decision"]]
+    return table
+
+
+def network(**facts) -> dict:
+    """Its metadata."""
+    return RUN | {"answers": list(CATEGORIES), "class_names": ["n01", "n02"]} | facts
+
+
+def measured() -> dict[str, pd.DataFrame]:
     found = Measured()
-    rows = trials(("cat", "dog", "cat"), ("cat", "dog", "dog"), ("cat", "dog", "car"))
-    found.add_network("conflict", rows, RUN)
-    found.add_decisions("conflict", rows.assign(observer="subject-01"), {"people": "subject-*"})
+    found.add_network("conflict", predictions(*CUES), network())
+    found.add_decisions("conflict", recorded(*CUES), ["people=subject-*"], "cue_conflict")
     return found.tables()
+
+
+def seeds(*answers: list[tuple]) -> dict[str, pd.DataFrame]:
+    """Several seeds of one run."""
+    found = Measured()
+    for seed, rows in enumerate(answers):
+        name = f"net_in_seed{seed}"
+        found.add_network("conflict", predictions(*rows, observer=name), network(observer=name, seed=seed))
+    return found.tables()
+
+
+def test_every_table_has_its_columns_whatever_was_measured():
+    for made in (Measured().tables(), measured()):
+        assert {name: list(table.columns) for name, table in made.items() if name in COLUMNS} == COLUMNS
 
 
 def test_a_seed_stays_a_whole_number_beside_observers_without_one(tmp_path):
@@ -28,26 +64,284 @@ def test_a_seed_stays_a_whole_number_beside_observers_without_one(tmp_path):
     assert lines[3].startswith("conflict,people,people,,,3,1,1,0.5,")
 
 
-def test_categories_without_images_have_rows_with_an_undefined_bias():
-    table = measured()["shape_bias_by_category"].query("observer == 'people'").set_index("category")
+def test_categories_without_images_have_rows_with_an_undefined_bias_and_its_reason():
+    made = measured()
+    table = made["shape_bias_by_category"].query("observer == 'people'").set_index("category")
     assert len(table) == 16
     assert table.loc["cat", "shape_bias"] == 0.5
     assert table.loc["oven", "conflict_images"] == 0
     assert math.isnan(table.loc["oven", "shape_bias"])
+    undefined = made["undefined"].query("table == 'shape_bias_by_category' and observer == 'people'")
+    assert set(undefined["what"]) == set(CATEGORIES) - {"cat"}
+    assert undefined["reason"].str.startswith("no image whose shape and texture differ").all()
+
+
+def test_bias_by_answer_counts_what_was_answered():
+    made = measured()
+    table = made["shape_bias_by_answer"].query("observer == 'net_in_seed0'").set_index("category")
+    counted = ["conflict_images", "shape_hits", "texture_hits"]
+    assert table.loc[["cat", "dog", "car"], counted].to_numpy().tolist() == [[1, 1, 0], [1, 0, 1], [1, 0, 0]]
+    assert (table.loc["cat", "shape_bias"], table.loc["dog", "shape_bias"]) == (1, 0)
+    reasons = made["undefined"].query("table == 'shape_bias_by_answer' and observer == 'net_in_seed0'")
+    told = dict(zip(reasons["what"], reasons["reason"], strict=True))
+    assert told["car"] == "none of 1 conflict images answered so names the shape or the texture"
+    assert told["oven"] == "no conflict image was answered so"
 
 
 def test_only_the_pool_called_people_makes_people():
     found = Measured()
-    rows = trials(("cat", "dog", "cat"), observer="net-1")
-    found.add_decisions("conflict", rows, {"networks": "net-*"})
-    assert list(found.tables()["shape_bias"]["model"]) == ["net-1", "networks"]
+    found.add_decisions("conflict", recorded(CUES[0], observer="net-1"), ["networks=net-*"], "cue_conflict")
+    made = found.tables()
+    assert list(made["shape_bias"]["model"]) == ["net-1", "networks"]
+    assert list(made["shape_bias_pooled"]["kind"]) == ["decisions", "decisions"]
 
 
-def test_two_observers_of_one_name_on_one_benchmark_are_refused():
+def test_two_observers_of_one_name_or_two_kinds_on_one_benchmark_are_refused():
     found = Measured()
-    found.add_network("conflict", trials(("cat", "dog", "cat")), RUN)
+    found.add_network("conflict", predictions(CUES[0]), network())
     with pytest.raises(UserError, match="net_in_seed0"):
-        found.add_decisions("conflict", trials(("cat", "dog", "cat"), observer="net_in_seed0"), {})
+        found.add_decisions("conflict", recorded(CUES[0], observer="net_in_seed0"), [], "cue_conflict")
+    with pytest.raises(UserError, match=r"kind edges.*kind cue_conflict"):
+        found.add_network("conflict", predictions(CUES[0]), network(observer="other", benchmark="edges"))
+
+
+def test_seeds_of_a_run_are_pooled_and_their_interval_says_that_seeds_differ():
+    pairs = [("cat", "dog"), ("dog", "cat")] * 50
+
+    def answers(shapes: int) -> list[tuple]:
+        return [(*pair, pair[0] if i < shapes else pair[1]) for i, pair in enumerate(pairs)]
+
+    made = seeds(answers(20), answers(30), answers(40))
+    (row,) = made["shape_bias_pooled"].to_dict("records")
+    assert (row["model"], row["regime"], row["kind"], row["seeds"]) == ("net", "in", "run", 3)
+    assert (row["conflict_images"], row["shape_hits"], row["texture_hits"]) == (100, 90, 210)
+    assert (row["shape_bias"], row["interval"]) == (0.3, "images and seeds")
+    # Student's t of two degrees of freedom: 4.30 × 0.1 / √3 to either side, cut off at 0, and the images' part.
+    assert row["ci_low"] < 0.3 - 0.248 and 0.3 + 0.248 < row["ci_high"] < 0.3 + 0.35
+    (single,) = seeds(answers(20))["shape_bias_pooled"].to_dict("records")
+    assert (single["seeds"], single["interval"]) == (1, "images")
+    assert single["ci_low"] == seeds(answers(20))["shape_bias"]["ci_low"].iloc[0]
+    (equal,) = seeds(answers(20), answers(20))["shape_bias_pooled"].to_dict("records")
+    assert (equal["ci_low"], equal["ci_high"]) == pytest.approx((single["ci_low"], single["ci_high"]), abs=0.01)
+
+
+def test_seeds_that_never_name_a_cue_leave_the_interval_to_the_images():
+    textures = [("cat", "dog", "dog")] * 30
+    (row,) = seeds(textures, textures)["shape_bias_pooled"].to_dict("records")
+    # No hit on 30 images, which both seeds saw: 1 - 0.025 ** (1 / 30).
+    assert (row["ci_low"], row["ci_high"]) == (0, pytest.approx(0.1157, abs=1e-4))
+    (row,) = seeds(textures, [("cat", "dog", "car")] * 30)["shape_bias_pooled"].to_dict("records")
+    assert (row["shape_bias"], row["seeds"], row["interval"]) == (0, 2, "images")
+    (row,) = seeds([("cat", "dog", "car")])["shape_bias_pooled"].to_dict("records")
+    assert math.isnan(row["shape_bias"]) and math.isnan(row["ci_low"])
+
+
+def test_differences_are_on_the_images_that_both_saw():
+    found = Measured()
+    found.add_decisions("c", recorded(*CUES, observer="a"), [], "cue_conflict")
+    others = recorded(("cat", "dog", "dog"), ("dog", "cat", "dog"), observer="b").assign(image=["image1", "other"])
+    found.add_decisions("c", others, [], "cue_conflict")
+    found.add_decisions("c", recorded(("cat", "dog", "car"), observer="c"), [], "cue_conflict")
+    found.add_decisions("c", recorded(("car", "cat", "car"), observer="d").assign(image="new"), [], "cue_conflict")
+    rows = found.tables()["shape_bias_differences"].set_index(["observer_1", "observer_2"])
+    assert len(rows) == 6
+    both = rows.loc[("a", "b")]
+    assert (both["conflict_images"], both["shape_bias_1"], both["shape_bias_2"], both["difference"]) == (1, 0, 0, 0)
+    assert both["ci_low"] < 0 < both["ci_high"] and both["reason"] == ""
+    assert rows.loc[("a", "c"), "reason"] == "no hit of c on the 1 common conflict images"
+    assert rows.loc[("a", "d"), "reason"] == "no conflict image that both saw and could answer"
+    assert rows.loc[[("a", "c"), ("a", "d")], ["difference", "ci_low", "ci_high"]].isna().all(axis=None)
+
+
+def test_a_pool_is_not_compared_with_its_own_members():
+    found = Measured()
+    people = pd.concat([recorded(*CUES, observer=name) for name in ("subject-01", "subject-02", "net")])
+    found.add_decisions("c", people, ["people=subject-*", "first=subject-01"], "cue_conflict")
+    rows = found.tables()["shape_bias_differences"]
+    pairs = set(zip(rows["observer_1"], rows["observer_2"], strict=True))
+    members = {("net", "subject-01"), ("net", "subject-02"), ("subject-01", "subject-02")}
+    assert pairs == members | {("net", "people"), ("net", "first"), ("subject-02", "first")}
+
+
+PAIRS = [("cat", "dog"), ("dog", "cat")] * 50
+
+
+def shapes(count: int) -> list[tuple]:
+    """100 images, of which so many are answered with their shape, the others with their texture."""
+    return [(*pair, pair[0] if i < count else pair[1]) for i, pair in enumerate(PAIRS)]
+
+
+def regimes(people: int, **counts: list[int]) -> dict[str, pd.DataFrame]:
+    """Regimes of one network with the shape hits of each of their seeds, and one person with hers."""
+    found = Measured()
+    for regime, of_seeds in counts.items():
+        for seed, count in enumerate(of_seeds):
+            facts = {"observer": f"net_{regime}_seed{seed}", "regime": regime, "seed": seed}
+            found.add_network("c", predictions(*shapes(count), observer=facts["observer"]), network(**facts))
+    found.add_decisions("c", recorded(*shapes(people)), ["people=subject-*"], "cue_conflict")
+    return found.tables()
+
+
+def test_differences_of_single_seeds_are_those_of_observers():
+    made = regimes(90, a=[60], b=[20])
+    pooled = made["shape_bias_differences_pooled"].set_index(["regime_1", "regime_2"])
+    single = made["shape_bias_differences"].set_index(["observer_1", "observer_2"])
+    columns = ["difference", "ci_low", "ci_high", "reason"]
+    for group, pair in (
+        (("a", "b"), ("net_a_seed0", "net_b_seed0")),
+        (("a", ""), ("net_a_seed0", "people")),
+        (("b", ""), ("net_b_seed0", "people")),
+    ):
+        assert pooled.loc[group, columns].tolist() == single.loc[pair, columns].tolist()
+        assert (pooled.loc[group, "seeds"], pooled.loc[group, "interval"]) == (1, "images")
+    assert len(pooled) == 3 and pooled.loc[("a", ""), "model_2"] == "people"
+
+
+def test_differences_over_seeds_are_paired_by_seed():
+    # Seeds scatter by 0.1, but move together: each differs by 0.4 from the same one of the other regime.
+    rows = regimes(90, a=[50, 60, 70], b=[10, 20, 30])["shape_bias_differences_pooled"]
+    rows = rows.set_index(["regime_1", "regime_2"])
+    paired, apart = rows.loc[("a", "b")], rows.loc[("a", "")]
+    assert (paired["difference"], paired["seeds"], paired["interval"]) == (pytest.approx(0.4), 3, "images and seeds")
+    single = regimes(90, a=[60], b=[20])["shape_bias_differences_pooled"].iloc[0]
+    # Differences that do not scatter add nothing to what images do, of which three seeds tell more than one.
+    assert single["ci_low"] < paired["ci_low"] < 0.4 < paired["ci_high"] < single["ci_high"]
+    # Student's t of two degrees of freedom: 4.30 × 0.1 / √3 to either side, and the images' part.
+    assert apart["difference"] == pytest.approx(-0.3)
+    assert apart["ci_low"] < -0.3 - 0.248 and apart["ci_high"] > -0.3 + 0.248
+
+
+def test_differences_over_seeds_that_never_name_a_cue_are_those_of_both_intervals():
+    made = regimes(90, a=[50, 60, 70], b=[0, 0, 0])
+    row = made["shape_bias_differences_pooled"].iloc[0]
+    a, b = made["shape_bias_pooled"].to_dict("records")[:2]
+    assert row["difference"] == pytest.approx(0.6)
+    assert row["ci_low"] == pytest.approx(0.6 - math.hypot(0.6 - a["ci_low"], b["ci_high"]))
+    assert row["ci_high"] == pytest.approx(0.6 + a["ci_high"] - 0.6)
+
+
+def test_differences_over_seeds_rest_on_those_that_both_have_and_undefined_ones_have_a_reason():
+    found = Measured()
+    for regime, seed, rows in (("a", 0, shapes(60)), ("a", 1, shapes(50)), ("b", 1, shapes(20)), ("c", 2, shapes(20)),
+                               ("d", 1, [(*pair, "car") for pair in PAIRS])):  # fmt: skip
+        facts = {"observer": f"net_{regime}_seed{seed}", "regime": regime, "seed": seed}
+        found.add_network("c", predictions(*rows, observer=facts["observer"]), network(**facts))
+    rows = found.tables()["shape_bias_differences_pooled"].set_index(["regime_1", "regime_2"])
+    assert (rows.loc[("a", "b"), "difference"], rows.loc[("a", "b"), "seeds"]) == (pytest.approx(0.3), 1)
+    assert (rows.loc[("a", "c"), "reason"], rows.loc[("a", "c"), "seeds"]) == ("no seed that both have", 0)
+    assert rows.loc[("a", "d"), "reason"] == "not both have a hit on the 100 common conflict images"
+    assert rows.loc[[("a", "c"), ("a", "d")], ["difference", "ci_low", "ci_high"]].isna().all(axis=None)
+
+
+def test_runs_of_other_networks_are_compared_through_what_is_no_run_alone():
+    found = Measured()
+    for model in ("net", "other"):
+        facts = {"observer": model, "model": model}
+        found.add_network("c", predictions(*shapes(50), observer=model), network(**facts))
+    for name in ("first", "second"):  # two sets of published weights of one network
+        facts = {"observer": name, "model": "timm", "regime": None, "seed": None}
+        found.add_network("c", predictions(*shapes(50), observer=name), network(**facts))
+    rows = found.tables()["shape_bias_differences_pooled"]
+    assert list(zip(rows["model_1"], rows["model_2"], strict=True)) == [
+        *[("net", "first"), ("net", "second"), ("other", "first"), ("other", "second"), ("first", "second")]
+    ]
+    assert rows["seeds"].tolist() == [1, 1, 1, 1, 0]
+
+
+def test_consistency_over_seeds_has_a_row_for_each_regime():
+    rows = regimes(90, a=[50, 60], b=[10])["error_consistency_pooled"]
+    assert rows[["model", "regime", "seeds"]].to_numpy().tolist() == [["net", "a", 2], ["net", "b", 1]]
+
+
+def test_an_observer_without_a_hit_and_a_benchmark_without_conflict_have_nan_and_a_reason():
+    found = Measured()
+    found.add_network("a", predictions(("cat", "dog", "car"), ("cat", "dog", None)), network())
+    found.add_network("b", predictions(("cat", "cat", "cat"), ("dog", "dog", "cat")), network())
+    made = found.tables()
+    assert made["shape_bias"]["conflict_images"].tolist() == [2, 0]
+    assert made["shape_bias"][["shape_bias", "ci_low", "ci_high"]].isna().all(axis=None)
+    pooled = made["undefined"].query("table == 'shape_bias_pooled'").set_index("benchmark")
+    assert pooled["what"].tolist() == ["net in", "net in"]
+    assert pooled["reason"].tolist()[0] == "none of 2 conflict images' answers names the shape or the texture"
+    reasons = made["undefined"].query("table == 'shape_bias'").set_index("benchmark")["reason"]
+    assert reasons["a"] == "none of 2 answers to conflict images names the shape or the texture"
+    assert reasons["b"].startswith("no image whose shape and texture differ")
+    cues = made["cue_accuracy"].set_index("benchmark")
+    assert (cues.loc["a", "coverage"], cues.loc["a", "reason"]) == (0, "")
+    assert math.isnan(cues.loc["b", "coverage"]) and cues.loc["b", "reason"] == reasons["b"]
+
+
+def test_accuracy_and_chance_that_are_undefined_have_a_reason():
+    found = Measured()
+    answers, known = predictions(("cat", None, "dog"), ("oven", None, "dog")), network(benchmark="edges")
+    found.add_network("few", answers.assign(answerable=False), known | {"answers": ["dog", "car"]})
+    found.add_network("strange", answers, known | {"class_categories": {"n01": "cat", "n02": "cat"}})
+    made = found.tables()
+    undefined = made["undefined"].set_index(["table", "benchmark"])
+    assert made["accuracy"].query("benchmark == 'few'")["accuracy"].isna().all()
+    assert undefined.loc[("accuracy", "few"), "reason"] == "no image of a category that the observer knows"
+    chance = undefined.loc[("top_k", "strange")].to_dict()
+    assert chance["reason"] == "how many classes a category has is not known of all"
+    assert chance["what"] == "chance of best class of the category, shape, k = 1"
+    assert list(undefined.index) == [("accuracy", "few"), ("top_k", "strange")]
+
+
+def test_a_benchmark_called_as_the_mean_over_all_is_refused():
+    with pytest.raises(UserError, match=r"'all'.*call it otherwise"):
+        Measured().add_network("all", predictions(CUES[0]), network())
+    with pytest.raises(UserError, match=r"'all'.*call it otherwise"):
+        Measured().add_decisions("all", recorded(CUES[0]), [], "cue_conflict")
+
+
+@pytest.mark.parametrize("kind", ["suppressed", "melanoma"])
+def test_decisions_on_kinds_that_they_tell_nothing_of_are_refused(kind):
+    with pytest.raises(UserError, match=f"'dark': decisions on images of kind {kind} tell nothing"):
+        Measured().add_decisions("dark", recorded(CUES[0]), [], kind)
+
+
+def test_reciprocal_ranks_are_of_networks_only():
+    rows = measured()["cue_accuracy"].set_index("observer")
+    # cat, dog and car alone are probable: the shape is first once; behind the decision categories stand in their order.
+    assert rows.loc["net_in_seed0", "shape_reciprocal_rank"] > rows.loc["net_in_seed0", "texture_reciprocal_rank"]
+    low, high = rows.loc["net_in_seed0", ["shape_reciprocal_rank_low", "shape_reciprocal_rank_high"]]
+    assert low < rows.loc["net_in_seed0", "shape_reciprocal_rank"] < high
+    assert rows.loc["people", [name for name in rows if "reciprocal" in name]].isna().all()
+    assert "no probabilities" in rows.loc["people", "reason"]
+
+
+def test_answers_hold_every_decision_and_tell_silence_from_absence():
+    found = Measured()
+    found.add_decisions("c", recorded(*CUES, observer="a"), ["all=*"], "cue_conflict")
+    found.add_decisions("c", recorded(("cat", "dog", None), observer="b"), [], "cue_conflict")
+    table = found.tables()["answers.c"]
+    assert list(table.columns) == ["image", "shape", "texture", "a", "b"]
+    assert table.to_numpy().tolist()[:2] == [
+        ["image0", "cat", "dog", "cat", "none"],
+        ["image1", "cat", "dog", "dog", ""],
+    ]
+    found = Measured()
+    found.add_decisions("c", recorded(CUES[0], observer="shape"), [], "cue_conflict")
+    with pytest.raises(UserError, match="'shape'"):
+        found.tables()
+
+
+def test_people_are_counted_for_accuracy_where_they_answered():
+    found = Measured()
+    shown = [("cat", None, "cat"), ("cat", None, "dog"), ("dog", None, "dog"), ("dog", None, None)]
+    found.add_network("edges", predictions(*shown[:3]), network(benchmark="edges", answers=["cat", "dog"]))
+    people = pd.concat([recorded(*shown, observer="subject-01"), recorded(*shown[:2], observer="subject-02")])
+    found.add_decisions("edges", people, ["people=subject-*"], "edges")
+    made = found.tables()
+    rows = made["accuracy"].set_index("observer")
+    assert list(rows.index) == ["net_in_seed0", "subject-01", "subject-02", "people"]
+    assert rows["correct"].tolist() == [2, 2, 1, 3] and rows["images"].tolist() == [3, 4, 2, 6]
+    assert rows["chance"].tolist() == [1 / 2, 1 / 16, 1 / 16, 1 / 16]
+    assert rows.loc["people", "ci_low"] < 0.5 < rows.loc["people", "ci_high"]
+    assert "answers.edges" not in made and made["shape_bias"].empty
+    compared = made["accuracy_by_condition"].set_index("observer")
+    # On the images that people saw too, each person counts: of five trials people were right in three.
+    assert compared.loc["net_in_seed0", "people_accuracy"] == 3 / 5
+    assert not np.isnan(made["human_likeness"].set_index("observer")["accuracy_difference"]["net_in_seed0"]).any()
 
 
 def test_the_chain_of_trainings_is_told_in_one_line():

@@ -1,0 +1,134 @@
+"""Answers of several observers to the images of one benchmark, paired by image: what all measures are computed from."""
+
+import fnmatch
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from shapebias.categories import CATEGORIES
+from shapebias.errors import UserError
+
+NO_ANSWER = -1  # the observer saw the image and named none of the 16 categories
+NOT_SHOWN = -2
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One benchmark; rows are its images in the order of their names (and conditions), columns the observers.
+
+    images: names [I], an image that is shown in several conditions once for each; shape, texture: int8 [I], positions
+    in CATEGORIES (-1: unknown); condition: str [I], "" where there is none; decisions: int8 [I, O], positions in
+    CATEGORIES, NO_ANSWER or NOT_SHOWN; answerable: bool [I, O], whether the observer could have named both cues.
+    """
+
+    images: np.ndarray
+    shape: np.ndarray
+    texture: np.ndarray
+    condition: np.ndarray
+    observers: list[str]
+    decisions: np.ndarray
+    answerable: np.ndarray
+
+    @cached_property
+    def shown(self) -> np.ndarray:
+        """bool [I, O]: who saw which image."""
+        return self.decisions != NOT_SHOWN
+
+    @cached_property
+    def conflict(self) -> np.ndarray:
+        """bool [I, O]: what counts for shape bias. Both cues known, different, and open to the observer, who saw it."""
+        differ = (self.shape >= 0) & (self.texture >= 0) & (self.shape != self.texture)
+        return differ[:, None] & self.answerable & self.shown
+
+    @cached_property
+    def shape_hits(self) -> np.ndarray:
+        """bool [I, O]: conflict images that were answered with their shape."""
+        return self.conflict & (self.decisions == self.shape[:, None])
+
+    @cached_property
+    def texture_hits(self) -> np.ndarray:
+        """bool [I, O]: conflict images that were answered with their texture."""
+        return self.conflict & (self.decisions == self.texture[:, None])
+
+    @cached_property
+    def correct(self) -> np.ndarray:
+        """bool [I, O]: images of a known shape that were answered with it, whatever their texture."""
+        return (self.shape >= 0)[:, None] & (self.decisions == self.shape[:, None])
+
+
+def panel_of(trials: pd.DataFrame) -> Panel:
+    """Pair trials by image and condition.
+
+    trials: observer, image, shape, texture, decision (categories or missing), also answerable (bool, true where
+    absent) and condition ("" where absent). Images that only some saw stay, marked NOT_SHOWN for the others.
+    Raises UserError for an unknown category, for a trial without an observer, for an image that one observer answers
+    twice in one condition, and for one that is labelled differently for two observers.
+    """
+    nobody = trials["observer"].isna() | (trials["observer"] == "")
+    if nobody.any():
+        raise UserError(f"nobody is named as the observer of image {trials['image'][nobody].iloc[0]!r}; say who it was")
+    keys = pd.DataFrame({"image": trials["image"], "condition": ""})
+    if "condition" in trials:
+        keys["condition"] = trials["condition"].fillna("")
+    twice = keys.assign(observer=trials["observer"]).duplicated()
+    if twice.any():
+        first = trials[twice].iloc[0]
+        raise UserError(
+            f"observer {first['observer']!r} answers image {first['image']!r} twice; give each trial once, "
+            f"one benchmark at a time"
+        )
+    labels = keys.assign(shape=codes(trials["shape"]), texture=codes(trials["texture"])).drop_duplicates()
+    unclear = labels[labels.duplicated(["image", "condition"])]
+    if len(unclear):
+        raise UserError(
+            f"image {unclear['image'].iloc[0]!r} has different labels for two observers; "
+            f"give each benchmark's answers on their own"
+        )
+    labels = labels.sort_values(["image", "condition"], kind="stable")
+    observers = sorted(trials["observer"].unique())
+    rows = pd.MultiIndex.from_frame(labels[["image", "condition"]]).get_indexer(pd.MultiIndex.from_frame(keys))
+    columns = pd.Index(observers).get_indexer(trials["observer"])
+    decisions = np.full((len(labels), len(observers)), NOT_SHOWN, dtype=np.int8)
+    decisions[rows, columns] = codes(trials["decision"])
+    answerable = np.ones(decisions.shape, dtype=bool)
+    if "answerable" in trials:
+        answerable[rows, columns] = trials["answerable"].astype(bool)
+    return Panel(
+        images=labels["image"].to_numpy(dtype=object),
+        shape=labels["shape"].to_numpy(dtype=np.int8),
+        texture=labels["texture"].to_numpy(dtype=np.int8),
+        condition=labels["condition"].to_numpy(dtype=object),
+        observers=observers,
+        decisions=decisions,
+        answerable=answerable,
+    )
+
+
+def codes(categories: pd.Series) -> np.ndarray:
+    """Positions in CATEGORIES, int8; -1 where there is none. Raises UserError for a category of another name."""
+    found = pd.Index(CATEGORIES).get_indexer(categories).astype(np.int8)
+    unknown = categories[(found < 0) & categories.notna().to_numpy()]
+    if len(unknown):
+        raise UserError(f"{unknown.iloc[0]!r} is none of the 16 categories: {', '.join(CATEGORIES)}")
+    return found
+
+
+def pools_of(pools: Iterable[str], observers: Sequence[str]) -> dict[str, list[str]]:
+    """Name → members of pools of observers, each written NAME=PATTERN, such as people=subject-*.
+
+    Raises UserError for another form, for a pattern that fits nobody, and for a pool that is called as an observer.
+    """
+    found: dict[str, list[str]] = {}
+    for pool in pools:
+        name, _, pattern = pool.partition("=")
+        if not name or not pattern:
+            raise UserError(f"pool {pool!r} is not NAME=PATTERN, e.g. people='subject-*'")
+        if name in observers or name in found:
+            raise UserError(f"pool {pool}: {name!r} is already the name of an observer or pool; take another")
+        found[name] = fnmatch.filter(observers, pattern)
+        if not found[name]:
+            raise UserError(f"pool {pool}: no observer matches; there are {', '.join(observers)}")
+    return found

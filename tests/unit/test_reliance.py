@@ -1,0 +1,112 @@
+"""Reliance on cues: accuracy that is left when one is suppressed, counted by hand."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shapebias.errors import UserError
+from shapebias.reliance import measured, reliance_table
+
+METADATA: dict[str, Any] = {"observer": "net", "answers": ["cat", "dog"]}
+
+
+def answers(shape: str = "cat", **conditions: str) -> pd.DataFrame:
+    """Answers to images of one shape; condition (with _ for -) → a mark an image: + right, - wrong, blank not shown."""
+    rows = [
+        (f"image{i:03}", shape, name.replace("_", "-"), "cat" if mark == "+" else "dog")
+        for name, marks in conditions.items()
+        for i, mark in enumerate(marks)
+        if mark != " "
+    ]
+    return pd.DataFrame(rows, columns=["image", "shape", "condition", "decision"])
+
+
+def test_accuracy_relative_to_that_without_suppression():
+    table = reliance_table(answers(none="++++-", shape_4="++---", texture_1="+++++", shape_2="++++-"), METADATA)
+    assert list(zip(table["cue"], table["strength"], strict=True)) == [
+        ("shape", 1),
+        ("shape", 2),
+        ("shape", 4),
+        ("texture", 0),
+        ("texture", 1),
+    ]
+    assert list(table["accuracy"]) == [4 / 5, 4 / 5, 2 / 5, 4 / 5, 1]
+    assert list(table["relative"]) == [1, 1, 2 / 4, 1, 5 / 4]
+    assert set(table["chance"]) == {1 / 2} and set(table["images"]) == {5}
+    assert list(table.loc[0, ["relative_low", "relative_high"]]) == [1, 1]  # by definition
+    lost = table.iloc[2]
+    assert lost["relative_low"] < lost["relative"] < lost["relative_high"]
+
+
+def test_images_are_paired():
+    # Losing other images than it gains, or the same images losing nothing: equal accuracies, not equally sure.
+    same = reliance_table(answers(none="+-" * 40, colour_1="+-" * 40), METADATA).iloc[1]
+    other = reliance_table(answers(none="+-" * 40, colour_1="-+" * 40), METADATA).iloc[1]
+    assert same["relative"] == other["relative"] == 1
+    width = [row["relative_high"] - row["relative_low"] for row in (same, other)]
+    assert width[0] < width[1] / 3
+
+
+def test_relative_is_on_images_shown_in_both_ways():
+    row = reliance_table(answers(none="++-- ", colour_1=" +-++"), METADATA).iloc[1]
+    assert (row["images"], row["accuracy"], row["relative"]) == (4, 3 / 4, 2 / 1)
+
+
+def test_images_of_unknown_categories_do_not_count():
+    told = pd.concat([answers(none="++", colour_1="+-"), answers("oven", none="---", colour_1="---")])
+    told["image"] = [f"image{i}" for i in (0, 1, 0, 1, 2, 3, 4, 2, 3, 4)]
+    table = reliance_table(told, METADATA)
+    assert list(table["images"]) == [2, 2]
+    assert list(table["relative"]) == [1, 1 / 2]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "reason"),
+    [
+        ({"none": "--", "colour_1": "+-"}, "never right without suppression"),
+        ({"colour_1": "+-"}, "no image was also shown without suppression"),
+        ({"none": "++  ", "colour_1": "  +-"}, "no image was also shown without suppression"),
+    ],
+)
+def test_undefined_ratios_have_a_reason(conditions, reason):
+    row = reliance_table(answers(**conditions), METADATA).iloc[1]
+    assert math.isnan(row["relative"]) and math.isnan(row["relative_low"])
+    assert (row["reason"], row["accuracy"]) == (reason, 1 / 2)
+
+
+def test_no_image_of_a_known_category():
+    row = reliance_table(answers("oven", none="--", colour_1="--"), METADATA).iloc[1]
+    assert row["images"] == 0 and math.isnan(row["accuracy"]) and math.isnan(row["relative"])
+    assert row["reason"] == "no image whose category the network knows"
+
+
+def test_a_sweep_that_starts_with_no_suppression_tells_it_once():
+    table = reliance_table(answers(none="++", colour_0="++", colour_1="+-"), METADATA)
+    assert list(table["strength"]) == [0, 1]
+
+
+@pytest.mark.parametrize("condition", ["blur_3", "colour", "colour_big"])
+def test_other_conditions_are_refused(condition):
+    with pytest.raises(UserError, match=r"expected none, shape-<strength>"):
+        reliance_table(answers(**{"none": "+", condition: "+"}), METADATA)
+
+
+def test_an_image_answered_twice_is_refused():
+    with pytest.raises(UserError, match="answered twice"):
+        reliance_table(pd.concat([answers(none="+"), answers(none="-")]), METADATA)
+
+
+def test_intervals_hold_the_true_ratio():
+    rng = np.random.default_rng(0)
+    index = pd.MultiIndex.from_arrays([np.arange(160), np.arange(160) % 16], names=["image", "shape"])
+    held = 0
+    for _ in range(1000):
+        luck = rng.random((2, 160))
+        luck[1, ::2] = luck[0, ::2]
+        before, after = pd.Series(luck[0] < 0.8, index=index), pd.Series(luck[1] < 0.4, index=index)
+        told = measured(after.astype(float), before.astype(float), 16)
+        held += told["relative_low"] <= 0.5 <= told["relative_high"]
+    assert 0.93 <= held / 1000 <= 0.97
