@@ -19,7 +19,7 @@ from shapebias.figure_style import (
     fraction_axis,
     marker_size,
 )
-from shapebias.summaries import PEOPLE, kind_of, regime_order
+from shapebias.summaries import PEOPLE, kind_of, regime_order, shortened
 
 GROUP_GAP = 0.4  # rows
 
@@ -36,25 +36,30 @@ class ForestRow:
 
 
 def forest_rows(pooled: pd.DataFrame) -> list[ForestRow]:
-    """Lay out the observers from top to bottom: runs under their model, then pretrained networks, then people."""
+    """Lay out the observers from top to bottom: runs under their model, then networks not trained here, then people.
+
+    pooled: kind (run, pretrained, decisions or people), model, regime.
+    """
     runs = pooled[pooled["kind"] == "run"]
     groups = [
         (model, "run", [(model, regime, regime) for regime in regime_order(part["regime"])])
         for model, part in runs.groupby("model", sort=False)
     ]
-    pretrained = list(dict.fromkeys(pooled.loc[pooled["kind"] == "pretrained", "model"]))
+    pretrained = list(dict.fromkeys(pooled.loc[pooled["kind"].isin(["pretrained", "decisions"]), "model"]))
     groups.append(("not trained here", "pretrained", [(model, "", model) for model in pretrained]))
     people = list(dict.fromkeys(pooled.loc[pooled["kind"] == PEOPLE, "model"]))
     # A reference on other stimuli is named `people, published stimuli`: under the heading, the rest is enough.
     groups.append((PEOPLE, PEOPLE, [(name, "", name.removeprefix(f"{PEOPLE}, ")) for name in people]))
 
+    titles = shortened({str(title): str(title) for title, _, _ in groups})
+    names = shortened({label: label for _, _, members in groups for _, _, label in members})
     rows, y = [], 0.0
     for title, kind, members in groups:
         if not members:
             continue
-        rows.append(ForestRow(y, str(title), "heading"))
+        rows.append(ForestRow(y, titles[str(title)], "heading"))
         for i, (model, regime, label) in enumerate(members, start=1):
-            label = "pooled" if label == PEOPLE else label
+            label = "pooled" if label == PEOPLE else names[label]
             rows.append(ForestRow(y + i, label, kind, str(model), regime))
         y += len(members) + 1 + GROUP_GAP
     return rows
@@ -65,14 +70,33 @@ def forest_height(rows: Sequence[ForestRow]) -> float:
     return rows[-1].y + 1 if rows else 1.0
 
 
+def ticks_told(single: pd.DataFrame) -> list[str]:
+    """What the ticks are that `draw_forest` puts on the bars of several seeds or persons; nothing where there are none.
+
+    single: the table as measured, one line an observer.
+    """
+    single = single.assign(kind=kind_of(single), regime=single["regime"].fillna(""))
+    several = single.groupby(["kind", "model", "regime"])["observer"].nunique() > 1
+    kinds = {*several[several].index.get_level_values("kind")}
+    whose = [name for kind, name in (("run", "seed"), ("person", "person")) if kind in kinds]
+    return [f"tick: one {' or '.join(whose)}"] if whose else []
+
+
 def draw_forest(
-    axes: Axes, rows: Sequence[ForestRow], pooled: pd.DataFrame, single: pd.DataFrame, value: str, style: FigureStyle
+    axes: Axes,
+    rows: Sequence[ForestRow],
+    pooled: pd.DataFrame,
+    single: pd.DataFrame,
+    value: str,
+    style: FigureStyle,
+    regimes: Sequence[str] | None = None,
 ) -> None:
     """Draw `value` and its interval for each row; ticks on the bar are single seeds or persons.
 
-    pooled: one line a row of the plot; single: the table as measured, one line an observer.
+    pooled: one line a row of the plot; single: the table as measured, one line an observer. regimes: those of the
+    benchmark, so that each looks as in other figures; by default those of the rows.
     """
-    regimes = regime_order(row.regime for row in rows if row.kind == "run")
+    regimes = regime_order(regimes or (row.regime for row in rows if row.kind == "run"))
     colors, markers = style.regime_colors(regimes), by_order(regimes, MARKERS)
     records = {(record["model"], record["regime"]): record for record in pooled.to_dict("records")}
     single = single.assign(kind=kind_of(single), regime=single["regime"].fillna(""))

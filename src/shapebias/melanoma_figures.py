@@ -1,7 +1,6 @@
 """Figures of melanoma: how well each observer finds them, and its confusion matrix."""
 
 import itertools
-import textwrap
 
 import numpy as np
 import pandas as pd
@@ -9,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from shapebias.figure_style import FigureStyle, message_figure, new_figure
-from shapebias.forest import draw_forest, forest_height, forest_rows
+from shapebias.figure_style import FigureStyle, message_figure, new_figure, note, title, wrapped
+from shapebias.forest import draw_forest, forest_height, forest_rows, ticks_told
 from shapebias.melanoma import COUNTS
-from shapebias.summaries import pool_melanoma, regime_order
+from shapebias.summaries import cut_name, pool_melanoma, regime_order
 
 PANELS = {
     "auc": "ROC AUC",
@@ -32,12 +31,12 @@ def melanoma_overview(melanoma: pd.DataFrame, *, benchmark: str, style: FigureSt
     if table.empty:
         return message_figure(f"{benchmark}: no observer to show.", style)
     pooled = pool_melanoma(table)
-    panels = {name: title for name, title in PANELS.items() if pooled[name].notna().any()}
+    panels = {name: label for name, label in PANELS.items() if pooled[name].notna().any()}
     with style.applied():
         rows = forest_rows(pooled)
         figure = new_figure(0.7 + 2.7 * max(len(panels), 3), 1.5 + 0.25 * forest_height(rows))
         grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        for axes, (name, title) in zip(grid, panels.items(), strict=True):
+        for axes, (name, label) in zip(grid, panels.items(), strict=True):
             part = pooled.rename(columns={f"{name}_low": "ci_low", f"{name}_high": "ci_high"})
             if name == "auc_difference":
                 part, single = part.dropna(subset=[name]), table.dropna(subset=[name])
@@ -48,9 +47,9 @@ def melanoma_overview(melanoma: pd.DataFrame, *, benchmark: str, style: FigureSt
                 draw_forest(axes, rows, part, table, name, style)
             if name == "auc":
                 axes.axvline(0.5, color="0.35", linestyle=(0, (4, 3)), linewidth=1, zorder=1)
-            axes.set_title(title, fontsize="medium")
-        figure.supxlabel("bar: 95 % interval     tick: one seed     dashed: chance, no difference", fontsize="medium")
-        figure.suptitle(heading(benchmark, table), x=0.01, ha="left", fontweight="bold")
+            axes.set_title(label, fontsize="medium")
+        note(figure, "bar: 95 % interval over images", *ticks_told(table), "dashed: chance, no difference")
+        title(figure, heading(benchmark, table))
     return figure
 
 
@@ -78,12 +77,12 @@ def confusion_matrices(melanoma: pd.DataFrame, *, benchmark: str, style: FigureS
             else:
                 axes.set_axis_off()
             if i == 0:
-                axes.set_title(textwrap.fill(regime, 16), fontsize="medium")
+                axes.set_title(wrapped(cut_name(regime), 16), fontsize="medium")
             if j == 0:
-                axes.set_ylabel(textwrap.fill(model, 16), fontsize="medium", fontweight="bold")
+                axes.set_ylabel(wrapped(cut_name(model), 16), fontsize="medium", fontweight="bold")
         figure.supxlabel("predicted class (counts of all seeds together)", fontsize="medium")
         figure.supylabel("true class", fontsize="medium")
-        figure.suptitle(heading(benchmark, table), x=0.01, ha="left", fontweight="bold")
+        title(figure, heading(benchmark, table))
     return figure
 
 

@@ -4,14 +4,20 @@ The tables have one row an observer. An observer is a run (it has a regime and a
 (a model, no regime), one person, or all people together.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import pandas as pd
 
 from shapebias.melanoma import COMPARED, COUNTS, MEASURES
 
+T = TypeVar("T")
+K = TypeVar("K")
+
 PEOPLE = "people"
-REGIMES = ("in", "sin", "combined", "frozen")  # the order in which regimes are shown; others follow
+BASELINE = "in"
+LONGEST_NAME = 26  # letters of an observer in a figure
+REGIMES = (BASELINE, "sin", "combined", "frozen")  # the order in which regimes are shown; others follow
 
 
 def kind_of(table: pd.DataFrame) -> pd.Series:
@@ -36,6 +42,76 @@ def in_order(table: pd.DataFrame, first: Sequence[str] = ()) -> pd.DataFrame:
     keys = pd.DataFrame({name: table[name].map({v: i for i, v in enumerate(r)}) for name, r in ranks.items()})
     keys["seed"] = table["seed"]
     return table.loc[keys.sort_values(list(keys), kind="stable").index]
+
+
+def observer_names(table: pd.DataFrame) -> dict[str, str]:
+    """Observer → how it is called in figures: model and regime of a run, with its seed where runs have several.
+
+    In the order of figures: all people together, persons, networks not trained here, then runs by model and regime.
+    """
+    table = in_order(table.assign(regime=table["regime"].fillna(""))).drop_duplicates("observer")
+    table = table.assign(kind=kind_of(table))
+    runs = table[table["kind"] == "run"]
+    several = bool((runs.groupby(["model", "regime"])["seed"].nunique() > 1).any())
+    names = {}
+    for kind in (PEOPLE, "person", "pretrained", "run"):
+        for row in table[table["kind"] == kind].to_dict("records"):
+            names[row["observer"]] = {
+                PEOPLE: PEOPLE,
+                "person": row["observer"],
+                "pretrained": row["model"],
+                "run": f"{row['model']} {row['regime']}",
+            }[kind] + (f" {int(row['seed'])}" if kind == "run" and several else "")
+    return names
+
+
+def shortened(names: Mapping[K, str], most: int = LONGEST_NAME) -> dict[K, str]:
+    """The names as figures have room for them: of one that is too long, its middle is left out.
+
+    Its end stays, since regimes and seeds stand there. Different names stay different: those that would become alike
+    are numbered.
+    """
+    short: dict[str, str] = {}
+    taken = {name for name in names.values() if len(name) <= most}
+    for name in dict.fromkeys(names.values()):
+        cut, number = name, 1
+        while len(name) > most and (cut == name or cut in taken):
+            ending = name[-(most // 3) :] if number == 1 else f" {number}"
+            cut, number = f"{name[: most - 1 - len(ending)]}…{ending}", number + 1
+        short[name] = cut
+        taken.add(cut)
+    return {key: short[name] for key, name in names.items()}
+
+
+def cut_name(name: str, most: int = LONGEST_NAME) -> str:
+    """One name, as in `shortened`."""
+    return shortened({name: name}, most)[name]
+
+
+def image_count(table: pd.DataFrame) -> str:
+    """`160`, or `80 to 160`: how many images an observer saw; all people together count an image once a person."""
+    everybody = table["observer"] == PEOPLE if "observer" in table else table["kind"] == PEOPLE
+    return spanned(table.loc[~everybody, "images"] if not everybody.all() else table["images"])
+
+
+def spanned(counts: pd.Series) -> str:
+    """`160`, or `80 to 160`: the smallest and the largest of some counts."""
+    low, high = int(counts.min()), int(counts.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def one_of_each(members: Iterable[tuple[str, T]], most: int) -> list[T]:
+    """At most `most` of the members (group, member): the first of each group, then the second of each, and so on.
+
+    They keep their order.
+    """
+    members = list(members)
+    seen: dict[str, int] = {}
+    turns = []
+    for position, (group, _) in enumerate(members):
+        turns.append((seen.get(group, 0), position))
+        seen[group] = seen.get(group, 0) + 1
+    return [members[position][1] for position in sorted(position for _, position in sorted(turns)[:most])]
 
 
 def pool_bias(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
@@ -75,6 +151,28 @@ def pool_accuracy(table: pd.DataFrame) -> pd.DataFrame:
     return _without_interval_of_persons(pooled)
 
 
+def pool_means(
+    table: pd.DataFrame, intervals: Mapping[str, tuple[str, str]], by: Sequence[str] = (), first: Sequence[str] = ()
+) -> pd.DataFrame:
+    """One row for each `by` × model × regime: means over seeds.
+
+    intervals: value → the columns of its bounds; the interval spans those of the seeds, as in `pool_bias`.
+    first: columns that are alike for all seeds. Persons become one row `people` without an interval, unless the table
+    has that row already.
+    """
+    how = {value: (value, "mean") for value in intervals}
+    how |= {low: (low, "min") for low, _ in intervals.values()}
+    how |= {high: (high, "max") for _, high in intervals.values()}
+    how |= {name: (name, "first") for name in first}
+    pooled = _groups(table, by).agg(kind=("kind", "first"), seeds=("seed", "nunique"), **how).reset_index()
+    return _without_interval_of_persons(pooled, [bound for pair in intervals.values() for bound in pair])
+
+
+def interval_told(pooled: pd.DataFrame) -> str:
+    """What the intervals of pooled rows are, in words."""
+    return "95 % interval over images" + (", spanning those of all seeds" if (pooled["seeds"] > 1).any() else "")
+
+
 def pool_coverage(table: pd.DataFrame) -> pd.DataFrame:
     """Mean over seeds of the share of conflict images answered with either cue, for each model × regime."""
     return _groups(table).agg(coverage=("coverage", "mean")).reset_index()
@@ -100,8 +198,8 @@ def _groups(table: pd.DataFrame, by: Sequence[str] = ()):
     return table.groupby([*by, "model", "regime"], sort=False, dropna=False)
 
 
-def _without_interval_of_persons(pooled: pd.DataFrame) -> pd.DataFrame:
+def _without_interval_of_persons(pooled: pd.DataFrame, bounds: Sequence[str] = ("ci_low", "ci_high")) -> pd.DataFrame:
     # One person's interval says nothing about all of them together.
-    pooled.loc[pooled["kind"] == "person", ["ci_low", "ci_high"]] = float("nan")
+    pooled.loc[pooled["kind"] == "person", list(bounds)] = float("nan")
     pooled.loc[pooled["kind"] == "person", "kind"] = PEOPLE
     return pooled

@@ -1,15 +1,31 @@
 """Figures show the numbers of the tables, and the same figure is the same file."""
 
+import warnings
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import picture
+from matplotlib.figure import Figure
 
-from shapebias.figure_style import save
-from shapebias.figures import accuracy_overview, shape_bias_by_category, shape_bias_overview, training_curves
+from shapebias import answer_figures
+from shapebias.answer_figures import answer_matrices, sample_predictions
+from shapebias.categories import CATEGORIES
+from shapebias.condition_figures import ConditionAxis, accuracy_overview, condition_lines, reliance_lines
+from shapebias.consistency_figures import consistency_matrix, likeness_dots
+from shapebias.cue_figures import bias_differences, cue_plane
+from shapebias.depth_figures import read_out_lines, top_k_lines
+from shapebias.figure_style import FigureStyle, save, wrapped
+from shapebias.figures import shape_bias_by_category, shape_bias_overview
+from shapebias.forest import ticks_told
+from shapebias.melanoma import COUNTS
+from shapebias.melanoma_figures import confusion_matrices
 from shapebias.summaries import in_order, pool_bias
+from shapebias.tables import MELANOMA_COLUMNS
+from shapebias.training_figures import training_curves
 
 
 def decisions(*rows: tuple[str, str | None, int | None, str, int, int]) -> pd.DataFrame:
@@ -22,10 +38,23 @@ def decisions(*rows: tuple[str, str | None, int | None, str, int, int]) -> pd.Da
     return table
 
 
+def xs(line) -> list[float]:
+    return np.asarray(line.get_xdata(), dtype=float).tolist()
+
+
+def ys(line) -> list[float]:
+    return np.asarray(line.get_ydata(), dtype=float).tolist()
+
+
+def cells(axes) -> np.ndarray:
+    """The values of a matrix; NaN where there is none."""
+    return np.ma.filled(np.ma.asarray(axes.images[0].get_array(), dtype=float), np.nan)
+
+
 def markers(figure, label: str) -> np.ndarray:
     """x of the markers of one series, from the top row to the bottom one."""
     (line,) = [line for line in figure.axes[0].lines if line.get_label() == label and line.get_linestyle() == "None"]
-    return np.asarray(line.get_xdata())
+    return np.asarray(xs(line))
 
 
 PEOPLE = pd.DataFrame({"category": ["cat", "dog"], "shape_hits": [9, 8], "texture_hits": [1, 2]})
@@ -56,23 +85,371 @@ def test_people_of_the_published_stimuli_are_labelled_so_unless_people_saw_this_
     np.testing.assert_allclose(markers(measured, "people"), [0.6, 0.5])
 
 
+def test_intervals_are_drawn_where_few_series_leave_room_and_many_series_are_bounded():
+    few = decisions(("vit", "in", 0, "cat", 3, 1))
+    (bars,) = [c for c in shape_bias_by_category(few, benchmark="conflict").axes[0].collections if len(c.get_paths())]
+    np.testing.assert_allclose(np.asarray(bars.get_paths()[0].vertices)[:, 0], [0.65, 0.85])
+
+    many = decisions(*[(f"net{i}", None, None, "cat", 3, 1) for i in range(50)])
+    figure = shape_bias_by_category(many, benchmark="conflict")
+    assert "41 more observers" in below(figure) and "intervals: in the table" in below(figure)
+    assert markers(figure, "net49") == pytest.approx([0.75])  # as a grey tick
+
+
 def test_overview_prints_bias_and_coverage_and_says_where_bias_is_undefined():
     table = decisions(("vit", "in", 0, "all", 3, 1), ("vit", "sin", 0, "all", 0, 0))
+    pooled = table.assign(kind="run", seeds=1, interval="images and seeds")
     coverage = table.assign(coverage=[0.4, 0.0])
-    figure = shape_bias_overview(table, coverage, benchmark="conflict")
+    figure = shape_bias_overview(pooled, table, coverage, benchmark="conflict")
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert {"0.75", "40 %", "0 %", "undefined"} <= set(texts)
+    assert "95 % interval over images and seeds" in below(figure)
+
+
+# Other tables: `who` are model, regime and seed of an observer, and its name.
+
+
+def who(model: str, regime: str | None = None, seed: int | None = None, observer: str = "") -> dict[str, Any]:
+    name = observer or "_".join(map(str, filter(None, [model, regime]))) + ("" if seed is None else f"_seed{seed}")
+    return {"benchmark": "conflict", "observer": name, "model": model, "regime": regime, "seed": seed}
+
+
+RUN, SIN = who("vit", "in", 0), who("vit", "sin", 0)
+PERSONS = [who("people", observer="subject-01"), who("people", observer="subject-02")]
+POOL = who("people", observer="people")
+NETWORKS = [who("alexnet"), who("vgg")]
+
+
+def below(figure: Figure) -> str:
+    """The note below a figure."""
+    return figure.get_supxlabel()
+
+
+def lines_of(axes) -> dict[str, np.ndarray]:
+    """Label → the y of each line that has one."""
+    return {line.get_label(): np.asarray(ys(line)) for line in axes.lines if line.get_label()[0] != "_"}
+
+
+def cues(*rows: tuple[dict[str, Any], float, float]) -> pd.DataFrame:
+    """Observer, shape accuracy, texture accuracy → `cue_accuracy.csv`."""
+    found = [w | {"shape_accuracy": shape, "texture_accuracy": texture} for w, shape, texture in rows]
+    table = pd.DataFrame(found).assign(conflict_images=1200, coverage=lambda t: t.shape_accuracy + t.texture_accuracy)
+    for cue in ("shape", "texture"):
+        table[f"{cue}_low"], table[f"{cue}_high"] = table[f"{cue}_accuracy"] - 0.05, table[f"{cue}_accuracy"] + 0.05
+    return table
+
+
+def test_a_point_of_the_cue_plane_is_texture_to_the_right_and_shape_upwards_with_a_cross():
+    figure = cue_plane(cues((RUN, 0.2, 0.6), *[(person, 0.8, 0.05) for person in PERSONS]), benchmark="conflict")
+    (point,) = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert (xs(point)[0], ys(point)[0]) == (0.6, 0.2)
+    drawn = [(tuple(xs(line)), tuple(ys(line))) for line in figure.axes[0].lines]
+    assert ((0.55, 0.65), (0.2, 0.2)) in [(tuple(np.round(x, 9)), y) for x, y in drawn]
+    (cross,) = [line for line in figure.axes[0].lines if line.get_marker() == "+"]
+    assert (xs(cross)[0], ys(cross)[0]) == (1 / 16, 1 / 16)
+
+
+def differences(*rows: tuple[dict[str, Any], dict[str, Any], float]) -> pd.DataFrame:
+    """Two observers and the bias of the first minus that of the second → `shape_bias_differences.csv`."""
+    found = [
+        {"benchmark": "conflict", "observer_1": one["observer"], "observer_2": two["observer"], "difference": value}
+        | {"ci_low": value - 0.1, "ci_high": value + 0.1, "conflict_images": 1200}
+        for one, two, value in rows
+    ]
+    return pd.DataFrame(found)
+
+
+def biases(*observers: dict[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(observers).assign(conflict_images=1200)
+
+
+@pytest.mark.parametrize("pair", [(SIN, RUN, 0.3), (RUN, SIN, -0.3)])
+def test_a_run_is_compared_with_its_models_baseline_whichever_comes_first_in_the_table(pair):
+    figure = bias_differences(differences(pair), biases(RUN, SIN), benchmark="conflict")
+    (axes,) = figure.axes
+    (point,) = [line for line in axes.lines if len(xs(line)) == 1]
+    assert xs(point)[0] == pytest.approx(0.3)
+    intervals = [xs(line) for line in axes.lines if len(xs(line)) == 2]
+    assert any(np.allclose(interval, [0.2, 0.4]) for interval in intervals)
+    low, high = axes.get_xlim()
+    assert low == -high  # no difference stands in the middle
+
+
+def test_runs_of_the_same_seed_are_compared_and_observers_without_a_baseline_with_each_other():
+    runs = [who("vit", regime, seed) for seed in (0, 1) for regime in ("in", "sin")]
+    pairs = [
+        (runs[1], runs[0], 0.2),
+        (runs[3], runs[2], 0.4),
+        (runs[3], runs[0], 0.9),
+        (NETWORKS[0], NETWORKS[1], 0.25),
+    ]
+    figure = bias_differences(differences(*pairs), biases(*runs, *NETWORKS), benchmark="conflict")
+    forest, matrix, _ = figure.axes
+    points = sorted(float(xs(line)[0]) for line in forest.lines if line.get_marker() == "X")
+    assert points == pytest.approx([0.3])
+    np.testing.assert_allclose(cells(matrix), [[np.nan, 0.25], [-0.25, np.nan]])
+    assert [text.get_text() for text in matrix.texts] == ["+0.25", "−0.25"]
+    assert [text.get_fontweight() for text in matrix.texts] == ["bold", "bold"]
+
+
+def consistency(*rows: tuple[dict[str, Any], dict[str, Any], float]) -> pd.DataFrame:
+    """Two observers and their kappa → `error_consistency.csv`."""
+    table = differences(*rows).rename(columns={"difference": "kappa"})
+    return table.assign(condition="all", images=1280)
+
+
+def test_consistency_is_symmetric_in_the_order_people_networks_runs_and_what_is_undefined_is_hatched():
+    pairs = [(RUN, PERSONS[0], 0.1), (NETWORKS[0], RUN, 0.5), (NETWORKS[0], PERSONS[0], np.nan), (RUN, POOL, 0.2)]
+    observers = biases(RUN, NETWORKS[0], PERSONS[0], POOL)
+    figure = consistency_matrix(consistency(*pairs), observers, benchmark="conflict")
+    matrix, strip = figure.axes[:2]
+    assert [label.get_text() for label in matrix.get_yticklabels()] == ["subject-01", "alexnet", "vit in"]
+    wanted = [[np.nan, np.nan, 0.1], [np.nan, np.nan, 0.5], [0.1, 0.5, np.nan]]
+    np.testing.assert_allclose(cells(matrix), wanted)
+    (hatched,) = [patch for patch in matrix.patches if patch.get_hatch()]
+    inside = hatched.get_path().contains_points([(1, 0), (0, 1), (0, 0), (2, 0)])
+    assert inside.tolist() == [True, True, False, False]
+    (point,) = [line for line in strip.lines if line.get_marker() == "o"]
+    assert (xs(point)[0], ys(point)[0]) == (0.2, 2)
+
+
+def test_numbers_are_printed_for_few_observers_only_and_very_many_are_bounded():
+    def drawn(count: int) -> Figure:
+        networks = [who(f"net{i:02d}") for i in range(count)]
+        pairs = [(networks[0], other, 0.3) for other in networks[1:]]
+        return consistency_matrix(consistency(*pairs), biases(*networks), benchmark="conflict")
+
+    assert len(drawn(20).axes[0].texts) == 2 * 19
+    assert len(drawn(21).axes[0].texts) == 0
+    assert "not shown: 10 more" in below(drawn(70))
+
+
+def test_a_matrix_of_answers_holds_shares_of_its_rows():
+    counts = [("cat", "cat", 6), ("cat", "dog", 2), ("dog", "none", 5)]
+    rows = [
+        RUN | {"trials": trials, "cue": cue, "category": category, "answer": answer, "count": count}
+        for trials in ("all", "consistent")
+        for cue in ("shape", "texture")
+        for category, answer, count in counts
+    ]
+    figure = answer_matrices(pd.DataFrame(rows), benchmark="conflict")
+    shares = cells(figure.axes[0])
+    cat, dog = CATEGORIES.index("cat"), CATEGORIES.index("dog")
+    assert shares.shape == (16, 17)  # `none` comes last
+    assert (shares[cat, cat], shares[cat, dog], shares[dog, 16]) == (0.75, 0.25, 1)
+    assert np.isnan(shares[0]).all()  # no answer to an airplane
+    assert figure.axes[0].get_title() == "13 answers" or figure.axes[0].get_title(loc="left") == "13 answers"
+
+
+def test_of_many_observers_some_of_each_model_have_matrices_and_the_others_are_named(monkeypatch):
+    monkeypatch.setattr(answer_figures, "MOST_MATRICES", 2)
+    rows = [
+        who(f"net{model}", regime, 0)
+        | {"trials": "all", "cue": "shape", "category": "cat", "answer": "cat", "count": 1}
+        for model in range(2)
+        for regime in ("in", "sin")
+    ]
+    figure = answer_matrices(pd.DataFrame(rows), benchmark="conflict")
+    assert len([axes for axes in figure.axes if axes.images]) == 4 * 2
+    assert "net0 sin, net1 sin" in below(figure) and "net1 in" not in below(figure)
+    assert "(1 conflict images)" in figure.get_suptitle()
+
+
+def accuracies(*rows: tuple[dict[str, Any], str, float]) -> pd.DataFrame:
+    """Observer, condition, accuracy → `accuracy_by_condition.csv`."""
+    table = pd.DataFrame([w | {"condition": name, "accuracy": value} for w, name, value in rows])
+    return table.assign(ci_low=table["accuracy"] - 0.1, ci_high=table["accuracy"] + 0.1, images=160, chance=1 / 16)
+
+
+def test_conditions_stand_in_the_order_and_under_the_names_of_their_axis():
+    rows = [(RUN, "c01", 0.1), (RUN, "c100", 0.9), (POOL, "c01", 0.5), (POOL, "c100", 1.0)]
+    axis = ConditionAxis(("c100", "c50", "c01"), "Contrast (%)", {"c100": "100", "c01": "1"})
+    (panel,) = condition_lines(accuracies(*rows), {"conflict": axis}).axes
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["100", "1"]  # c50 was not shown
+    assert panel.get_xlabel() == "Contrast (%)"
+    drawn = {tuple(ys(line)): line.get_color() for line in panel.lines if line.get_marker() != "None"}
+    assert set(drawn) == {(0.9, 0.1), (1.0, 0.5)} and drawn[1.0, 0.5] == (0, 0, 0)
+
+
+def test_a_benchmark_of_one_condition_is_no_panel_and_an_unknown_axis_is_that_of_the_table():
+    other = accuracies((RUN, "", 0.4)).assign(benchmark="sketch")
+    table = pd.concat([accuracies((RUN, "b", 0.1), (RUN, "a", 0.2)), other])
+    (panel,) = condition_lines(table, {}).axes
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["b", "a"]
+
+
+def test_very_many_accuracies_become_a_matrix_of_numbers():
+    rows = [who(f"net{i}") | {"benchmark": f"b{j}", "unit": "category"} for i in range(50) for j in range(6)]
+    table = pd.DataFrame(rows).assign(images=160, correct=40, accuracy=0.25, ci_low=0.2, ci_high=0.3, chance=1 / 16)
+    figure = accuracy_overview(table)
+    assert cells(figure.axes[0]).shape == (50, 6)
+    assert {text.get_text() for text in figure.axes[0].texts} == {"0.25"}
+    assert len(accuracy_overview(table[table["benchmark"] == "b0"]).axes[0].images) == 0
+
+
+def test_reliance_starts_at_untouched_photographs_and_marks_what_is_no_better_than_chance():
+    rows = [("shape", 1, 1.0, 0.9), ("shape", 4, 0.1, 0.07), ("shape", 2, 0.5, 0.45), ("colour", 0, 1.0, 0.9)]
+    found = [RUN | {"cue": c, "strength": k, "relative": r, "accuracy": a} for c, k, r, a in rows]
+    table = pd.DataFrame([*found, RUN | {"cue": "colour", "strength": 1, "relative": 0.8, "accuracy": 0.72}])
+    table = table.assign(ci_low=table["accuracy"] - 0.03, ci_high=table["accuracy"] + 0.03, images=1280, chance=1 / 16)
+    table = table.assign(relative_low=table["relative"] - 0.03, relative_high=table["relative"] + 0.03)
+    shape, colour = reliance_lines(table).axes
+    assert [label.get_text() for label in shape.get_xticklabels()] == ["none", "2", "4"]
+    (line,) = [line for line in shape.lines if len(xs(line)) == 3]
+    np.testing.assert_allclose(ys(line), [1, 0.5, 0.1])
+    (hollow,) = [line for line in shape.lines if line.get_markerfacecolor() == "white"]
+    assert ys(hollow) == [0.1]
+    assert [label.get_text() for label in colour.get_xticklabels()] == ["none", "1"]
+
+
+def test_ratios_to_a_poor_accuracy_are_left_out_and_their_networks_named():
+    found = [
+        w | {"cue": "shape", "strength": strength, "relative": ratio, "accuracy": ratio * whole}
+        for w, whole, high in ((RUN, 0.9, 0.8), (SIN, 0.3, 1.5))
+        for strength, ratio in ((1, 1.0), (2, high))
+    ]
+    table = pd.DataFrame(found).assign(ci_low=0.2, ci_high=0.9, images=1280, chance=1 / 16)
+    table = table.assign(relative_low=table["relative"], relative_high=table["relative"])
+    figure = reliance_lines(table)
+    assert [ys(line) for line in figure.axes[0].lines if len(xs(line)) == 2 and line.get_linestyle() == "-"] == [
+        [1, 0.8]
+    ]
+    assert "below 0.5" in below(figure) and "vit sin (0.30)" in below(figure) and "vit in" not in below(figure)
+    alone = reliance_lines(table[table["regime"] == "sin"])
+    assert "vit sin (0.30)" in alone.texts[0].get_text()
+
+
+def test_ticks_are_explained_where_there_are_any():
+    one = biases(RUN, NETWORKS[0], PERSONS[0], POOL)
+    assert ticks_told(one) == []
+    assert ticks_told(biases(RUN, who("vit", "in", 1), PERSONS[0])) == ["tick: one seed"]
+    assert ticks_told(biases(RUN, who("vit", "in", 1), *PERSONS)) == ["tick: one seed or person"]
+
+
+def test_names_of_87_letters_leave_the_axes_their_room():
+    name = "n" * 87
+    table = cues((who(name), 0.2, 0.6))
+    pooled = table.assign(kind="pretrained", shape_bias=0.25, ci_low=0.2, ci_high=0.3, interval="images")
+    figure = shape_bias_overview(pooled, table, table, benchmark="conflict")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # constrained layout would say that it gave up
+        figure.draw_without_rendering()
+    assert figure.axes[0].get_position().width > 0.5
+
+
+def test_titles_and_notes_end_inside_the_figure():
+    lesions = {"images": 1000, "melanoma_images": 100, "auc": 0.5} | dict.fromkeys(COUNTS, 10)
+    columns = dict.fromkeys(MELANOMA_COLUMNS, np.nan)
+    table = pd.DataFrame([columns | who("vit", "in", 0) | lesions | {"benchmark": "melanomas_of_the_archive"}])
+    figure = confusion_matrices(table, benchmark="melanomas_of_the_archive")
+    figure.draw_without_rendering()
+    for text in figure.texts:
+        assert text.get_window_extent().x1 < figure.bbox.x1, text.get_text()
+
+
+def test_both_cues_are_drawn_over_depth_and_over_k_in_order():
+    rows = [
+        RUN | {"cue": cue, "depth": d, "accuracy": a} for d, a in ((1, 0.5), (0, 0.1)) for cue in ("shape", "texture")
+    ]
+    table = pd.DataFrame(rows).assign(ci_low=0, ci_high=1, images=1280, chance=1 / 16)
+    drawn = lines_of(read_out_lines(table, benchmark="conflict").axes[0])
+    assert {name: y.tolist() for name, y in drawn.items()} == {"vit in shape": [0.1, 0.5], "vit in texture": [0.1, 0.5]}
+
+    ranked = table.assign(k=[5, 5, 1, 1], of="best class of the category")
+    figure = top_k_lines(ranked, benchmark="conflict")
+    assert figure.axes[0].get_ylabel() == "best class of the category\namong the first k"
+    assert lines_of(figure.axes[0])["vit in shape"].tolist() == [0.1, 0.5]
+    both = pd.concat([ranked, ranked.assign(of="class", accuracy=0.3)])
+    assert top_k_lines(both, benchmark="conflict").axes[0].get_ylabel() == "class\namong the first k"
+
+
+def test_networks_not_trained_here_share_a_panel_and_those_without_a_colour_are_counted():
+    rows = [who(f"net{i}") | {"cue": "shape", "k": 1, "of": "class", "accuracy": 0.2} for i in range(12)]
+    table = pd.DataFrame(rows).assign(ci_low=0.1, ci_high=0.3, images=1280, chance=0.001)
+    figure = top_k_lines(table, benchmark="conflict")
+    assert len(figure.axes) == 1
+    assert "3 others" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_the_most_human_like_network_is_on_top_and_people_are_a_line():
+    measures = ["accuracy", "accuracy_difference", "observed_consistency", "error_consistency"]
+    rows = []
+    for observer, value, rank in ((who("far"), 0.1, 2.0), (who("near"), 0.3, 1.0), (POOL, 0.5, np.nan)):
+        told = dict.fromkeys(measures, value) | {f"{name}_rank": rank for name in measures} | {"mean_rank": rank}
+        rows += [observer | {"benchmark": benchmark} | told for benchmark in ("sketch", "all")]
+    figure = likeness_dots(pd.DataFrame(rows))
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["near  (1.0)", "far  (2.0)"]
+    (people,) = [line for line in figure.axes[3].lines if line.get_color() == (0, 0, 0)]
+    assert xs(people) == [0.5, 0.5]
+    assert "over 1 benchmark" in figure.get_suptitle()
+
+
+def test_loss_and_accuracy_are_drawn_whole_for_every_model():
+    history = pd.DataFrame({"epoch": [1, 2], "train_loss": [9.0, 2.0], "val_loss": [3.0, 2.5]})
+    history = history.assign(train_accuracy=[0.1, 0.5], val_accuracy=[0.2, 0.4], regime="in", seed=0, best_epoch=2)
+    histories = pd.concat([history.assign(model="calm", train_loss=[2.0, 1.0]), history.assign(model="wild")])
+    figure = training_curves(histories)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss (nats)", "", "accuracy", ""]
+    low, high = figure.axes[1].get_ylim()
+    assert low == 0 and high > 9
+    drawn = [ys(line) for line in figure.axes[3].lines]
+    assert [0.1, 0.5] in drawn and [0.2, 0.4] in drawn and [0.4] in drawn  # the epoch that was kept
+
+
+def test_answers_beside_a_picture_are_marked_by_the_cue_that_they_follow():
+    answers = {"a": "cat", "b": "dog", "c": "oven", "d": "none", "e": ""}  # e was not shown it
+    figure = sample_predictions([(picture(size=(300, 200)), "cat", "dog", answers)], 1280, benchmark="conflict")
+    shown = [text.get_text() for axes in figure.axes for text in axes.texts if text.get_text()]
+    assert shown[:4] == ["●", "shape: cat", "■", "texture: dog"]
+    assert shown[4:] == ["●", "cat", "a", "■", "dog", "b", "○", "oven", "c", "–", "no answer", "d"]
+    assert cells(figure.axes[0]).shape == (149, 224, 3)  # made smaller, not distorted
+
+
+def test_pictures_and_answers_beside_them_are_bounded(monkeypatch):
+    monkeypatch.setattr(answer_figures, "MOST_SAMPLES", 2)
+    answers = {f"net{i}": "cat" for i in range(14)}
+    figure = sample_predictions([(picture(i), "cat", "dog", answers) for i in range(3)], 20, benchmark="conflict")
+    assert len([axes for axes in figure.axes if axes.images]) == 2
+    assert "2 of its 20 conflict images" in figure.get_suptitle().replace("\n", " ")
+    assert "not listed: 4 more observers" in below(figure)
 
 
 def test_nothing_to_draw_is_said_in_words():
     empty = decisions()
+    none = pd.DataFrame(columns=["benchmark", "condition", "accuracy", "of", "observer", "model"])
     for figure in (
         shape_bias_by_category(empty, benchmark="conflict"),
-        shape_bias_overview(empty, empty, benchmark="conflict"),
+        shape_bias_overview(empty, empty, empty, benchmark="conflict"),
         accuracy_overview(pd.DataFrame()),
         training_curves(pd.DataFrame()),
+        cue_plane(none, benchmark="conflict"),
+        bias_differences(none, empty, benchmark="conflict"),
+        answer_matrices(none.assign(regime=""), benchmark="conflict"),
+        consistency_matrix(none, empty, benchmark="conflict"),
+        condition_lines(none, {}),
+        reliance_lines(none),
+        read_out_lines(none, benchmark="conflict"),
+        top_k_lines(none, benchmark="conflict"),
+        likeness_dots(none),
+        sample_predictions([], 0, benchmark="conflict"),
     ):
         assert figure.texts[0].get_text()
+
+
+def test_one_observer_alone_is_compared_with_nobody():
+    figure = bias_differences(differences((RUN, SIN, 0.1))[:0], biases(RUN), benchmark="conflict")
+    assert "no two observers" in figure.texts[0].get_text()
+
+
+def test_names_break_at_their_joints_only():
+    assert wrapped("vit_tiny_patch16_224 combined", 12) == "vit_tiny_\npatch16_224\ncombined"
+    assert wrapped("resnet", 3) == "resnet"
+
+
+def test_only_models_that_one_can_tell_apart_have_a_colour():
+    colors = FigureStyle().told_apart([f"net{i}" for i in range(12)])
+    assert len(set(colors.values())) == 9 + 1
+    assert colors["net9"] == colors["net10"] == colors["net11"]
 
 
 def test_regimes_stand_in_the_order_of_the_study_and_models_in_that_of_the_table():

@@ -1,0 +1,204 @@
+"""Figures of single answers: confusion matrices, and sample images with what observers called them."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from PIL import Image
+
+from shapebias.categories import CATEGORIES
+from shapebias.figure_style import (
+    Color,
+    FigureStyle,
+    Look,
+    message_figure,
+    new_figure,
+    note,
+    title,
+    wrapped,
+)
+from shapebias.summaries import (
+    LONGEST_NAME,
+    PEOPLE,
+    cut_name,
+    kind_of,
+    one_of_each,
+    regime_order,
+    shortened,
+    spanned,
+)
+
+MOST_MATRICES = 8  # observers, four matrices each
+MATRICES = {
+    ("all", "shape"): "all answers, by shape",
+    ("all", "texture"): "all answers, by texture",
+    ("consistent", "shape"): "answers that name a cue, by shape",
+    ("consistent", "texture"): "answers that name a cue, by texture",
+}
+NONE = "none"  # the answer that names no category
+SHAPE_COLOR: Color = (0.0, 0.27, 0.53)
+TEXTURE_COLOR: Color = (0.80, 0.33, 0.0)
+OTHER_COLOR: Color = (0.45, 0.45, 0.45)
+SAMPLE_SIDE = 224  # pixels: larger pictures are made smaller
+MOST_SAMPLES = 12
+MOST_ANSWERS = 10  # observers beside a picture
+NAME_AT = 66  # points from a picture to the names, behind the longest answer
+
+# Picture, shape, texture, and observer → decision: NONE if it named no category, "" if it was not shown the picture.
+Sample = tuple[Image.Image, str, str, Mapping[str, str]]
+
+
+def answer_matrices(confusion: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None) -> Figure:
+    """Four matrices of answers for each model × regime: to shapes and to textures, of all answers and consistent ones.
+
+    confusion: `confusion.csv`; counts of seeds are summed. A row of a matrix is a category of the cue, a column an
+    answer; a cell's shade is its share of the row. Of many observers some of each model are drawn.
+    """
+    style = style or FigureStyle()
+    table = confusion[confusion["benchmark"] == benchmark]
+    table = table.assign(kind=kind_of(table), regime=table["regime"].fillna(""))
+    everybody = table
+    if (table["kind"] == PEOPLE).any():
+        table = table[table["kind"] != "person"]
+    if table.empty:
+        return message_figure(f"{benchmark}: no answers to show.", style)
+    members = _members(table)
+    shown = one_of_each([(group, pair) for group, pair in members], MOST_MATRICES)
+    answers = [*CATEGORIES, *([NONE] if (table["answer"] == NONE).any() else [])]
+    with style.applied():
+        figure = new_figure(12, 2.0 + 2.55 * len(shown))
+        grid = figure.subplots(len(shown), len(MATRICES), sharex=True, sharey=True, squeeze=False)
+        grid[0, 0].set_xticks(range(len(answers)), answers)  # shared by all
+        grid[0, 0].set_yticks(range(len(CATEGORIES)), CATEGORIES)
+        image = None
+        for position, (model, regime) in enumerate(shown):
+            own = table[(table["model"] == model) & (table["regime"] == regime)]
+            for axes, ((trials, cue), what) in zip(grid[position], MATRICES.items(), strict=True):
+                part = own[(own["trials"] == trials) & (own["cue"] == cue)]
+                counts = part.pivot_table(index="category", columns="answer", values="count", aggfunc="sum")
+                counts = counts.reindex(index=CATEGORIES, columns=answers).fillna(0).to_numpy(dtype=float)
+                totals = counts.sum(axis=1, keepdims=True)
+                shares = np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
+                image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), aspect="auto")
+                axes.tick_params(length=0, labelsize="xx-small")
+                axes.tick_params(axis="x", labelrotation=90)
+                axes.grid(visible=False)
+                axes.spines[:].set(color="0.7", linewidth=0.6)
+                axes.set_title(f"{int(totals.sum()):,} answers", fontsize="x-small", fontweight="normal", pad=3)
+                if position == 0:
+                    axes.annotate(
+                        textwrap.fill(what, 26),
+                        (0.5, 1),
+                        xytext=(0, 18 * style.font_scale),
+                        xycoords="axes fraction",
+                        textcoords="offset points",
+                        ha="center",
+                        fontweight="bold",
+                    )
+            name = wrapped(cut_name(f"{model} {regime}".strip()), 22)
+            grid[position, 0].set_ylabel(f"{name}\n", fontweight="bold", fontsize="small")
+        assert image is not None
+        bar = figure.colorbar(image, ax=grid, location="right", shrink=min(0.8, 2 / len(shown) + 0.1), pad=0.01)
+        bar.set_label("share of the answers to a category")
+        title(figure, f"What was answered: {benchmark} ({_images_of(everybody)} conflict images)")
+        told = ["row: category of the cue", "column: answer", "white row: no answer", "counts of all seeds together"]
+        left = [f"{model} {regime}".strip() for _, (model, regime) in members if (model, regime) not in shown]
+        if left:
+            names = ", ".join(map(cut_name, left[:12])) + (f" and {len(left) - 12} more" if len(left) > 12 else "")
+            told.append(f"not shown, but in the table: {names}")
+        note(figure, *told)
+    return figure
+
+
+def _images_of(table: pd.DataFrame) -> str:
+    """How many images an observer answered; all people together answer an image once a person."""
+    single = table[table["kind"] != PEOPLE]
+    counted = single if len(single) else table
+    counted = counted[(counted["trials"] == "all") & (counted["cue"] == "shape")]
+    counts = counted.groupby("observer")["count"].sum()
+    return spanned(counts) if len(counts) else "0"
+
+
+def _members(table: pd.DataFrame) -> list[tuple[str, tuple[str, str]]]:
+    """(group, (model, regime)): people, then the networks not trained here, then the regimes of each model."""
+    members: list[tuple[str, tuple[str, str]]] = []
+    people = table[table["kind"].isin([PEOPLE, "person"])]
+    members += [(PEOPLE, (model, "")) for model in dict.fromkeys(people["model"])]
+    untrained = dict.fromkeys(table.loc[table["kind"] == "pretrained", "model"])
+    members += [("", (model, "")) for model in untrained]
+    for model, runs in table[table["kind"] == "run"].groupby("model", sort=False):
+        members += [(str(model), (str(model), regime)) for regime in regime_order(runs["regime"])]
+    return members
+
+
+def sample_predictions(
+    samples: Sequence[Sample], total: int, *, benchmark: str, style: FigureStyle | None = None
+) -> Figure:
+    """Conflict images with both labels, and what each observer answered, marked by the cue that it followed.
+
+    An observer that was not shown a picture is not listed beside it.
+
+    samples: (picture, shape, texture, observer → decision), at most MOST_SAMPLES of them are drawn; observers as they
+    are to be called, in the order in which they are to be listed, at most MOST_ANSWERS of them. total: the number of
+    conflict images that there are.
+    """
+    style = style or FigureStyle()
+    if not samples:
+        return message_figure(f"{benchmark}: no conflict image to show.", style)
+    samples = samples[:MOST_SAMPLES]
+    observers = list(samples[0][3])
+    listed = observers[:MOST_ANSWERS]
+    names = shortened({name: name for name in listed})
+    columns = min(3, len(samples))
+    lines = -(-len(samples) // columns)
+    with style.applied():
+        height = max(1.75, 0.62 + 0.165 * len(listed)) * style.font_scale
+        beside = (NAME_AT + 4.9 * min(LONGEST_NAME, max(map(len, listed), default=0))) / 72
+        figure = new_figure((1.65 + beside) * columns * style.font_scale, 0.8 + lines * height)
+        grid = figure.subplots(lines, 2 * columns, squeeze=False, width_ratios=[1.5, beside] * columns)
+        for axes in grid.ravel():
+            axes.set_axis_off()
+        for position, (picture, shape, texture, decisions) in enumerate(samples):
+            line, column = divmod(position, columns)
+            _draw_picture(grid[line, 2 * column], picture)
+            answered = {names[name]: decisions[name] for name in listed if decisions.get(name)}
+            _draw_answers(grid[line, 2 * column + 1], shape, texture, answered)
+        title(figure, f"What observers answered: {benchmark} ({len(samples)} of its {total:,} conflict images)")
+        told = ["● the shape's category", "■ the texture's", "○ another", "– no answer"]
+        if any(not decisions.get(name) for _, _, _, decisions in samples for name in listed):
+            told.append("not beside a picture: observers that were not shown it")
+        left = len(observers) - len(listed)
+        told += [f"not listed: {left} more observers, in answers.{benchmark}.csv"] if left else []
+        note(figure, *told)
+    return figure
+
+
+def _draw_picture(axes: Axes, picture: Image.Image) -> None:
+    picture = picture.convert("RGB")
+    picture.thumbnail((SAMPLE_SIDE, SAMPLE_SIDE))
+    axes.imshow(np.asarray(picture), interpolation="nearest" if max(picture.size) < 96 else "antialiased")
+    axes.set_anchor("N")
+
+
+def _draw_answers(axes: Axes, shape: str, texture: str, decisions: Mapping[str, str]) -> None:
+    """The two labels in bold, then a line an observer: mark, answer, name; colour and mark say which cue."""
+    rows = [("●", f"shape: {shape}", SHAPE_COLOR, "bold", ""), ("■", f"texture: {texture}", TEXTURE_COLOR, "bold", "")]
+    for name, decision in decisions.items():
+        look = ("○", OTHER_COLOR)
+        if decision in (shape, texture):
+            look = ("●", SHAPE_COLOR) if decision == shape else ("■", TEXTURE_COLOR)
+        elif decision == NONE:
+            look = ("–", OTHER_COLOR)
+        rows.append((look[0], "no answer" if decision == NONE else decision, look[1], "normal", name))
+    for i, (mark, text, color, weight, name) in enumerate(rows):
+        down = -(i + 0.5) * 12 - (4 if i > 1 else 0)
+        place: Look = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "center", "color": color}
+        place |= {"fontsize": "x-small", "fontweight": weight, "annotation_clip": False}
+        axes.annotate(mark, (0, 1), xytext=(2, down), **place)
+        axes.annotate(text, (0, 1), xytext=(13, down), **place)
+        place["color"] = "0.25"
+        axes.annotate(name, (0, 1), xytext=(NAME_AT, down), **place)

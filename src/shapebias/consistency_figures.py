@@ -1,0 +1,209 @@
+"""Figures of likeness: which observers err on the same images, and how near networks come to people."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from shapebias.figure_style import (
+    PEOPLE_COLOR,
+    PEOPLE_MARKER,
+    PRETRAINED_COLOR,
+    FigureStyle,
+    Look,
+    dashed,
+    hatch_missing,
+    marker_size,
+    message_figure,
+    name_cells,
+    new_figure,
+    note,
+    print_values,
+    title,
+)
+from shapebias.line_panels import regime_looks
+from shapebias.summaries import PEOPLE, in_order, kind_of, observer_names, shortened, spanned
+
+MOST_PRINTED = 20  # observers on a side of a matrix of numbers
+MOST_OBSERVERS = 60
+MEASURES = {
+    "accuracy": "accuracy",
+    "accuracy_difference": "squared difference of\naccuracy from people\n(smaller is nearer)",
+    "observed_consistency": "observed consistency\nwith people",
+    "error_consistency": "error consistency\nwith people (κ)",
+}
+
+
+def consistency_matrix(
+    consistency: pd.DataFrame, who: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None
+) -> Figure:
+    """Cohen's κ of right and wrong between every two observers, and of each with people, with 95 % intervals.
+
+    consistency: `error_consistency.csv`, of which the means over conditions are drawn; who: a table that says what
+    each observer is, such as `shape_bias.csv`. Source: Geirhos, Meding and Wichmann, NeurIPS 2020 (arXiv 2006.16736).
+    """
+    style = style or FigureStyle()
+    table = consistency[(consistency["benchmark"] == benchmark) & (consistency["condition"] == "all")]
+    if table.empty:
+        return message_figure(f"{benchmark}: no two observers answered the same images.", style)
+    present = {*table["observer_1"], *table["observer_2"]}
+    known = who[(who["benchmark"] == benchmark) & who["observer"].isin(present)].drop_duplicates("observer")
+    names = observer_names(known)
+    names |= {name: name for name in sorted(present - {*names})}
+    pooled = names.pop(PEOPLE, None)  # in the strip beside the matrix
+    shown = dict(list(shortened(names).items())[:MOST_OBSERVERS])
+    with_people = _with_people(table, shown) if pooled else pd.DataFrame()
+    values = _matrix(table, shown)
+    strip = len(with_people) > 0
+    count = len(shown)
+    with style.applied():
+        side = min(0.75 + 2 / count, 1) * 0.52 if count <= MOST_PRINTED else 0.2
+        wide = max(count * side, 1.8)
+        figure = new_figure(2.9 + wide + 1.2 + (3.0 if strip else 0), max(2.6 + count * side, 3.2))
+        grid = figure.subplots(
+            1, 2 if strip else 1, squeeze=False, width_ratios=[wide, 2.6] if strip else [1], sharey=strip
+        )[0]
+        widest = max(0.2, float(np.nanmax(np.abs(values), initial=0)))
+        image = grid[0].imshow(values, cmap="PuOr", vmin=-widest, vmax=widest, aspect="auto", zorder=1)
+        hatch_missing(grid[0], ~np.isfinite(values) & ~np.eye(count, dtype=bool))
+        if count <= MOST_PRINTED:
+            print_values(grid[0], image, values)
+        name_cells(grid[0], list(shown.values()), list(shown.values()), "small" if count <= MOST_PRINTED else "x-small")
+        bar = figure.colorbar(
+            image, ax=grid[0], location="bottom", shrink=0.6, pad=0.02, aspect=30, label="error consistency (κ)"
+        )
+        bar.ax.set_xlim(min(0, float(np.nanmin(values, initial=0))), widest)  # the half that has no values says nothing
+        if strip:
+            _draw_strip(grid[1], with_people, list(shown), known, style)
+        title(figure, f"Error consistency: {benchmark} ({spanned(table['images'])} images in common)")
+        told = ["κ 0: no more errors shared than accuracies make likely; 1: the same images wrong"]
+        told += ["right: mean over people, bar: 95 % interval over images"] if strip else ["intervals: in the table"]
+        told += [f"not shown: {len(names) - count} more observers, in the table"] if count < len(names) else []
+        note(figure, *told)
+    return figure
+
+
+def _matrix(table: pd.DataFrame, names: dict[str, str]) -> np.ndarray:
+    """κ [observers, observers], symmetric; NaN on the diagonal and where it is undefined."""
+    position = {observer: i for i, observer in enumerate(names)}
+    values = np.full((len(names), len(names)), np.nan)
+    pairs = table[table["observer_1"].isin(position) & table["observer_2"].isin(position)]
+    rows, columns = pairs["observer_1"].map(position), pairs["observer_2"].map(position)
+    values[rows, columns] = values[columns, rows] = pairs["kappa"]
+    np.fill_diagonal(values, np.nan)
+    return values
+
+
+def _with_people(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
+    """κ, ci_low and ci_high with people, by observer."""
+    swapped = table.rename(columns={"observer_1": "observer_2", "observer_2": "observer_1"})
+    both = pd.concat([table, swapped])
+    pairs = both[(both["observer_2"] == PEOPLE) & both["observer_1"].isin(names)]
+    return pairs.drop_duplicates("observer_1").set_index("observer_1")[["kappa", "ci_low", "ci_high"]]
+
+
+def _draw_strip(
+    axes: Axes, with_people: pd.DataFrame, rows: list[str], known: pd.DataFrame, style: FigureStyle
+) -> None:
+    """κ with people in the rows of the matrix."""
+    known = known.assign(kind=kind_of(known), regime=known["regime"].fillna("")).set_index("observer")
+    looks = regime_looks(known[known["kind"].isin(["run", "pretrained"])], style)
+    for y, observer in enumerate(rows):
+        if observer not in with_people.index:
+            continue
+        one = with_people.loc[observer]
+        if not np.isfinite(one["kappa"]):
+            axes.text(0, y, "undefined", color="0.4", va="center", fontsize="small", fontstyle="italic")
+            continue
+        kind = known.loc[observer, "kind"] if observer in known.index else "pretrained"
+        color, marker = PEOPLE_COLOR, PEOPLE_MARKER
+        if kind == "run":
+            look = looks[known.loc[observer, "model"], known.loc[observer, "regime"]]
+            color, marker = look.color, look.marker
+        elif kind != "person":
+            color, marker = PRETRAINED_COLOR, "*"
+        axes.plot([one["ci_low"], one["ci_high"]], [y, y], color=color, linewidth=2, alpha=0.5, zorder=2)
+        look: Look = {"markersize": 0.8 * marker_size(marker), "markeredgecolor": "white", "markeredgewidth": 0.6}
+        axes.plot([one["kappa"]], [y], marker=marker, color=color, zorder=3, **look)
+    bounds = with_people.to_numpy(dtype=float)
+    axes.set_xlim(min(-0.05, np.nanmin(bounds, initial=0) - 0.03), max(0.2, np.nanmax(bounds, initial=0) + 0.05))
+    dashed(axes, x=0)
+    axes.tick_params(axis="y", length=0, labelleft=False)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel("with people (κ)")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def likeness_dots(likeness: pd.DataFrame, *, style: FigureStyle | None = None) -> Figure:
+    """How near each network comes to people over all benchmarks: four measures and the rank in each.
+
+    likeness: `human_likeness.csv`, rows of the benchmark `all`; best mean rank on top. People, where they have a value
+    of their own, are the black line.
+    """
+    style = style or FigureStyle()
+    table = likeness[likeness["benchmark"] == "all"] if len(likeness) else likeness
+    networks = table[table["model"] != PEOPLE] if len(table) else table
+    if networks.empty or networks["error_consistency"].isna().all():
+        return message_figure("No network answered a benchmark that people answered.", style)
+    networks = in_order(networks.assign(regime=networks["regime"].fillna("")))
+    networks = networks.sort_values("mean_rank", kind="stable", na_position="last")
+    shown = networks.head(MOST_OBSERVERS)
+    names = shortened(observer_names(networks))
+    people = table[table["observer"] == PEOPLE]
+    answered = likeness[(likeness["observer"] == PEOPLE) & (likeness["benchmark"] != "all")]
+    over = answered["benchmark"].nunique()
+    with style.applied():
+        figure = new_figure(11.5, 1.9 + 0.27 * max(len(shown), 2))
+        grid = figure.subplots(1, len(MEASURES), sharey=True)
+        looks = regime_looks(networks.assign(kind=kind_of(networks)), style)
+        for axes, (measure, label) in zip(grid, MEASURES.items(), strict=True):
+            for y, row in enumerate(shown.to_dict("records")):
+                look = looks[row["model"], row["regime"]]
+                if not np.isfinite(row[measure]):
+                    continue
+                mark = look.of_marker(0.9) | ({} if row["regime"] else {"color": PRETRAINED_COLOR})
+                axes.plot([row[measure]], [y], zorder=3, **mark)
+                rank = row[f"{measure}_rank"]
+                if np.isfinite(rank):
+                    place: Look = {"xycoords": ("axes fraction", "data"), "va": "center", "ha": "right"}
+                    axes.annotate(f"{rank:g}", (0.985, y), fontsize="x-small", color="0.4", **place)
+            if len(people) and np.isfinite(people[measure].iloc[0]):
+                axes.axvline(people[measure].iloc[0], color=PEOPLE_COLOR, linewidth=1.6, zorder=2)
+            _measure_axis(axes, table[measure].to_numpy(dtype=float), zero=measure != "accuracy")
+            axes.set_xlabel(label, fontsize="small")
+            counted = "no part of the mean rank" if measure == "accuracy" else "in the mean rank"
+            axes.set_title(counted, fontsize="x-small", fontweight="normal", color="0.4")
+            for y in range(len(shown)):
+                axes.axhline(y, color="0.93", linewidth=0.8, zorder=0)
+            axes.grid(axis="y", visible=False)
+            axes.tick_params(axis="y", length=0)
+            axes.spines[["top", "right"]].set_visible(False)
+        labels = [
+            names[observer] + (f"  ({rank:.1f})" if np.isfinite(rank) else "")
+            for observer, rank in zip(shown["observer"], shown["mean_rank"], strict=True)
+        ]
+        grid[0].set_yticks(range(len(shown)), labels, fontsize="small")
+        grid[0].set_ylim(len(shown) - 0.5, -0.5)
+        title(figure, f"Likeness to people over {over} {'benchmark' if over == 1 else 'benchmarks'}")
+        told = [
+            "in brackets: mean of the ranks in the last three panels",
+            "grey: rank in a panel, 1 is nearest or most",
+        ]
+        told += ["line: people among each other"] if len(people) else []
+        told += [f"not shown: {len(networks) - len(shown)} more observers"] if len(shown) < len(networks) else []
+        note(figure, *told, "without intervals: those of single pairs are in the table of error consistency")
+    return figure
+
+
+def _measure_axis(axes: Axes, values: np.ndarray, *, zero: bool) -> None:
+    """An axis around the values with room for the ranks at its right; with 0 where 0 has a meaning."""
+    low, high = np.nanmin(values, initial=np.inf), np.nanmax(values, initial=-np.inf)
+    if not np.isfinite([low, high]).all():
+        low, high = 0.0, 1.0
+    low = min(low, 0) if zero else low
+    room = max(high - low, 0.02)
+    axes.set_xlim(low - 0.06 * room, high + 0.2 * room)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    if zero:
+        dashed(axes, x=0)

@@ -1,0 +1,114 @@
+"""From recorded decisions to tables to figures, through the real scripts; without a network, a run or a config."""
+
+import csv
+import importlib.util
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from helpers import ROOT, files_below, picture, refused, run_script, succeeded
+
+from shapebias.categories import CATEGORIES
+from shapebias.reading import read_table
+
+OF_CONFLICTS = ["shape_bias", "shape_bias_by_category", "shape_bias_differences", "cue_accuracy", "top_k", "confusion"]
+OF_CONFLICTS += ["error_consistency", "sample_predictions"]
+OF_ALL = ["accuracy", "accuracy_by_condition", "human_likeness", "reliance", "training_curves"]
+COLUMNS = ["subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename"]
+
+
+def script():
+    """scripts/figures.py as a module."""
+    spec = importlib.util.spec_from_file_location("figures_script", ROOT / "scripts" / "figures.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def names() -> list[str]:
+    """Sixteen conflicts: every category once as a shape, the next one its texture."""
+    followers = [*CATEGORIES[1:], CATEGORIES[0]]
+    return [f"{shape}1-{texture}1" for shape, texture in zip(CATEGORIES, followers, strict=True)]
+
+
+@pytest.fixture(scope="session")
+def stimuli(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("stimuli")
+    for i, name in enumerate(names()):
+        (folder / CATEGORIES[i]).mkdir()
+        picture(i).save(folder / CATEGORIES[i] / f"{name}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory) -> Path:
+    """Two people who see the shape, and a network that sees the texture but of an airplane."""
+    folder = tmp_path_factory.mktemp("decisions") / "conflict"
+    folder.mkdir()
+    for subject, cue in (("subject-01", 0), ("subject-02", 0), ("goggles", 1)):
+        with (folder / f"{subject}.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(COLUMNS)
+            for trial, name in enumerate(names(), start=1):
+                shape, texture = (part.rstrip("1") for part in name.split("-"))
+                answer = shape if cue == 0 or shape == "airplane" else texture
+                writer.writerow(
+                    [subject, 1, trial, 0.5, answer, shape, 0, f"{trial:04d}_x_dnn_0_{shape}_00_{name}.png"]
+                )
+    out = tmp_path_factory.mktemp("tables")
+    succeeded(run_script("tables", "--predictions", folder, "--out", out))
+    return out
+
+
+def draw(tables: Path, out: Path, *more: object):
+    return run_script("figures", "--tables", tables, "--dpi", 40, *more, "--out", out)
+
+
+def test_recorded_decisions_become_figures_and_again_the_same_bytes(tables, stimuli, tmp_path):
+    for folder in ("one", "two"):
+        succeeded(draw(tables, tmp_path / folder, "--sample-images", f"conflict={stimuli}"))
+    made = [*(f"{name}.conflict" for name in OF_CONFLICTS), *OF_ALL]
+    assert files_below(tmp_path / "one") == sorted(f"{name}.{kind}" for name in made for kind in ("png", "svg"))
+    for name in files_below(tmp_path / "one"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_an_answer_that_names_nothing_is_one_and_an_image_that_was_not_shown_is_none(tables, stimuli, tmp_path):
+    rows = (tables / "answers.conflict.csv").read_text().splitlines()
+    header = rows[0].split(",")
+    cells = [dict(zip(header, row.split(","), strict=True)) for row in rows[1:]]
+    for cell in cells:
+        cell |= {"goggles": "none", "subject-01": ""}
+    text = "\n".join([rows[0], *(",".join(cell.values()) for cell in cells)])
+    (tmp_path / "answers.conflict.csv").write_text(text + "\n")
+    who = read_table(tables, "shape_bias")
+    who = who[who["observer"] != "subject-02"]
+    samples, total = script().sample_of(tmp_path, "conflict", who, [stimuli])
+    assert total == len(cells) and len(samples) == 12
+    for _, _, _, decisions in samples:
+        assert decisions == {"subject-01": "", "goggles": "none"}
+
+
+def test_images_that_nobody_answered_and_benchmarks_that_do_not_exist_are_refused(tables, tmp_path):
+    (tmp_path / "stimuli" / "cat").mkdir(parents=True)
+    picture().save(tmp_path / "stimuli" / "cat" / "cat7-dog9.png")
+    done = draw(tables, tmp_path / "out", "--sample-images", f"conflict={tmp_path / 'stimuli'}")
+    refused(done, "answers.conflict.csv", str(tmp_path / "stimuli"))
+    refused(draw(tables, tmp_path / "out", "--sample-images", f"nowhere={tmp_path}"), "nowhere", "conflict")
+
+
+def test_a_missing_table_is_named_and_nothing_is_drawn(tables, tmp_path):
+    for file in tables.iterdir():
+        if file.name != "top_k.csv":
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    refused(draw(tmp_path, tmp_path / "out"), "top_k.csv", "scripts/tables.py")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_axis_of_a_benchmark_is_that_of_its_kind_or_of_the_one_kind_with_its_conditions():
+    rows = [("low-pass", "0"), ("mine", "c50"), ("mine", "c05"), ("turned", "0"), ("turned", "90")]
+    axes = script().condition_axes(pd.DataFrame(rows, columns=["benchmark", "condition"]))
+    assert axes["low-pass"].order[:2] == ("0", "1")
+    assert axes["mine"].label == "Contrast (%)"
+    assert "turned" not in axes  # of two kinds: phase noise by 0 and 90 degrees, and rotation
