@@ -138,4 +138,4 @@ def test_figures_and_report_show_melanoma(tables, runs, tmp_path):
     inputs = ["--tables", tables, "--figures", figures, "--runs", runs, "--config", tmp_path / "config.json"]
     succeeded(run_script("report", "--title", "T", *inputs, "--out", tmp_path / "report.html"))
     page = (tmp_path / "report.html").read_text()
-    assert "Melanoma: mela" in page and "against ImageNet weights alone" in page
+    assert '<section id="melanoma"' in page and "<h3>mela</h3>" in page and "against ImageNet weights alone" in page

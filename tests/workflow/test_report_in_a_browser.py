@@ -1,0 +1,518 @@
+"""The report as a reader meets it: in a browser, with and without JavaScript, by mouse and by keyboard, on paper.
+
+The page is made by the real scripts, from answers of simulated networks and people to drawn images whose names are
+those of conflict stimuli. Screenshots are left in $SHAPEBIAS_SCREENSHOTS, for looking at.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, sync_playwright
+
+from shapebias.categories import CATEGORIES
+from shapebias.charts import contrast_of
+from shapebias.decisions import CSV_COLUMNS, PROBABILITIES, write_predictions
+from shapebias.draws import generator
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESK: ViewportSize = {"width": 1280, "height": 900}
+# Model, regime → how often it names the shape, the texture.
+NETWORKS = {
+    ("resnet", "in"): (0.1, 0.6),
+    ("resnet", "sin"): (0.4, 0.2),
+    ("vit", "in"): (0.2, 0.5),
+    ("vit", "sin"): (0.5, 0.2),
+}
+REACHED = "() => document.activeElement.closest('[data-reached]')?.dataset.reached ?? ''"
+
+
+# A study
+
+
+def conflicts(each: int) -> pd.DataFrame:
+    """`each` conflict images of every category of shape, named as the published ones are."""
+    rows = []
+    for place, shape in enumerate(CATEGORIES):
+        for i in range(each):
+            texture = CATEGORIES[(place + 1 + i % 15) % 16]
+            rows.append((f"{shape}{i + 1}-{texture}{i // 15 + 1}", shape, texture))
+    return pd.DataFrame(rows, columns=["image", "shape", "texture"])
+
+
+def decided(name: str, images: pd.DataFrame, shape: float, texture: float) -> np.ndarray:
+    """What an observer answers that names the shape and the texture so often, and else any category."""
+    rng = generator(0, "decided", name)
+    drawn, other = rng.random(len(images)), rng.choice(CATEGORIES, len(images))
+    answers = np.where(drawn < shape, images["shape"], np.where(drawn < shape + texture, images["texture"], other))
+    return answers.astype(object)
+
+
+def predictions(name: str, images: pd.DataFrame, decisions: np.ndarray) -> pd.DataFrame:
+    """Answers as scripts/evaluate.py writes them, certain at 0.7."""
+    table = images.assign(observer=name, content=images["image"] + ".png", style=None, decision=decisions)
+    table = table.assign(condition="", session=1, imagename=None, predicted_class=decisions)
+    for column in ("class", "shape_class", "texture_class"):
+        table[column] = None
+    chosen = decisions[:, None] == np.array(CATEGORIES, dtype=object)
+    table[PROBABILITIES] = np.where(chosen, 0.7, 0.02)
+    for cue in ("shape", "texture"):
+        table[f"{cue}_rank"] = pd.array([1 if own else 5 for own in decisions == table[cue]], dtype="Int64")
+    return table
+
+
+def record(name: str, kind: str, model: str, regime: str | None) -> dict:
+    seed = None if regime is None else 0
+    told = {"observer": name, "model": model, "regime": regime, "seed": seed, "benchmark": kind}
+    return told | {"answers": list(CATEGORIES), "class_names": list(CATEGORIES), "rejected": [], "conditions": []}
+
+
+def write_people(folder: Path, images: pd.DataFrame, persons: int) -> None:
+    """Decisions of people in the toolbox's format."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for person in range(1, persons + 1):
+        name = f"subject-{person:02d}"
+        answers = decided(name, images, 0.85, 0.03)
+        rows = []
+        for trial, (image, shape, answer) in enumerate(zip(images["image"], images["shape"], answers, strict=True), 1):
+            stimulus = f"{trial:04d}_s5n_s{person:02d}_0_{shape}_00_{image}.png"
+            rows.append((name, 1, trial, 0.9, answer, shape, 0, stimulus))
+        pd.DataFrame(rows, columns=CSV_COLUMNS).to_csv(folder / f"{name}.csv", index=False)
+
+
+def write_images(folder: Path, images: pd.DataFrame, side: int) -> None:
+    """A square of the texture's colour with a bar of the shape's."""
+    for image, shape, texture in zip(images["image"], images["shape"], images["texture"], strict=True):
+        pixels = generator(0, "pixels", image).integers(0, 60, (side, side, 3))
+        pixels += 12 * CATEGORIES.index(texture)
+        pixels[:, side // 3 : side // 2] = 15 * CATEGORIES.index(shape)
+        (folder / shape).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / shape / f"{image}.png")
+
+
+def write_answers(folder: Path) -> None:
+    """Answers of all NETWORKS, of one that was not trained here, and of three people."""
+    images = conflicts(20)
+    write_people(folder / "conflict", images, 3)
+    for (model, regime), (shape, texture) in {**NETWORKS, ("tf_net", None): (0.2, 0.6)}.items():
+        name = f"{model}_{regime}_seed0" if regime else model
+        table = predictions(name, images, decided(name, images, shape, texture))
+        write_predictions(folder / "conflict" / f"{name}.parquet", table, record(name, "cue_conflict", model, regime))
+        photographs = images.assign(image=[f"photo{i}" for i in range(len(images))], texture=images["shape"])
+        table = predictions(name, photographs, decided(f"{name} IN", photographs, 0.9 if regime == "in" else 0.6, 0))
+        write_predictions(folder / "in_test" / f"{name}.parquet", table, record(name, "in_test", model, regime))
+        parts = []
+        for condition, right in (
+            ("none", 0.9),
+            ("shape-2", 0.7),
+            ("shape-4", 0.5),
+            ("texture-1", 0.8),
+            ("colour-1", 0.85),
+        ):
+            part = predictions(name, photographs, decided(f"{name} {condition}", photographs, right, 0))
+            parts.append(part.assign(condition=condition))
+        write_predictions(
+            folder / "reliance" / f"{name}.parquet", pd.concat(parts), record(name, "suppressed", model, regime)
+        )
+
+
+def write_read_out(path: Path) -> None:
+    """What scripts/read_out.py would have written of NETWORKS."""
+    rows = []
+    for model, regime in NETWORKS:
+        for stage in range(4):
+            for cue, accuracy in (("shape", 0.2 + 0.15 * stage), ("texture", 0.6 - 0.1 * stage)):
+                who = ("conflict", f"{model}_{regime}_seed0", model, regime, 0, f"stage {stage}", stage / 3, 64, cue)
+                rows.append((*who, 320, accuracy, accuracy - 0.05, accuracy + 0.05, 1 / 16, ""))
+    columns = ["benchmark", "observer", "model", "regime", "seed", "stage", "depth", "features", "cue"]
+    columns += ["images", "accuracy", "ci_low", "ci_high", "chance", "reason"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
+
+
+def script(name: str, *arguments: object) -> None:
+    command = [sys.executable, SCRIPTS / f"{name}.py", *arguments]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> Path:
+    """The report of a small study, by the scripts that the workflow calls."""
+    place = tmp_path_factory.mktemp("study")
+    write_answers(place / "predictions")
+    write_images(place / "images", conflicts(20), 64)
+    write_read_out(place / "read_out.csv")
+    config = {
+        "stylized": {"conflict": {}},
+        "benchmarks": {
+            "conflict": {"kind": "cue_conflict", "images": "conflict", "read_out": True},
+            "in_test": {"kind": "in_test"},
+            "reliance": {"kind": "suppressed"},
+        },
+    }
+    (place / "config.json").write_text(json.dumps(config))
+    study = ["--predictions", place / "predictions", "--runs", place, "--read-out", place / "read_out.csv"]
+    script("tables", *study, "--out", place / "tables")
+    inputs = ["--tables", place / "tables", "--runs", place]
+    images = f"conflict={place / 'images'}"
+    script("figures", *inputs, "--sample-images", images, "--dpi", 40, "--out", place / "figures")
+    given = [*inputs, "--figures", place / "figures", "--config", place / "config.json", "--conflict-images", images]
+    script("report", "--title", "A small study", *given, "--out", place / "report.html")
+    return place / "report.html"
+
+
+# A browser
+
+
+@pytest.fixture(scope="module")
+def chrome(chromium) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium[0], args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chrome: Browser) -> Iterator[Callable[..., Page]]:
+    """A function that opens a page; at the end, the page must have asked for nothing and complained of nothing."""
+    complaints, requests, contexts = [], [], []
+
+    def complain(message: ConsoleMessage) -> None:
+        if message.type in ("error", "assert", "warning"):
+            complaints.append(message.text)
+
+    def open_page(file: Path, *, viewport: ViewportSize = DESK, script: bool = True, **options) -> Page:
+        context = chrome.new_context(viewport=viewport, java_script_enabled=script, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", complain)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(file.as_uri())
+        if script:
+            page.wait_for_selector("html[data-charts=drawn]", timeout=60_000)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert sum(url.startswith("file:") for url in requests) == len(contexts)  # the page itself
+
+
+@pytest.fixture(scope="module")
+def screenshots(tmp_path_factory) -> Path:
+    """Where pictures of the page are left: a folder that CI keeps, if it names one."""
+    folder = Path(os.environ.get("SHAPEBIAS_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def marks(page: Page, chart: str) -> list[str]:
+    """What the points of a chart tell a screen reader, which is what the pointer's box says."""
+    return page.eval_on_selector_all(
+        f"[data-draw='{chart}'] [aria-roledescription=point]",
+        "found => found.map(one => one.getAttribute('aria-label'))",
+    )
+
+
+def rows_of(page: Page, chart: str) -> list[str]:
+    """The lines of a chart from top to bottom."""
+    labels = page.locator(f"[data-draw='{chart}'] .role-axis-label text").evaluate_all(
+        "found => found.map(one => [one.getBoundingClientRect().top, one.textContent])"
+    )
+    return [text for _, text in sorted(labels) if not re.fullmatch(r"[−\d.]*", text)]
+
+
+def settled(page: Page) -> None:
+    """Wait until charts show what was asked for."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 150)))")
+
+
+# With JavaScript
+
+
+def test_charts_take_the_place_of_pictures(opened, report):
+    page = opened(report)
+    assert page.locator("figure.is-live .still").count() >= 5
+    assert page.locator("figure.is-live .still:visible").count() == 0
+    assert len(marks(page, "shape_bias.conflict")) == len(NETWORKS) + 2  # a network not trained here, and people
+    told = next(mark for mark in marks(page, "shape_bias.conflict") if "resnet sin" in mark)
+    for part in ("shape bias: 0.", "95 % interval: 0.", "shape hits: ", "texture hits: ", "conflict images: 320"):
+        assert part in told
+    assert page.locator("[data-draw='read_out.conflict.shape'] svg").is_visible()
+    assert page.locator("[data-draw='reliance.reliance.texture'] svg").is_visible()
+
+
+def test_check_boxes_choose_what_all_charts_show(opened, report):
+    page = opened(report)
+    page.locator(".chooser summary").click()
+    page.get_by_label("vit", exact=True).uncheck()
+    page.get_by_label("sin", exact=True).uncheck()
+    settled(page)
+    assert rows_of(page, "shape_bias.conflict") == ["resnet in", "tf_net", "people"]
+    for chart in ("shape_bias_by_category.conflict", "cue_accuracy.conflict", "accuracy", "read_out.conflict.shape"):
+        told = " ".join(marks(page, chart))
+        assert "resnet in" in told and "vit" not in told and "resnet sin" not in told, chart
+    assert "3 of 4 models, 2 of 3 regimes" in (page.locator(".chooser summary").text_content() or "")
+    page.locator("[data-none=model]").click()
+    settled(page)
+    assert page.get_by_text("Nothing to show for this choice").first.is_visible()
+    page.locator("[data-all=model]").click()
+    page.locator("[data-all=regime]").click()
+    settled(page)
+    assert len(marks(page, "shape_bias.conflict")) == len(NETWORKS) + 2
+
+
+def test_rows_can_be_sorted_and_categories_taken_from_shape_or_answer(opened, report):
+    page = opened(report)
+    sort = page.locator("select[data-chart='shape_bias.conflict']")
+    assert rows_of(page, "shape_bias.conflict")[:2] == ["resnet in", "resnet sin"]
+    sort.select_option(label="by shape bias")
+    settled(page)
+    table = pd.read_csv(report.parent / "tables" / "shape_bias_pooled.csv")
+    expected = (table["model"] + " " + table["regime"].fillna("")).str.strip()
+    expected = list(expected[table["shape_bias"].sort_values(ascending=False).index])
+    assert rows_of(page, "shape_bias.conflict") == expected
+    chart = "shape_bias_by_category.conflict"
+    page.locator(f"select[data-chart='{chart}'][data-role=sort]").select_option(label="by name")
+    settled(page)
+    assert rows_of(page, chart) == list(CATEGORIES)
+    before = marks(page, chart)
+    page.locator(f"select[data-chart='{chart}'][data-role=pick]").select_option(label="of the answer")
+    settled(page)
+    assert rows_of(page, chart) == list(CATEGORIES) and marks(page, chart) != before
+
+
+def test_what_a_link_leads_to_is_not_behind_the_chooser(opened, report):
+    page = opened(report, viewport=PHONE)
+    page.locator(".chooser summary").click()
+    page.locator(".contents a", has_text="accuracy").click()
+    page.wait_for_function("() => Math.abs(document.querySelector('#cost').getBoundingClientRect().top) < innerHeight")
+    page.wait_for_timeout(1200)  # smooth scrolling
+    below = page.locator(".chooser").bounding_box() or {}
+    title = page.locator("#cost-title").bounding_box() or {}
+    assert title["y"] >= below["y"] + below["height"]
+
+
+def test_colours_of_a_matrix_reach_as_far_as_the_chosen_benchmark(opened, report):
+    page = opened(report)
+    table = pd.read_csv(report.parent / "tables" / "error_consistency.csv").query("condition == 'all'")
+    legend = "[data-draw=error_consistency] .role-legend-label text"
+    found = {}
+    for benchmark in ("conflict", "in_test"):
+        page.locator("select[data-chart=error_consistency]").select_option(benchmark)
+        settled(page)
+        ends = page.eval_on_selector_all(legend, "found => found.map(one => Number(one.textContent.replace('−', '-')))")
+        widest = table.loc[table["benchmark"] == benchmark, "kappa"].abs().max()
+        assert max(map(abs, ends)) <= max(0.2, widest) + 0.051
+        found[benchmark] = (widest, page.locator("[data-draw=error_consistency] .role-mark text:not(:empty)").count())
+    assert found["conflict"][0] != found["in_test"][0] and found["conflict"][1] > 0  # numbers in the squares
+
+
+def test_the_pointer_shows_numbers(opened, report):
+    page = opened(report)
+    page.locator("[data-draw='shape_bias.conflict'] [aria-roledescription=point]").first.hover(force=True)
+    box = page.locator("#vg-tooltip-element.visible")
+    box.wait_for(timeout=5000)
+    assert "95 % interval" in (box.text_content() or "")
+
+
+def test_tab_reaches_every_control_and_shows_where_it_is(opened, report):
+    page = opened(report)
+    page.locator(".chooser summary").click()
+    for details in page.locator("details.numbers summary").all():
+        details.click()
+    reachable = "main a[href], main select, main input, main button, main summary, main .scroll"
+    wanted = page.eval_on_selector_all(
+        reachable,
+        "found => found.filter(one => one.checkVisibility()).map((one, i) => (one.dataset.reached = `${i}`))",
+    )
+    assert len(wanted) > 30
+    page.evaluate("() => { document.activeElement.blur(); scrollTo(0, 0); }")
+    page.locator("#main").focus()
+    reached, unseen = set(), []
+    for _ in range(len(wanted) + 20):
+        page.keyboard.press("Tab")
+        here = page.evaluate(REACHED)
+        if here:
+            reached.add(here)
+            style = (
+                "() => { const s = getComputedStyle(document.activeElement); return [s.outlineStyle, s.outlineWidth]; }"
+            )
+            if page.evaluate(style) != ["solid", "3px"]:
+                unseen.append(page.evaluate("() => document.activeElement.outerHTML.slice(0, 80)"))
+    assert set(wanted) - reached == set() and unseen == []
+
+
+def test_conflict_images_are_browsed_by_keyboard_and_filtered(opened, report):
+    page = opened(report)
+    options = page.locator(".thumbs [role=option]:visible")
+    assert options.count() == 240
+    page.locator(".thumbs [role=option][tabindex='0']").focus()
+    page.keyboard.press("End")
+    assert options.nth(239).get_attribute("aria-selected") == "true"
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    second = options.nth(1)
+    assert second.get_attribute("aria-selected") == "true"
+    shape, texture = second.get_attribute("data-shape"), second.get_attribute("data-texture")
+    answers = pd.read_csv(report.parent / "tables" / "answers.conflict.csv").set_index("image")
+    row = answers.loc[second.get_attribute("title")]
+    told = page.locator(".answers").inner_text()
+    named = [name for name in answers.columns[2:] if row[name] == shape]
+    assert (row["shape"], row["texture"]) == (shape, texture)
+    assert f"The shape, {shape} ({len(named)})" in told and all(name in told for name in answers.columns[2:])
+    page.locator("[data-filter=shape]").select_option("cat")
+    page.locator("[data-filter=observer]").select_option(label="resnet_sin_seed0")
+    page.locator("[data-filter=answer]").select_option("texture")
+    left = [option.get_attribute("title") for option in options.all()]
+    assert left and all(
+        (answers.loc[image, ["shape", "resnet_sin_seed0"]] == ["cat", answers.loc[image, "texture"]]).all()
+        for image in left
+    )
+    assert page.locator(".browser output").inner_text() == f"{len(left)} of 240 images"
+    for image in page.locator(".thumbs img").all()[:3]:
+        assert re.fullmatch(r"Shape: \w+, texture: \w+", image.get_attribute("alt") or "")
+
+
+# Looks
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", ["phone", "desk"])
+def test_the_page_fits_its_width_in_light_and_dark(opened, report, screenshots, width, scheme):
+    page = opened(report, viewport=PHONE if width == "phone" else DESK, color_scheme=scheme)
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    page.screenshot(path=screenshots / f"report-{width}-{scheme}.png", full_page=True)
+    assert (screenshots / f"report-{width}-{scheme}.png").stat().st_size > 100_000
+    # Text stands out from what it is written on (4.5 is what the guidelines ask for).
+    colours = page.evaluate(
+        """() => ["body", ".headline", "figcaption", ".contents a", ".notes", "summary", ".warning", ".counts"].map(
+            (name) => [name, getComputedStyle(document.querySelector(name)).color,
+                       getComputedStyle(document.querySelector(name)).backgroundColor])"""
+    )
+    paper = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+    for name, ink, own in colours:
+        behind = paper if own == "rgba(0, 0, 0, 0)" else own
+        assert contrast_of(rgb(ink), rgb(behind)) >= 4.5, name
+    labels = page.locator("[data-draw='shape_bias.conflict'] .role-axis-label text").first.get_attribute("fill") or ""
+    assert contrast_of(labels, rgb(paper)) >= 4.5
+
+
+def rgb(css: str) -> str:
+    return "#" + "".join(f"{int(part):02x}" for part in re.findall(r"\d+", css)[:3])
+
+
+def test_charts_follow_a_change_of_the_colour_scheme(opened, report):
+    page = opened(report, color_scheme="light")
+    text = page.locator("[data-draw='shape_bias.conflict'] .role-axis-label text").first
+    light = text.get_attribute("fill")
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("() => document.documentElement.dataset.charts === 'drawn'")
+    settled(page)
+    assert text.get_attribute("fill") != light
+
+
+# Without JavaScript, and on paper
+
+
+def test_without_javascript_there_are_pictures_and_tables(opened, report, screenshots):
+    page = opened(report, script=False)
+    pictures = page.locator("figure.drawn .still img:visible")
+    assert pictures.count() >= 8 and page.locator(".live:visible, .chooser:visible, form:visible").count() == 0
+    for picture in pictures.all():
+        assert (picture.bounding_box() or {})["width"] > 200 and picture.get_attribute("alt")
+    assert page.locator("details.numbers table").count() >= 8
+    assert page.locator(".thumbs li:visible img").count() == 240
+    page.screenshot(path=screenshots / "report-desk-without-javascript.png", full_page=True)
+
+
+def test_paper_gets_the_pictures_and_open_tables(opened, report, screenshots):
+    page = opened(report, color_scheme="dark")
+    page.emulate_media(media="print", color_scheme="light")
+    assert page.locator("figure.drawn .still img:visible").count() >= 8
+    assert page.locator(".live:visible, .chooser:visible, form:visible, nav:visible").count() == 0
+    assert page.locator("details.numbers table:visible").count() == page.locator("details.numbers table").count()
+    assert page.locator(".thumbs li:visible").count() == 48
+    assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    page.set_viewport_size({"width": 680, "height": 960})  # A4 without its margins
+    lost = "found => found.filter((one) => one.scrollWidth > one.parentElement.clientWidth + 1).length"
+    assert page.eval_on_selector_all("table", lost) == 0
+    page.pdf(path=screenshots / "report.pdf", format="A4")
+    page.screenshot(path=screenshots / "report-print.png", full_page=True)
+
+
+# Other inputs
+
+
+def test_published_decisions_alone_make_a_report(opened, shared_data, tmp_path, screenshots):
+    folder = shutil.copytree(shared_data / "observers", tmp_path / "cue-conflict")
+    images = f"cue-conflict={shared_data / 'stimuli' / 'cue-conflict'}"
+    script("report", "--predictions", folder, "--conflict-images", images, "--out", tmp_path / "report.html")
+    kept = {path.name for path in (tmp_path / "report-tables").iterdir()}
+    assert {"shape_bias_pooled.csv", "answers.cue-conflict.csv", "error_consistency.csv"} <= kept
+    page = opened(tmp_path / "report.html")
+    told = page.locator("#run").inner_text()
+    assert "report-tables" in told and "answers.cue-conflict.csv" in told
+    headline = page.locator(".headline").inner_text()
+    for told in (
+        "alexnet 0.43",
+        "googlenet 0.31",
+        "resnet50 0.22",
+        "vgg 0.17",
+        "People, who saw the same images: 0.96",
+    ):
+        assert told in headline
+    assert "229 of 1,200 conflict images" in page.locator("#browse").inner_text()
+    page.screenshot(path=screenshots / "published-desk-light.png", full_page=True)
+
+
+def test_fifty_observers_and_ten_thousand_images_stay_a_page_that_opens(opened, tmp_path):
+    images = conflicts(625)
+    folder = tmp_path / "predictions" / "conflict"
+    for i in range(50):
+        name = f"network{i:02d}"
+        table = predictions(name, images, decided(name, images, i / 60, 0.1))
+        write_predictions(folder / f"{name}.parquet", table, record(name, "cue_conflict", name, None))
+    write_images(tmp_path / "images", images.groupby("shape").head(20), 224)
+    given = ["--predictions", tmp_path / "predictions", "--conflict-images", f"conflict={tmp_path / 'images'}"]
+    script("report", *given, "--out", tmp_path / "report.html")
+    assert (tmp_path / "report.html").stat().st_size < 15_000_000
+    page = opened(tmp_path / "report.html")
+    assert len(marks(page, "shape_bias.conflict")) == 50
+    assert "of 50 networks range from" in page.locator(".headline").inner_text()
+    for width in (PHONE, DESK):
+        page.set_viewport_size(width)
+        page.reload()
+        page.wait_for_selector("html[data-charts=drawn]", timeout=60_000)
+        assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+        legend = page.locator("[data-draw='cue_accuracy.conflict'] .role-legend").first.bounding_box() or {}
+        assert legend["height"] < 200
+    assert "240 of 10,000 conflict images" in page.locator("#browse").inner_text()
+
+
+def test_names_may_hold_anything(opened, tmp_path):
+    images = conflicts(2)
+    for name in ("</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "a'b\"c\\d${e}{{f}}"):
+        safe = f"net{len(name)}"
+        table = predictions(name, images, decided(name, images, 0.4, 0.4))
+        write_predictions(tmp_path / "conflict" / f"{safe}.parquet", table, record(name, "cue_conflict", name, None))
+    title = "</title></script><script>alert(1)</script>"
+    script("report", "--title", title, "--predictions", tmp_path, "--out", tmp_path / "report.html")
+    page = opened(tmp_path / "report.html")
+    assert page.title() == title and page.locator("h1").inner_text() == title
+    assert len(marks(page, "shape_bias.conflict")) == 3
+    assert page.locator("img[src=x]").count() == 0
