@@ -3,7 +3,7 @@
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --locked --no-sync
 
-.PHONY: setup demo test check format clean
+.PHONY: setup demo test lint check format clean
 
 setup: $(UV) ## install everything into .venv
 	@$(UV) sync --locked --quiet
@@ -16,15 +16,18 @@ demo: setup ## from nothing to results/report.html, offline, in about eight minu
 	@echo "Open results/report.html"
 
 test: setup ## all tests; about twelve minutes on two cores, twenty with the demo itself (CI=true)
-	@$(RUN) pytest tests
+	@$(RUN) pytest --numprocesses auto --dist loadfile tests/unit tests/rules
+	@$(RUN) pytest tests/workflow
 
-check: setup ## lint, format, types and unit tests: under a minute, so that it is run often
+lint: setup ## lint, format and types
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 	@$(RUN) snakefmt --check Snakefile workflow
 	@$(RUN) ty check
 	@$(RUN) snakemake --lint
-	@$(RUN) pytest --quiet tests/unit
+
+check: lint ## lint and unit tests: about a minute, so that it is run often
+	@$(RUN) pytest --quiet --numprocesses auto tests/unit
 
 format: setup ## rewrite the code in its standard form
 	@$(RUN) ruff check --fix . && $(RUN) ruff format . && $(RUN) snakefmt Snakefile workflow

@@ -286,7 +286,10 @@ def test_figures_and_report_are_made_from_the_tables(tables, runs, tmp_path):
     people = ["--people", Path(__file__).parents[2] / "workflow" / "resources" / "people.csv"]
     figures = tmp_path / "figures"
     succeeded(run_script("figures", "--tables", tables, "--runs", runs, *people, "--dpi", 60, "--out", figures))
-    names = ["accuracy", "shape_bias.conflict", "shape_bias_by_category.conflict", "training_curves"]
+    of_conflicts = ["shape_bias", "shape_bias_by_category", "shape_bias_differences", "cue_accuracy", "top_k"]
+    of_conflicts += ["confusion", "error_consistency"]
+    of_all = ["accuracy", "accuracy_by_condition", "human_likeness", "reliance", "training_curves"]
+    names = [*(f"{name}.conflict" for name in of_conflicts), *of_all]
     assert files_below(figures) == sorted(f"{name}.{kind}" for name in names for kind in ("png", "svg"))
 
     picture().save(tmp_path / "contact_sheet.in.png")

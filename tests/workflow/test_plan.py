@@ -20,7 +20,8 @@ def test_the_demo_has_one_job_for_each_thing_it_makes(workspace, demo):
     assert jobs["train"] == models * regimes * seeds == 16
     assert jobs["evaluate"] == 16  # every benchmark in one job
     assert jobs["pack"] == 4 + 1 + 2 + 1 + 1 + 1  # in: train, val, test; silhouettes; edges; paintings
-    assert jobs["stylize"] == (4 + 1) + 2  # sin: train, val; conflict: test
+    assert jobs["read_out"] == 16  # of one benchmark of cue conflict
+    assert jobs["stylize"] == (4 + 1 + 2) + 2  # sin: train, val, test; conflict: test
     assert jobs["encode_styles"] == 1 + 2  # paintings; the photographs of the test split
     assert jobs["tables"] == jobs["figures"] == jobs["report"] == jobs["track"] == 1
     assert "track" not in workspace().plan(demo | {"wandb": {"mode": "disabled"}})
@@ -32,7 +33,7 @@ def test_seeds_shards_and_models_multiply_the_jobs(workspace, demo):
     demo["sources"]["in"]["shards"] = {"train": 7, "val": 2, "test": 3}
     jobs = workspace().plan(demo)
     assert jobs["train"] == 1 * 4 * 3
-    assert jobs["stylize"] == (7 + 2) + 3
+    assert jobs["stylize"] == (7 + 2 + 3) + 3
 
 
 def test_runs_that_tell_melanomas_see_those_alone_and_no_others_see_them(workspace, demo):
@@ -46,7 +47,9 @@ def test_runs_that_tell_melanomas_see_those_alone_and_no_others_see_them(workspa
     assert (jobs["train"], jobs["evaluate"], jobs["evaluate_melanoma"]) == (3, 1, 2)
     told = place.snakemake("-n", "-p", config=demo).stdout
     asked = set(re.findall(r"--out '?results/predictions/(\w+)/(\w+)\.parquet", told))
-    others = {(name, "resnet_in_seed0") for name in ("conflict", "in_test", "silhouettes", "edges")}
+    others = {
+        (name, "resnet_in_seed0") for name in ("conflict", "in_test", "sin_test", "silhouettes", "edges", "reliance")
+    }
     lesions = {("mela", f"resnet_{regime}_seed0") for regime in ("mela_in", "mela_imagenet")}
     assert asked == others | lesions
     assert "--melanoma-baseline mela_imagenet" in told
@@ -100,7 +103,7 @@ def test_the_figures_alone_need_no_report(workspace, demo):
 
 
 def test_measuring_ones_own_network_needs_no_training(workspace, demo):
-    del demo["models"], demo["regimes"], demo["stylized"]["sin"], demo["styles"]
+    del demo["models"], demo["regimes"], demo["stylized"]["sin"], demo["styles"], demo["benchmarks"]["sin_test"]
     demo["observers"] = {"mine": {"timm": "resnet18"}}
     jobs = workspace().plan(demo)
     assert jobs["evaluate"] == 1
@@ -158,8 +161,14 @@ def test_every_rule_that_runs_a_script_has_log_environment_and_resources(reposit
 
 def test_experiments_are_valid(workspace, repository, shared_data):
     for path in sorted((repository / "experiments").glob("*.yaml")):
-        config = yaml.safe_load(path.read_text()) | {"data_root": str(shared_data)}
-        assert workspace().plan(config)["report"] == 1
+        place, config = workspace(), yaml.safe_load(path.read_text())
+        for entry in shared_data.iterdir():
+            (place.folder / entry.name).symlink_to(entry)
+        for entry in (*config["benchmarks"].values(), *config.get("observers", {}).values()):
+            wanted = entry.get("folder") or entry.get("decisions") or ""
+            if wanted.startswith(("datasets/", "raw-data/")):  # a clone of model-vs-human
+                (place.folder / wanted).mkdir(parents=True)
+        assert place.plan(config)["report"] == 1
 
 
 def test_the_whole_study_is_planned_before_its_data_are_there(workspace, repository):
@@ -170,7 +179,7 @@ def test_the_whole_study_is_planned_before_its_data_are_there(workspace, reposit
     jobs = place.plan(yaml.safe_load((place.folder / "config.yaml").read_text()))
     photographs = 104 + 11 + 11  # 207 classes × 500, 50, 50, a thousand in a shard
     assert jobs["pack"] == photographs + 80
-    assert jobs["stylize"] == (104 + 11) + 11  # sin: train, val; conflict: test
+    assert jobs["stylize"] == (104 + 11 + 11) + 11  # sin: train, val, test; conflict: test
     assert jobs["encode_styles"] == 80 + 11  # paintings; the photographs of the test split
     assert jobs["train"] == 5 * 4 * 3
     assert jobs["evaluate"] == 5 * 4 * 3 + 5 + 2 + 5  # runs; pretrained: the same five, AlexNet, VGG-16; Geirhos'

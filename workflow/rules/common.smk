@@ -71,6 +71,8 @@ NETWORK_FILES = {
     if is_url(entry.get("weights", ""))
 }
 DECISIONS = {name: entry for name, entry in config["observers"].items() if "decisions" in entry}
+# Benchmarks whose shape and texture are read out of every stage of every network.
+READ_OUT = [name for name, entry in config["benchmarks"].items() if entry.get("read_out")]
 CONFLICTS = [name for name, entry in config["benchmarks"].items() if entry["kind"] == "cue_conflict"]
 PACKED = [*config["sources"], *config["styles"]]
 SETS = [*PACKED, *config["stylized"]]
@@ -89,6 +91,7 @@ wildcard_constraints:
     regime=one_of(config["regimes"]),
     seed=one_of(config["seeds"]),
     observer=one_of([*RUNS, *NETWORKS]),
+    benchmark=one_of(READ_OUT),
     stylizer=one_of(["ghiasi", *config["stylizers"]]),
     part="encoder|decoder",
     ending="pth|safetensors",

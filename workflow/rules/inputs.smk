@@ -89,12 +89,27 @@ def benchmark_flags(wildcards, names):
     words = []
     for name in names:
         entry = config["benchmarks"][name]
-        images = shard_range(entry["images"], "test") if "images" in entry else local(entry["folder"])
         target = f"results/predictions/{name}/{wildcards.observer}"
-        words += ["--images", images, "--benchmark", entry["kind"], "--out", f"{target}.parquet"]
+        words += ["--images", where_images_are(name), "--benchmark", entry["kind"], "--out", f"{target}.parquet"]
+        words += flags({"suppress": entry.get("suppress")})
         if name not in MELANOMA:  # the toolbox's CSV knows categories alone
             words += ["--decisions", f"{target}.csv"]
     return words
+
+
+def conflict_images(wildcards):
+    """Where the images of a benchmark of cue conflict are, as one word."""
+    return where_images_are(wildcards.benchmark)
+
+
+def where_images_are(name):
+    entry = config["benchmarks"][name]
+    return shard_range(entry["images"], "test") if "images" in entry else local(entry["folder"])
+
+
+def images_of_conflicts(option):
+    """`--option NAME=PATH` for every benchmark of cue conflict, whose images figures and report show some of."""
+    return [word for name in CONFLICTS for word in (option, f"{name}={where_images_are(name)}")]
 
 
 def melanoma_flags():

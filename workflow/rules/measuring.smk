@@ -18,7 +18,7 @@ rule evaluate:
         observer=one_of(OBSERVERS),
     conda:
         "../../envs/train.yaml"
-    threads: config["evaluation"]["threads"]
+    threads: config["evaluation"]["threads"] + config["evaluation"]["workers"]
     resources:
         mem_mb=4000,
         runtime=120,
@@ -47,7 +47,7 @@ rule evaluate_melanoma:
         observer=one_of(MELANOMA_RUNS),
     conda:
         "../../envs/train.yaml"
-    threads: config["evaluation"]["threads"]
+    threads: config["evaluation"]["threads"] + config["evaluation"]["workers"]
     resources:
         mem_mb=4000,
         runtime=120,
@@ -61,9 +61,41 @@ rule evaluate_melanoma:
         " {params.benchmarks:q} > {log:q} 2>&1"
 
 
-TABLES = ["shape_bias", "shape_bias_by_category", "cue_accuracy", "accuracy", "runs", "rejected"]
-if MELANOMA:
-    TABLES.append("melanoma")
+rule read_out:
+    """Read shape and texture linearly out of every stage of one network."""
+    input:
+        weights=observer_weights,
+        classes=lambda wildcards: config["observers"].get(wildcards.observer, {}).get("classes", []),
+        images=lambda wildcards: benchmark_images([wildcards.benchmark]),
+    output:
+        "results/read_out/{benchmark}/{observer}.csv",
+    log:
+        "logs/read_out/{benchmark}/{observer}.log",
+    benchmark:
+        "logs/benchmarks/read_out/{benchmark}/{observer}.tsv"
+    wildcard_constraints:
+        observer=one_of(OBSERVERS),
+    conda:
+        "../../envs/train.yaml"
+    threads: config["evaluation"]["threads"] + config["evaluation"]["workers"]
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=config["gpus"],
+    params:
+        network=network_flags_of,
+        showing=flags(config["evaluation"] | {"max_rejected": config["max_rejected"]}),
+        images=conflict_images,
+    shell:
+        'python "$SCRIPTS"/read_out.py {params.network:q} --observer {wildcards.observer} {params.showing:q}'
+        " --benchmark {wildcards.benchmark} --images {params.images:q} --out {output:q} > {log:q} 2>&1"
+
+
+TABLES = ["shape_bias", "shape_bias_by_category", "shape_bias_by_answer", "shape_bias_pooled"]
+TABLES += ["shape_bias_differences", "shape_bias_differences_pooled", "cue_accuracy", "top_k", "confusion"]
+TABLES += ["classification_report", "accuracy", "accuracy_by_condition", "error_consistency"]
+TABLES += ["error_consistency_pooled", "human_likeness", "reliance", "read_out", "undefined"]
+TABLES += ["runs", "rejected", *(["melanoma"] if MELANOMA else []), *(f"answers.{name}" for name in CONFLICTS)]
 
 
 rule tables:
@@ -76,10 +108,15 @@ rule tables:
             for observer in observers
         ],
         runs=[f"results/runs/{model}/{regime}/seed{seed}/run.json" for model, regime, seed in RUNS.values()],
+        read_out=expand("results/read_out/{benchmark}/{observer}.csv", benchmark=READ_OUT, observer=OBSERVERS),
         rejected=[f"results/images/{name}/rejected.csv" for name in SETS],
         decisions=[needed(entry["decisions"]) for entry in DECISIONS.values()],
     output:
-        expand("results/tables/{table}.csv", table=TABLES),
+        report(
+            expand("results/tables/{table}.csv", table=TABLES),
+            caption="../report/tables.rst",
+            category="Tables",
+        ),
     log:
         "logs/tables.log",
     benchmark:
@@ -93,11 +130,14 @@ rule tables:
     params:
         folder=lambda wildcards, output: os.path.dirname(output[0]),
         benchmarks=BENCHMARKS,
+        kinds=[f"{name}={entry['kind']}" for name, entry in config["benchmarks"].items()],
         observers=OBSERVERS,
         melanoma=melanoma_flags(),
+        read_out=lambda wildcards, input: flags({"read_out": list(input.read_out) or None}),
         sets=SETS,
         decisions=decision_flags(),
     shell:
         'python "$SCRIPTS"/tables.py --predictions results/predictions --benchmarks {params.benchmarks:q}'
-        " --observers {params.observers:q} {params.melanoma:q} --runs results/runs --images results/images --sets {params.sets:q}"
-        " {params.decisions:q} --out {params.folder:q} > {log:q} 2>&1"
+        " --kinds {params.kinds:q} --observers {params.observers:q} {params.melanoma:q} {params.read_out:q}"
+        " --runs results/runs --images results/images --sets {params.sets:q} {params.decisions:q}"
+        " --out {params.folder:q} > {log:q} 2>&1"

@@ -1,8 +1,34 @@
 # Figures and the report: cheap, and made anew when their code or looks change.
 
-FIGURES = ["accuracy", "training_curves"]
-FIGURES += [f"{kind}.{name}" for name in CONFLICTS for kind in ("shape_bias", "shape_bias_by_category")]
-FIGURES += [f"{kind}.{name}" for name in MELANOMA for kind in ("melanoma", "melanoma_confusion")]
+# Kind of figure → where Snakemake's own report puts it; workflow/report/<kind>.rst is its caption.
+OF_CONFLICTS = {
+    "shape_bias": "Shape bias",
+    "shape_bias_by_category": "Shape bias",
+    "shape_bias_differences": "Shape bias",
+    "cue_accuracy": "Shape bias",
+    "top_k": "Shape bias",
+    "confusion": "Answers",
+    "sample_predictions": "Answers",
+    "error_consistency": "Likeness to people",
+}
+OF_ALL = {
+    "accuracy": "Accuracy",
+    "accuracy_by_condition": "Accuracy",
+    "human_likeness": "Likeness to people",
+    "reliance": "Reliance on cues",
+    "training_curves": "Training",
+}
+OF_MELANOMA = {"melanoma": "Melanoma", "melanoma_confusion": "Melanoma"}
+FIGURES = {name: (name, category) for name, category in OF_ALL.items()}
+FIGURES |= {f"{kind}.{name}": (kind, category) for name in CONFLICTS for kind, category in OF_CONFLICTS.items()}
+FIGURES |= {f"read_out.{name}": ("read_out", "Inside the networks") for name in READ_OUT}
+FIGURES |= {f"{kind}.{name}": (kind, category) for name in MELANOMA for kind, category in OF_MELANOMA.items()}
+FIGURE_CODE = ["figures", "figure_style", "forest", "line_panels", "icons", "summaries"]
+FIGURE_CODE += [
+    f"{what}_figures" for what in ("cue", "answer", "condition", "consistency", "depth", "training", "melanoma")
+]
+REPORT_CODE = ["report", "report_sections", "report_tables", "findings", "charts", "conflict_browser", "summaries"]
+TEMPLATES = [f"src/shapebias/templates/report.{ending}" for ending in ("html.j2", "css", "js")]
 # A photograph beside its stylized kin first, then all other sets.
 SHOWN = dict.fromkeys(entry["content"] for entry in config["stylized"].values())
 SHOWN |= dict.fromkeys([*config["stylized"], *config["sources"]])
@@ -15,14 +41,16 @@ rule figures:
     """Draw every figure from the tables."""
     input:
         tables=rules.tables.output,
+        images=benchmark_images(CONFLICTS),
         histories=[f"results/runs/{model}/{regime}/seed{seed}/history.csv" for model, regime, seed in RUNS.values()],
         people=PEOPLE,
-        code=code(
-            "scripts/figures.py",
-            *(f"src/shapebias/{m}.py" for m in ("figures", "melanoma_figures", "figure_style", "forest", "summaries")),
-        ),
+        code=code("scripts/figures.py", *(f"src/shapebias/{name}.py" for name in FIGURE_CODE)),
     output:
-        expand("results/figures/{figure}.{kind}", figure=FIGURES, kind=["png", "svg"]),
+        [
+            report(f"results/figures/{name}.png", caption=f"../report/{kind}.rst", category=category)
+            for name, (kind, category) in FIGURES.items()
+        ],
+        expand("results/figures/{figure}.svg", figure=FIGURES),
     log:
         "logs/figures.log",
     benchmark:
@@ -38,10 +66,12 @@ rule figures:
         tables=lambda wildcards, input: os.path.dirname(input.tables[0]),
         benchmarks=CONFLICTS,
         melanoma=["--melanoma", *MELANOMA] if MELANOMA else [],
+        samples=lambda wildcards: images_of_conflicts("--sample-images"),
         looks=flags(config["figures"]),
     shell:
         'python "$SCRIPTS"/figures.py --tables {params.tables:q} --runs results/runs --people {input.people:q}'
-        " --out {params.folder:q} --benchmarks {params.benchmarks:q} {params.melanoma:q} {params.looks:q} > {log:q} 2>&1"
+        " --out {params.folder:q} --benchmarks {params.benchmarks:q} {params.melanoma:q}"
+        " {params.samples:q} {params.looks:q} > {log:q} 2>&1"
 
 
 rule settings:
@@ -68,17 +98,12 @@ rule report:
     input:
         tables=rules.tables.output,
         figures=rules.figures.output,
+        images=benchmark_images(CONFLICTS),
         sheets=SHEETS,
         manifests=[f"results/images/{name}/manifest.csv" for name in SETS],
         config=rules.settings.output,
         people=PEOPLE,
-        code=code(
-            "scripts/report.py",
-            "src/shapebias/report.py",
-            "src/shapebias/findings.py",
-            "src/shapebias/templates/report.html.j2",
-            "src/shapebias/templates/report.css",
-        ),
+        code=code("scripts/report.py", *(f"src/shapebias/{name}.py" for name in REPORT_CODE), *TEMPLATES),
     output:
         "results/report.html",
     log:
@@ -95,10 +120,11 @@ rule report:
         title=config["title"],
         tables=lambda wildcards, input: os.path.dirname(input.tables[0]),
         figures=lambda wildcards, input: os.path.dirname(input.figures[0]),
+        images=lambda wildcards: images_of_conflicts("--conflict-images"),
     shell:
         'python "$SCRIPTS"/report.py --title {params.title:q} --tables {params.tables:q} --figures {params.figures:q}'
         " --runs results/runs --config {input.config:q} --people {input.people:q}"
-        " --contact-sheets {input.sheets:q} --out {output:q} > {log:q} 2>&1"
+        " --contact-sheets {input.sheets:q} {params.images:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule track:
