@@ -204,7 +204,7 @@ def dots(
     color = _color("model", looks.model_colors, rows["model"])
     layers = [_line_at(reference, x)] if reference is not None else []
     if chance:
-        guessed = mark("tick", orient="vertical", size=DOTS_STEP, thickness=1, color="#808080", strokeDash=[4, 3])
+        guessed = mark("tick", orient="vertical", size=DOTS_STEP, thickness=1, color="#808080", opacity=1)
         layers.append(guessed.encode(x=_other(x, chance), y=y))
     layers.append(bar.encode(x=_other(x, bounds[0]), x2=f"{bounds[1]}:Q", y=y, yOffset=offset, color=color))
     layers.append(

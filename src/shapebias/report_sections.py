@@ -430,7 +430,7 @@ def cost(study: Study) -> Section | None:
             study.figure("accuracy", "Accuracy of every observer on each benchmark, with 95 % intervals"),
             f"n = {_span(_single(accuracy)['images'])} images a benchmark. How to read it: the share of images named "
             "correctly, with 95 % intervals. By class, an answer is one of the classes that the network was trained "
-            "on; by category, one of the 16 categories. Dashed: guessing.",
+            "on; by category, one of the 16 categories. Dashed, or grey and upright: guessing.",
             "wide",
             [accuracy_chart(accuracy, study.looks)],
         )
@@ -634,8 +634,8 @@ def likeness(study: Study) -> Section | None:
 
 
 RIGHT_BY_SHAPE = (
-    " To err is to answer anything but the category of the shape, over all images whose shape is known, also those "
-    "whose two cues agree."
+    " On conflict images, to err is to answer anything but the category of the shape, over all images whose shape is "
+    "known, also those whose two cues agree."
 )
 
 

@@ -199,7 +199,10 @@ def test_err_on_conflict_images_is_defined():
     rows.columns = COLUMNS["error_consistency"]
     html = page(tables | {"error_consistency": rows}, figures={"error_consistency.conflict": SVG})
     caption = next(text for text in re.findall(r"<figcaption>(.*?)</figcaption>", html, re.DOTALL) if "κ is 0" in text)
-    assert "anything but the category of the shape" in caption and "also those whose two cues agree" in caption
+    assert (
+        "On conflict images, to err is to answer anything but the category of the shape" in caption
+        and "also those whose two cues agree" in caption
+    )
 
 
 def test_networks_with_nothing_to_lose_are_not_in_the_chart_of_reliance():

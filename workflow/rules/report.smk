@@ -23,11 +23,11 @@ FIGURES = {name: (name, category) for name, category in OF_ALL.items()}
 FIGURES |= {f"{kind}.{name}": (kind, category) for name in CONFLICTS for kind, category in OF_CONFLICTS.items()}
 FIGURES |= {f"read_out.{name}": ("read_out", "Inside the networks") for name in READ_OUT}
 FIGURES |= {f"{kind}.{name}": (kind, category) for name in MELANOMA for kind, category in OF_MELANOMA.items()}
-FIGURE_CODE = ["figures", "figure_style", "forest", "line_panels", "icons", "summaries"]
+FIGURE_CODE = ["figures", "figure_style", "forest", "line_panels", "icons", "summaries", "reading"]
 FIGURE_CODE += [
     f"{what}_figures" for what in ("cue", "answer", "condition", "consistency", "depth", "training", "melanoma")
 ]
-REPORT_CODE = ["report", "report_sections", "report_tables", "findings", "charts", "conflict_browser", "summaries"]
+REPORT_CODE = ["report", "report_sections", "report_tables", "findings", "charts", "conflict_browser", "summaries", "bias"]
 TEMPLATES = [f"src/shapebias/templates/report.{ending}" for ending in ("html.j2", "css", "js")]
 # A photograph beside its stylized kin first, then all other sets.
 SHOWN = dict.fromkeys(entry["content"] for entry in config["stylized"].values())
