@@ -11,11 +11,11 @@ setup: $(UV) ## install everything into .venv
 .uv/bin/uv: ## a uv of the project's own, where the machine has none
 	@python3 -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv
 
-demo: setup ## from nothing to results/report.html, offline, in about eight minutes on two cores
+demo: setup ## from nothing to results/report.html, offline, in about eleven minutes on two cores
 	@$(RUN) snakemake --profile profiles/local
 	@echo "Open results/report.html"
 
-test: setup ## all tests; about twelve minutes on two cores, twenty with the demo itself (CI=true)
+test: setup ## all tests; about 25 minutes on two cores, 35 with the demo itself (CI=true)
 	@$(RUN) pytest --numprocesses auto --dist loadfile tests/unit tests/rules
 	@$(RUN) pytest tests/workflow
 
