@@ -3,7 +3,7 @@
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --locked --no-sync
 
-.PHONY: setup demo test lint check format clean
+.PHONY: setup demo plan test lint check format clean
 
 setup: $(UV) ## install everything into .venv
 	@$(UV) sync --locked --quiet
@@ -14,6 +14,10 @@ setup: $(UV) ## install everything into .venv
 demo: setup ## from nothing to results/report.html, offline, in about eleven minutes on two cores
 	@$(RUN) snakemake --profile profiles/local
 	@echo "Open results/report.html"
+
+plan: setup ## what a study would take, before it runs: make plan CONFIG=experiments/paper.yaml DATA=FOLDER GPUS=16
+	@$(RUN) scripts/plan.py $(if $(CONFIG),--configfile "$(CONFIG)") $(if $(DATA),--config data_root="$(DATA)") \
+	  $(if $(GPUS),--gpus $(GPUS))
 
 test: setup ## all tests; about 25 minutes on two cores, 35 with the demo itself (CI=true)
 	@$(RUN) pytest --numprocesses auto --dist loadfile tests/unit tests/rules

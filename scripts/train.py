@@ -8,7 +8,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save
 
 from shapebias import models
-from shapebias.checkpoints import Checkpoints, digest, fingerprint
+from shapebias.checkpoints import Checkpoints, claimed_folder, digest, fingerprint
 from shapebias.cli import Parser, above_zero, at_least_zero, positive, progress, run, side, whole
 from shapebias.errors import UserError
 from shapebias.feeding import Augmented, Pictures, class_names
@@ -28,6 +28,7 @@ from shapebias.provenance import provenance
 from shapebias.ranks import Ranks, join, leave
 from shapebias.recipe import EXECUTION, Recipe, add_recipe_flags, recipe_from
 from shapebias.shards import Sample, expand, open_shards
+from shapebias.staging import add_staging_flag, staged
 from shapebias.starting import Start, initial_network
 from shapebias.stopping import Stop, StoppedError
 from shapebias.tracking import Tracker, add_tracking_flags, new_run_id, tracking_settings
@@ -106,6 +107,7 @@ def make_parser(**more: Any) -> argparse.ArgumentParser:
         metavar="MINUTES",
         help="leave with a checkpoint and status 75 shortly before the job has run so long (default: no limit)",
     )
+    add_staging_flag(job)
     add_tracking_flags(parser)
     return parser
 
@@ -240,15 +242,15 @@ class Watch:
             self.tracker.finish(summary)
 
 
-def opened(named: list[tuple[str, list[Path]]], what: str) -> Sets:
-    """The samples of each set; raises UserError where there are none at all."""
+def opened(named: list[tuple[str, list[Path]]], what: str, copies: Mapping[Path, Path]) -> Sets:
+    """The samples of each set, from the copies that there are; raises UserError where there are none at all."""
     sets: Sets = {}
     for name, paths in named:
         if name in sets:
             raise UserError(
                 f"{what} set {name!r} is given twice; name all its shards at once, {name}=FOLDER/{{0..3}}.tar"
             )
-        sets[name] = open_shards(paths)
+        sets[name] = open_shards([copies.get(path, path) for path in paths])
     if not any(sets.values()):
         raise UserError(f"{what} shards hold no images")
     return sets
@@ -263,7 +265,11 @@ def main(argv: list[str] | None = None) -> None:
     stop = Stop(args.time_limit)
     try:
         with stop:
-            train_one(args, recipe, join(args.device, ranks=recipe.ranks, cpus=args.cpus), stop, started, clock)
+            ranks = join(args.device, ranks=recipe.ranks, cpus=args.cpus)
+            folder = args.checkpoints or args.out / "checkpoints"
+            shards = [path for _, paths in (*args.train, *args.val) for path in paths] if args.stage else []
+            with claimed_folder(folder, ranks, stop.requested), staged(shards, ranks, stop.requested) as copies:
+                train_one(args, recipe, ranks, stop, folder, copies, started, clock)
     except StoppedError as stopped:
         log.info("%s", stopped)
         sys.exit(stop.status)
@@ -272,9 +278,17 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def train_one(
-    args: argparse.Namespace, recipe: Recipe, ranks: Ranks, stop: Stop, started: datetime, clock: float
+    args: argparse.Namespace,
+    recipe: Recipe,
+    ranks: Ranks,
+    stop: Stop,
+    folder: Path,
+    copies: Mapping[Path, Path],
+    started: datetime,
+    clock: float,
 ) -> None:
-    train_sets, val_sets = opened(args.train, "training"), opened(args.val, "validation")
+    """Train and write the results. folder: of the checkpoints. copies: of shards on the node's own disk."""
+    train_sets, val_sets = opened(args.train, "training", copies), opened(args.val, "validation", copies)
     samples: Sets = {split: list(chain(*sets.values())) for split, sets in (("train", train_sets), ("val", val_sets))}
     classes = class_names(train_sets)
     start = initial_network(args.timm, classes, kwargs=args.kwargs, init=args.init, seed=args.seed)
@@ -282,12 +296,7 @@ def train_one(
     known = identity(args, start, preparation.size, samples)
     refuse_other_run(args.out, known)
     log.info("%s from %s: %d classes, %d training images", args.timm, start.init, len(classes), len(samples["train"]))
-    checkpoints = Checkpoints(
-        args.checkpoints or args.out / "checkpoints",
-        known,
-        minutes=args.checkpoint_minutes,
-        epochs=args.checkpoint_epochs,
-    )
+    checkpoints = Checkpoints(folder, known, minutes=args.checkpoint_minutes, epochs=args.checkpoint_epochs)
     watch = Watch(args, known | {"init": start.init, "regime": args.regime, "train_on": list(train_sets)})
     begun = time.monotonic()
     try:
@@ -307,6 +316,7 @@ def train_one(
         )
     except BaseException:
         watch.leave()
+        checkpoints.finish()  # while the folder is still claimed
         raise
     if not ranks.first:
         return

@@ -6,10 +6,13 @@ history.csv (the losses) and sheet.png (what the decoder makes of some images be
 """
 
 import argparse
+import contextlib
 import csv
 import dataclasses
 import json
 import logging
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -19,12 +22,16 @@ from torch import nn
 
 from shapebias.adain import Adain, encoder_hash, load_encoder, random_encoder
 from shapebias.adain_training import DecoderRecipe, DecoderState, Pairs, new_state, train_decoder
+from shapebias.claims import claimed
 from shapebias.cli import Parser, above_zero, at_least_zero, fraction, positive, progress, run, side, whole
 from shapebias.contact_sheets import Cell, contact_sheet
 from shapebias.errors import UserError
 from shapebias.files import replacing
 from shapebias.pictures import open_pictures
-from shapebias.ranks import join, leave
+from shapebias.ranks import Ranks, join, leave
+from shapebias.shards import expand
+from shapebias.staging import add_staging_flag, staged
+from shapebias.stopping import TRY_AGAIN, StoppedError
 from shapebias.weights import METADATA_KEY
 
 log = logging.getLogger(__name__)
@@ -51,6 +58,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     job.add_argument("--workers", type=whole, default=0, help="threads that decode images (default: %(default)s)")
     job.add_argument("--checkpoint", type=Path, metavar="FILE", help="where an interrupted training goes on from")
     job.add_argument("--checkpoint-steps", type=positive, default=1000, help="steps between two (default: %(default)s)")
+    add_staging_flag(job)
     job.add_argument("--out", type=Path, required=True, metavar="DIR")
     args = parser.parse_args(argv)
     if args.size > args.resize:
@@ -103,24 +111,39 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     torch.set_num_threads(args.threads)
     ranks = join(args.device)
-    recipe = DecoderRecipe(**{item.name: getattr(args, item.name) for item in dataclasses.fields(DecoderRecipe)})
-    pairs = Pairs(open_pictures(args.content), open_pictures(args.styles), recipe, args.max_rejected)
-    encoder = first_encoder(args, pairs)
+    checkpoint, paths = args.checkpoint, expand([*args.content, *args.styles])
     try:
-        state = train_decoder(
-            encoder,
-            pairs,
-            recipe,
-            device=torch.device(ranks.device),
-            checkpoint=args.checkpoint,
-            checkpoint_steps=args.checkpoint_steps,
-            workers=args.workers,
-            show=lambda steps: iter(progress(steps, total=len(steps), unit="step", what="decoder")),
-        )
-        if not ranks.first:
-            return
+        with contextlib.ExitStack() as stack:
+            if checkpoint is not None:
+                stack.enter_context(claimed(checkpoint.with_name(f"{checkpoint.name}.claim"), ranks))
+            train_one(args, ranks, stack.enter_context(staged(paths if args.stage else [], ranks)))
+    except StoppedError as stopped:
+        log.info("%s", stopped)
+        sys.exit(TRY_AGAIN)
     finally:
         leave()
+
+
+def train_one(args: argparse.Namespace, ranks: Ranks, copies: Mapping[Path, Path]) -> None:
+    """Train and write the results. copies: of shards on the node's own disk."""
+    recipe = DecoderRecipe(**{item.name: getattr(args, item.name) for item in dataclasses.fields(DecoderRecipe)})
+    contents, styles = (
+        open_pictures([copies.get(path, path) for path in expand(paths)]) for paths in (args.content, args.styles)
+    )
+    pairs = Pairs(contents, styles, recipe, args.max_rejected)
+    encoder = first_encoder(args, pairs)
+    state = train_decoder(
+        encoder,
+        pairs,
+        recipe,
+        device=torch.device(ranks.device),
+        checkpoint=args.checkpoint,
+        checkpoint_steps=args.checkpoint_steps,
+        workers=args.workers,
+        show=lambda steps: iter(progress(steps, total=len(steps), unit="step", what="decoder")),
+    )
+    if not ranks.first:
+        return
     if not state.history:
         raise UserError(f"--steps {recipe.steps}: no step was made")
     write(args, encoder, state, pairs)

@@ -1,26 +1,44 @@
 """Checkpoints of a training run: whole or not at all, two generations, refused by another recipe."""
 
+import contextlib
 import hashlib
 import io
 import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from shapebias.claims import claimed
 from shapebias.errors import UserError
 from shapebias.files import replacing
+from shapebias.ranks import ALONE, Ranks
 from shapebias.shards import Sample
 
 log = logging.getLogger(__name__)
 
-LATEST, EARLIER = "latest.pt", "earlier.pt"
+LATEST, EARLIER, CLAIM = "latest.pt", "earlier.pt", "claim"
 DIGEST_BYTES = 32
 SHARE = 0.02  # of a run's time at most goes into checkpoints
+
+
+@contextlib.contextmanager
+def claimed_folder(folder: Path, ranks: Ranks = ALONE, stopped: Callable[[], bool] = lambda: False) -> Generator[None]:
+    """Keep a folder of checkpoints from all other processes while the body runs; if it is empty then, it is removed.
+
+    Raises StoppedError as `claimed` does.
+    """
+    try:
+        with claimed(folder / CLAIM, ranks, stopped):
+            yield
+    finally:
+        if ranks.first:
+            with contextlib.suppress(OSError):  # not there, or not empty
+                folder.rmdir()
 
 
 class Checkpoints:
@@ -127,8 +145,6 @@ class Checkpoints:
         for name in (LATEST, EARLIER):
             (self.folder / name).unlink(missing_ok=True)
         self.remove_drafts()
-        if self.folder.is_dir() and not any(self.folder.iterdir()):
-            self.folder.rmdir()
 
 
 def digest(state: Mapping[str, torch.Tensor]) -> str:

@@ -25,7 +25,7 @@ DOWNLOADS = ("stimuli/cue-conflict", "stimuli/silhouettes", "stimuli/edges", "de
 def problems(config: Config) -> Iterator[str]:
     """All mistakes of a config that fits the schema."""
     checks = (name_problems, set_problems, stylizer_problems, regime_problems, test_problems, weights_problems)
-    for check in (*checks, download_problems):
+    for check in (*checks, download_problems, throughput_problems):
         yield from check(config)
 
 
@@ -149,6 +149,23 @@ def download_problems(config: Config) -> Iterator[str]:
                 yield unknown(f"{section}.{name}.{key}", wanted, "download", DOWNLOADS)
 
 
+def throughput_problems(config: Config) -> Iterator[str]:
+    """Names under `throughputs` that are nothing of which there is a speed."""
+    stylizers, observers = ["ghiasi", *config["stylizers"]], [n for n, e in config["observers"].items() if "timm" in e]
+    allowed = {
+        "pack": ("source or set of styles", [*config["sources"], *config["styles"]]),
+        "encode": ("stylizer", stylizers),
+        "stylize": ("stylizer", stylizers),
+        "train": ("model", [*config["models"]]),
+        "show": ("model, or network among the observers", [*config["models"], *observers]),
+    }
+    for kind, rates in config["throughputs"].items():
+        what, names = allowed[kind]
+        for name in rates:
+            if name not in names:
+                yield unknown(f"throughputs.{kind}", name, what, names)
+
+
 def regime_problems(config: Config) -> Iterator[str]:
     regimes, sets = config["regimes"], [*config["sources"], *config["stylized"]]
     if bool(config["models"]) != bool(regimes):
@@ -199,6 +216,10 @@ def recipe_problems(config: Config) -> Iterator[str]:
     optimizers = timm_optimizers()
     for model, regime in itertools.product(config["models"], config["regimes"]):
         values = recipe_of(config, model, regime)
+        nodes, ranks = values.pop("nodes", 1), values.get("ranks", 0) or 1
+        if ranks % nodes:
+            where = f"training of models.{model} in regimes.{regime}"
+            yield f"{where}: ranks {ranks} cannot be shared evenly by nodes {nodes}"
         if "crop_scale" in values:
             values["crop_scale"] = tuple(values["crop_scale"])
         try:

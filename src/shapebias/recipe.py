@@ -12,8 +12,9 @@ def option(default: Any, text: str, **more: Any) -> Any:
     return field(default=default, metadata={"help": text, **more})
 
 
-# How a run is carried out, not what it computes: it may go on from its checkpoint with others of these.
-EXECUTION = ("ranks", "workers")
+# How a run is carried out, not what it computes: it may go on from its checkpoint with others of these. `nodes` is for
+# whoever starts the ranks.
+EXECUTION = ("ranks", "nodes", "workers")
 # The groups of --help.
 GROUPS = {
     "epochs and batches": ("epochs", "batch_size", "accumulate", "patience"),

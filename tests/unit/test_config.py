@@ -355,7 +355,16 @@ def test_drawn_images_cannot_be_counted_as_all_that_there_are(config):
 
 def test_the_schema_describes_each_hyperparameter_that_there_is():
     fields = {field.name for field in dataclasses.fields(Recipe)}
-    assert set(SCHEMA["$defs"]["training"]["properties"]) == fields
+    starting = {"nodes"}  # for whoever starts the ranks
+    assert set(SCHEMA["$defs"]["training"]["properties"]) == fields | starting
+
+
+def test_nodes_share_the_ranks_evenly(config):
+    config["training"] |= {"ranks": 4, "nodes": 2}
+    checked(config, SCHEMA)
+    config["training"]["ranks"] = 3
+    with pytest.raises(UserError, match="ranks 3 cannot be shared evenly by nodes 2"):
+        checked(config, SCHEMA)
 
 
 def test_names_of_appearances_are_those_of_the_code():

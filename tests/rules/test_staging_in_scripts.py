@@ -1,0 +1,163 @@
+"""Trainings as a cluster runs them: from the node's own disk, and beside a job that was left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from helpers import ENV, ROOT, TINY_RESNET, colour_shard, files_below, image_folder, run_script, succeeded
+
+from shapebias.staging import ELSEWHERE, file_system
+
+RECIPE = ["--epochs", "30", "--batch-size", "8", "--schedule", "constant", "--lr", "0.003", "--optimizer", "adamw"]
+NETWORK = ["--timm", "resnet10t", "--kwargs", json.dumps(TINY_RESNET), "--image-size", "32"]
+DECODER = ["--encoder", "random", "--width", "2", "--steps", "2", "--batch-size", "2", "--resize", "20", "--size", "16"]
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory) -> tuple[Path, Path]:
+    """34 training images and 10 validation images."""
+    folder = tmp_path_factory.mktemp("images")
+    return colour_shard(folder / "train.tar", 17), colour_shard(folder / "val.tar", 5)
+
+
+@pytest.fixture(scope="module")
+def whole(shards, tmp_path_factory) -> Path:
+    """A run that nothing disturbed, from where the shards are."""
+    out = tmp_path_factory.mktemp("whole")
+    succeeded(run_script("train", *training(shards, out)))
+    return out
+
+
+@pytest.fixture
+def disk(tmp_path) -> Path:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if kind := ELSEWHERE.get(file_system(folder)):
+        pytest.skip(f"{folder} is {kind}: nothing is staged there")
+    return folder
+
+
+@pytest.fixture
+def started() -> Iterator[list[subprocess.Popen]]:
+    """Processes to be ended with the test."""
+    processes: list[subprocess.Popen] = []
+    yield processes
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def training(shards: tuple[Path, Path], out: Path, *more: object) -> list[str]:
+    images = ["--train", f"in={shards[0]}", "--val", f"in={shards[1]}"]
+    return [*images, *NETWORK, *RECIPE, "--wandb-mode", "disabled", "--out", str(out), *map(str, more)]
+
+
+def begin(arguments: list[str], log: Path, disk: Path) -> subprocess.Popen:
+    script = [sys.executable, str(ROOT / "scripts" / "train.py"), *arguments]
+    env = ENV | {"TMPDIR": str(disk)}
+    return subprocess.Popen(script, stderr=log.open("w"), cwd=ROOT, env=env, start_new_session=True)
+
+
+def wait_for(text: str, log: Path, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 120
+    while text not in log.read_text():
+        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
+
+
+def same_run(one: Path, other: Path) -> bool:
+    return all(
+        (one / name).read_bytes() == (other / name).read_bytes() for name in ("model.safetensors", "history.csv")
+    )
+
+
+def test_a_run_from_the_node_s_disk_is_the_same_also_half_of_it(shards, whole, disk, tmp_path, started):
+    out, log = tmp_path / "out", tmp_path / "log"
+    process = begin(training(shards, out, "--stage", "--workers", 2), log, disk)
+    started.append(process)
+    wait_for("epoch 3  steps", log, process)
+    assert len([path for path in disk.rglob("*.tar") if path.is_file()]) == 2
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM, log.read_text()
+    assert "2 shards were staged" in log.read_text()
+    assert not list(disk.glob("shapebias-*"))
+    assert files_below(out) == ["checkpoints/earlier.pt", "checkpoints/latest.pt"]
+    done = succeeded(run_script("train", *training(shards, out)))  # the rest without
+    assert "goes on from step" in done.stderr and "staged" not in done.stderr
+    assert same_run(whole, out) and not (out / "checkpoints").exists()
+
+
+def test_ranks_share_one_copy(shards, disk, tmp_path):
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    runs = []
+    for more in ([], ["--stage"]):
+        out = tmp_path / f"out{len(more)}"
+        script = [str(ROOT / "scripts" / "train.py"), *training(shards, out, *more, "--epochs", 3)]
+        env = ENV | {"TMPDIR": str(disk)}
+        done = subprocess.run([*launch, *script], capture_output=True, text=True, timeout=240, cwd=ROOT, env=env)
+        runs.append((out, succeeded(done).stderr.count("2 shards were staged")))
+    (apart, zero), (staged, one) = runs
+    assert (zero, one) == (0, 1) and same_run(apart, staged)
+    assert not list(disk.glob("shapebias-*"))
+
+
+def test_a_decoder_trained_from_the_node_s_disk_is_the_same(shards, disk, tmp_path, monkeypatch):
+    monkeypatch.setitem(ENV, "TMPDIR", str(disk))
+    styles = image_folder(tmp_path / "styles", {"painter": 3})
+    flags = ["--content", shards[0], "--styles", styles, *DECODER, "--checkpoint", tmp_path / "checkpoint.pt"]
+    made = []
+    for more in ([], ["--stage"]):
+        out = tmp_path / f"out{len(more)}"
+        done = succeeded(run_script("train_stylizer", *flags, *more, "--out", out))
+        assert done.stderr.count("1 shards were staged") == len(more)
+        made.append([(out / name).read_bytes() for name in ("decoder.safetensors", "history.csv", "sheet.png")])
+    assert made[0] == made[1]
+    assert not list(disk.glob("shapebias-*")) and not list(tmp_path.glob("checkpoint*"))
+
+
+def test_a_second_job_of_a_run_waits_for_the_first_to_leave_and_goes_on(shards, whole, disk, tmp_path, started):
+    out, logs = tmp_path / "out", [tmp_path / "first.log", tmp_path / "second.log"]
+    first = begin(training(shards, out), logs[0], disk)
+    started.append(first)
+    wait_for("epoch 2  steps", logs[0], first)
+    first.send_signal(signal.SIGSTOP)  # it may not be done before the second is there
+    second = begin(training(shards, out), logs[1], disk)
+    started.append(second)
+    wait_for(f"waits up to 120 s for process {first.pid} on ", logs[1], second)
+    first.send_signal(signal.SIGCONT)
+    first.terminate()  # as scancel does
+    assert first.wait(60) == 128 + signal.SIGTERM
+    assert second.wait(120) == 0, logs[1].read_text()
+    assert "goes on from step" in logs[1].read_text()
+    assert same_run(whole, out) and not (out / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("name", ["train", "train_stylizer"])
+def test_a_run_that_is_held_by_another_process_asks_for_another_try(shards, tmp_path, monkeypatch, caplog, name):
+    from shapebias import checkpoints, claims
+    from shapebias.claims import claimed
+
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    script = __import__(name)
+    short = partial(claimed, wait=0.1)
+    monkeypatch.setattr(checkpoints, "claimed", short)
+    monkeypatch.setattr(script, "claimed", short, raising=False)
+    monkeypatch.setattr(claims, "attempt", lambda path: None)
+    checkpoint, out = tmp_path / "checkpoints" / "x.pt", tmp_path / "out"
+    arguments = {
+        "train": [*training(shards, out), "--checkpoints", str(checkpoint.parent)],
+        "train_stylizer": ["--content", str(shards[0]), "--styles", str(shards[0]), *DECODER]
+        + ["--checkpoint", str(checkpoint), "--out", str(out)],
+    }
+    with caplog.at_level("INFO"), pytest.raises(SystemExit) as left:
+        script.main(arguments[name])
+    assert left.value.code == 75
+    assert "the run is still trained by another process" in caplog.text
+    assert not out.exists()
