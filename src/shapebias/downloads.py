@@ -10,6 +10,7 @@ import http.client
 import logging
 import re
 import shutil
+import socket
 import ssl
 import time
 import urllib.error
@@ -31,6 +32,12 @@ PAUSES = (1, 5, 20)  # seconds before each further try
 TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 BLOCK = 1 << 16  # bytes; what a killed download loses at most
 CONNECTIONS = 8
+KNOCK = 5  # seconds for a server to take a connection
+# What every failed download ends in where the machine, not the server, is the reason.
+AIR_GAP = (
+    "compute nodes have no internet as a rule: fetch where there is (the workflow's target `downloads`, on a login "
+    "node), or give a local file"
+)
 LISTED = re.compile(r"([0-9a-f]{64}) [ *](.+)", re.IGNORECASE)  # a line of sha256sum
 
 
@@ -113,7 +120,10 @@ def retried(work: Callable[[], None], source: str, pauses: Sequence[float]) -> N
         except http.client.InvalidURL as error:
             raise UserError(f"{source}: {error}; correct the URL, or give a path to the file instead") from None
         except (urllib.error.URLError, http.client.HTTPException, ssl.SSLError, ConnectionError, TimeoutError) as error:
-            reason = str(getattr(error, "reason", error)) or type(error).__name__
+            cause = getattr(error, "reason", error)
+            reason = str(cause) or type(error).__name__
+            if isinstance(cause, socket.gaierror) or getattr(cause, "errno", None) == errno.ENETUNREACH:
+                raise UserError(f"{source}: {reason}; {AIR_GAP}") from None
         except ValueError as error:
             raise UserError(f"{source}: not an address to download from ({error})") from None
         if pause is None:
@@ -124,6 +134,19 @@ def retried(work: Callable[[], None], source: str, pauses: Sequence[float]) -> N
         log.warning("%s: %s; again in %g s", source, reason, pause)
         time.sleep(pause)
     return None
+
+
+def has_way_to(url: str) -> bool:
+    """Whether a server takes a connection; behind a proxy nobody can tell, so the answer is yes."""
+    parts = urlsplit(url)
+    if parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.netloc):
+        return True
+    try:
+        port = parts.port or (80 if parts.scheme == "http" else 443)
+        socket.create_connection((parts.hostname or "", port), KNOCK).close()
+    except OSError:
+        return False
+    return True
 
 
 def download(source: str, target: Path) -> None:

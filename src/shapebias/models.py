@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +14,12 @@ from timm.data import resolve_model_data_config
 from torch import nn
 
 from shapebias.categories import CATEGORIES, ilsvrc_categories
+from shapebias.downloads import AIR_GAP, has_way_to
 from shapebias.errors import UserError
 from shapebias.images import centre_crop
 from shapebias.torchvision_networks import PREFIX, build_torchvision
 
+HUB = "https://huggingface.co"  # HF_ENDPOINT names another, as for the hub's own client
 PILLOW_FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -87,18 +90,44 @@ def build(
         )
     arguments: dict[str, Any] = {} if classes is None else {"num_classes": classes}
     arguments |= kwargs or {}
+    if pretrained:
+        require_way_to_weights(name)
     try:
         return timm.create_model(name, pretrained=pretrained, **arguments)
     except (TypeError, AssertionError) as error:
         raise UserError(f"network {name!r} with kwargs {kwargs}: {error}") from None
-    # The hub's own errors are many; all mean that the published weights did not come.
     except (RuntimeError, OSError, ValueError) as error:
-        if not pretrained:
+        if pretrained and "loading state_dict" in str(error):
+            raise UserError(f"network {name!r} with kwargs {kwargs}: {first_difference(error)}") from None
+        if not pretrained or "No pretrained weights exist" in str(error):
             raise UserError(f"network {name!r} with kwargs {kwargs}: {error}") from None
+        # The hub's own errors are many; all others mean that the published weights did not come.
         raise UserError(
-            f"network {name!r}: its pretrained weights could not be downloaded ({type(error).__name__}); compute nodes "
-            f"have no internet: give a local file (`weights`)"
+            f"network {name!r}: its pretrained weights could not be downloaded ({type(error).__name__}); {AIR_GAP}"
         ) from None
+
+
+def require_way_to_weights(name: str) -> None:
+    """Raise UserError at once where this machine cannot reach the weights of a network of timm.
+
+    The hub's client would ask for 47 seconds. HF_HUB_OFFLINE=1 takes what its cache holds, without asking.
+    """
+    published = timm.get_pretrained_cfg(name)
+    if published is None or os.environ.get("HF_HUB_OFFLINE"):
+        return
+    url = published.url if isinstance(published.url, str) else ""  # else a URL and a file's name; no network has those
+    address = os.environ.get("HF_ENDPOINT", HUB) if published.hf_hub_id else url
+    if address and not has_way_to(address):
+        raise UserError(
+            f"network {name!r}: its pretrained weights could not be downloaded, {address} cannot be reached; {AIR_GAP} "
+            f"(HF_HUB_OFFLINE=1 takes them from timm's cache)"
+        )
+
+
+def first_difference(error: Exception) -> str:
+    """What torch says of weights that do not fit a network, in a line: it lists every tensor."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return f"its published weights are of another architecture: {' '.join(lines[1:2])[:200]}"
 
 
 def preparation(model: nn.Module, size: int | None = None) -> Preparation:
@@ -141,21 +170,26 @@ def classifier(network: nn.Module) -> nn.Module:
 
 
 def classifier_keys(network: nn.Module) -> list[str]:
-    """What the classifier's tensors are called among the network's."""
-    name = classifier_name(network)
-    return [f"{name}.{key}" for key in network.get_submodule(name).state_dict()]
+    """What the tensors of the classifier, or of several (a distilled DeiT's), are called among the network's."""
+    names = classifier_names(network)
+    return [f"{name}.{key}" for name in names for key in network.get_submodule(name).state_dict()]
 
 
 def classifier_name(network: nn.Module) -> str:
     """Where the classifier is; raises UserError for a network with none, or several (a distilled DeiT)."""
-    if hasattr(network, "get_classifier"):  # timm's
-        layer = network.get_classifier()  # ty: ignore[not-callable]
-        found = [name for name, module in network.named_modules() if module is layer]
-    else:
-        found = [getattr(network, "pretrained_cfg", {}).get("classifier")]
-    if not found or not found[0]:
+    names = classifier_names(network)
+    if len(names) != 1:
         raise UserError(f"network {type(network).__name__} has no single classifier layer")
-    return found[0]
+    return names[0]
+
+
+def classifier_names(network: nn.Module) -> list[str]:
+    """Where the classifiers are."""
+    if hasattr(network, "get_classifier"):  # timm's
+        layers = network.get_classifier()  # ty: ignore[not-callable]
+        known = layers if isinstance(layers, tuple) else (layers,)
+        return [name for name, module in network.named_modules() if any(module is layer for layer in known)]
+    return list(filter(None, [getattr(network, "pretrained_cfg", {}).get("classifier")]))
 
 
 def category_indices(classes: list[str], categories: dict[str, str] | None = None) -> dict[str, list[int]]:

@@ -15,6 +15,8 @@ from shapebias.weights import State, load_weights, read_weights, weights_path
 
 log = logging.getLogger(__name__)
 
+PUBLISHED = "pretrained"  # the start, and what a file says of itself that `published_weights` made
+
 
 @dataclass(frozen=True)
 class Start:
@@ -41,7 +43,7 @@ def initial_network(name: str, classes: list[str], *, kwargs: dict[str, Any], in
     torch.manual_seed(seed)
     if init == "scratch":
         return Start(build(name, classes=len(classes), kwargs=kwargs), init, "new")
-    if init == "pretrained":
+    if init == PUBLISHED:
         network = build(name, classes=len(classes), kwargs=kwargs, pretrained=True)
         published = getattr(network, "pretrained_cfg", {}).get("num_classes", len(classes))
         kept = classes == ilsvrc_wnids() and published == len(classes)
@@ -59,8 +61,21 @@ def initial_network(name: str, classes: list[str], *, kwargs: dict[str, Any], in
         kept = load_foreign(network, state, init, classes)
     if not kept:
         log.info("%s: its classifier names other classes; a new one of %d outputs is drawn", init, len(classes))
-    source = trained.get("regime") or weights_path(init).name
+    source = PUBLISHED if PUBLISHED in trained else trained.get("regime") or weights_path(init).name
     return Start(network, source, "kept" if kept else "new", trained.get("lineage", []))
+
+
+def published_weights(name: str, kwargs: dict[str, Any]) -> tuple[State, dict[str, Any]]:
+    """A network's published weights, with its own classifier and fitted to kwargs as timm fits them; and metadata.
+
+    A file of them is a start that needs no internet and is recorded as `pretrained`. Raises UserError as `build` does.
+    """
+    network = build(name, kwargs=kwargs, pretrained=True)
+    # Copies: a file cannot hold two tensors that share their memory.
+    state = {
+        key: value.detach().clone(memory_format=torch.contiguous_format) for key, value in network.state_dict().items()
+    }
+    return state, {PUBLISHED: name}
 
 
 def load_foreign(network: nn.Module, state: State, source: str, classes: list[str]) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 from torchvision import models
 
+from shapebias.downloads import AIR_GAP
 from shapebias.errors import UserError
 from shapebias.weights import State, load_weights
 
@@ -95,6 +96,6 @@ def downloaded(weights: Any, name: str) -> State:
     except (RuntimeError, OSError, ValueError, UnpicklingError) as error:
         raise UserError(
             f"network {name!r}: its pretrained weights could not be downloaded ({type(error).__name__}) from "
-            f"{weights.url}; compute nodes have no internet: give that URL, or a local file, as `weights`"
+            f"{weights.url}; {AIR_GAP}"
         ) from None
     return {OLD_DENSENET.sub(r"\1\2.", key): value for key, value in state.items() if not AUXILIARY.match(key)}

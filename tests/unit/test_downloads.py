@@ -1,8 +1,10 @@
 """Downloads from a real server on this machine: whole, cut short, damaged, changed, missing."""
 
+import errno
 import hashlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -186,6 +188,27 @@ def test_a_missing_file_is_named_at_once(site, tmp_path):
 def test_a_dead_address_is_named(tmp_path):
     with pytest.raises(UserError, match=r"^http://127\.0\.0\.1:9/x: .*refused.*give a path"):
         fetch("http://127.0.0.1:9/x", tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    "error", [socket.gaierror(-3, "Temporary failure in name resolution"), OSError(errno.ENETUNREACH, "Unreachable")]
+)
+def test_a_machine_without_internet_says_so_at_once_and_what_to_do(tmp_path, monkeypatch, error):
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it tries again"))
+    with pytest.raises(UserError, match=r"^http://example\.org/x: .*target `downloads`, on a login node.*a local file"):
+        downloads.fetch("http://example.org/x", tmp_path / "x")
+
+
+def test_whether_there_is_a_way_to_a_server_is_found_out(site, monkeypatch):
+    assert downloads.has_way_to(site.address)
+    assert not downloads.has_way_to("http://127.0.0.1:9/x")
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("http_proxy", "http://proxy.example.org:3128")  # which may know the way
+    assert downloads.has_way_to("http://127.0.0.1:9/x")
 
 
 def test_a_full_disk_is_told_before_anything_is_written(site, tmp_path, monkeypatch):

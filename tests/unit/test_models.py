@@ -40,6 +40,23 @@ def test_kwargs_that_do_not_fit_a_network_are_refused_by_name():
         build("resnet10t", kwargs={"patch_size": 8})
 
 
+def test_published_weights_that_cannot_be_reached_are_told_at_once(monkeypatch):
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match=r"'resnet10t'.* http://127\.0\.0\.1:9 cannot be reached; .*target `downloads`"):
+        build("resnet10t", pretrained=True)
+
+
+def test_published_weights_that_do_not_fit_kwargs_are_told_as_such(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", lambda *_, **__: tiny_resnet(1000).state_dict())
+    with pytest.raises(
+        UserError, match=r"'resnet10t' with kwargs .*its published weights are of another architecture: .+"
+    ):
+        build("resnet10t", kwargs={"channels": [16, 8, 8, 8]}, pretrained=True)
+
+
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert resolve_device("auto") == "cpu"

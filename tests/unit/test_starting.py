@@ -15,7 +15,7 @@ from torch import nn
 from shapebias.categories import ilsvrc_wnids
 from shapebias.errors import UserError
 from shapebias.models import build
-from shapebias.starting import freeze, initial_network, layer_groups, training_mode
+from shapebias.starting import freeze, initial_network, layer_groups, published_weights, training_mode
 
 ANIMALS = ["cat", "dog"]
 
@@ -131,17 +131,33 @@ def test_published_weights_keep_their_head_for_ilsvrc_s_classes_alone(tmp_path, 
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
     torch.save(network.state_dict(), tmp_path / "hub" / "checkpoints" / file)
 
-    def published(classes):
-        return initial_network("torchvision/squeezenet1_1", classes, kwargs={}, init="pretrained", seed=0)
+    state, metadata = published_weights("torchvision/squeezenet1_1", {})
+    save_file(state, tmp_path / "fetched.safetensors", {"shapebias": json.dumps(metadata)})
 
-    whole = published(ilsvrc_wnids())
-    assert (whole.init, whole.head) == ("pretrained", "kept") and equal(whole.network, network)
-    for classes in (ANIMALS, ilsvrc_wnids()[::-1]):
-        begun = published(classes)
-        assert begun.head == "new" and equal(begun.network, network, "features")
-        assert begun.network.get_parameter("classifier.1.weight").shape[0] == len(classes)
-        scratch = initial_network("torchvision/squeezenet1_1", classes, kwargs={}, init="scratch", seed=0)
-        assert equal(begun.network, scratch.network, "classifier")
+    def published(classes, init):
+        return initial_network("torchvision/squeezenet1_1", classes, kwargs={}, init=init, seed=0)
+
+    # From the internet, and from the file that a machine with internet made of them: no difference.
+    for init in ("pretrained", str(tmp_path / "fetched.safetensors")):
+        whole = published(ilsvrc_wnids(), init)
+        assert (whole.init, whole.head) == ("pretrained", "kept") and equal(whole.network, network)
+        for classes in (ANIMALS, ilsvrc_wnids()[::-1]):
+            begun = published(classes, init)
+            assert (begun.init, begun.head) == ("pretrained", "new") and equal(begun.network, network, "features")
+            assert begun.network.get_parameter("classifier.1.weight").shape[0] == len(classes)
+            scratch = published(classes, "scratch")
+            assert equal(begun.network, scratch.network, "classifier")
+
+
+def test_a_network_of_two_classifiers_gets_two_new_ones(tmp_path):
+    small = {"depth": 1, "img_size": 32, "embed_dim": 12, "num_heads": 3}
+    network = build("deit_tiny_distilled_patch16_224", kwargs=small)
+    save_file(network.state_dict(), tmp_path / "x.safetensors")
+    begun = initial_network(
+        "deit_tiny_distilled_patch16_224", ANIMALS, kwargs=small, init=str(tmp_path / "x.safetensors"), seed=0
+    )
+    assert begun.head == "new" and equal(begun.network, network, "blocks")
+    assert {begun.network.get_parameter(f"{head}.weight").shape[0] for head in ("head", "head_dist")} == {2}
 
 
 # What learns

@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Fetch the published weights of a network through timm or torchvision, and write them as one file of weights.
+
+A job that has the file needs no internet. What was downloaded is kept where HF_HOME and TORCH_HOME say, too.
+"""
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+from safetensors.torch import save
+
+from shapebias import models
+from shapebias.cli import Parser, run
+from shapebias.downloads import checksum
+from shapebias.files import replacing
+from shapebias.starting import published_weights
+from shapebias.weights import METADATA_KEY
+
+log = logging.getLogger(__name__)
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--timm", required=True, metavar="NAME", help="the network's name in timm, or torchvision/NAME")
+    parser.add_argument("--kwargs", type=models.json_object, default={}, help="arguments of the network, as JSON")
+    parser.add_argument("--out", type=Path, required=True, metavar="X.safetensors")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    state, metadata = published_weights(args.timm, args.kwargs)
+    with replacing(args.out) as draft:
+        # Through bytes, so that a full disk is an OSError like any other.
+        draft.write_bytes(save(state, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
+    log.info("%s: %d tensors of %s, SHA-256 %s", args.out, len(state), args.timm, checksum(args.out))
+
+
+if __name__ == "__main__":
+    run(main)
