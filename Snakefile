@@ -9,14 +9,20 @@ configfile: "config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/console.smk"
+include: "workflow/rules/executor.smk"
+include: "workflow/rules/cluster.smk"
 include: "workflow/rules/image_inputs.smk"
 include: "workflow/rules/inputs.smk"
+include: "workflow/rules/limits.smk"
 include: "workflow/rules/downloads.smk"
 include: "workflow/rules/stylizers.smk"
 include: "workflow/rules/images.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/measuring.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/deployment.smk"
+include: "workflow/rules/starting.smk"
 
 
 rule all:

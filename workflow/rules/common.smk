@@ -9,16 +9,15 @@ import sys
 LIBRARY = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, LIBRARY)
 SCRIPTS = os.path.join(workflow.basedir, "scripts")
+from shapebias import planning_sets
 from shapebias.config import checked, missing_folders
 from shapebias.config_problems import (
-    CLASS_COUNTS,
     file_of,
     is_url,
     melanoma_regimes,
     networks,
     recipe_of,
     run_name,
-    splits_of,
 )
 from shapebias.errors import UserError
 from shapebias.recipe import EXECUTION
@@ -34,18 +33,26 @@ except UserError as error:
 
 # How jobs tell W&B of themselves. It is no parameter of a job: another project makes no result anew.
 TRACKING = " ".join(f"--wandb-{key} {value}" for key, value in {**config["wandb"], "dir": "results"}.items())
-ENVIRONMENT = {"PYTHONPATH": LIBRARY, "SCRIPTS": SCRIPTS, "TRACKING": TRACKING}
-shell.prefix(f"set -euo pipefail; export {shlex.join(f'{key}={value}' for key, value in ENVIRONMENT.items())}; ")
+STAGING = "--stage" if config["stage_shards"] else ""  # nor is where they read their shards
+ENVIRONMENT = {"PYTHONPATH": LIBRARY, "SCRIPTS": SCRIPTS, "TRACKING": TRACKING, "STAGING": STAGING}
+if workflow.remote_exec:
+    ENVIRONMENT["ON_CLUSTER"] = "yes"
+PREFIX = f"set -euo pipefail; export {shlex.join(f'{key}={value}' for key, value in ENVIRONMENT.items())}; "
+if not workflow.deployment_settings.deployment_method:
+    # Jobs run in the environment of this process, also where nobody activated it.
+    PREFIX += f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; '
+shell.prefix(PREFIX + f"source {shlex.quote(os.path.join(workflow.basedir, 'workflow/launch.sh'))}; ")
+
+# An image that holds all environments, for --software-deployment-method conda apptainer.
+if "container" in config:
+
+    containerized: config["container"]
+
 
 # A plan can be made before the photographs are there; running it cannot start.
 MISSING = missing_folders(config)
 for problem in MISSING:
     logger.warning(problem)
-
-
-onstart:
-    if MISSING:
-        raise WorkflowError(MISSING[0])
 
 
 PEOPLE = os.path.join(workflow.basedir, "workflow/resources/people.csv")
@@ -100,13 +107,7 @@ wildcard_constraints:
 
 def shard_counts(name):
     """split → number of shards of a set."""
-    if name in config["styles"]:
-        return {ALL: config["styles"][name].get("shards", 1)}
-    if name in config["stylized"]:
-        entry = config["stylized"][name]
-        return {split: shard_counts(entry["content"])[split] for split in entry["splits"]}
-    entry = config["sources"][name]
-    return {split: entry["shards"].get(split, 1) for split in splits_of(config, name)}
+    return planning_sets.shard_counts(config, name)
 
 
 def shards(name, split):

@@ -6,6 +6,40 @@ TEXTURE_VS_SHAPE = (
     "https://raw.githubusercontent.com/rgeirhos/texture-vs-shape/ccd0c01d42c0a8a834e90ec141e7f24fa915dc23"
 )
 
+# Published weights that timm or torchvision know where to find: name → network. A job that fetched them itself would need
+# the internet, and fetch them again in each run.
+STARTING = config["models"].values() if any(e["init"] == "pretrained" for e in config["regimes"].values()) else []
+PRETRAINED = {
+    pretrained_name(entry): entry
+    for entry in [*STARTING, *config["observers"].values()]
+    if "timm" in entry and "weights" not in entry
+}
+
+PUBLISHED_FILES = sorted(
+    {
+        needed(entry[key])
+        for section, key in (("benchmarks", "folder"), ("observers", "decisions"))
+        for entry in config[section].values()
+        if entry.get(key, "").startswith("download:")
+    }
+)
+STYLIZER_FILES = [
+    fetched(name, part)
+    for name, entry in config["stylizers"].items()
+    for part in ("encoder", "decoder")
+    if is_url(entry.get(part, ""))
+]
+
+
+rule downloads:
+    """All that this study downloads: make it where there is internet, before jobs run where there is none."""
+    input:
+        PUBLISHED_FILES,
+        expand("results/downloads/networks/{file}", file=NETWORK_FILES),
+        expand("results/downloads/pretrained/{network}.safetensors", network=PRETRAINED),
+        STYLIZER_FILES,
+    localrule: True
+
 
 rule download_stimuli:
     """Fetch the published stimuli: 1,280 cue conflicts, 160 silhouettes, 160 edge drawings."""
@@ -98,3 +132,24 @@ rule download_weights:
         source=weights_source,
     shell:
         'python "$SCRIPTS"/download.py {params.source:q} --out {output:q} > {log:q} 2>&1'
+
+
+rule download_pretrained:
+    """Fetch the published weights of a network through timm or torchvision."""
+    output:
+        "results/downloads/pretrained/{network}.safetensors",
+    log:
+        "logs/download_pretrained/{network}.log",
+    wildcard_constraints:
+        network=one_of(PRETRAINED),
+    localrule: True
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        network=lambda wildcards: flags({k: PRETRAINED[wildcards.network].get(k) for k in ("timm", "kwargs")}),
+    shell:
+        'python "$SCRIPTS"/download_pretrained.py {params.network:q} --out {output:q} > {log:q} 2>&1'

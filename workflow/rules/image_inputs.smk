@@ -32,51 +32,25 @@ def pack_flags(wildcards):
     return flags(common | {key: entry[key] for key in ("appearance",) if key in entry})
 
 
-def images_in_shard(name, split):
-    """About how many images a shard holds, for its job's time limit; where nobody knows, rather too many."""
-    if name in config["stylized"]:
-        return images_in_shard(config["stylized"][name]["content"], split)
-    entry = config["styles"].get(name) or config["sources"][name]
-    if "count" in entry:
-        return entry["count"] // shard_counts(name)[split] + 1
-    if name in config["styles"]:
-        return 100000 // shard_counts(name)[split] + 1
-    classes = CLASS_COUNTS[entry.get("classes", "categories")]
-    each = entry.get("per_class", {}).get(split, ALL)
-    return 2000 if each == ALL else classes * each // shard_counts(name)[split] + 1
+# Thousands of shards as inputs of hundreds of jobs are slow to plan: one file a split stands for them, which is made
+# from all of them and anew when one is made anew.
+CHECKSUMS = "sha256sums.txt"
 
 
-def minutes(images, milliseconds, side, attempt):
-    """A time limit: thrice the time that the images (pixels a side) take, milliseconds being those at 224 px."""
-    return attempt * (15 + round(3 * images * milliseconds * (side / 224) ** 2 / 60000))
+def checksums_of(name, split):
+    """What stands for the images of a set's split."""
+    return f"results/images/{name}/{split}/{CHECKSUMS}"
 
 
-def set_memory(wildcards):
-    """Memory of a job that looks at all labels of a set, MB: measured 2.5 for a thousand."""
-    images = sum(n * images_in_shard(wildcards.set, split) for split, n in shard_counts(wildcards.set).items())
-    return 1000 + round(3 * images / 1000)
+def files_of_split(wildcards):
+    """The folder, the number and the ending of a split's shards, or of a stylizer's vectors of its styles."""
+    folder = f"results/{wildcards.kept}/{wildcards.set}/{wildcards.split}"
+    return folder, shard_counts(wildcards.set)[wildcards.split], "tar" if wildcards.kept == "images" else "safetensors"
 
 
-def pack_minutes(wildcards, attempt):
-    side = set_entry(wildcards).get("size", config["image_size"])
-    return minutes(images_in_shard(wildcards.set, wildcards.split), 30, side, attempt)
-
-
-def encode_minutes(wildcards, attempt):
-    size = config["stylizers"].get(wildcards.stylizer, {}).get("style_size")
-    side = size or set_entry(wildcards).get("size", config["image_size"])
-    return minutes(images_in_shard(wildcards.set, wildcards.split), stylizer_cost(wildcards.stylizer), side, attempt)
-
-
-def stylize_minutes(wildcards, attempt):
-    entry = config["stylized"][wildcards.set]
-    side = entry.get("crop", config["image_size"])
-    return minutes(images_in_shard(wildcards.set, wildcards.split), stylizer_cost(entry["stylizer"]), side, attempt)
-
-
-def stylizer_cost(stylizer):
-    """Milliseconds of an image of 224 px, with decoding and encoding it: ghiasi 50 on a core, adain 900, 30 on a GPU."""
-    return 50 if stylizer == "ghiasi" else 30 if config["gpus"] else 900
+def listed(folder, count, ending):
+    """The paths that `numbered` means."""
+    return [f"{folder}/{number}.{ending}" for number in range(count)]
 
 
 def style_split(wildcards):
@@ -203,6 +177,11 @@ def stylizer_encoder(wildcards):
     )
 
 
+def stylizer_ranks(wildcards):
+    """Processes that train a decoder, one a GPU."""
+    return max(1, stylizer_training(wildcards)["gpus"])
+
+
 def stylizer_training_flags(wildcards):
     recipe, encoder = stylizer_training(wildcards), stylizer_encoder(wildcards)
     keys = ("steps", "batch_size", "resize", "size", "lr", "content_weight", "style_weight")
@@ -210,11 +189,6 @@ def stylizer_training_flags(wildcards):
     chosen = {key: recipe[key] for key in keys} | width | {"seed": config["data_seed"]}
     entry = config["stylizers"][wildcards.stylizer]
     return flags({"encoder": encoder or "random"} | chosen | {key: entry[key] for key in ("threads", "workers")})
-
-
-def launcher(gpus):
-    """One process, or one a GPU."""
-    return "python" if gpus < 2 else f"torchrun --standalone --nproc-per-node={gpus}"
 
 
 def weights_path(wildcards):

@@ -17,7 +17,7 @@ rule scan:
         "../../envs/stylize.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=240,  # an archive of a million photographs on a slow disk
     params:
         kind=script_kind,
@@ -43,7 +43,7 @@ rule pack:
         "../../envs/stylize.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=pack_minutes,
     params:
         kind=script_kind,
@@ -70,13 +70,38 @@ rule encode_styles:
         "../../envs/stylize.yaml"
     threads: lambda wildcards: stylizer_threads(wildcards.stylizer)
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
         runtime=encode_minutes,
-        gpu=lambda wildcards: stylizer_gpus(wildcards.stylizer),
+        gpus=lambda wildcards: stylizer_gpus(wildcards.stylizer),
+        gres=lambda wildcards: gres(stylizer_gpus(wildcards.stylizer)),
     params:
         flags=encode_flags,
     shell:
         'python "$SCRIPTS"/encode_styles.py --styles {input.styles:q} {params.flags:q} --out {output:q} > {log:q} 2>&1'
+
+
+rule checksums:
+    """List the checksums of a split's shards or style vectors: other jobs depend on this one file."""
+    input:
+        lambda wildcards: listed(*files_of_split(wildcards)),
+    output:
+        f"results/{{kept}}/{{set}}/{{split}}/{CHECKSUMS}",
+    log:
+        "logs/checksums/{kept}/{set}/{split}.log",
+    benchmark:
+        "logs/benchmarks/checksums/{kept}/{set}/{split}.tsv"
+    wildcard_constraints:
+        kept="images|style_vectors/[^/]+",
+    conda:
+        "../../envs/stylize.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=120,  # a hundred gigabytes on a slow disk
+    params:
+        files=lambda wildcards: numbered(*files_of_split(wildcards)),
+    shell:
+        'python "$SCRIPTS"/checksums.py {params.files:q} --out {output:q} > {log:q} 2>&1'
 
 
 rule stylize:
@@ -85,9 +110,7 @@ rule stylize:
         content=lambda wildcards: shards(config["stylized"][wildcards.set]["content"], wildcards.split)[
             int(wildcards.shard)
         ],
-        vectors=lambda wildcards: [
-            f"{vector_folder(wildcards)}/{shard}.safetensors" for shard in range(vector_count(wildcards))
-        ],
+        vectors=lambda wildcards: f"{vector_folder(wildcards)}/{CHECKSUMS}",
         weights=lambda wildcards: stylizer_files(stylizer_of(wildcards)),
     output:
         shard="results/images/{set}/{split}/{shard}.tar",
@@ -102,9 +125,10 @@ rule stylize:
         "../../envs/stylize.yaml"
     threads: lambda wildcards: stylizer_threads(stylizer_of(wildcards))
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
         runtime=stylize_minutes,
-        gpu=lambda wildcards: stylizer_gpus(stylizer_of(wildcards)),
+        gpus=lambda wildcards: stylizer_gpus(stylizer_of(wildcards)),
+        gres=lambda wildcards: gres(stylizer_gpus(stylizer_of(wildcards))),
     params:
         vectors=lambda wildcards: numbered(vector_folder(wildcards), vector_count(wildcards), "safetensors"),
         flags=stylize_flags,
@@ -179,7 +203,7 @@ rule rejected_sheet:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         sets=[f"{name}=results/images/{name}/rejected.csv={set_folder(name)}" for name in PACKED],

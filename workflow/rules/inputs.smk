@@ -1,23 +1,34 @@
 # Functions of wildcards for training, measuring and the report: what a job takes as its input and params.
 
+import hashlib
 
 # Training
 
 
-def training_shards(wildcards):
+def training_images(wildcards):
     sets = config["regimes"][wildcards.regime]["train_on"]
-    return [shard for name in sets for split in ("train", "val") for shard in shards(name, split)]
+    return [checksums_of(name, split) for name in sets for split in ("train", "val")]
+
+
+def pretrained_name(entry):
+    """What a network's published weights are called; those that are fitted to kwargs bear a digest of these."""
+    if not entry.get("kwargs"):
+        return entry["timm"]
+    digest = hashlib.sha256(json.dumps(entry["kwargs"], sort_keys=True).encode()).hexdigest()
+    return f"{entry['timm']}-{digest[:8]}"
 
 
 def own_weights(entry):
-    """Where a model's or an observer's own weights are: a file, one that is fetched, package:…; or none."""
+    """Where a model's or an observer's weights are: a file, one that is fetched, or package:…"""
     weights = entry.get("weights")
-    return f"results/downloads/networks/{file_of(weights)}" if weights and is_url(weights) else weights
+    if weights is None:
+        return f"results/downloads/pretrained/{pretrained_name(entry)}.safetensors"
+    return f"results/downloads/networks/{file_of(weights)}" if is_url(weights) else weights
 
 
 def weights_input(weights):
     """Weights as a job's input: a package's come with its environment."""
-    return [] if weights is None or weights.startswith("package:") else weights
+    return [] if weights.startswith("package:") else weights
 
 
 def initial_weights(wildcards):
@@ -34,7 +45,7 @@ def set_shards(wildcards, split):
 
 def network_flags(wildcards):
     model, regime = config["models"][wildcards.model], config["regimes"][wildcards.regime]
-    init = own_weights(model) or "pretrained" if regime["init"] == "pretrained" else regime["init"]
+    init = own_weights(model) if regime["init"] == "pretrained" else regime["init"]
     start = {} if initial_weights(wildcards) else {"init": init}
     return flags(
         {"timm": model["timm"], "kwargs": model["kwargs"], "image_size": config["input_size"]}
@@ -53,9 +64,15 @@ def ranks_of(wildcards):
     return train_recipe(wildcards).get("ranks", 0) or 1
 
 
-def train_cpus(wildcards):
+def nodes_of(wildcards):
+    """Nodes of a cluster that share the ranks evenly; without a cluster all ranks are on this machine."""
+    return train_recipe(wildcards).get("nodes", 1)
+
+
+def cpus_of(wildcards):
+    """Processors of a rank."""
     recipe = train_recipe(wildcards)
-    return ranks_of(wildcards) * (recipe.get("threads", 1) + recipe.get("workers", 0))
+    return recipe.get("threads", 1) + recipe.get("workers", 0)
 
 
 # Measuring
@@ -70,7 +87,7 @@ def observer_weights(wildcards):
 
 def benchmark_images(names):
     entries = [config["benchmarks"][name] for name in names]
-    own = [shard for entry in entries if "images" in entry for shard in shards(entry["images"], "test")]
+    own = [checksums_of(entry["images"], "test") for entry in entries if "images" in entry]
     return own + sorted({needed(entry["folder"]) for entry in entries if "folder" in entry})
 
 

@@ -20,9 +20,10 @@ rule evaluate:
         "../../envs/train.yaml"
     threads: config["evaluation"]["threads"] + config["evaluation"]["workers"]
     resources:
-        mem_mb=4000,
-        runtime=120,
-        gpu=config["gpus"],
+        mem_mb=memory(4000),
+        runtime=evaluate_minutes,
+        gpus=config["gpus"],
+        gres=gres(config["gpus"]),
     params:
         network=network_flags_of,
         evaluation=flags(config["evaluation"] | {"max_rejected": config["max_rejected"]}),
@@ -49,9 +50,10 @@ rule evaluate_melanoma:
         "../../envs/train.yaml"
     threads: config["evaluation"]["threads"] + config["evaluation"]["workers"]
     resources:
-        mem_mb=4000,
-        runtime=120,
-        gpu=config["gpus"],
+        mem_mb=memory(4000),
+        runtime=melanoma_minutes,
+        gpus=config["gpus"],
+        gres=gres(config["gpus"]),
     params:
         network=network_flags_of,
         evaluation=flags(config["evaluation"] | {"max_rejected": config["max_rejected"]}),
@@ -79,9 +81,10 @@ rule read_out:
         "../../envs/train.yaml"
     threads: config["evaluation"]["threads"] + config["evaluation"]["workers"]
     resources:
-        mem_mb=4000,
-        runtime=120,
-        gpu=config["gpus"],
+        mem_mb=memory(4000),
+        runtime=read_out_minutes,
+        gpus=config["gpus"],
+        gres=gres(config["gpus"]),
     params:
         network=network_flags_of,
         showing=flags(config["evaluation"] | {"max_rejected": config["max_rejected"]}),
@@ -125,7 +128,7 @@ rule tables:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=30,
     params:
         folder=lambda wildcards, output: os.path.dirname(output[0]),

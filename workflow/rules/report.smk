@@ -64,11 +64,13 @@ rule figures:
         "logs/figures.log",
     benchmark:
         "logs/benchmarks/figures.tsv"
+    group:
+        "report"
     conda:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         folder=lambda wildcards, output: os.path.dirname(output[0]),
@@ -94,7 +96,7 @@ rule settings:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
         runtime=5,
     params:
         text=json.dumps(config, indent=2),
@@ -119,11 +121,13 @@ rule report:
         "logs/report.log",
     benchmark:
         "logs/benchmarks/report.tsv"
+    group:
+        "report"
     conda:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         title=config["title"],
@@ -151,7 +155,7 @@ rule track:
         "../../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         title=config["title"],

@@ -19,18 +19,25 @@ rule train_stylizer:
         "logs/benchmarks/train_stylizer/{stylizer}.tsv"
     conda:
         "../../envs/stylize.yaml"
-    threads: lambda wildcards: stylizer_threads(wildcards.stylizer) * max(1, stylizer_training(wildcards)["gpus"])
+    threads: lambda wildcards: stylizer_threads(wildcards.stylizer) * stylizer_ranks(wildcards)
     resources:
-        mem_mb=8000,
-        runtime=1440,
-        gpu=lambda wildcards: stylizer_training(wildcards)["gpus"],
+        mem_mb=lambda wildcards, attempt: attempt * 8000 * stylizer_ranks(wildcards),
+        runtime=DAY,
+        gpus=lambda wildcards: stylizer_training(wildcards)["gpus"],
+        gres=lambda wildcards: gres(stylizer_training(wildcards)["gpus"]),
+        mpi=lambda wildcards: "srun" if stylizer_ranks(wildcards) > 1 else None,
+        nodes=1,
+        tasks_per_node=lambda wildcards: tasks_per_node(stylizer_ranks(wildcards), 1),
+        tasks_per_gpu=0,
+        cpus_per_task=lambda wildcards: stylizer_threads(wildcards.stylizer),
+        ranks=stylizer_ranks,
     params:
         origins=lambda wildcards: flags({k: shard_range(*origin) for k, origin in training_origins(wildcards).items()}),
         flags=stylizer_training_flags,
-        launcher=lambda wildcards: launcher(stylizer_training(wildcards)["gpus"]),
         # Not an output: Snakemake deletes those before a retry.
         checkpoint="results/checkpoints/stylizers/{stylizer}.pt",
         folder=lambda wildcards, output: os.path.dirname(output.decoder),
     shell:
-        '{params.launcher} "$SCRIPTS"/train_stylizer.py {params.origins:q} {params.flags:q}'
-        " --checkpoint {params.checkpoint:q} --out {params.folder:q} > {log:q} 2>&1"
+        "launch {resources.ranks} {resources.nodes} {resources.cpus_per_task}"
+        ' "$SCRIPTS"/train_stylizer.py {params.origins:q} {params.flags:q}'
+        " --checkpoint {params.checkpoint:q} $STAGING --out {params.folder:q} > {log:q} 2>&1"

@@ -1,0 +1,22 @@
+# What jobs share, beside their command. Sourced before each shell command of a rule; ON_CLUSTER is set in jobs of a cluster.
+
+# The end of its time, which training leaves before; newer versions of Slurm say it themselves.
+if [ -n "${ON_CLUSTER:-}" ] && [ -z "${SLURM_JOB_END_TIME:-}" ] && [ -n "${SLURM_JOB_ID:-}" ]; then
+  if ends=$(squeue --noheader --jobs "$SLURM_JOB_ID" --Format EndTime 2> /dev/null) && ends=$(date -d "$ends" +%s 2> /dev/null); then
+    export SLURM_JOB_END_TIME=$ends
+  fi
+fi
+
+# launch RANKS NODES CPUS SCRIPT …: Python, or one Python a rank: by srun over the nodes of a job, by torchrun on this machine.
+launch() {
+  local ranks=$1 nodes=$2 cpus=$3
+  shift 3
+  if [ "$ranks" = 1 ]; then
+    python "$@"
+  elif [ -n "${ON_CLUSTER:-}" ]; then
+    srun --nodes="$nodes" --ntasks="$ranks" --ntasks-per-node=$((ranks / nodes)) --cpus-per-task="$cpus" \
+      --kill-on-bad-exit=1 python "$@"
+  else
+    torchrun --standalone --nproc-per-node="$ranks" "$@"
+  fi
+}
