@@ -1,68 +1,24 @@
-"""Snakemake as a user runs it, in a folder of its own."""
+"""What tests of the whole workflow share."""
 
 import os
-import re
 import shutil
-import subprocess
-import sys
-from collections import Counter
-from pathlib import Path
 
 import pytest
 import yaml
-
-REPOSITORY = Path(__file__).parents[2]
-
-
-class Workspace:
-    """An empty folder in which the workflow runs."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def command(self, arguments, config, profile):
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
-        command += ["--profile", str(REPOSITORY / "profiles" / profile), *arguments]
-        if config is not None:
-            (self.folder / "config.yaml").write_text(yaml.safe_dump(config))
-            command += ["--configfile", "config.yaml"]
-        return command
-
-    def snakemake(self, *arguments, config=None, profile="local"):
-        """Run it to its end; stdout and stderr come together."""
-        return subprocess.run(
-            self.command(arguments, config, profile),
-            cwd=self.folder,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-
-    def start(self, *arguments, config=None):
-        """Start it as a terminal does, in a process group of its own."""
-        log = (self.folder / "started.log").open("w")
-        return subprocess.Popen(
-            self.command(arguments, config, "local"), cwd=self.folder, stdout=log, stderr=log, start_new_session=True
-        )
-
-    def plan(self, config, *targets, profile="local"):
-        """Dry run; rule → number of jobs, as Snakemake's 'Job stats' say."""
-        done = self.snakemake("-n", *targets, config=config, profile=profile)
-        assert done.returncode == 0, done.stdout
-        return Counter({name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE)})
+from helpers import ROOT
+from workspaces import Workspace
 
 
 @pytest.fixture(scope="session")
 def repository():
     """The folder of this checkout."""
-    return REPOSITORY
+    return ROOT
 
 
 @pytest.fixture(scope="session")
 def demo_config():
     """A function that returns the demo's config, to change at will."""
-    return lambda: yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    return lambda: yaml.safe_load((ROOT / "config.yaml").read_text())
 
 
 @pytest.fixture(scope="session")

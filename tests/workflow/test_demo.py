@@ -1,9 +1,12 @@
 """The demo itself, as `make demo` runs it: does it show the phenomenon?"""
 
 import os
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
+from helpers import ROOT
 
 NETWORKS = ("resnet", "convnext", "vit", "coatnet")
 REGIMES = ("in", "sin", "combined", "frozen")
@@ -12,11 +15,16 @@ pytestmark = pytest.mark.skipif(not os.environ.get("CI"), reason="eight minutes;
 
 
 @pytest.fixture(scope="module")
-def tables(workspace, demo_config):
+def made(workspace, demo_config):
     place = workspace()
     done = place.snakemake(config=demo_config())
     assert done.returncode == 0, done.stdout
-    folder = place.folder / "results/tables"
+    return place.folder
+
+
+@pytest.fixture(scope="module")
+def tables(made):
+    folder = made / "results/tables"
     return {name: pd.read_csv(folder / f"{name}.csv") for name in ("shape_bias", "accuracy", "runs")}
 
 
@@ -43,3 +51,13 @@ def test_accuracy_on_photographs_is_well_above_chance(tables, network, regime):
 
 def test_the_published_number_of_conflict_images_is_shown(tables):
     assert (tables["shape_bias"]["conflict_images"] == 1280).all()
+
+
+def test_it_took_what_was_planned_within_a_factor_of_two(made):
+    command = [sys.executable, ROOT / "scripts/plan.py", "--configfile", ROOT / "config.yaml"]
+    said = subprocess.run(
+        [*command, "--compare", made / "logs/benchmarks"], text=True, capture_output=True, check=True
+    ).stdout
+    total = said.splitlines()[-1].split()
+    assert total[0] == "total"
+    assert 0.5 < float(total[-1]) < 2, said

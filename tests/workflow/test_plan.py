@@ -1,6 +1,7 @@
 """Dry runs: the graph is what the config says, and mistakes end it before the first job."""
 
 import re
+import shutil
 
 import pytest
 import yaml
@@ -23,6 +24,8 @@ def test_the_demo_has_one_job_for_each_thing_it_makes(workspace, demo):
     assert jobs["read_out"] == 16  # of one benchmark of cue conflict
     assert jobs["stylize"] == (4 + 1 + 2) + 2  # sin: train, val, test; conflict: test
     assert jobs["encode_styles"] == 1 + 2  # paintings; the photographs of the test split
+    # in and sin: train, val, test; conflict, silhouettes, edges: test; style vectors of paintings and of photographs
+    assert jobs["checksums"] == 2 * 3 + 3 + 2
     assert jobs["tables"] == jobs["figures"] == jobs["report"] == jobs["track"] == 1
     assert "track" not in workspace().plan(demo | {"wandb": {"mode": "disabled"}})
 
@@ -79,13 +82,15 @@ def test_regimes_chain_as_they_are_declared_with_their_own_recipes(workspace, de
 def test_ranks_and_workers_are_asked_for_in_cpus_and_gpus(workspace, demo):
     demo["models"], demo["gpus"] = {"resnet": demo["models"]["resnet"]}, 1
     demo["regimes"] = {"in": {"train_on": ["in"], "training": {"ranks": 2, "workers": 3}}}
-    told = workspace().snakemake("-n", "-p", "--cores", "16", "--resources", "gpu=8", config=demo).stdout
+    told = workspace().snakemake("-n", "-p", "--cores", "16", "--resources", "gpus=8", config=demo).stdout
     job = next(text for name, text in RULE.findall(told) if name == "train")
     assert "threads: 8" in job  # two ranks, each with a thread that computes and three workers
-    assert "gpu=2" in job and "mem_mb=16000" in job
+    assert "gpus=2" in job
+    # Of each rank, MB: 4,000, 600 a worker, and little for the labels of these few images.
+    assert 2 * 5800 < int(re.findall(r"mem_mb=(\d+)", job)[0]) < 2 * 6000
     command = next(line for line in told.splitlines() if "train.py" in line)
-    assert "--ranks 2 --workers 3 --cpus 8 --device cuda" in command
-    assert "torchrun --standalone --nproc-per-node=2" in command
+    assert "--ranks 2 --workers 3 --cpus 4 --device cuda" in command  # of a rank
+    assert " launch 2 1 4 " in command  # ranks, nodes, processors of a rank: workflow/launch.sh
 
 
 def test_melanoma_alone_needs_no_other_benchmark(workspace, demo):
@@ -149,6 +154,8 @@ def test_every_rule_that_runs_a_script_has_log_environment_and_resources(reposit
         rules |= dict(RULE.findall(path.read_text()))
     assert {"scan", "pack", "stylize", "train", "evaluate", "tables", "figures", "report"} <= set(rules)
     for name, body in rules.items():
+        if "    shell:" not in body:
+            continue  # a target
         for part in ("log:", "conda:", "threads:", "resources:"):
             assert f"    {part}" in body, f"rule {name} has no {part}"
         script = re.search(r"SCRIPTS\W+(\w+)\.py", body)
@@ -199,10 +206,33 @@ def test_the_weights_that_a_model_starts_from_are_fetched_once_or_taken_as_they_
     told = place.snakemake("-n", "-p", config=demo).stdout
     starts = {model: init for init, model in re.findall(r"train\.py.*--init (\S+).*--model (\w+) --regime in", told)}
     fetched = "results/downloads/networks/net-0123abcd.pth.tar"
-    assert starts == {"url": fetched, "file": "mine.pth", "none": "pretrained", "package": "package:timm/x.pth"}
+    published = "results/downloads/pretrained/resnet10t.safetensors"
+    assert starts == {"url": fetched, "file": "mine.pth", "none": published, "package": "package:timm/x.pth"}
+    assert told.count(f"download_pretrained.py --timm resnet10t --kwargs '{{}}' --out {published}") == 1
     assert set(re.findall(r"train\.py.*--init (\S+).*--regime new", told)) == {"scratch"}
     assert f"--weights {fetched} --observer same" in told
     assert told.count(f"--sha256 0123abcd --out {fetched}") == 1
+
+
+def test_a_plan_can_be_made_where_no_slurm_is(workspace, demo, tmp_path, monkeypatch):
+    for tool in ("bash", "which"):
+        (tmp_path / tool).symlink_to(shutil.which(tool))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert workspace().plan(demo, profile="slurm")["report"] == 1
+
+
+def test_a_run_is_planned_from_one_file_a_split_that_follows_from_every_shard(workspace, demo):
+    demo["models"] = {"resnet": demo["models"]["resnet"]}
+    told = workspace().snakemake("-n", "-p", config=demo).stdout
+    jobs = re.findall(r"^    input: (.*)\n    output: ([^,\n]*)", told, re.MULTILINE)
+    inputs = {output: set(files.split(", ")) for files, output in jobs}
+    sums = "results/images/in/{}/sha256sums.txt".format
+    assert inputs["results/runs/resnet/in/seed0/model.safetensors"] == {sums("train"), sums("val")}
+    assert inputs[sums("train")] == {f"results/images/in/train/{shard}.tar" for shard in range(4)}
+    assert sums("test") in inputs["results/predictions/conflict/resnet_in_seed0.parquet"]
+    vectors = "results/style_vectors/ghiasi/in/test/sha256sums.txt"
+    assert inputs["results/images/conflict/test/0.tar"] == {"results/images/in/test/0.tar", vectors}
+    assert inputs[vectors] == {f"results/style_vectors/ghiasi/in/test/{shard}.safetensors" for shard in range(2)}
 
 
 def test_photographs_that_are_missing_end_a_run_before_its_first_job(workspace, repository):
@@ -217,7 +247,7 @@ def test_photographs_that_are_missing_end_a_run_before_its_first_job(workspace, 
 def test_a_job_s_time_limit_follows_from_its_shard(workspace, demo):
     def minutes(shards):
         demo["sources"]["in"]["shards"]["train"] = shards
-        told = workspace().snakemake("-n", config=demo).stdout
+        told = workspace().snakemake("-n", "-p", config=demo).stdout
         return max(int(m) for m in re.findall(r"rule stylize:.*?runtime=(\d+)", told, re.DOTALL))
 
     demo["sources"]["in"]["per_class"]["train"] = 2000

@@ -1,0 +1,105 @@
+"""Conda and containers, with a stand-in for conda itself.
+
+It makes a plain Python that has the packages of this one, but not this project's library. Snakemake asks it for what it
+would ask conda for, and jobs run as they would in an environment of conda's.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+STAND_IN = f"""#!{sys.executable}
+import json, pathlib, shutil, subprocess, sys
+words = sys.argv[1:]
+if words[0] == "info":
+    print(json.dumps({{"conda_prefix": str(pathlib.Path(__file__).parents[1]), "platform": "linux-64"}}))
+elif words[0] == "--version":
+    print("conda 25.1.1")
+elif words[:2] == ["env", "create"]:
+    prefix, file = (pathlib.Path(words[words.index(flag) + 1]) for flag in ("--prefix", "--file"))
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", prefix], check=True)
+    site = next(prefix.glob("lib/python*/site-packages"))
+    (site / "packages.pth").write_text("\\n".join(path for path in sys.path if path.endswith("site-packages")))
+    shutil.copy(file, prefix / "made_from.yaml")
+else:
+    print(json.dumps({{"get": {{"channel_priority": "strict"}}}}))
+"""
+ACTIVATE = 'export CONDA_PREFIX="$1" PATH="$1/bin:$PATH"\n'
+
+
+@pytest.fixture
+def conda(tmp_path, monkeypatch):
+    """A command `conda` on the path."""
+    folder = tmp_path / "conda" / "bin"
+    folder.mkdir(parents=True)
+    (folder / "conda").write_text(STAND_IN)
+    (folder / "conda").chmod(0o755)
+    (folder / "activate").write_text(ACTIVATE)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.fixture
+def copied(workspace, repository):
+    """A workspace that is a copy of the workflow, to change at will."""
+    place = workspace()
+    for name in ("workflow", "envs"):
+        shutil.copytree(repository / name, place.folder / name)
+    for name in ("src", "scripts", "profiles"):
+        (place.folder / name).symlink_to(repository / name)
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy(repository / name, place.folder)
+    return place
+
+
+def snakemake(place, *words):
+    """Run the workflow's copy → status, stdout, stderr."""
+    command = [sys.executable, "-m", "snakemake", *words, "--profile", "profiles/local"]
+    return subprocess.run(command, cwd=place.folder, text=True, capture_output=True)
+
+
+def test_a_job_runs_in_the_environment_of_its_rule_and_reaches_the_library(conda, copied, repository):
+    target = "results/images/paintings/listing.parquet"
+    done = snakemake(copied, target, "--software-deployment-method", "conda")
+    assert done.returncode == 0, done.stderr
+    assert (copied.folder / target).is_file()
+    (made,) = (copied.folder / ".snakemake" / "conda").glob("*/made_from.yaml")  # no environment but the one needed
+    assert made.read_text() == (repository / "envs" / "stylize.yaml").read_text()
+    python = made.parent / "bin" / "python"
+    alone = subprocess.run([python, "-c", "import shapebias"], env={"PATH": ""}, text=True, capture_output=True)
+    assert "No module named 'shapebias'" in alone.stderr
+
+
+@pytest.mark.parametrize("form", ["dockerfile", "apptainer"])
+def test_a_container_is_written_that_holds_all_environments(conda, copied, form):
+    done = snakemake(copied, "--containerize", form)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith({"dockerfile": "FROM ", "apptainer": "Bootstrap: "}[form])
+    made = re.findall(r"conda env create --prefix (\S+) --file \1/environment\.yaml", done.stdout)
+    copies = re.findall(r"(?:COPY|   ) envs/(\w+)\.yaml (\S+)/environment\.yaml", done.stdout)
+    assert sorted(name for name, _ in copies) == ["report", "stylize", "train"]
+    assert sorted(made) == sorted(prefix for _, prefix in copies)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "told"),
+    [
+        (lambda envs: (envs / "train.yaml").rename(envs / "trian.yaml"), "did you mean 'trian.yaml'?"),
+        (lambda envs: (envs / "train.yaml").write_text("channels: [conda-forge"), "line 1: no YAML"),
+        (
+            lambda envs: (envs / "train.yaml").write_text("dependencies: [numpy]"),
+            "channels: None is not a list of names",
+        ),
+    ],
+    ids=["missing", "no YAML", "no channels"],
+)
+def test_a_wrong_environment_file_ends_the_run_before_its_first_job(copied, break_it, told):
+    break_it(copied.folder / "envs")
+    done = snakemake(copied, "-n", "--software-deployment-method", "conda")
+    assert done.returncode == 1
+    assert f"{copied.folder / 'envs' / 'train.yaml'}" in done.stdout and told in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert snakemake(copied, "-n").returncode == 0  # who does not use conda is not bothered

@@ -1,0 +1,52 @@
+"""What a terminal shows: a plan on one page, which job starts in short, and all of a job that failed."""
+
+import re
+from collections import Counter
+
+import pytest
+import yaml
+
+JOB = re.compile(r"^ *(?:local)?rule (\w+):$", re.MULTILINE)
+
+
+@pytest.fixture
+def paper(repository):
+    """The config of the whole study."""
+    return yaml.safe_load((repository / "experiments/paper.yaml").read_text())
+
+
+@pytest.mark.parametrize("profile", ["local", "slurm"])
+def test_a_plan_is_a_page_of_jobs_per_rule_and_reasons(workspace, paper, profile):
+    page = workspace().snakemake("-n", config=paper, profile=profile).stdout
+    assert len(page.splitlines()) < 70 and max(map(len, page.splitlines())) < 500
+    counts = [(name, int(count)) for name, count in re.findall(r"^(\w+) +(\d+)$", page, re.MULTILINE)]
+    assert len(counts) == len(dict(counts))  # one table
+    assert counts[-1] == ("total", sum(count for _, count in counts[:-1]))
+    assert "Reasons:\n    (each job: add -p)\n    input files updated by another job:" in page
+    assert not JOB.search(page)
+
+
+def test_p_shows_every_job_of_a_plan_with_its_command(workspace, paper):
+    place = workspace()
+    told = place.snakemake("-n", "-p", config=paper).stdout
+    assert Counter(JOB.findall(told)) == place.plan(paper) - Counter(total=10**6)
+    assert "train.py --train 'in=results/images/in/train/{0..103}.tar'" in told.replace('"$SCRIPTS"/', "")
+
+
+def test_a_run_tells_in_short_which_job_starts_and_in_full_which_failed(workspace, demo_config):
+    place, config = workspace(), demo_config()
+    for number in range(3):
+        (place.folder / "photographs/cat").mkdir(parents=True, exist_ok=True)
+        (place.folder / f"photographs/cat/{number}.jpg").write_text("This is no photograph.")
+    config["sources"]["bad"] = {"kind": "imagefolder", "folder": "photographs", "per_class": {"test": 2}}
+    done = place.snakemake("results/images/bad/manifest.csv", config=config)
+    assert done.returncode == 1
+    start = r"^Job \d+: rule {}\n    reason: Missing output files: \S+{}\n\["
+    assert re.search(start.format("scan, set=bad", "listing.parquet"), done.stdout, re.MULTILINE)
+    assert "Job 1: rule pack, set=bad, split=test, shard=0\n" in done.stdout
+    assert "1 of 3 steps (33%) done" in done.stdout
+    failed = done.stdout.partition("Error in rule pack:")[2]
+    assert "    log: logs/pack/bad/test/0.log" in failed
+    assert "error: class 'cat': 2 images wanted, 2 of them broken" in failed  # the job's own words
+    whole = next((place.folder / ".snakemake/log").iterdir()).read_text()
+    assert JOB.findall(whole)[:2] == ["scan", "pack"]

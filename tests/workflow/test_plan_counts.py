@@ -1,0 +1,37 @@
+"""What scripts/plan.py counts is what Snakemake would run, rule by rule."""
+
+import csv
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+import yaml
+from helpers import ROOT
+
+STUDIES = ["config.yaml", *(f"experiments/{path.name}" for path in sorted((ROOT / "experiments").glob("*.yaml")))]
+
+
+def counted(place, study):
+    """rule → jobs, as plan.py writes them; it runs where the study's data are."""
+    command = [sys.executable, str(ROOT / "scripts/plan.py"), "--configfile", str(ROOT / study)]
+    done = subprocess.run(
+        [*command, "--out", "plan.csv"], cwd=place.folder, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    with (place.folder / "plan.csv").open() as file:
+        return Counter({row["rule"]: int(row["jobs"]) for row in csv.DictReader(file)})
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_plan_counts_the_jobs_of_a_dry_run(workspace, shared_data, study):
+    place, config = workspace(), yaml.safe_load((ROOT / study).read_text())
+    for entry in shared_data.iterdir():
+        (place.folder / entry.name).symlink_to(entry)
+    for entry in (*config["benchmarks"].values(), *config.get("observers", {}).values()):
+        wanted = entry.get("folder") or entry.get("decisions") or ""
+        if wanted.startswith(("datasets/", "raw-data/")):  # a clone of model-vs-human
+            (place.folder / wanted).mkdir(parents=True)
+    jobs = place.plan(config)
+    del jobs["total"]
+    assert counted(place, study) == jobs
