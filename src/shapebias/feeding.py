@@ -1,6 +1,9 @@
 """Images on their way into a network: which, in which order, augmented how; all functions of (seed, epoch, id)."""
 
+import multiprocessing.util
+import os
 import signal
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,6 +25,9 @@ GRACE = 30  # seconds that a worker outlasts a SIGTERM
 # Decoded images of a set are kept in memory up to this size, so that later epochs decode nothing; each worker keeps
 # those that it happened to decode, in its part of the room.
 CACHE_BYTES = 2**30
+
+# The longest $TMPDIR below which `/pymp-XXXXXXXX/listener-XXXXXXXX` is still a socket's path: 107 bytes on Linux (unix(7)).
+LONGEST_TMPDIR = 107 - 32
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -183,6 +189,8 @@ class Loader:
     def __init__(self, pictures: Pictures, recipe: Recipe, device: str, layout: torch.memory_format) -> None:
         self.preparation, self.device, self.layout = pictures.preparation, device, layout
         self.sampler = KeySampler()
+        if recipe.workers:
+            make_room_for_sockets()
         self.loader = DataLoader(
             pictures,
             batch_sampler=self.sampler,
@@ -213,6 +221,19 @@ def in_own_words(loaded: Iterable[Batch]) -> Iterator[Batch]:
         yield from loaded
     except UserError as error:
         raise UserError(str(error).strip().splitlines()[-1].rpartition("UserError: ")[2]) from None
+
+
+def make_room_for_sockets() -> None:
+    """Workers hand over batches through sockets below $TMPDIR, or below /tmp where a batch system's name for it is longer
+    than a socket's may be, which would hang them. CPython does the same from 3.14 on.
+    """
+    if len(os.fsencode(tempfile.gettempdir())) <= LONGEST_TMPDIR:
+        return
+    usual, tempfile.tempdir = tempfile.tempdir, "/tmp"
+    try:
+        multiprocessing.util.get_temp_dir()  # made once, handed down to workers, removed at the end
+    finally:
+        tempfile.tempdir = usual
 
 
 def outlast_signals(_worker: int) -> None:
