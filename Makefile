@@ -19,9 +19,10 @@ plan: setup ## what a study would take, before it runs: make plan CONFIG=experim
 	@$(RUN) scripts/plan.py $(if $(CONFIG),--configfile "$(CONFIG)") $(if $(DATA),--config data_root="$(DATA)") \
 	  $(if $(GPUS),--gpus $(GPUS))
 
-test: setup ## all tests; about 25 minutes on two cores, 35 with the demo itself (CI=true)
+test: setup ## all tests, those of the cluster where Slurm is installed; about 35 minutes on two cores with the demo (CI=true)
 	@$(RUN) pytest --numprocesses auto --dist loadfile tests/unit tests/rules
 	@$(RUN) pytest tests/workflow
+	@$(RUN) pytest tests/slurm
 
 lint: setup ## lint, format and types
 	@$(RUN) ruff check .

@@ -26,7 +26,7 @@ GRACE = 30  # seconds that a worker outlasts a SIGTERM
 # those that it happened to decode, in its part of the room.
 CACHE_BYTES = 2**30
 
-# The longest $TMPDIR below which `/pymp-XXXXXXXX/listener-XXXXXXXX` is still a socket's path: 107 bytes on Linux (unix(7)).
+# The longest $TMPDIR below which `/pymp-XXXXXXXX/listener-XXXXXXXX` is still a socket's path: of 107 bytes on Linux.
 LONGEST_TMPDIR = 107 - 32
 
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -224,8 +224,8 @@ def in_own_words(loaded: Iterable[Batch]) -> Iterator[Batch]:
 
 
 def make_room_for_sockets() -> None:
-    """Workers hand over batches through sockets below $TMPDIR, or below /tmp where a batch system's name for it is longer
-    than a socket's may be, which would hang them. CPython does the same from 3.14 on.
+    """Workers hand over batches through sockets below $TMPDIR, or below /tmp where a batch system's name for it is
+    longer than a socket's may be, which would hang them. CPython does the same from 3.14 on.
     """
     if len(os.fsencode(tempfile.gettempdir())) <= LONGEST_TMPDIR:
         return

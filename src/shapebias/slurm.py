@@ -3,12 +3,9 @@
 import re
 import shutil
 import subprocess
-import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 UNITS = {"UNLIMITED": 0, "infinite": 0}
-SQUEUE = ("squeue", "--noheader")
 
 
 @dataclass(frozen=True)
@@ -89,10 +86,9 @@ def partitions_here() -> list[Partition]:
 
 
 def names_here(what: str, user: str) -> list[str]:
-    """The accounts that a user may charge, or all qualities of service, where there is accounting."""
-    if what == "account":
-        return sorted(set(told("sacctmgr", "-nP", "show", "assoc", f"user={user}", "format=account").split()))
-    return sorted(set(told("sacctmgr", "-nP", "show", "qos", "format=name").split()))
+    """The accounts, or qualities of service, that a user may charge, where there is accounting."""
+    listed = told("sacctmgr", "-nP", "show", "assoc", f"user={user}", f"format={what}")
+    return sorted(filter(None, set(re.split(r"[,\s]+", listed))))
 
 
 @dataclass(frozen=True)
@@ -116,7 +112,7 @@ class Request:
 
 def refusal(request: Request, said: str, here: list[Partition], user: str) -> str:
     """Why a job of these resources is refused, and the setting to change; said: sbatch's own words."""
-    at = f"in default-resources of the profile, or for rule {request.rule} in its set-resources"
+    at = f"in the profile: in default-resources for all rules, in set-resources for {request.rule}"
     words = said.lower()
     if "partition name" in words or "invalid partition" in words:
         names = ", ".join(f"{p.name} (the default)" if p.default else p.name for p in here)
@@ -124,16 +120,19 @@ def refusal(request: Request, said: str, here: list[Partition], user: str) -> st
     for what, value in (("account", request.account), ("qos", request.qos)):
         if f"invalid {what}" in words:
             key = {"account": "slurm_account"}.get(what, what)
+            asked_for = f"{key} {value!r}" if value else f"{key} is not set"
+            where = f" in partition {request.partition}" if request.partition else ""
             names = ", ".join(names_here(what, user)) or "none that are known"
-            return f"{key} {value!r}: not one of yours ({names}); change it {at}"
+            return f"{asked_for}: refused to you{where}; yours are {names}; change it {at}"
     if "feature" in words:
         return f"constraint {request.constraint!r}: no node has it (`sinfo -o '%N %f'` lists them); change it {at}"
     if "node configuration" in words or "node count" in words:
-        chosen = [p for p in here if p.name == request.partition or (not request.partition and p.default)]
-        have = "; ".join(f"{p.name}: {', '.join(map(str, p.nodes))}" for p in chosen or here)
+        look_at = chosen(request.partition, here) or here
+        have = "; ".join(f"{p.name}: {', '.join(map(str, p.nodes))}" for p in look_at)
         return (
             f"no nodes have what rule {request.rule} asks for, {request.nodes} × ({asked(request)}); there are {have}; "
-            f"change `gpus`, `ranks`, `nodes`, `workers` in the config, or gpu_model, slurm_partition, mem_mb {at}"
+            "change `gpus`, `ranks`, `nodes`, `workers` in the config, slurm_partition or gpu_model in the profile's "
+            f"default-resources, or mem_mb in its set-resources for {request.rule}"
         )
     return f"rule {request.rule}: {' '.join(said.split())}; its resources can be changed {at}"
 
@@ -145,32 +144,23 @@ def asked(request: Request) -> str:
     return ", ".join(filter(None, parts))
 
 
+def chosen(name: str, here: list[Partition]) -> list[Partition]:
+    """The partition of a name, or the default one where that is empty; none where there is no such."""
+    return [p for p in here if p.name == name or (not name and p.default)]
+
+
+def granted(minutes: float, name: str, here: list[Partition]) -> float:
+    """So many minutes, or as many as a partition grants: Slurm lets a job that asks for more wait for ever."""
+    return min([minutes, *(p.minutes for p in chosen(name, here) if p.minutes)])
+
+
 def too_long(request: Request, here: list[Partition]) -> str:
-    """What is wrong with a time limit that a partition does not grant; Slurm lets such a job wait for ever."""
-    for partition in here:
-        chosen = partition.name == request.partition or (not request.partition and partition.default)
-        if chosen and 0 < partition.minutes < request.minutes:
-            return (
-                f"rule {request.rule} asks for {request.minutes:g} minutes, partition {partition.name} grants "
-                f"{partition.minutes:g}: set-resources: {request.rule}: runtime={partition.minutes:g} in the profile"
-            )
-    return ""
-
-
-def jobs_in(folder: str, user: str) -> list[str]:
-    """The jobs that a user has in the queue and that run, or will, in a folder."""
-    lines = told(*SQUEUE, "--user", user, "--format", "%A|%Z").splitlines()
-    return sorted({job for job, _, where in (line.partition("|") for line in lines) if where == folder})
-
-
-def cancel(jobs: Iterable[str], patience: float = 120) -> list[str]:
-    """Cancel jobs and wait for their end; those that are still there after so many seconds."""
-    left = list(jobs)
-    told("scancel", *left)
-    end = time.monotonic() + patience
-    while left and time.monotonic() < end:
-        queued = told(*SQUEUE, "--format", "%A", "--jobs", ",".join(left)).split()
-        left = [job for job in left if job in queued]
-        if left:
-            time.sleep(2)
-    return left
+    """What is wrong with a time limit that a partition does not grant; nothing where it does."""
+    grants = granted(request.minutes, request.partition, here)
+    if grants == request.minutes:
+        return ""
+    [partition] = chosen(request.partition, here)
+    return (
+        f"rule {request.rule} asks for {request.minutes:g} minutes, partition {partition.name} grants {grants:g}: "
+        f"set-resources: {request.rule}: runtime={grants:g} in the profile"
+    )

@@ -97,10 +97,15 @@ class Fate:
         os.killpg(self.started.pid, signal.SIGKILL)
         self.started.wait()
         self.left_behind = self.cluster.run("squeue", "-h", "-o", "%A").split()
+        # Another job of the same user in the same folder, which nobody may end.
+        options = ["--parsable", "--mem=100", "--output=/dev/null", "--chdir", self.place.folder]
+        self.bystander = self.cluster.run("sbatch", *options, "--wrap", "sleep 3600").strip()
 
     def start_again(self, study):
         self.started = self.place.start(*self.arguments, config=study, profile="slurm", log="again.log")
         self.status = self.started.wait(timeout=2 * WAIT)
+        self.survived = self.cluster.run("squeue", "-h", "-j", self.bystander, "-o", "%T").strip()
+        self.cluster.run("scancel", self.bystander)
 
 
 @pytest.fixture(scope="module")
@@ -161,8 +166,10 @@ def test_the_study_ends_without_a_hand_and_its_tables_are_those_of_an_undisturbe
 def test_a_killed_snakemake_is_started_again_with_no_more_than_the_same_command(disturbed):
     again = (disturbed.place.folder / "again.log").read_text()
     assert "was killed before it could unlock this folder" in again
-    assert f"Jobs {', '.join(sorted(disturbed.left_behind))} were left behind" in again
+    [cancelled] = re.findall(r"Jobs (.*) were left behind", again)
+    assert set(cancelled.split(", ")) <= set(disturbed.left_behind)  # some may have ended before
     assert "sbatch takes all jobs" in again
+    assert disturbed.survived == "RUNNING"
 
 
 def test_training_on_two_nodes_has_the_loss_curve_of_one_process(disturbed):
@@ -170,7 +177,9 @@ def test_training_on_two_nodes_has_the_loss_curve_of_one_process(disturbed):
     spread, single = (pd.read_csv(runs / regime / "seed0/history.csv") for regime in ("spread", "late"))
     assert len(spread) == 4
     for column in ("train_loss", "val_loss"):
-        assert spread[column].tolist() == pytest.approx(single[column][:4].tolist(), rel=1e-4), column
+        # Four ranks add up in another order, and each step makes more of that.
+        assert spread[column].tolist() == pytest.approx(single[column][:4].tolist(), rel=2e-3), column
+        assert spread[column][0] == pytest.approx(single[column][0], rel=1e-4), column
     said = disturbed.text("spread")
     assert sorted(re.findall(r"rank (\d) of 4", said)) == ["0", "1", "2", "3"]
     assert disturbed.cluster.run("sacct", "-X", "-n", "--format=NNodes,NTasks,State%20", "-S", "now-1hours").count(

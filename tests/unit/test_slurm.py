@@ -73,18 +73,20 @@ def test_a_time_limit_beyond_the_partition_s_is_named_since_slurm_would_let_the_
     assert slurm.too_long(Request("train", partition="long", minutes=99999), here) == ""
 
 
+def test_a_retry_asks_for_no_more_time_than_its_partition_grants():
+    here = slurm.partitions(SINFO)
+    assert slurm.granted(80, "debug", here) == 30 and slurm.granted(20, "debug", here) == 20
+    assert slurm.granted(9999, "", here) == 2880 and slurm.granted(9999, "long", here) == 9999
+    assert slurm.granted(9999, "nowhere", here) == 9999
+
+
+def test_an_account_that_is_refused_is_named_with_its_partition_or_as_not_set():
+    said = "allocation failure: Invalid account or account/partition combination specified"
+    text = slurm.refusal(Request("train", account="lab", partition="gpu"), said, [], "me")
+    assert "slurm_account 'lab': refused to you in partition gpu" in text
+    assert "slurm_account is not set" in slurm.refusal(Request("train"), said, [], "me")
+
+
 def test_where_slurm_is_not_nothing_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert slurm.partitions_here() == [] and slurm.jobs_in("/somewhere", "me") == []
-
-
-def fake(folder, name, text):
-    """A command that prints a text, for what cannot be asked of a real cluster in a unit test."""
-    (folder / name).write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\n")
-    (folder / name).chmod(0o755)
-
-
-def test_jobs_of_a_folder_are_told_from_those_of_others_and_arrays_are_named_once(monkeypatch, tmp_path):
-    fake(tmp_path, "squeue", "7|/data/study\n7|/data/study\n8|/data/study2\n9|/data/study")
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert slurm.jobs_in("/data/study", "me") == ["7", "9"]
+    assert slurm.partitions_here() == []

@@ -1,9 +1,22 @@
-# Faults of the executor, snakemake-executor-plugin-slurm 2.8, which would leave a study waiting for ever, or mislead.
+# Faults of the executor, snakemake-executor-plugin-slurm 2.8, which would leave a study waiting for ever, count jobs as
+# ended that are not, or mislead.
 
+import re
+import zlib
+from functools import cache
 from itertools import groupby
+
+from shapebias import slurm, slurm_jobs
 
 # Loaded by Snakemake itself, in whichever process submits.
 PLUGIN = sys.modules.get("snakemake_executor_plugin_slurm")
+WATCH = slurm_jobs.Watch()
+ACTIVE = []  # the numbers of the jobs that the executor asks about
+
+
+@cache
+def partitions():
+    return slurm.partitions_here()
 
 
 def waiting_for_none(dag, name):
@@ -12,18 +25,25 @@ def waiting_for_none(dag, name):
 
 
 def submitting_alike(submit_array):
-    """An array has the resources of its first job: one array for each kind, and a retry with more memory stands alone."""
+    """An array has the resources of its first job: one array for each kind, and a retry with more memory stands alone.
+    More tasks than fit into one argument would all run the first one's command.
+    """
 
     def asked(job):
         return repr(sorted((name, value) for name, value in job.resources.items() if name != "tmpdir"))
 
+    def length(executor, job):
+        # In hexadecimal within base64, with a number.
+        return 4 * (2 * len(zlib.compress(executor.format_job_exec(job).encode(), 9)) + 12) // 3
+
     def submit(executor, jobs):
         for _, alike in groupby(sorted(jobs, key=asked), key=asked):
             alike = list(alike)
-            if len(alike) == 1:
-                executor._submit_job(alike[0])
-            else:
-                submit_array(executor, alike)
+            for array in slurm_jobs.arrays(alike, [length(executor, job) for job in alike]):
+                if len(array) == 1:
+                    executor._submit_job(array[0])
+                else:
+                    submit_array(executor, array)
 
     return submit
 
@@ -40,25 +60,53 @@ def with_its_log(submitted):
     return with_log
 
 
+def asking_sacct(query):
+    """It asks for the numbers of single jobs, by which a task of an array is not known: all had the state of one of them.
+    Lists of waiting tasks are not to be cut short.
+    """
+    return lambda run: f"env SLURM_BITSTR_LEN=0 {query(run).replace('JobIdRaw', 'JobID')}"
+
+
+def asking_squeue(query):
+    """A line for each task of an array."""
+    return lambda run: f"{query(run)} --array"
+
+
 def knowing_the_ends(query):
-    """Jobs that are cancelled (`CANCELLED by 1000`) or preempted are at their end: Slurm may not queue them again."""
+    """Jobs that are cancelled (`CANCELLED by 1000`) or preempted are at their end: Slurm may not queue them again; and so
+    are those that nobody knows any more. A look that fails is a look at nothing: the executor would drop all jobs, and
+    wait for ever.
+    """
 
     async def ask(*args):
-        states, seconds = await query(*args)
-        if states:
-            words = {job: state.split()[0] for job, state in states.items() if state}
-            states = {job: "CANCELLED" if word == "PREEMPTED" else word for job, word in words.items()}
-        return states, seconds
+        told, seconds = await query(*args)
+        try:
+            seen = WATCH.look(told or {}, ACTIVE)
+        except UserError as error:
+            logger.warning(str(error))
+            seen = {}
+        return {job: slurm_jobs.ENDS.get(state, state) for job, state in seen.items()}, seconds or 0.0
 
     return ask
 
 
-def asking_what_nodes_see(failed):
-    """A job of which no log came back most likely ran where this folder is not."""
+def noting_who_is_active(check):
+    async def check_active_jobs(executor, jobs):
+        ACTIVE[:] = [job.external_jobid for job in jobs]
+        async for job in check(executor, jobs):
+            yield job
+
+    return check_active_jobs
+
+
+def saying_why(failed):
+    """The word that Slurm has for the end of a job; and one that ran and left no log ran where this folder is not."""
 
     def report_failure(executor, job, msg=None, **more):
-        path = (job.aux or {}).get("slurm_logfile")
-        if path and not path.exists():
+        state, path = WATCH.states.get(job.external_jobid), (job.aux or {}).get("slurm_logfile")
+        if state in slurm_jobs.ENDS:
+            msg = (msg or "").replace(f"'{slurm_jobs.ENDS[state]}'", f"'{state}'")
+        elif state != "CANCELLED" and path and not path.exists():
             msg = (
                 f"{msg or 'It failed.'} No log of it came back: do the nodes see {os.getcwd()}? Work in a folder of a "
             )
@@ -68,9 +116,51 @@ def asking_what_nodes_see(failed):
     return report_failure
 
 
+def charging_as_asked(executor, job):
+    """Without an account, Slurm charges the user's own default; it guesses that of the user's last job."""
+    account = job.resources.get("slurm_account")
+    yield f" -A {shlex.quote(str(account))}" if account else ""
+
+
+def within_the_partition(command):
+    """A retry asks for more time, but for no more than there is."""
+
+    def submit_command(job, *args, **more):
+        name = str(job.resources.get("slurm_partition") or "")
+        asked = command(job, *args, **more)
+        return re.sub(
+            r"(?<= -t )\d+", lambda minutes: f"{slurm.granted(int(minutes[0]), name, partitions()):.0f}", asked
+        )
+
+    return submit_command
+
+
+def naming_models(gres):
+    """It takes no GPU model with a hyphen, as Slurm finds them by itself (`nvidia_a100-sxm4-40gb`)."""
+
+    def gres_string(job):
+        asked = str(job.resources.get("gres") or "")
+        return f" --gres={shlex.quote(asked)}" if "-" in asked else gres(job)
+
+    return gres_string
+
+
+def without_accounting():
+    """sacct is often installed where there is nothing that it could ask."""
+    if not slurm_jobs.answers("sacct", "-X", "--noheader", "--clusters", "all"):
+        workflow.executor_settings.status_command = "squeue"
+        PLUGIN.is_query_tool_available = lambda tool: tool != "sacct"
+
+
 if PLUGIN and workflow.is_main_process:
     PLUGIN.pending_jobs_for_rule = waiting_for_none
+    PLUGIN.query_job_status_sacct = asking_sacct(PLUGIN.query_job_status_sacct)
+    PLUGIN.query_job_status_squeue = asking_squeue(PLUGIN.query_job_status_squeue)
     PLUGIN.query_job_status = knowing_the_ends(PLUGIN.query_job_status)
-    PLUGIN.Executor.report_job_error = asking_what_nodes_see(PLUGIN.Executor.report_job_error)
+    PLUGIN.get_submit_command = within_the_partition(PLUGIN.get_submit_command)
+    PLUGIN.set_gres_string = naming_models(PLUGIN.set_gres_string)
+    PLUGIN.Executor.check_active_jobs = noting_who_is_active(PLUGIN.Executor.check_active_jobs)
+    PLUGIN.Executor.get_account_arg = charging_as_asked
+    PLUGIN.Executor.report_job_error = saying_why(PLUGIN.Executor.report_job_error)
     PLUGIN.Executor._submit_array_jobs = submitting_alike(PLUGIN.Executor._submit_array_jobs)
     PLUGIN.Executor._report_job_submission_threadsafe = with_its_log(PLUGIN.Executor._report_job_submission_threadsafe)

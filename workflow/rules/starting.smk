@@ -5,49 +5,70 @@ import glob
 import shutil
 import socket
 import subprocess
+from pathlib import Path
 
 import psutil
 
-from shapebias import slurm
+from shapebias.errors import UserError
 
-OWNER = ".snakemake/owner.json"  # of the locks: the last start of this workflow in this folder
+STARTS = ".snakemake/starts"  # a record for each start of this workflow in this folder, until the next one has seen it
 CHECKPOINT_MINUTES = 10  # scripts/train.py's own
 
 
-def ended(owner):
-    """Whether the process that held the locks was one of this machine, and is no more."""
-    if owner["host"] != socket.gethostname():
-        return False
+def start_records():
+    """File → where a start ran, as which process or job of the cluster, and the name of the jobs that it submitted."""
+    return {path: json.loads(Path(path).read_text()) for path in sorted(glob.glob(f"{STARTS}/*.json"))}
+
+
+def has_ended(start):
+    """Whether it is no more; None where that cannot be told from here."""
+    if start["job"] and shutil.which("squeue"):
+        try:
+            return not slurm_jobs.queued("--jobs", start["job"])
+        except UserError:
+            return None
+    if start["host"] != socket.gethostname():
+        return None
     try:
-        return psutil.Process(owner["pid"]).create_time() != owner["started"]
+        # The clock may have been set since.
+        return abs(psutil.Process(start["pid"]).create_time() - start["started"]) > 60
     except psutil.NoSuchProcess:
         return True
 
 
-def forget_locks():
-    """Remove the locks that a killed Snakemake left behind; those of another machine are for people to judge."""
-    locks = glob.glob(".snakemake/locks/*.lock")
-    if locks and os.path.exists(OWNER):
-        with open(OWNER) as file:
-            owner = json.load(file)
-        if ended(owner):
-            logger.warning(f"Process {owner['pid']} was killed before it could unlock this folder: unlocked.")
-            for path in locks:
-                os.remove(path)
+def former_starts():
+    """The records of starts that have ended: of others, too, where no lock is left, which a running one always has.
+    Their locks are removed where no other start may hold one; those of another machine are for people to judge.
+    """
+    locks, records = glob.glob(".snakemake/locks/*.lock"), start_records()
+    ends = {path: has_ended(start) for path, start in records.items()}
+    if locks and records and all(ends.values()):
+        logger.warning("Snakemake was killed before it could unlock this folder: unlocked.")
+        for path in locks:
+            os.remove(path)
+    return {path: records[path] for path, end in ends.items() if end or (end is None and not locks)}
 
 
-def own_locks():
+def record_start():
     process = psutil.Process()
-    with open(OWNER, "w") as file:
-        json.dump({"host": socket.gethostname(), "pid": process.pid, "started": process.create_time()}, file)
+    record = {"host": socket.gethostname(), "pid": process.pid, "started": process.create_time(), "job": OWN_JOB}
+    run = getattr(workflow.scheduler._executor, "run_uuid", None)
+    path = Path(STARTS) / f"{record['host']}-{process.pid}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(record | {"run": run}))
+    partial.replace(path)
 
 
 def cancel_left_behind():
-    """End the jobs of an earlier start that was killed: this one starts them again, and two would write one file."""
-    jobs = slurm.jobs_in(os.getcwd(), getpass.getuser())
+    """End the jobs of earlier starts that were killed: this one starts them again, and two would write one file. No other
+    job is touched, wherever it runs.
+    """
+    runs = [start["run"] for start in FORMER.values() if start["run"]]
+    jobs = slurm_jobs.queued("--name", ",".join(runs)) if runs else []
     if jobs:
         logger.warning(f"Jobs {', '.join(jobs)} were left behind by an earlier start: cancelled, and started again.")
-        if left := slurm.cancel(jobs):
+        if left := slurm_jobs.cancel(jobs):
             raise WorkflowError(f"jobs {', '.join(left)} do not end; wait for `squeue` to be empty and start again")
 
 
@@ -81,14 +102,14 @@ def refuse_what_the_cluster_refuses():
             "no sbatch on this machine: profiles/slurm submits from a login node of a cluster (`module load slurm` on "
             "some); without a cluster, use profiles/local"
         )
-    here, user, kinds = slurm.partitions_here(), getpass.getuser(), requests()
+    here, user, kinds = partitions(), getpass.getuser(), requests()
     problems = []
     for request, job in kinds.items():
         words = {
             "run_uuid": "test",
             "slurm_logfile": "test.log",
             "comment_str": "",
-            "account": f"-A {shlex.quote(request.account)}" if request.account else "",
+            "account": next(charging_as_asked(None, job)),
             "partition": f"-p {shlex.quote(request.partition)}" if request.partition else "",
             "workdir": os.getcwd(),
         }
@@ -111,14 +132,21 @@ def refuse_what_the_cluster_refuses():
             )
 
 
-if workflow.is_main_process:
-    forget_locks()
+# Seen before this start takes its own locks, and before the executor forgets that it runs in a job itself.
+OWN_JOB = os.environ.get("SLURM_JOB_ID")
+FORMER = former_starts() if workflow.is_main_process else {}
 
 
 onstart:
     if MISSING and not all(job.rule.name.startswith("download") for job in workflow.dag.needrun_jobs()):
         raise WorkflowError(MISSING[0])
-    own_locks()
     if workflow.executor_plugin.name == "slurm":
-        cancel_left_behind()
+        try:
+            cancel_left_behind()
+        except UserError as error:
+            raise WorkflowError(f"{error}; start again when it does")
+        without_accounting()
         refuse_what_the_cluster_refuses()
+    for path in FORMER:
+        Path(path).unlink(missing_ok=True)
+    record_start()
