@@ -22,6 +22,7 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/measuring.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/deployment.smk"
+include: "workflow/rules/refusals.smk"
 include: "workflow/rules/starting.smk"
 
 

@@ -74,7 +74,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 
 def read_config(path: Path, words: Sequence[str]) -> Config:
-    """The checked config, keys of the command line over the file's, as Snakemake's --config has it."""
+    """The checked config, keys of the command line over the file's: sections merged, as by Snakemake's --config."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         over = {key: yaml.safe_load(value) for key, _, value in (word.partition("=") for word in words)}
@@ -84,7 +84,17 @@ def read_config(path: Path, words: Sequence[str]) -> Config:
         raise UserError(f"{path}: no config; expected keys such as sources and benchmarks")
     if wrong := next((word for word in words if "=" not in word), None):
         raise UserError(f"--config {wrong!r}: expected KEY=VALUE")
-    return checked(content | over, json.loads(SCHEMA.read_text(encoding="utf-8")))
+    return checked(merged(content, over), json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+
+def merged(content: Config, over: Config) -> Config:
+    """Values over others; a section within a section likewise."""
+    both = {k: merged(content[k], over[k]) for k in content.keys() & over.keys() if is_section(content[k], over[k])}
+    return content | over | both
+
+
+def is_section(*values: object) -> bool:
+    return all(isinstance(value, dict) for value in values)
 
 
 def read_throughputs(path: Path) -> dict[tuple[str, str], Given]:
@@ -164,7 +174,10 @@ def main(argv: list[str] | None = None) -> None:
     known = known_of(config, args.throughputs)
     plan = planned(config, known)
     if args.compare:
-        text, _ = comparison(plan, taken(args.compare))
+        timed = taken(args.compare)
+        if not any(jobs.rule in timed for jobs in plan):
+            raise UserError(f"{args.compare}: times {', '.join(timed)}, none of which this plan has: of another study?")
+        text, _ = comparison(plan, timed)
         print(text)
         return
     gpus = config["gpus"] if args.gpus is None else args.gpus

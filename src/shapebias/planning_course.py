@@ -70,5 +70,5 @@ def course(plan: Sequence[Jobs], *, cpus: int, gpus: int, start: float = 0.0) ->
 
 def hold(held: dict[str, float], jobs: Jobs, sign: int) -> None:
     """Count what one more job holds, or one fewer."""
-    for name, size in (("checkpoints", jobs.scratch), ("drafts", jobs.written), ("staged", jobs.staged)):
+    for name, size in (("checkpoints", jobs.scratch), ("drafts", jobs.written), ("staged", jobs.nodes * jobs.staged)):
         held[name] += sign * size

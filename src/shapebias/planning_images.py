@@ -120,7 +120,7 @@ def style_splits(config: Config, name: str) -> dict[str, str]:
 
 
 def stylizing_jobs(config: Config, known: Known) -> Iterator[Jobs]:
-    yield from decoder_jobs(config)
+    yield from decoder_jobs(config, known)
     yield from encoding_jobs(config, known)
     for name, entry in config["stylized"].items():
         cost, stylizer = stylize_cost(config, name, known), entry["stylizer"]
@@ -141,14 +141,15 @@ def stylizing_jobs(config: Config, known: Known) -> Iterator[Jobs]:
             )
 
 
-def decoder_jobs(config: Config) -> Iterator[Jobs]:
+def decoder_jobs(config: Config, known: Known) -> Iterator[Jobs]:
     for name in stylizers_used(config):
         entry = config["stylizers"][name]
         if "training" not in entry:
             continue
         recipe, cost = entry["training"], decoder_cost(config, name)
         styles = ("pack", recipe["styles"], ALL if recipe["styles"] in config["styles"] else "train")
-        after = (*weights_of(config, name), ("pack", recipe["content"], "train"), styles)
+        packs = (("pack", recipe["content"], "train"), styles)
+        after = (*weights_of(config, name), *packs)
         yield Jobs(
             ("train_stylizer", name),
             1,
@@ -159,9 +160,15 @@ def decoder_jobs(config: Config) -> Iterator[Jobs]:
             files=4,
             written=ENCODER + DECODER,
             scratch=2 * 3 * DECODER,
+            staged=sum(split_bytes(config, *pack[1:], known) for pack in packs) if config["stage_shards"] else 0.0,
             after=after,
             basis=cost.basis,
         )
+
+
+def split_bytes(config: Config, name: str, split: str, known: Known) -> float:
+    """Bytes of all shards of a set's split."""
+    return images_in(config, name, split, known.found) * image_bytes(config, name)
 
 
 def weights_of(config: Config, stylizer: str) -> tuple[Key, ...]:
@@ -207,7 +214,7 @@ def checksum_jobs(config: Config, known: Known) -> Iterator[Jobs]:
         made = (("encode_styles", stylizer, styles, split),)
         yield Jobs(("checksums", stylizer, styles, split), 1, START["plain"], written=1e3, after=made)
     for name, split in read_splits(config):
-        size = images_in(config, name, split, known.found) * image_bytes(config, name)
+        size = split_bytes(config, name, split, known)
         seconds, made = START["plain"] + size / CHECKSUM_RATE, images_of(config, name, (split,))
         yield Jobs(("checksums", name, split), 1, seconds, written=1e3, after=made)
 

@@ -13,7 +13,7 @@ class Jobs:
 
     key: the rule, and which of its jobs. images: that all of them work on, at most. Of one job: seconds, without the
     scheduler's; cpus; gpus; files and bytes that it leaves; scratch, bytes of checkpoints while it runs; staged, bytes
-    that it copies to its node. after: keys of the jobs that it waits for. basis: what `seconds` rests on.
+    that it copies to each of its nodes. after: keys of the jobs that it waits for. basis: what `seconds` rests on.
     """
 
     key: Key
@@ -26,6 +26,7 @@ class Jobs:
     written: float = 0.0
     scratch: float = 0.0
     staged: float = 0.0
+    nodes: int = 1
     after: tuple[Key, ...] = ()
     basis: Basis | None = None
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shapebias.config_problems import Config, melanoma_regimes
-from shapebias.costs import ANSWER, Known, image_bytes
-from shapebias.planning_images import wanted_downloads, weights_job
+from shapebias.costs import ANSWER, Known
+from shapebias.planning_images import split_bytes, wanted_downloads, weights_job
 from shapebias.planning_jobs import Jobs, Key
 from shapebias.planning_networks import (
     checkpoint_bytes,
@@ -19,7 +19,7 @@ from shapebias.planning_networks import (
     training_cost,
     training_seconds,
 )
-from shapebias.planning_sets import images_in, images_in_benchmark, images_shown, training_images
+from shapebias.planning_sets import images_in_benchmark, images_shown, training_images
 
 WANDB = (17, 1.4e6)  # files and bytes of a run that is recorded offline
 REPORT = 8e6
@@ -51,6 +51,7 @@ def training_jobs(config: Config, known: Known) -> Iterator[Jobs]:
                 written=model_bytes(entry, config["input_size"], known) + size,
                 scratch=2 * checkpoint_bytes(config, model, regime, known),
                 staged=staged_bytes(config, regime, known) if config["stage_shards"] else 0.0,
+                nodes=recipe.get("nodes", 1),
                 after=tuple(after),
                 basis=training_cost(config, model, regime, known).basis,
             )
@@ -72,7 +73,7 @@ def by_start(config: Config) -> list[str]:
 def staged_bytes(config: Config, regime: str, known: Known) -> float:
     """Bytes of the shards that a run trains on and is validated with."""
     return sum(
-        images_in(config, name, split, known.found) * image_bytes(config, name)
+        split_bytes(config, name, split, known)
         for name in config["regimes"][regime]["train_on"]
         for split in ("train", "val")
     )

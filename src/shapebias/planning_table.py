@@ -114,14 +114,15 @@ def totals(config: Config, plan: Sequence[Jobs], took: Course, machine: str) -> 
     total, rows = summed(plan), by_rule(plan)
     fetched = [rows[rule] for rule in STAGES["downloads"] if rule in rows]
     downloads = f"{sum(row.files for row in fetched):,} files, about {size(sum(row.written for row in fetched))}"
-    staged = (
-        f"{size(took.staged)} at one time over all nodes" if config["stage_shards"] else "none (stage_shards: false)"
-    )
+    each = size(max((jobs.staged for jobs in plan), default=0.0))
+    copied = f"{each} on a node, {size(took.staged)} at one time over all"
+    staged = copied if config["stage_shards"] else "none (stage_shards: false)"
     lines = [
         ("wall time", f"{duration(took.seconds)} on {machine}, none of it in a queue"),
         ("GPU-hours", hours(total.gpu_hours) if total.gpu_hours else "none (gpus: 0)"),
         ("core-hours", hours(total.core_hours)),
-        ("disk", f"{size(total.written)} in {total.files:,} files, and {2 * total.jobs:,} of logs and timings"),
+        ("disk", f"{size(total.written)} in {total.files:,} files; {2 * total.jobs:,} of logs and timings, and one of"),
+        ("", "Snakemake's notes for each file and folder that a rule makes"),
         (
             "peak scratch",
             f"{size(took.checkpoints)} of checkpoints, two generations a run; {size(took.drafts)} of drafts",
@@ -150,6 +151,10 @@ def assumptions(config: Config, plan: Sequence[Jobs], known: Known, start: float
         found.append("training: ranks share the work without loss")
     found.append("core-hours: of the cores that jobs ask for, those beside a GPU, too")
     found.append(f"jobs: {start:g} s of the scheduler to start one; 5 s until torch is imported, 0.7 s without torch")
+    found.append("wall time: profiles/slurm notices the end of a job after 40 s to three minutes, which is not in it")
+    if runs := [jobs for jobs in plan if jobs.rule == "train"]:
+        longest = max(runs, key=lambda jobs: jobs.seconds)
+        found.append(f"training: {' '.join(longest.key[1:])} is the longest run, {duration(longest.seconds)}")
     found.append("sizes: of photographs with sides of 4 to 3, of the demo's stylized images, of weights in float32")
     return found
 
@@ -189,11 +194,11 @@ def image_assumptions(config: Config, known: Known) -> list[str]:
 def comparison(plan: Sequence[Jobs], taken: Mapping[str, Sequence[float]]) -> tuple[str, float]:
     """Planned and taken seconds of each rule, and how many times as long as planned all took.
 
-    taken: rule → seconds of each of its jobs that has run. Of a rule that has run in part, so many jobs of the plan's
-    mean are compared.
+    taken: rule → seconds of each of its jobs that has run, of one rule of the plan at least. Of a rule that has run in
+    part, so many jobs of the plan's mean are compared.
     """
     lines: list[tuple[str, ...]] = [("", "jobs", "of", "planned s", "taken s", "taken / planned")]
-    sums = [0.0, 0.0]
+    sums, ran = [0.0, 0.0], 0
     for rules in STAGES.values():
         for rule in rules:
             part = [jobs for jobs in plan if jobs.rule == rule]
@@ -202,8 +207,7 @@ def comparison(plan: Sequence[Jobs], taken: Mapping[str, Sequence[float]]) -> tu
             count, seconds = sum(jobs.count for jobs in part), taken[rule]
             expected = sum(jobs.count * jobs.seconds for jobs in part) / count * len(seconds)
             lines.append(compared(rule, len(seconds), count, expected, sum(seconds)))
-            sums = [sums[0] + expected, sums[1] + sum(seconds)]
-    ran = sum(len(seconds) for seconds in taken.values())
+            sums, ran = [sums[0] + expected, sums[1] + sum(seconds)], ran + len(seconds)
     lines.append(compared("total", ran, sum(jobs.count for jobs in plan), *sums))
     return aligned(lines), sums[1] / sums[0]
 

@@ -127,7 +127,7 @@ class Shard:
                         images[key] = (member.offset_data, member.size)
             assert not images, f"no label for {', '.join(list(images)[:3])}"
         except FileNotFoundError:
-            raise UserError(f"{self.path}: no such shard; in a study, `snakemake` makes it by this name") from None
+            raise UserError(f"{self.path}: no such shard") from None
         except (tarfile.TarError, KeyError, json.JSONDecodeError, AssertionError) as error:
             raise UserError(f"{self.path}: not a shard of <id>.jpg + <id>.json samples ({error})") from None
 

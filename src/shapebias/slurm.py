@@ -154,6 +154,11 @@ def granted(minutes: float, name: str, here: list[Partition]) -> float:
     return min([minutes, *(p.minutes for p in chosen(name, here) if p.minutes)])
 
 
+def largest(memory: int, name: str, here: list[Partition]) -> int:
+    """So many MB, or as many as the largest node of a partition has."""
+    return min([memory, *[max(node.memory for node in p.nodes) for p in chosen(name, here)]])
+
+
 def too_long(request: Request, here: list[Partition]) -> str:
     """What is wrong with a time limit that a partition does not grant; nothing where it does."""
     grants = granted(request.minutes, request.partition, here)

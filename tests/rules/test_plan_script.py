@@ -91,13 +91,22 @@ def test_what_was_taken_is_set_beside_what_was_planned(plan, tmp_path):
         (["--throughputs", "gone.json"], {}, ["gone.json"]),
         (["--throughputs", "{folder}/study.yaml"], {}, ["study.yaml", "--measure"]),
         (["--compare", "{folder}/empty"], {}, ["empty", "logs/benchmarks"]),
+        (["--compare", "{folder}/other"], {}, ["other", "evaluate", "another study"]),
         (["--measure"], {}, ["--out"]),
     ],
 )
 def test_a_mistake_ends_in_one_line_that_names_it(plan, tmp_path, arguments, changes, named):
     (tmp_path / "empty").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/evaluate.tsv").write_text("s\n1\n")
     refused(plan(*(word.format(folder=tmp_path) for word in arguments), **changes), *named)
-    assert files_below(tmp_path) == ["study.yaml"]
+    assert files_below(tmp_path) == ["other/evaluate.tsv", "study.yaml"]
+
+
+def test_keys_of_the_command_line_are_merged_into_sections_of_the_file(plan):
+    """As Snakemake's --config: one key of a source, and the others stay."""
+    one = succeeded(plan("--config", "sources={in: {shards: {train: 4}}}")).stdout
+    assert next(line.split()[1:3] for line in one.splitlines() if line.split()[:1] == ["pack"]) == ["5", "192"]
 
 
 def test_a_job_that_wants_more_gpus_than_there_are_is_named(plan):

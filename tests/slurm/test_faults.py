@@ -70,7 +70,8 @@ class Fate:
 
     def jobs(self, regime):
         """The numbers of the jobs of a regime's training so far."""
-        return re.findall(rf"SLURM jobid (\d+) \(log: \S+/rule_train/resnet_{regime}_0/", self.log.read_text())
+        said = "".join(path.read_text() for path in (self.log, self.place.folder / "again.log") if path.exists())
+        return re.findall(rf"SLURM jobid (\d+) \(log: \S+/rule_train/resnet_{regime}_0/", said)
 
     def text(self, regime):
         path = self.place.folder / f"logs/train/resnet/{regime}/seed0.log"
@@ -88,6 +89,8 @@ class Fate:
             self.wait(lambda: any(self.under_way(regime, 1) for regime in acts), f"one of {', '.join(acts)} to train")
             regime = next(regime for regime in acts if self.under_way(regime, 1))
             [self.struck[regime]] = self.jobs(regime)
+            state = self.cluster.run("squeue", "-h", "-j", self.struck[regime], "-o", "%T").strip()
+            assert state == "RUNNING", f"{regime} has ended before anything befell it: {state}"
             acts.pop(regime)(self.struck[regime])
 
     def node_of(self, job):
@@ -121,7 +124,8 @@ def disturbed(study, undisturbed, cluster, on_cluster):
                 "lost": lambda job: (lost.append(fate.node_of(job)), cluster.break_node(lost[0])),
                 "cancelled": lambda job: cluster.run("scancel", job),
                 "preempted": lambda job: cluster.run(
-                    *("srun", "-p", "urgent", "-w", fate.node_of(job), "--exclusive", "true")
+                    *("sbatch", "-p", "urgent", "-w", fate.node_of(job), "--exclusive", "-o", "/dev/null"),
+                    *("--wrap", "true"),
                 ),
                 "late": lambda job: cluster.run("scontrol", "update", f"JobId={job}", "EndTime=now+1"),
             }
@@ -182,14 +186,15 @@ def test_training_on_two_nodes_has_the_loss_curve_of_one_process(disturbed):
         assert spread[column][0] == pytest.approx(single[column][0], rel=1e-4), column
     said = disturbed.text("spread")
     assert sorted(re.findall(r"rank (\d) of 4", said)) == ["0", "1", "2", "3"]
-    assert disturbed.cluster.run("sacct", "-X", "-n", "--format=NNodes,NTasks,State%20", "-S", "now-1hours").count(
-        " 2 "
-    )
+    job = disturbed.jobs("spread")[-1]
+    assert disturbed.cluster.run("sacct", "-X", "-n", "-j", job, "--format=NNodes").split() == ["2"]
 
 
 def test_shards_are_packed_and_stylized_as_arrays(disturbed):
     said = disturbed.log.read_text()
-    assert len(re.findall("Submitted array job", said)) >= 2
+    rules = dict(re.findall(r"Job (\d+): rule (\w+)", said))
+    arrays = re.findall(r"Submitted array job with Snakemake IDs ([\d,]+)", said)
+    assert {rules[number] for numbers in arrays for number in numbers.split(",")} >= {"pack", "stylize"}
     # Slurm keeps a log of each task where the job failed, in the folder of its rule.
     assert list((disturbed.place.folder / "logs/slurm/rule_pack").glob("*_1.log"))
 

@@ -204,6 +204,8 @@ def test_jobs_share_processors_and_gpus_and_wait_for_each_other():
     took = course([some, wide], cpus=4, gpus=2)
     assert took.seconds == 10 + 2 * 7  # one after the other: each takes all processors that there are
     assert (took.checkpoints, took.drafts, took.staged) == (100, 4 * 5, 30)
+    spread = Jobs(("train",), 1, 7.0, cpus=8, staged=30.0, nodes=4)
+    assert course([spread], cpus=8, gpus=0).staged == 4 * 30
     assert course([some, wide], cpus=16, gpus=2).seconds == 10 + 7
     assert course([some, wide], cpus=16, gpus=1).seconds == 10 + 2 * 7
 
@@ -258,6 +260,7 @@ def test_planned_and_taken_seconds_are_compared_job_by_job():
     assert lines[1] == ["pack", "2", "4", "40", "60", "1.50"]  # two of four have run, of 20 s in the mean
     assert lines[-1] == ["total", "3", "5", "45", "66", "1.47"]
     assert ratio == pytest.approx(66 / 45)
+    assert comparison(plan, {"tables": [6.0], "of_another_study": [1.0]})[0].splitlines()[-1].split()[1] == "1"
 
 
 @pytest.mark.parametrize(

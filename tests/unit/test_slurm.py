@@ -80,6 +80,12 @@ def test_a_retry_asks_for_no_more_time_than_its_partition_grants():
     assert slurm.granted(9999, "nowhere", here) == 9999
 
 
+def test_a_retry_asks_for_no_more_memory_than_the_largest_node_of_its_partition_has():
+    here = slurm.partitions(SINFO)
+    assert slurm.largest(900_000, "", here) == 512_000 and slurm.largest(900_000, "debug", here) == 16_000
+    assert slurm.largest(1000, "debug", here) == 1000 and slurm.largest(900_000, "nowhere", here) == 900_000
+
+
 def test_an_account_that_is_refused_is_named_with_its_partition_or_as_not_set():
     said = "allocation failure: Invalid account or account/partition combination specified"
     text = slurm.refusal(Request("train", account="lab", partition="gpu"), said, [], "me")

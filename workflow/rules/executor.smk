@@ -123,14 +123,16 @@ def charging_as_asked(executor, job):
 
 
 def within_the_partition(command):
-    """A retry asks for more time, but for no more than there is."""
+    """A retry asks for more time and memory, but for no more than there is."""
 
     def submit_command(job, *args, **more):
-        name = str(job.resources.get("slurm_partition") or "")
-        asked = command(job, *args, **more)
-        return re.sub(
-            r"(?<= -t )\d+", lambda minutes: f"{slurm.granted(int(minutes[0]), name, partitions()):.0f}", asked
-        )
+        call = command(job, *args, **more)
+        if job.attempt > 1:
+            name = str(job.resources.get("slurm_partition") or "")
+            for option, most in (("-t", slurm.granted), ("--mem", slurm.largest)):
+                value = lambda asked: f"{most(int(asked[0]), name, partitions()):.0f}"
+                call = re.sub(rf"(?<= {option} )\d+", value, call)
+        return call
 
     return submit_command
 

@@ -1,18 +1,16 @@
-# What is looked at once, before the first job: what is missing, what the cluster would refuse, what an earlier start left.
+# What is looked at once, before the first job: what is missing, and what an earlier start left.
 
-import getpass
 import glob
 import shutil
 import socket
-import subprocess
 from pathlib import Path
 
 import psutil
 
 from shapebias.errors import UserError
+from shapebias.files import replacing
 
 STARTS = ".snakemake/starts"  # a record for each start of this workflow in this folder, until the next one has seen it
-CHECKPOINT_MINUTES = 10  # scripts/train.py's own
 
 
 def start_records():
@@ -53,11 +51,8 @@ def record_start():
     process = psutil.Process()
     record = {"host": socket.gethostname(), "pid": process.pid, "started": process.create_time(), "job": OWN_JOB}
     run = getattr(workflow.scheduler._executor, "run_uuid", None)
-    path = Path(STARTS) / f"{record['host']}-{process.pid}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(record | {"run": run}))
-    partial.replace(path)
+    with replacing(Path(STARTS) / f"{record['host']}-{process.pid}.json") as draft:
+        draft.write_text(json.dumps(record | {"run": run}))
 
 
 def cancel_left_behind():
@@ -72,63 +67,19 @@ def cancel_left_behind():
             raise WorkflowError(f"jobs {', '.join(left)} do not end; wait for `squeue` to be empty and start again")
 
 
-def requests():
-    """Each kind of job that is to be submitted: what is asked for, and one such job."""
-    kinds = {}
-    for job in workflow.dag.needrun_jobs():
-        if not job.is_local:
-            asks = job.resources.get
-            kinds[
-                slurm.Request(
-                    job.rule.name,
-                    *(
-                        str(asks(key) or "")
-                        for key in ("slurm_partition", "slurm_account", "qos", "constraint", "gres")
-                    ),
-                    asks("nodes") or 1,
-                    asks("tasks_per_node") or 1,
-                    asks("cpus_per_task") or job.threads,
-                    asks("mem_mb") or 0,
-                    asks("runtime") or 0,
-                )
-            ] = job
-    return kinds
-
-
-def refuse_what_the_cluster_refuses():
-    """Ask sbatch about each kind of job before there is one, in the very words of the executor."""
-    if shutil.which("sbatch") is None:
-        raise WorkflowError(
-            "no sbatch on this machine: profiles/slurm submits from a login node of a cluster (`module load slurm` on "
-            "some); without a cluster, use profiles/local"
-        )
-    here, user, kinds = partitions(), getpass.getuser(), requests()
-    problems = []
-    for request, job in kinds.items():
-        words = {
-            "run_uuid": "test",
-            "slurm_logfile": "test.log",
-            "comment_str": "",
-            "account": next(charging_as_asked(None, job)),
-            "partition": f"-p {shlex.quote(request.partition)}" if request.partition else "",
-            "workdir": os.getcwd(),
-        }
-        call = PLUGIN.get_submit_command(job, words, settings=workflow.executor_settings) + PLUGIN.set_gres_string(job)
-        done = subprocess.run(f"{call} --test-only --wrap true", shell=True, text=True, capture_output=True)
-        if done.returncode:
-            problems.append(slurm.refusal(request, done.stderr, here, user))
-        elif problem := slurm.too_long(request, here):
-            problems.append(problem)
-    if problems:
-        raise WorkflowError("The cluster refuses:\n" + "\n".join(f"- {text}" for text in dict.fromkeys(problems)))
-    logger.info(f"sbatch takes all jobs: {len(kinds)} kinds, of {len({r.rule for r in kinds})} rules.")
-    short = {request.minutes for request in kinds if request.rule == "train"}
-    for minutes_each in sorted(short):
-        if 0 < minutes_each <= CHECKPOINT_MINUTES:
-            logger.warning(
-                f"train's runtime of {minutes_each} minutes ends before its first checkpoint, at {CHECKPOINT_MINUTES} "
-                "minutes or an epoch. It leaves one when its time is up, and is started again, but no more often than "
-                "`retries` says; set-resources, `train: runtime=60`, say, in the profile."
+def refuse_lost_shards():
+    """A list of checksums stands for its shards, so that nothing else would notice that one is gone."""
+    jobs = list(workflow.dag.needrun_jobs())
+    made = {str(path) for job in jobs for path in job.output}
+    lists = {path for job in jobs for path in map(str, job.input) if os.path.basename(path) == CHECKSUMS} - made
+    for path in sorted(lists):
+        listed = [line.split(maxsplit=1)[1] for line in Path(path).read_text().splitlines()]
+        gone = [shard for name in listed if not (shard := Path(path).parent / name).exists()]
+        if gone:
+            raise WorkflowError(
+                f"{len(gone)} of the shards that {path} lists are gone: make them again by name, `snakemake … "
+                f"{' '.join(map(str, gone[:3]))}{' …' if len(gone) > 3 else ''}`, then their list by itself, `snakemake "
+                f"… {path}`; it will be the same, so that nothing that came from them is made anew"
             )
 
 
@@ -140,6 +91,7 @@ FORMER = former_starts() if workflow.is_main_process else {}
 onstart:
     if MISSING and not all(job.rule.name.startswith("download") for job in workflow.dag.needrun_jobs()):
         raise WorkflowError(MISSING[0])
+    refuse_lost_shards()
     if workflow.executor_plugin.name == "slurm":
         try:
             cancel_left_behind()
