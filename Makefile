@@ -21,8 +21,8 @@ plan: setup ## what a study would take, before it runs: make plan CONFIG=experim
 
 test: setup ## all tests, those of the cluster where Slurm is installed; about 35 minutes on two cores with the demo (CI=true)
 	@$(RUN) pytest --numprocesses auto --dist loadfile tests/unit tests/rules
-	@$(RUN) pytest tests/workflow
-	@$(RUN) pytest tests/slurm
+	@$(RUN) pytest tests/workflow/test_demo.py
+	@$(RUN) pytest --numprocesses auto --dist loadfile --ignore tests/workflow/test_demo.py tests/slurm tests/workflow
 
 lint: setup ## lint, format and types
 	@$(RUN) ruff check .

@@ -36,8 +36,12 @@ rule all:
 
 
 rule images:
-    """All sets of images, packed and stylized, with what became of each image; no network is trained."""
+    """All sets of images, packed and stylized, with what became of each image; no network is trained. Shards that are gone
+    are made again.
+    """
     input:
+        [shard for name in SETS for split in shard_counts(name) for shard in shards(name, split)],
+        [checksums_of(name, split) for name in SETS for split in shard_counts(name)],
         [f"results/images/{name}/{table}.csv" for name in SETS for table in ("manifest", "rejected")],
         [f"results/figures/contact_sheet.{name}.png" for name in SETS],
         ["results/figures/rejected.png"] if PACKED else [],

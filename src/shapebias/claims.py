@@ -90,6 +90,10 @@ def attempt(path: Path) -> int | None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except FileNotFoundError:  # who held it has just removed the folder
         return None
+    except FileExistsError:  # the same, between mkdir's finding it there and looking at it
+        if path.parent.exists() and not path.parent.is_dir():
+            raise
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not is_same_file(descriptor, path):  # who held it has removed it since it was opened

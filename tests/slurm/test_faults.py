@@ -130,6 +130,7 @@ def disturbed(study, undisturbed, cluster, on_cluster):
                 "late": lambda job: cluster.run("scontrol", "update", f"JobId={job}", "EndTime=now+1"),
             }
         )
+        fate.wait(lambda: "RUNNING" not in map(cluster.state, fate.struck.values()), "all of them to end")
         fate.wait(lambda: any(fate.under_way(regime, 2) for regime in FAULTS), "one of them to go on")
         fate.kill_snakemake()
         cluster.start_node(*lost)

@@ -121,6 +121,26 @@ def test_no_two_processes_ever_hold_it_at_once_though_its_file_and_folder_come_a
     assert counter.read_text() == "100"
 
 
+def test_a_folder_that_goes_while_it_is_made_is_made_again(tmp_path, monkeypatch):
+    mkdir, seen = Path.mkdir, []
+
+    def gone_in_between(path: Path, **how: bool) -> None:
+        seen.append(path)
+        if len(seen) == 1:
+            raise FileExistsError(errno.EEXIST, "it was there, and is a folder no more", str(path))
+        mkdir(path, **how)
+
+    monkeypatch.setattr(Path, "mkdir", gone_in_between)
+    with claimed(tmp_path / "a" / "claim"):
+        assert (tmp_path / "a" / "claim").is_file()
+
+
+def test_a_file_in_the_place_of_the_folder_is_no_such_case(tmp_path):
+    (tmp_path / "a").write_text("a file")
+    with pytest.raises(FileExistsError), claimed(tmp_path / "a" / "claim"):
+        pass
+
+
 def test_forked_workers_do_not_keep_it(started, tmp_path):
     path = tmp_path / "claim"
     with claimed(path):

@@ -11,7 +11,7 @@ from helpers import ROOT
 NETWORKS = ("resnet", "convnext", "vit", "coatnet")
 REGIMES = ("in", "sin", "combined", "frozen")
 
-pytestmark = pytest.mark.skipif(not os.environ.get("CI"), reason="eight minutes; set CI=true to run the real demo")
+pytestmark = pytest.mark.skipif(not os.environ.get("CI"), reason="eleven minutes; set CI=true to run the real demo")
 
 
 @pytest.fixture(scope="module")

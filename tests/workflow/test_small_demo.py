@@ -89,20 +89,6 @@ def test_tables_and_figures_are_made_again_alone(made, small):
         assert set(jobs) == {target, "total"}
 
 
-def test_a_lost_shard_is_named_before_the_first_job_and_made_again_without_training_anew(made, small):
-    shard, listed = (f"results/images/in/train/{name}" for name in ("0.tar", "sha256sums.txt"))
-    before = (made.folder / shard).read_bytes()
-    (made.folder / shard).unlink()
-    run, as_if_large = "results/runs/resnet/in/seed0/run.json", "--max-checksum-file-size=1000"
-    refused = made.snakemake("--forcerun", "train", "--", run, config=small)
-    assert refused.returncode == 1 and "Traceback" not in refused.stdout
-    assert f"1 of the shards that {listed} lists are gone" in refused.stdout
-    for target in (shard, listed):
-        assert made.snakemake(as_if_large, "--", target, config=small).returncode == 0
-    assert (made.folder / shard).read_bytes() == before
-    assert "train" not in made.plan(small, as_if_large)
-
-
 def test_conflict_images_carry_both_cues_of_different_categories(made):
     labels = pd.read_csv(made.folder / "results/images/conflict/manifest.csv")
     assert (labels["shape"] != labels["texture"]).all()
@@ -190,6 +176,19 @@ def test_same_bytes_with_other_shards_and_cores(made, small, workspace):
     for table in (*tables.COLUMNS, "runs", "rejected", "answers.conflict"):
         path = f"results/tables/{table}.csv"
         assert (other.folder / path).read_bytes() == (made.folder / path).read_bytes(), table
+
+
+def test_a_lost_shard_is_named_before_the_first_job_and_made_again_without_training_anew(made, small):
+    shard, listed = (f"results/images/in/train/{name}" for name in ("0.tar", "sha256sums.txt"))
+    before = (made.folder / shard).read_bytes()
+    (made.folder / shard).unlink()
+    run, as_if_large = "results/runs/resnet/in/seed0/run.json", "--max-checksum-file-size=1000"
+    refused = made.snakemake(run, "--forcerun", "train", config=small)
+    assert refused.returncode == 1 and "Traceback" not in refused.stdout
+    assert f"1 of the shards that {listed} lists are gone" in refused.stdout
+    assert made.snakemake("images", as_if_large, config=small).returncode == 0
+    assert (made.folder / shard).read_bytes() == before
+    assert not {"train", "evaluate"} & set(made.plan(small, as_if_large))
 
 
 def test_an_interrupted_run_leaves_nothing_half_written_and_goes_on(small, workspace):

@@ -76,10 +76,11 @@ def refuse_lost_shards():
         listed = [line.split(maxsplit=1)[1] for line in Path(path).read_text().splitlines()]
         gone = [shard for name in listed if not (shard := Path(path).parent / name).exists()]
         if gone:
+            named = f"{' '.join(map(str, gone[:3]))}{' …' if len(gone) > 3 else ''}"
             raise WorkflowError(
-                f"{len(gone)} of the shards that {path} lists are gone: make them again by name, `snakemake … "
-                f"{' '.join(map(str, gone[:3]))}{' …' if len(gone) > 3 else ''}`, then their list by itself, `snakemake "
-                f"… {path}`; it will be the same, so that nothing that came from them is made anew"
+                f"{len(gone)} of the shards that {path} lists are gone ({named}): `snakemake … "
+                f"{'images' if path.startswith('results/images/') else named}`, by itself, makes them again; where they "
+                "come out the same, nothing is trained anew"
             )
 
 
