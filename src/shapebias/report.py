@@ -20,14 +20,9 @@ from shapebias.conflict_browser import SIDE, Browser
 from shapebias.figure_style import FigureStyle
 from shapebias.findings import cautions, headline
 from shapebias.reading import COLUMNS
-from shapebias.report_sections import (
-    Image,
-    Study,
-    bias_figure,
-    grids_with_rows,
-    sections,
-    unmeasured,
-)
+from shapebias.report_bias import bias_figure
+from shapebias.report_sections import sections, unmeasured
+from shapebias.report_study import Image, Study, grids_with_rows
 from shapebias.report_tables import csv_of, rejected_table, runs_table, software, undefined_table
 
 WITH_OBSERVERS = ("shape_bias", "accuracy", "accuracy_by_condition", "reliance", "read_out")
