@@ -18,7 +18,7 @@ from shapebias import charts
 from shapebias.categories import CATEGORIES
 from shapebias.conflict_browser import SIDE, Browser
 from shapebias.figure_style import FigureStyle
-from shapebias.findings import cautions, headline
+from shapebias.findings_bias import cautions, headline
 from shapebias.reading import COLUMNS
 from shapebias.report_bias import bias_figure
 from shapebias.report_sections import sections, unmeasured

@@ -4,7 +4,7 @@ import pandas as pd
 
 from shapebias import charts, report_tables
 from shapebias.charts import Chart, Control
-from shapebias.findings import ALL, answer_findings, consistency_findings, likeness_findings, with_people
+from shapebias.findings_answers import ALL, answer_findings, consistency_findings, likeness_findings, with_people
 from shapebias.report_study import (
     LARGEST_MATRIX,
     Figure,

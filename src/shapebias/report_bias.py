@@ -5,7 +5,8 @@ import pandas as pd
 from shapebias import charts, report_tables
 from shapebias.categories import CATEGORIES
 from shapebias.charts import Chart, Control, observer_rows
-from shapebias.findings import TREATED, category_findings, change_findings, changes, side_finding
+from shapebias.findings_bias import category_findings, change_findings, changes, side_finding
+from shapebias.findings_words import TREATED
 from shapebias.report_study import (
     LARGEST_MATRIX,
     Figure,

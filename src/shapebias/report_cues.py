@@ -4,7 +4,7 @@ import pandas as pd
 
 from shapebias import charts, report_tables
 from shapebias.charts import Chart, observer_rows
-from shapebias.findings import ABLE, able, read_out_findings, reliance_findings
+from shapebias.findings_cues import ABLE, able, read_out_findings, reliance_findings
 from shapebias.report_study import Figure, Part, Section, Study, intervals, span
 from shapebias.report_tables import csv_of, grid
 from shapebias.summaries import pool_means

@@ -3,7 +3,7 @@
 A section without data is None; `unmeasured` says what it would take.
 """
 
-from shapebias.findings import with_people
+from shapebias.findings_answers import with_people
 from shapebias.report_accuracy import cost, melanoma
 from shapebias.report_answers import answers, likeness
 from shapebias.report_bias import architectures, bias

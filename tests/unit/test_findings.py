@@ -7,26 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shapebias.findings import (
-    able,
-    answer_findings,
+from shapebias.findings_accuracy import condition_findings, cost_findings, cue_findings, melanoma_findings
+from shapebias.findings_answers import answer_findings, consistency_findings, likeness_findings
+from shapebias.findings_bias import (
     category_findings,
     cautions,
     change_findings,
     changes,
-    condition_findings,
-    consistency_findings,
-    cost_findings,
-    cue_findings,
     effects,
     headline,
-    likeness_findings,
-    melanoma_findings,
-    read_out_findings,
-    reliance_findings,
     side_finding,
     verdicts,
 )
+from shapebias.findings_cues import able, read_out_findings, reliance_findings
 from shapebias.reading import COLUMNS
 
 PEOPLE = pd.DataFrame({"category": ["cat"], "shape_hits": [96], "texture_hits": [4]})

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from shapebias.errors import UserError
-from shapebias.findings import melanoma_findings
+from shapebias.findings_accuracy import melanoma_findings
 from shapebias.melanoma import COUNTS, MEASURES, auc, performance, resamples, row
 from shapebias.melanoma_figures import confusion_matrices, melanoma_overview
 from shapebias.summaries import pool_melanoma

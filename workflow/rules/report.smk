@@ -27,7 +27,8 @@ FIGURE_CODE = ["figures", "figure_style", "forest", "line_panels", "icons", "sum
 FIGURE_CODE += [
     f"{what}_figures" for what in ("cue", "answer", "condition", "consistency", "depth", "training", "melanoma")
 ]
-REPORT_CODE = ["report", "findings", "charts", "conflict_browser", "summaries", "bias"]
+REPORT_CODE = ["report", "charts", "conflict_browser", "summaries", "bias"]
+REPORT_CODE += [f"findings_{what}" for what in ("bias", "accuracy", "answers", "cues", "words")]
 REPORT_CODE += [f"report_{what}" for what in ("study", "sections", "bias", "accuracy", "answers", "cues", "tables")]
 TEMPLATES = [f"src/shapebias/templates/report.{ending}" for ending in ("html.j2", "css", "js")]
 # A photograph beside its stylized kin first, then all other sets.
