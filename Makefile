@@ -19,7 +19,7 @@ plan: setup ## what a study would take, before it runs: make plan CONFIG=experim
 	@$(RUN) scripts/plan.py $(if $(CONFIG),--configfile "$(CONFIG)") $(if $(DATA),--config data_root="$(DATA)") \
 	  $(if $(GPUS),--gpus $(GPUS))
 
-test: setup ## all tests, those of the cluster where Slurm is installed; about 35 minutes on two cores with the demo (CI=true)
+test: setup ## all tests, those of the cluster where Slurm is installed; under 40 minutes on two cores with the demo (CI=true)
 	@$(RUN) pytest --numprocesses auto --dist loadfile tests/unit tests/rules
 	@$(RUN) pytest tests/workflow/test_demo.py
 	@$(RUN) pytest --numprocesses auto --dist loadfile --ignore tests/workflow/test_demo.py tests/slurm tests/workflow
