@@ -51,6 +51,15 @@ class Workspace:
                 start_new_session=True,
             )
 
+    def put_data(self, config: dict[str, Any], data: Path) -> None:
+        """The data that an experiment names: what is shared, and empty folders of a clone of model-vs-human."""
+        for entry in data.iterdir():
+            (self.folder / entry.name).symlink_to(entry)
+        for entry in (*config["benchmarks"].values(), *config.get("observers", {}).values()):
+            wanted = entry.get("folder") or entry.get("decisions") or ""
+            if wanted.startswith(("datasets/", "raw-data/")):
+                (self.folder / wanted).mkdir(parents=True)
+
     def plan(self, config: dict[str, Any] | None, *targets: str, profile: str = "local") -> Counter[str]:
         """Dry run; rule → number of jobs, as Snakemake's 'Job stats' say."""
         done = self.snakemake("-n", *targets, config=config, profile=profile)

@@ -169,12 +169,7 @@ def test_every_rule_that_runs_a_script_has_log_environment_and_resources(reposit
 def test_experiments_are_valid(workspace, repository, shared_data):
     for path in sorted((repository / "experiments").glob("*.yaml")):
         place, config = workspace(), yaml.safe_load(path.read_text())
-        for entry in shared_data.iterdir():
-            (place.folder / entry.name).symlink_to(entry)
-        for entry in (*config["benchmarks"].values(), *config.get("observers", {}).values()):
-            wanted = entry.get("folder") or entry.get("decisions") or ""
-            if wanted.startswith(("datasets/", "raw-data/")):  # a clone of model-vs-human
-                (place.folder / wanted).mkdir(parents=True)
+        place.put_data(config, shared_data)
         assert place.plan(config)["report"] == 1
 
 

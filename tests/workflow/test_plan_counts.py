@@ -26,12 +26,7 @@ def counted(place, study):
 @pytest.mark.parametrize("study", STUDIES)
 def test_the_plan_counts_the_jobs_of_a_dry_run(workspace, shared_data, study):
     place, config = workspace(), yaml.safe_load((ROOT / study).read_text())
-    for entry in shared_data.iterdir():
-        (place.folder / entry.name).symlink_to(entry)
-    for entry in (*config["benchmarks"].values(), *config.get("observers", {}).values()):
-        wanted = entry.get("folder") or entry.get("decisions") or ""
-        if wanted.startswith(("datasets/", "raw-data/")):  # a clone of model-vs-human
-            (place.folder / wanted).mkdir(parents=True)
+    place.put_data(config, shared_data)
     jobs = place.plan(config)
     del jobs["total"]
     assert counted(place, study) == jobs
