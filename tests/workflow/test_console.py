@@ -50,3 +50,12 @@ def test_a_run_tells_in_short_which_job_starts_and_in_full_which_failed(workspac
     assert "error: class 'cat': 2 images wanted, 2 of them broken" in failed  # the job's own words
     whole = next((place.folder / ".snakemake/log").iterdir()).read_text()
     assert JOB.findall(whole)[:2] == ["scan", "pack"]
+
+
+def test_a_job_whose_inputs_do_not_appear_has_failed(workspace, demo_config):
+    place = workspace()
+    waiting = ["--cores", "1", "--mode", "remote", "--latency-wait", "1", "--wait-for-files", "gone.tar"]
+    done = place.snakemake("results/images/paintings/listing.parquet", *waiting, config=demo_config())
+    assert done.returncode == 1
+    assert "gone.tar (missing locally" in done.stdout and "Traceback" not in done.stdout
+    assert not (place.folder / "results").exists()

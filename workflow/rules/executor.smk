@@ -1,5 +1,5 @@
-# Faults of the executor, snakemake-executor-plugin-slurm 2.8, which would leave a study waiting for ever, count jobs as
-# ended that are not, or mislead.
+# Faults of the executor, snakemake-executor-plugin-slurm 2.8, and of Snakemake 9.27 in its jobs, which would leave a study
+# waiting for ever, count jobs as ended or done that are not, or mislead.
 
 import re
 import zlib
@@ -147,6 +147,16 @@ def naming_models(gres):
     return gres_string
 
 
+def failing_without_inputs(execute):
+    """A job in which an input does not appear would end as if its work were done."""
+
+    def run(*args, **more):
+        if execute(*args, **more) is False:
+            raise WorkflowError("The job cannot begin without these files: do its nodes see them?")
+
+    return run
+
+
 def without_accounting():
     """sacct is often installed where there is nothing that it could ask."""
     if not slurm_jobs.answers("sacct", "-X", "--noheader", "--clusters", "all"):
@@ -166,3 +176,5 @@ if PLUGIN and workflow.is_main_process:
     PLUGIN.Executor.report_job_error = saying_why(PLUGIN.Executor.report_job_error)
     PLUGIN.Executor._submit_array_jobs = submitting_alike(PLUGIN.Executor._submit_array_jobs)
     PLUGIN.Executor._report_job_submission_threadsafe = with_its_log(PLUGIN.Executor._report_job_submission_threadsafe)
+if not workflow.is_main_process:
+    workflow.execute = failing_without_inputs(workflow.execute)

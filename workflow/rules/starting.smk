@@ -67,6 +67,22 @@ def cancel_left_behind():
             raise WorkflowError(f"jobs {', '.join(left)} do not end; wait for `squeue` to be empty and start again")
 
 
+def after_the_end_of_others(build_dag):
+    """What there is can be seen when the jobs of earlier starts are gone: one that is ended takes away what it wrote, even
+    where that was complete.
+    """
+
+    def build():
+        if workflow.executor_plugin and workflow.executor_plugin.name == "slurm":
+            try:
+                cancel_left_behind()
+            except UserError as error:
+                raise WorkflowError(f"{error}; start again when it does")
+        build_dag()
+
+    return build
+
+
 def refuse_lost_shards():
     """A list of checksums stands for its shards, so that nothing else would notice that one is gone."""
     jobs = list(workflow.dag.needrun_jobs())
@@ -87,6 +103,8 @@ def refuse_lost_shards():
 # Seen before this start takes its own locks, and before the executor forgets that it runs in a job itself.
 OWN_JOB = os.environ.get("SLURM_JOB_ID")
 FORMER = former_starts() if workflow.is_main_process else {}
+if workflow.is_main_process:
+    workflow._build_dag = after_the_end_of_others(workflow._build_dag)
 
 
 onstart:
@@ -94,10 +112,6 @@ onstart:
         raise WorkflowError(MISSING[0])
     refuse_lost_shards()
     if workflow.executor_plugin.name == "slurm":
-        try:
-            cancel_left_behind()
-        except UserError as error:
-            raise WorkflowError(f"{error}; start again when it does")
         without_accounting()
         refuse_what_the_cluster_refuses()
     for path in FORMER:
