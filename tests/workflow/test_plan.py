@@ -249,6 +249,19 @@ def test_a_job_s_time_limit_follows_from_its_shard(workspace, demo):
     assert minutes(1) > 2 * minutes(8)
 
 
+def test_each_attempt_of_a_job_has_more_time_and_memory(workspace, demo):
+    def asked(resource, attempt):
+        told = workspace().snakemake("-n", "-p", "--attempt", attempt, config=demo).stdout
+        job = rf"^ *rule (\w+):\n(?: +.*\n)*? +resources: .*?{resource}=(\d+)"
+        return {rule: int(number) for rule, number in re.findall(job, told, re.MULTILINE)}
+
+    # A training whose speed nobody knows has a day, and goes on from there the next day.
+    for resource, constant in (("runtime", {"train"}), ("mem_mb", set())):
+        first, second = asked(resource, "1"), asked(resource, "2")
+        assert {"pack", "train", "evaluate", "tables", "report"} <= set(first)
+        assert {rule for rule in first if second[rule] <= first[rule]} == constant
+
+
 def test_a_folder_with_spaces_reaches_the_script_as_one_word(workspace, demo):
     place = workspace()
     folder = place.folder / "my photographs"

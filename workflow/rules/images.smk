@@ -18,7 +18,7 @@ rule scan:
     threads: 1
     resources:
         mem_mb=memory(4000),
-        runtime=240,  # an archive of a million photographs on a slow disk
+        runtime=time_limit(240),  # an archive of a million photographs on a slow disk
     params:
         kind=script_kind,
         flags=scan_flags,
@@ -97,7 +97,7 @@ rule checksums:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=120,  # a hundred gigabytes on a slow disk
+        runtime=time_limit(120),  # a hundred gigabytes on a slow disk
     params:
         files=lambda wildcards: numbered(*files_of_split(wildcards)),
     shell:
@@ -153,7 +153,7 @@ rule manifest:
     threads: 1
     resources:
         mem_mb=set_memory,
-        runtime=30,
+        runtime=time_limit(30),
     params:
         folder=lambda wildcards: f"results/images/{wildcards.set}",
         shards=lambda wildcards: pairs(shard_counts(wildcards.set)),
@@ -177,7 +177,7 @@ rule contact_sheet:
     threads: 1
     resources:
         mem_mb=set_memory,
-        runtime=30,
+        runtime=time_limit(30),
     params:
         title=lambda wildcards: f"{wildcards.set}, split {sheet_split(wildcards)}",
         shards=lambda wildcards: shard_range(wildcards.set, sheet_split(wildcards)),
@@ -204,7 +204,7 @@ rule rejected_sheet:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=30,
+        runtime=time_limit(30),
     params:
         sets=[f"{name}=results/images/{name}/rejected.csv={set_folder(name)}" for name in PACKED],
     shell:

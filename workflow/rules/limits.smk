@@ -22,6 +22,11 @@ def minutes(seconds, attempt):
     return attempt * (15 + math.ceil(3 * seconds / 60))
 
 
+def time_limit(some):
+    """Of a job whose work is small, or that a disk sets the pace of: as much again at each attempt, minutes."""
+    return lambda wildcards, attempt: attempt * some
+
+
 def pack_minutes(wildcards, attempt):
     return minutes(pack_seconds(config, wildcards.set, wildcards.split, KNOWN), attempt)
 

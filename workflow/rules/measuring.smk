@@ -129,7 +129,7 @@ rule tables:
     threads: 1
     resources:
         mem_mb=memory(4000),
-        runtime=30,
+        runtime=time_limit(30),
     params:
         folder=lambda wildcards, output: os.path.dirname(output[0]),
         benchmarks=BENCHMARKS,

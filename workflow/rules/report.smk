@@ -64,7 +64,7 @@ rule figures:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=30,
+        runtime=time_limit(30),
     params:
         folder=lambda wildcards, output: os.path.dirname(output[0]),
         tables=lambda wildcards, input: os.path.dirname(input.tables[0]),
@@ -90,7 +90,7 @@ rule settings:
     threads: 1
     resources:
         mem_mb=memory(500),
-        runtime=5,
+        runtime=time_limit(5),
     params:
         text=json.dumps(config, indent=2),
     shell:
@@ -121,7 +121,7 @@ rule report:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=30,
+        runtime=time_limit(30),
     params:
         title=config["title"],
         tables=lambda wildcards, input: os.path.dirname(input.tables[0]),
@@ -149,7 +149,7 @@ rule track:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=10,
+        runtime=time_limit(10),
     params:
         title=config["title"],
     shell:
