@@ -13,6 +13,8 @@ import errno
 import fcntl
 import logging
 import os
+import re
+import shutil
 import socket
 import time
 from collections.abc import Callable, Generator
@@ -21,7 +23,9 @@ from pathlib import Path
 
 import torch
 
+from shapebias.errors import UserError
 from shapebias.ranks import ALONE, Ranks
+from shapebias.slurm_jobs import queued
 from shapebias.stopping import StoppedError
 
 log = logging.getLogger(__name__)
@@ -61,7 +65,10 @@ def lock(path: Path, stopped: Callable[[], bool], wait: float) -> Generator[None
         while (descriptor := attempt(path)) is None:
             if stopped():
                 raise StoppedError(f"{path}: stopped while waiting for {holder(path)}")
-            if time.monotonic() >= until:
+            if time.monotonic() >= until and is_over(path):
+                log.info("%s: the lock of a job that has ended, on a node that has not let go of it: taken", path)
+                path.unlink(missing_ok=True)
+            elif time.monotonic() >= until:
                 raise StoppedError(
                     f"{path}: the run is still trained by {holder(path)}, after {wait:.0f} s of waiting; end that "
                     f"process or its job, or remove this file if its node is lost, and run the same command again"
@@ -73,7 +80,8 @@ def lock(path: Path, stopped: Callable[[], bool], wait: float) -> Generator[None
         yield
     finally:
         if descriptor is not None:
-            path.unlink(missing_ok=True)
+            if is_same_file(descriptor, path):  # and not taken by who thinks that this process is gone
+                path.unlink(missing_ok=True)
             # Forked DataLoader workers share it: to close it is not enough.
             with contextlib.suppress(OSError):
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
@@ -126,6 +134,15 @@ def own_name() -> str:
     job = os.environ.get("SLURM_JOB_ID")
     began = datetime.now().isoformat(" ", "seconds")
     return f"process {os.getpid()} on {socket.gethostname()}{f' (Slurm job {job})' if job else ''}, since {began}"
+
+
+def is_over(path: Path) -> bool:
+    """Whether Slurm says that the job that holds the lock of a file has ended: its node is lost, or does not answer."""
+    job = re.search(r"\(Slurm job (\d+)\)", holder(path))
+    try:
+        return bool(job and shutil.which("squeue") and not queued("--jobs", job[1]))
+    except UserError:
+        return False
 
 
 def holder(path: Path) -> str:

@@ -1,13 +1,18 @@
 """Jobs of a SLURM cluster: what became of them, how many fit into one array, and how those that are left behind end."""
 
+import getpass
+import logging
 import re
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from shapebias.errors import UserError
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -43,6 +48,49 @@ def arrays(jobs: Sequence[T], lengths: Sequence[int], room: int = ARRAY_BYTES) -
     return [list(jobs[start : start + each]) for start in range(0, len(jobs), each)]
 
 
+class Submission:
+    """A call of sbatch as subprocess.Popen makes it, asked again for as long as the cluster cannot take jobs now: its
+    controller does not answer, or the user has as many jobs there as are allowed. Each refusal would cost the job one
+    of its attempts. After "Socket timed out" nobody knows whether there is a job: that is not asked again.
+    """
+
+    TOO_MANY = re.compile(r"(?:Max|Grp)Submit\w*Limit")  # of the user, the account or the QOS
+    LATER = re.compile(rf"Unable to contact|temporarily un|standby mode|Zero Bytes|{TOO_MANY.pattern}")
+    PAUSE = 60.0  # seconds
+    leaving = threading.Event()  # set when whoever submits is to leave
+    warn = staticmethod(log.warning)
+
+    def __init__(self, *command: Any, **options: Any) -> None:
+        self.command, self.options = command, options
+        self.returncode: int | None = None
+
+    def communicate(self, input: str | None = None) -> tuple[str, str]:
+        told = False
+        while True:
+            # Started here and not before: both are one step for whoever reads the answer.
+            with subprocess.Popen(*self.command, **self.options) as process:
+                out, err = process.communicate(input)
+            self.returncode = process.returncode
+            if self.returncode == 0 or not self.LATER.search(err) or self.leaving.is_set():
+                return out, err
+            if self.TOO_MANY.search(err) and not self.others():
+                return out, f"{err.strip()} - set `jobs` in the profile to no more than that limit"
+            if not told:
+                self.warn(
+                    f"sbatch: {' '.join(err.split())} - asked again every {self.PAUSE:.0f} s until it takes the job"
+                )
+                told = True
+            if self.leaving.wait(self.PAUSE):
+                return out, err
+
+    def others(self) -> bool:
+        """Whether the user has jobs whose end may make room."""
+        try:
+            return bool(queued("--user", getpass.getuser()))
+        except UserError:
+            return True
+
+
 class Watch:
     """What became of the jobs of a study, by one look at all of them after the other."""
 
@@ -65,11 +113,17 @@ class Watch:
         return seen | dict.fromkeys(gone, "CANCELLED")
 
 
-def answers(*command: str) -> bool:
-    """Whether a command of Slurm is there and ends well; sacct does not where there is no accounting."""
+def answers(*command: str, tries: int = 1, pause: float = 5.0) -> bool:
+    """Whether a command of Slurm is there and ends well, of several tries (seconds between two); sacct does not where
+    there is no accounting.
+    """
     if shutil.which(command[0]) is None:
         return False
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    for left in reversed(range(tries)):
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            return True
+        time.sleep(pause if left else 0)
+    return False
 
 
 def queued(*which: str) -> list[str]:

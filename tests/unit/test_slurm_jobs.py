@@ -1,6 +1,7 @@
 """What becomes of jobs, as Slurm's commands tell it. Against a real cluster: tests/slurm."""
 
 import json
+import threading
 
 import pytest
 
@@ -104,3 +105,74 @@ def test_jobs_that_do_not_end_are_named(commands):
     command(commands, "scancel", "true")
     command(commands, "squeue", f"printf '%s\\n' {json.dumps('7')}")
     assert slurm_jobs.cancel(["7", "9"], patience=0.1) == ["7"]
+
+
+def sbatch(folder, refusals, words):
+    """A stand-in for sbatch, which refuses so many times, and prints a number and its arguments then."""
+    counting = f"n=$(cat {folder}/count 2>/dev/null || echo 0); echo $((n + 1)) > {folder}/count"
+    command(folder, "sbatch", f"{counting}; test $n -ge {refusals} || {{ echo '{words}' >&2; exit 1; }}; echo 12 $*")
+
+
+def submit(words="sbatch --parsable"):
+    call = slurm_jobs.Submission(words, shell=True, text=True, stdin=-1, stdout=-1, stderr=-1)
+    return call, call.communicate(input=None)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """What is told of refusals; the pause between two of them is short."""
+    told = []
+    monkeypatch.setattr(slurm_jobs.Submission, "PAUSE", 0.01)
+    monkeypatch.setattr(slurm_jobs.Submission, "warn", staticmethod(told.append))
+    return told
+
+
+def test_a_cluster_that_does_not_answer_is_asked_again_and_that_is_told_once(commands, impatient):
+    sbatch(
+        commands, 3, "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)"
+    )
+    call, (out, err) = submit()
+    assert (call.returncode, out, err) == (0, "12 --parsable\n", "")
+    [told] = impatient
+    assert "Unable to contact slurm controller" in told
+
+
+@pytest.mark.parametrize("limit", ["AssocMaxSubmitJobLimit", "QOSMaxSubmitJobPerUserLimit", "AssocGrpSubmitJobsLimit"])
+def test_a_user_with_as_many_jobs_as_allowed_waits_until_one_ends(commands, impatient, limit):
+    command(commands, "squeue", "echo 11")
+    sbatch(commands, 1, f"sbatch: error: {limit}")
+    call, (out, _) = submit()
+    assert (call.returncode, out) == (0, "12 --parsable\n")
+
+
+def test_a_limit_that_no_end_of_a_job_makes_room_in_is_told_with_the_setting(commands, impatient):
+    command(commands, "squeue", "true")
+    sbatch(commands, 9, "sbatch: error: AssocMaxSubmitJobLimit")
+    call, (_, err) = submit()
+    assert call.returncode == 1
+    assert "AssocMaxSubmitJobLimit" in err and "set `jobs` in the profile" in err
+
+
+@pytest.mark.parametrize(
+    "words", ["Batch job submission failed: Invalid qos specification", "Socket timed out on send/recv operation"]
+)
+def test_what_will_not_change_or_may_have_made_a_job_is_not_asked_again(commands, impatient, words):
+    sbatch(commands, 1, f"sbatch: error: {words}")
+    call, (_, err) = submit()
+    assert call.returncode == 1 and words in err and impatient == []
+
+
+def test_who_leaves_submits_nothing_any_more(commands, impatient, monkeypatch):
+    monkeypatch.setattr(slurm_jobs.Submission, "leaving", threading.Event())
+    slurm_jobs.Submission.leaving.set()
+    sbatch(commands, 1, "sbatch: error: Unable to contact slurm controller")
+    call, _ = submit()
+    assert call.returncode == 1 and impatient == []
+
+
+def test_a_command_that_fails_once_is_tried_again_where_that_is_wanted(commands):
+    failing = f"test -e {commands}/once || {{ touch {commands}/once; exit 1; }}"
+    command(commands, "sacct", failing)
+    assert not slurm_jobs.answers("sacct", "-X")
+    (commands / "once").unlink()
+    assert slurm_jobs.answers("sacct", "-X", tries=2, pause=0)

@@ -59,3 +59,9 @@ def test_a_job_whose_inputs_do_not_appear_has_failed(workspace, demo_config):
     assert done.returncode == 1
     assert "gone.tar (missing locally" in done.stdout and "Traceback" not in done.stdout
     assert not (place.folder / "results").exists()
+
+
+def test_an_error_of_a_plan_names_no_line_that_has_no_part_in_it(workspace, demo_config):
+    done = workspace().snakemake("nothing", config=demo_config())
+    assert done.returncode == 1
+    assert "MissingRuleException:\nNo rule to produce nothing" in done.stdout

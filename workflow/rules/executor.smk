@@ -2,11 +2,16 @@
 # waiting for ever, count jobs as ended or done that are not, or mislead.
 
 import re
+import subprocess
 import zlib
 from functools import cache
 from itertools import groupby
+from types import SimpleNamespace
+
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 from shapebias import slurm, slurm_jobs
+from shapebias.calls import judged, preceded
 
 # Loaded by Snakemake itself, in whichever process submits.
 PLUGIN = sys.modules.get("snakemake_executor_plugin_slurm")
@@ -147,19 +152,25 @@ def naming_models(gres):
     return gres_string
 
 
-def failing_without_inputs(execute):
+def keep_outputs():
+    """A job that is ended removes what it has written, which another attempt may have written since, elsewhere: the job's
+    node was lost, not its processes. Outputs appear whole or not at all, and whoever counts it as failed removes them.
+    """
+    workflow.execution_settings.keep_incomplete = True
+
+
+def refuse_to_have_done_nothing(executed):
     """A job in which an input does not appear would end as if its work were done."""
-
-    def run(*args, **more):
-        if execute(*args, **more) is False:
-            raise WorkflowError("The job cannot begin without these files: do its nodes see them?")
-
-    return run
+    if executed is False:
+        raise WorkflowError("The job cannot begin without these files: do its nodes see them?")
 
 
 def without_accounting():
-    """sacct is often installed where there is nothing that it could ask."""
-    if not slurm_jobs.answers("sacct", "-X", "--noheader", "--clusters", "all"):
+    """sacct is often installed where there is nothing that it could ask; but a database that is busy for a moment is no
+    reason to do without it for weeks.
+    """
+    if not slurm_jobs.answers("sacct", "-X", "--noheader", "--clusters", "all", tries=3):
+        logger.warning("sacct does not answer: squeue is asked what becomes of jobs.")
         workflow.executor_settings.status_command = "squeue"
         PLUGIN.is_query_tool_available = lambda tool: tool != "sacct"
 
@@ -171,10 +182,16 @@ if PLUGIN and workflow.is_main_process:
     PLUGIN.query_job_status = knowing_the_ends(PLUGIN.query_job_status)
     PLUGIN.get_submit_command = within_the_partition(PLUGIN.get_submit_command)
     PLUGIN.set_gres_string = naming_models(PLUGIN.set_gres_string)
+    # Elsewhere in this module, it asks sacct.
+    PLUGIN.subprocess = SimpleNamespace(**vars(subprocess) | {"Popen": slurm_jobs.Submission})
+    slurm_jobs.Submission.warn = staticmethod(logger.warning)
+    for leave in ("cancel_jobs", "shutdown"):
+        setattr(PLUGIN.Executor, leave, preceded(getattr(PLUGIN.Executor, leave), slurm_jobs.Submission.leaving.set))
     PLUGIN.Executor.check_active_jobs = noting_who_is_active(PLUGIN.Executor.check_active_jobs)
     PLUGIN.Executor.get_account_arg = charging_as_asked
     PLUGIN.Executor.report_job_error = saying_why(PLUGIN.Executor.report_job_error)
     PLUGIN.Executor._submit_array_jobs = submitting_alike(PLUGIN.Executor._submit_array_jobs)
     PLUGIN.Executor._report_job_submission_threadsafe = with_its_log(PLUGIN.Executor._report_job_submission_threadsafe)
 if not workflow.is_main_process:
-    workflow.execute = failing_without_inputs(workflow.execute)
+    workflow.execute = judged(workflow.execute, refuse_to_have_done_nothing)
+    JobScheduler.exit_gracefully = preceded(JobScheduler.exit_gracefully, keep_outputs)

@@ -1,65 +1,52 @@
 # What is looked at once, before the first job: what is missing, and what an earlier start left.
 
+import atexit
 import glob
-import shutil
-import socket
+from dataclasses import replace
 from pathlib import Path
 
-import psutil
-
+from shapebias import starts
+from shapebias.calls import preceded
 from shapebias.errors import UserError
-from shapebias.files import replacing
-
-STARTS = ".snakemake/starts"  # a record for each start of this workflow in this folder, until the next one has seen it
 
 
-def start_records():
-    """File → where a start ran, as which process or job of the cluster, and the name of the jobs that it submitted."""
-    return {path: json.loads(Path(path).read_text()) for path in sorted(glob.glob(f"{STARTS}/*.json"))}
+def locks():
+    return glob.glob(".snakemake/locks/*.lock")
 
 
-def has_ended(start):
-    """Whether it is no more; None where that cannot be told from here."""
-    if start["job"] and shutil.which("squeue"):
-        try:
-            return not slurm_jobs.queued("--jobs", start["job"])
-        except UserError:
-            return None
-    if start["host"] != socket.gethostname():
-        return None
-    try:
-        # The clock may have been set since.
-        return abs(psutil.Process(start["pid"]).create_time() - start["started"]) > 60
-    except psutil.NoSuchProcess:
-        return True
-
-
-def former_starts():
-    """The records of starts that have ended: of others, too, where no lock is left, which a running one always has.
-    Their locks are removed where no other start may hold one; those of another machine are for people to judge.
-    """
-    locks, records = glob.glob(".snakemake/locks/*.lock"), start_records()
-    ends = {path: has_ended(start) for path, start in records.items()}
-    if locks and records and all(ends.values()):
+def remove_dead_locks():
+    """Those of another machine are for people to judge."""
+    held, known = locks(), starts.recorded()
+    if held and known and all(start.has_ended() for start in known):
         logger.warning("Snakemake was killed before it could unlock this folder: unlocked.")
-        for path in locks:
-            os.remove(path)
-    return {path: records[path] for path, end in ends.items() if end or (end is None and not locks)}
+        for path in held:
+            Path(path).unlink(missing_ok=True)
 
 
-def record_start():
-    process = psutil.Process()
-    record = {"host": socket.gethostname(), "pid": process.pid, "started": process.create_time(), "job": OWN_JOB}
-    run = getattr(workflow.scheduler._executor, "run_uuid", None)
-    with replacing(Path(STARTS) / f"{record['host']}-{process.pid}.json") as draft:
-        draft.write_text(json.dumps(record | {"run": run}))
-
-
-def cancel_left_behind():
+def end_what_was_left_behind():
     """End the jobs of earlier starts that were killed: this one starts them again, and two would write one file. No other
     job is touched, wherever it runs.
     """
-    runs = [start["run"] for start in FORMER.values() if start["run"]]
+    slurm, over = workflow.executor_plugin.name == "slurm", []
+    for start in starts.recorded():
+        ended, silent = start.has_ended(), OWN.seen - start.seen
+        # Snakemake that ends removes the locks of all in a folder: that there is none does not say that none runs.
+        if ended is None and not locks():
+            ended = silent > starts.SILENCE
+            if slurm and start.run and not ended:
+                raise WorkflowError(
+                    f"Snakemake ({start}) gave a sign of life {silent / 60:.0f} minutes ago, and two at once would write "
+                    f"the same files. If it was killed, wait, or say so by `touch -d yesterday {start.path}`, and start again"
+                )
+        if ended and (slurm or not start.run):
+            over.append(start)
+    if slurm:
+        cancel_left_behind([start.run for start in over if start.run])
+    for start in over:
+        start.remove()
+
+
+def cancel_left_behind(runs):
     jobs = slurm_jobs.queued("--name", ",".join(runs)) if runs else []
     if jobs:
         logger.warning(f"Jobs {', '.join(jobs)} were left behind by an earlier start: cancelled, and started again.")
@@ -67,20 +54,18 @@ def cancel_left_behind():
             raise WorkflowError(f"jobs {', '.join(left)} do not end; wait for `squeue` to be empty and start again")
 
 
-def after_the_end_of_others(build_dag):
-    """What there is can be seen when the jobs of earlier starts are gone: one that is ended takes away what it wrote, even
+def begin():
+    """Before Snakemake looks at what there is: a job of an earlier start that is ended may take away what it wrote, even
     where that was complete.
     """
-
-    def build():
-        if workflow.executor_plugin and workflow.executor_plugin.name == "slurm":
-            try:
-                cancel_left_behind()
-            except UserError as error:
-                raise WorkflowError(f"{error}; start again when it does")
-        build_dag()
-
-    return build
+    # It also looks for reports, summaries and dry runs.
+    if workflow.executor_plugin and workflow.executor_plugin.name not in ("dryrun", "touch"):
+        OWN.write()
+        atexit.register(forget_this_start)
+        try:
+            end_what_was_left_behind()
+        except UserError as error:
+            raise WorkflowError(f"{error}; start again when it does")
 
 
 def refuse_lost_shards():
@@ -100,11 +85,32 @@ def refuse_lost_shards():
             )
 
 
-# Seen before this start takes its own locks, and before the executor forgets that it runs in a job itself.
-OWN_JOB = os.environ.get("SLURM_JOB_ID")
-FORMER = former_starts() if workflow.is_main_process else {}
+def giving_signs_of_life(check):
+    async def check_active_jobs(executor, jobs):
+        OWN.live()
+        async for job in check(executor, jobs):
+            yield job
+
+    return check_active_jobs
+
+
+def forget_this_start():
+    """At its end, however it ends, but for jobs that are still in the queue, or may be."""
+    run = getattr(workflow.scheduler and workflow.scheduler._executor, "run_uuid", None)
+    try:
+        left = run and slurm_jobs.queued("--name", run)
+    except UserError:
+        left = [run]
+    if not left:
+        OWN.remove()
+
+
+OWN = starts.own()
 if workflow.is_main_process:
-    workflow._build_dag = after_the_end_of_others(workflow._build_dag)
+    remove_dead_locks()
+    workflow._build_dag = preceded(workflow._build_dag, begin)
+    if PLUGIN:
+        PLUGIN.Executor.check_active_jobs = giving_signs_of_life(PLUGIN.Executor.check_active_jobs)
 
 
 onstart:
@@ -114,6 +120,4 @@ onstart:
     if workflow.executor_plugin.name == "slurm":
         without_accounting()
         refuse_what_the_cluster_refuses()
-    for path in FORMER:
-        Path(path).unlink(missing_ok=True)
-    record_start()
+        replace(OWN, run=workflow.scheduler._executor.run_uuid).write()
