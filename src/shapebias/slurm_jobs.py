@@ -21,6 +21,7 @@ T = TypeVar("T")
 ENDS = {"PREEMPTED": "CANCELLED", "NODE_FAIL": "FAILED"}
 # Linux takes 131,072 bytes of one argument, and all tasks of an array are said in one; some room is left for the rest.
 ARRAY_BYTES = 100_000
+RECORDS_DELAY = 600.0  # seconds until a job that was submitted is in the records of accounting, at the very latest
 
 
 def task_ids(job: str) -> list[str]:
@@ -96,21 +97,28 @@ class Watch:
 
     def __init__(self) -> None:
         self.states: dict[str, str] = {}  # job → the word that Slurm had for it last
-        self.missing: set[str] = set()
+        self.missing: dict[str, float] = {}  # active job → since when nothing is told of it
 
     def look(self, told: Mapping[str, str], active: Iterable[str]) -> dict[str, str]:
-        """job → state, of what Slurm tells and of the active jobs that it tells nothing of any more, twice in a row,
-        and that are not in the queue either: accounting has no record of a task that was cancelled while it waited, nor
-        squeue of jobs that ended minutes ago. Raises UserError where squeue does not answer.
+        """job → state, of what Slurm tells and of the active jobs that it tells nothing of, twice in a row, and that
+        are not in the queue: accounting has no record of a task that was cancelled while it waited, nor squeue of jobs
+        that ended minutes ago; a controller that breaks down may lose what it has just taken. Raises UserError where
+        squeue does not answer.
         """
-        seen = states(told)
+        seen, now = states(told), time.monotonic()
         self.states.update(seen)
+        if not told:  # a look that failed
+            return seen
         arrays_known = {job.partition("_")[0] for job in self.states}
-        missing = {job for job in active if job not in seen and job.partition("_")[0] in arrays_known}
-        gone = {job for job in missing & self.missing if not queued("--jobs", job)} if told else set()
-        self.missing = missing if told else self.missing
-        self.states.update(dict.fromkeys(gone, "CANCELLED"))
-        return seen | dict.fromkeys(gone, "CANCELLED")
+        late = {
+            job
+            for job, since in self.missing.items()
+            if job.partition("_")[0] in arrays_known or now - since >= RECORDS_DELAY
+        }
+        self.missing = {job: self.missing.get(job, now) for job in active if job not in seen}
+        gone = {job: "CANCELLED" for job in self.missing if job in late and not queued("--jobs", job)}
+        self.states.update(gone)
+        return seen | gone
 
 
 def answers(*command: str, tries: int = 1, pause: float = 5.0) -> bool:

@@ -32,12 +32,10 @@ def left_behind(cluster, on_cluster):
     cluster.run("scancel", job)
 
 
-def record(place, monkeypatch, **start):
+def record(place, monkeypatch, host=None):
     """Write the record of the killed start."""
     monkeypatch.chdir(place.folder)
-    killed = Start(
-        **{"host": os.uname().nodename, "pid": 1, "started": 0.0, "job": None, "run": "a-killed-start"} | start
-    )
+    killed = Start(host or os.uname().nodename, pid=1, started=0.0, job=None, run="a-killed-start")
     killed.write()
     return killed
 

@@ -84,6 +84,15 @@ def test_a_task_that_is_in_no_record_any_more_was_cancelled_while_it_waited(comm
     assert watch.states["7_2"] == "CANCELLED" and "8" not in watch.states  # 8 has not reached the records yet
 
 
+def test_a_job_that_never_was_in_any_record_is_given_up_when_records_cannot_be_late_any_more(commands, monkeypatch):
+    """A controller that broke down a moment after it had taken a job was seen to have lost it."""
+    command(commands, "squeue", "true")
+    watch, clock = slurm_jobs.Watch(), iter([0, 60, 599, 601])
+    monkeypatch.setattr(slurm_jobs.time, "monotonic", lambda: next(clock))
+    looks = [watch.look({"7": "RUNNING"}, ["7", "8"]) for _ in range(4)]
+    assert looks == [{"7": "RUNNING"}] * 3 + [{"7": "RUNNING", "8": "CANCELLED"}]
+
+
 def test_a_job_that_is_in_the_queue_is_not_given_up(commands):
     command(commands, "squeue", "echo 7")
     watch = slurm_jobs.Watch()
