@@ -90,4 +90,8 @@ def own() -> Start:
 
 def recorded() -> list[Start]:
     """All starts that have a record in this folder."""
-    return [Start(**json.loads(path.read_text())) for path in sorted(FOLDER.glob("[!.]*.json"))]
+    found = []
+    for path in sorted(FOLDER.glob("[!.]*.json")):
+        with contextlib.suppress(FileNotFoundError):  # that one has just ended
+            found.append(Start(**json.loads(path.read_text())))
+    return found

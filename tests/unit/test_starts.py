@@ -43,6 +43,12 @@ def test_a_record_says_what_a_later_start_needs():
     assert starts.recorded() == []
 
 
+def test_a_start_that_ends_while_it_is_read_of_is_none(tmp_path):
+    starts.FOLDER.mkdir(parents=True)
+    (starts.FOLDER / "gone.json").symlink_to(tmp_path / "nothing")
+    assert starts.recorded() == []
+
+
 def test_signs_of_life_are_the_times_of_its_file():
     own = starts.own()
     assert own.seen == 0
