@@ -125,3 +125,9 @@ def refused(done: subprocess.CompletedProcess, *named: str) -> None:
 def files_below(folder: Path) -> list[str]:
     """Every file below a folder, hidden ones too: what a failed script must not have added to."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def stand_in(folder: Path, name: str, script: str) -> None:
+    """A stand-in for one of Slurm's commands, for what cannot be asked of a real cluster in a unit test."""
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)

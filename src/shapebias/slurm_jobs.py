@@ -1,18 +1,13 @@
 """Jobs of a SLURM cluster: what became of them, how many fit into one array, and how those that are left behind end."""
 
-import getpass
-import logging
 import re
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from shapebias.errors import UserError
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -47,49 +42,6 @@ def arrays(jobs: Sequence[T], lengths: Sequence[int], room: int = ARRAY_BYTES) -
     """Jobs cut into arrays whose commands fit into the room, in order; lengths: bytes of each job's command."""
     each = max(1, room // max(lengths))
     return [list(jobs[start : start + each]) for start in range(0, len(jobs), each)]
-
-
-class Submission:
-    """A call of sbatch as subprocess.Popen makes it, asked again for as long as the cluster cannot take jobs now: its
-    controller does not answer, or the user has as many jobs there as are allowed. Each refusal would cost the job one
-    of its attempts. After "Socket timed out" nobody knows whether there is a job: that is not asked again.
-    """
-
-    TOO_MANY = re.compile(r"(?:Max|Grp)Submit\w*Limit")  # of the user, the account or the QOS
-    LATER = re.compile(rf"Unable to contact|temporarily un|standby mode|Zero Bytes|{TOO_MANY.pattern}")
-    PAUSE = 60.0  # seconds
-    leaving = threading.Event()  # set when whoever submits is to leave
-    warn = staticmethod(log.warning)
-
-    def __init__(self, *command: Any, **options: Any) -> None:
-        self.command, self.options = command, options
-        self.returncode: int | None = None
-
-    def communicate(self, input: str | None = None) -> tuple[str, str]:
-        told = False
-        while True:
-            # Started here and not before: both are one step for whoever reads the answer.
-            with subprocess.Popen(*self.command, **self.options) as process:
-                out, err = process.communicate(input)
-            self.returncode = process.returncode
-            if self.returncode == 0 or not self.LATER.search(err) or self.leaving.is_set():
-                return out, err
-            if self.TOO_MANY.search(err) and not self.others():
-                return out, f"{err.strip()} - set `jobs` in the profile to no more than that limit"
-            if not told:
-                self.warn(
-                    f"sbatch: {' '.join(err.split())} - asked again every {self.PAUSE:.0f} s until it takes the job"
-                )
-                told = True
-            if self.leaving.wait(self.PAUSE):
-                return out, err
-
-    def others(self) -> bool:
-        """Whether the user has jobs whose end may make room."""
-        try:
-            return bool(queued("--user", getpass.getuser()))
-        except UserError:
-            return True
 
 
 class Watch:
@@ -138,12 +90,19 @@ def queued(*which: str) -> list[str]:
     """The numbers of the jobs that squeue shows for some options, and none where there is no squeue. Raises UserError
     where it does not answer: jobs that are not seen would be started a second time.
     """
+    return sorted(set(squeue("%A", *which)))
+
+
+def squeue(layout: str, *which: str) -> list[str]:
+    """The lines of squeue in a layout of its --format, for some options; raises as `queued` does."""
     if shutil.which("squeue") is None:
         return []
-    done = subprocess.run(["squeue", "--noheader", "--format=%A", *which], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["squeue", "--noheader", f"--format={layout}", *which], capture_output=True, text=True, check=False
+    )
     if done.returncode and "Invalid job id" not in done.stderr:  # as it says of a job that it has forgotten
         raise UserError(f"squeue does not answer ({' '.join(done.stderr.split())})")
-    return sorted(set(done.stdout.split())) if done.returncode == 0 else []
+    return [line.strip() for line in done.stdout.splitlines()] if done.returncode == 0 else []
 
 
 def cancel(jobs: Iterable[str], patience: float = 120) -> list[str]:

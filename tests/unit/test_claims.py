@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import stand_in
 
 from shapebias import claims
 from shapebias.checkpoints import LATEST, claimed_folder
@@ -87,24 +88,18 @@ def test_one_of_a_process_that_was_killed_is_free_at_once(holding, tmp_path):
     assert not path.exists()
 
 
-def squeue(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """A stand-in for squeue, the first on the path."""
-    (folder / "squeue").write_text(f"#!/bin/sh\n{script}\n")
-    (folder / "squeue").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-
-
 def test_one_of_a_job_that_slurm_has_ended_is_taken_though_a_lost_node_never_let_go_of_it(
     holding, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     path = tmp_path / "claim"
     holding(path)
     for waits in ("echo 4711", "echo 'Unable to contact slurm controller' >&2; exit 1"):
-        squeue(tmp_path, monkeypatch, waits)
+        stand_in(tmp_path, "squeue", waits)
         with pytest.raises(StoppedError, match="still trained"), claimed(path, wait=0.2):
             pytest.fail("two processes hold it")
-    squeue(tmp_path, monkeypatch, 'test "$*" = "--noheader --format=%A --jobs 4711"')  # and nothing is printed
+    stand_in(tmp_path, "squeue", 'test "$*" = "--noheader --format=%A --jobs 4711"')  # and nothing is printed
     with claimed(path, wait=0.2):
         assert f"process {os.getpid()} on " in path.read_text()
     assert not path.exists()

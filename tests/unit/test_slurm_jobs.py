@@ -1,9 +1,9 @@
 """What becomes of jobs, as Slurm's commands tell it. Against a real cluster: tests/slurm."""
 
 import json
-import threading
 
 import pytest
+from helpers import stand_in
 
 from shapebias import slurm_jobs
 from shapebias.errors import UserError
@@ -44,12 +44,6 @@ def test_arrays_are_as_long_as_one_argument_allows():
     assert slurm_jobs.arrays(jobs[:3], [10, 10, 10**6]) == [[0], [1], [2]]
 
 
-def command(folder, name, script):
-    """A stand-in for one of Slurm's commands, for what cannot be asked of a real cluster in a unit test."""
-    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
-    (folder / name).chmod(0o755)
-
-
 @pytest.fixture
 def commands(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
@@ -57,13 +51,13 @@ def commands(monkeypatch, tmp_path):
 
 
 def test_a_squeue_that_does_not_answer_is_not_an_empty_queue(commands):
-    command(commands, "squeue", "echo 'slurm_load_jobs error: Socket timed out' >&2; exit 1")
+    stand_in(commands, "squeue", "echo 'slurm_load_jobs error: Socket timed out' >&2; exit 1")
     with pytest.raises(UserError, match=r"squeue does not answer \(.*Socket timed out\)"):
         slurm_jobs.queued("--name", "run")
 
 
 def test_a_job_that_slurm_has_forgotten_is_not_in_the_queue(commands):
-    command(commands, "squeue", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
+    stand_in(commands, "squeue", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
     assert slurm_jobs.queued("--jobs", "12") == []
 
 
@@ -75,7 +69,7 @@ def test_where_slurm_is_not_nothing_is_queued_and_nothing_answers(monkeypatch, t
 
 def test_a_task_that_is_in_no_record_any_more_was_cancelled_while_it_waited(commands):
     """Slurm 22.05 was seen to keep no record of such a task."""
-    command(commands, "squeue", "true")
+    stand_in(commands, "squeue", "true")
     watch, active = slurm_jobs.Watch(), ["7_1", "7_2", "8"]
     assert watch.look({"7_[1-2]": "PENDING"}, active) == {"7_1": "PENDING", "7_2": "PENDING"}
     assert watch.look({"7_1": "RUNNING"}, active) == {"7_1": "RUNNING"}  # records may be late once
@@ -86,7 +80,7 @@ def test_a_task_that_is_in_no_record_any_more_was_cancelled_while_it_waited(comm
 
 def test_a_job_that_never_was_in_any_record_is_given_up_when_records_cannot_be_late_any_more(commands, monkeypatch):
     """A controller that broke down a moment after it had taken a job was seen to have lost it."""
-    command(commands, "squeue", "true")
+    stand_in(commands, "squeue", "true")
     watch, clock = slurm_jobs.Watch(), iter([0, 60, 599, 601])
     monkeypatch.setattr(slurm_jobs.time, "monotonic", lambda: next(clock))
     looks = [watch.look({"7": "RUNNING"}, ["7", "8"]) for _ in range(4)]
@@ -94,7 +88,7 @@ def test_a_job_that_never_was_in_any_record_is_given_up_when_records_cannot_be_l
 
 
 def test_a_job_that_is_in_the_queue_is_not_given_up(commands):
-    command(commands, "squeue", "echo 7")
+    stand_in(commands, "squeue", "echo 7")
     watch = slurm_jobs.Watch()
     for _ in range(3):
         assert watch.look({"7_1": "RUNNING"}, ["7_1", "7_2"]) == {"7_1": "RUNNING"}
@@ -103,85 +97,22 @@ def test_a_job_that_is_in_the_queue_is_not_given_up(commands):
 def test_jobs_are_cancelled_and_waited_for_and_an_array_is_one_job(commands):
     left = commands / "left"
     left.write_text("7\n7\n9\n")
-    command(commands, "scancel", f'echo "$@" > {commands}/cancelled; : > {left}')
-    command(commands, "squeue", f"cat {left}")
+    stand_in(commands, "scancel", f'echo "$@" > {commands}/cancelled; : > {left}')
+    stand_in(commands, "squeue", f"cat {left}")
     jobs = slurm_jobs.queued("--name", "run")
     assert jobs == ["7", "9"] and slurm_jobs.cancel(jobs) == []
     assert (commands / "cancelled").read_text().split() == jobs
 
 
 def test_jobs_that_do_not_end_are_named(commands):
-    command(commands, "scancel", "true")
-    command(commands, "squeue", f"printf '%s\\n' {json.dumps('7')}")
+    stand_in(commands, "scancel", "true")
+    stand_in(commands, "squeue", f"printf '%s\\n' {json.dumps('7')}")
     assert slurm_jobs.cancel(["7", "9"], patience=0.1) == ["7"]
-
-
-def sbatch(folder, refusals, words):
-    """A stand-in for sbatch, which refuses so many times, and prints a number and its arguments then."""
-    counting = f"n=$(cat {folder}/count 2>/dev/null || echo 0); echo $((n + 1)) > {folder}/count"
-    command(folder, "sbatch", f"{counting}; test $n -ge {refusals} || {{ echo '{words}' >&2; exit 1; }}; echo 12 $*")
-
-
-def submit(words="sbatch --parsable"):
-    call = slurm_jobs.Submission(words, shell=True, text=True, stdin=-1, stdout=-1, stderr=-1)
-    return call, call.communicate(input=None)
-
-
-@pytest.fixture
-def impatient(monkeypatch):
-    """What is told of refusals; the pause between two of them is short."""
-    told = []
-    monkeypatch.setattr(slurm_jobs.Submission, "PAUSE", 0.01)
-    monkeypatch.setattr(slurm_jobs.Submission, "warn", staticmethod(told.append))
-    return told
-
-
-def test_a_cluster_that_does_not_answer_is_asked_again_and_that_is_told_once(commands, impatient):
-    sbatch(
-        commands, 3, "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)"
-    )
-    call, (out, err) = submit()
-    assert (call.returncode, out, err) == (0, "12 --parsable\n", "")
-    [told] = impatient
-    assert "Unable to contact slurm controller" in told
-
-
-@pytest.mark.parametrize("limit", ["AssocMaxSubmitJobLimit", "QOSMaxSubmitJobPerUserLimit", "AssocGrpSubmitJobsLimit"])
-def test_a_user_with_as_many_jobs_as_allowed_waits_until_one_ends(commands, impatient, limit):
-    command(commands, "squeue", "echo 11")
-    sbatch(commands, 1, f"sbatch: error: {limit}")
-    call, (out, _) = submit()
-    assert (call.returncode, out) == (0, "12 --parsable\n")
-
-
-def test_a_limit_that_no_end_of_a_job_makes_room_in_is_told_with_the_setting(commands, impatient):
-    command(commands, "squeue", "true")
-    sbatch(commands, 9, "sbatch: error: AssocMaxSubmitJobLimit")
-    call, (_, err) = submit()
-    assert call.returncode == 1
-    assert "AssocMaxSubmitJobLimit" in err and "set `jobs` in the profile" in err
-
-
-@pytest.mark.parametrize(
-    "words", ["Batch job submission failed: Invalid qos specification", "Socket timed out on send/recv operation"]
-)
-def test_what_will_not_change_or_may_have_made_a_job_is_not_asked_again(commands, impatient, words):
-    sbatch(commands, 1, f"sbatch: error: {words}")
-    call, (_, err) = submit()
-    assert call.returncode == 1 and words in err and impatient == []
-
-
-def test_who_leaves_submits_nothing_any_more(commands, impatient, monkeypatch):
-    monkeypatch.setattr(slurm_jobs.Submission, "leaving", threading.Event())
-    slurm_jobs.Submission.leaving.set()
-    sbatch(commands, 1, "sbatch: error: Unable to contact slurm controller")
-    call, _ = submit()
-    assert call.returncode == 1 and impatient == []
 
 
 def test_a_command_that_fails_once_is_tried_again_where_that_is_wanted(commands):
     failing = f"test -e {commands}/once || {{ touch {commands}/once; exit 1; }}"
-    command(commands, "sacct", failing)
+    stand_in(commands, "sacct", failing)
     assert not slurm_jobs.answers("sacct", "-X")
     (commands / "once").unlink()
     assert slurm_jobs.answers("sacct", "-X", tries=2, pause=0)

@@ -5,9 +5,11 @@ import socket
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import psutil
 import pytest
+from helpers import stand_in
 
 from shapebias import starts
 
@@ -22,14 +24,9 @@ def alone(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def squeue(monkeypatch, tmp_path):
+def squeue(tmp_path):
     """A function that puts a stand-in for squeue in place."""
-
-    def put(script):
-        (tmp_path / "squeue").write_text(f"#!/bin/sh\n{script}\n")
-        (tmp_path / "squeue").chmod(0o755)
-
-    return put
+    return partial(stand_in, tmp_path, "squeue")
 
 
 def test_a_record_says_what_a_later_start_needs():

@@ -12,6 +12,7 @@ from snakemake.scheduling.job_scheduler import JobScheduler
 
 from shapebias import slurm, slurm_jobs
 from shapebias.calls import judged, preceded
+from shapebias.submission import Submission
 
 # Loaded by Snakemake itself, in whichever process submits.
 PLUGIN = sys.modules.get("snakemake_executor_plugin_slurm")
@@ -183,10 +184,10 @@ if PLUGIN and workflow.is_main_process:
     PLUGIN.get_submit_command = within_the_partition(PLUGIN.get_submit_command)
     PLUGIN.set_gres_string = naming_models(PLUGIN.set_gres_string)
     # Elsewhere in this module, it asks sacct.
-    PLUGIN.subprocess = SimpleNamespace(**vars(subprocess) | {"Popen": slurm_jobs.Submission})
-    slurm_jobs.Submission.warn = staticmethod(logger.warning)
+    PLUGIN.subprocess = SimpleNamespace(**vars(subprocess) | {"Popen": Submission})
+    Submission.warn = staticmethod(logger.warning)
     for leave in ("cancel_jobs", "shutdown"):
-        setattr(PLUGIN.Executor, leave, preceded(getattr(PLUGIN.Executor, leave), slurm_jobs.Submission.leaving.set))
+        setattr(PLUGIN.Executor, leave, preceded(getattr(PLUGIN.Executor, leave), Submission.leaving.set))
     PLUGIN.Executor.check_active_jobs = noting_who_is_active(PLUGIN.Executor.check_active_jobs)
     PLUGIN.Executor.get_account_arg = charging_as_asked
     PLUGIN.Executor.report_job_error = saying_why(PLUGIN.Executor.report_job_error)
