@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -78,9 +77,9 @@ class Start:
         return f"process {self.pid} on {self.host}"
 
 
-def own_job(environment: Mapping[str, str] = os.environ) -> str | None:
+def own_job() -> str | None:
     """The job that this process runs in; a shell on a login node may know the number of one that it does not run in."""
-    return environment.get("SLURM_JOB_ID") if "SLURMD_NODENAME" in environment else None
+    return os.environ.get("SLURM_JOB_ID") if "SLURMD_NODENAME" in os.environ else None
 
 
 def own() -> Start:
