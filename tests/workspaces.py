@@ -17,16 +17,16 @@ class Workspace:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def command(self, arguments: tuple[str, ...], config: dict[str, Any] | None, profile: str) -> list[str]:
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-        command += ["--profile", str(ROOT / "profiles" / profile), *arguments]
+    def command(self, arguments: tuple[str, ...], config: dict[str, Any] | None, profile: str | None) -> list[str]:
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), *arguments]
+        command += ["--profile", str(ROOT / "profiles" / profile)] if profile else []
         if config is not None:
             (self.folder / "config.yaml").write_text(yaml.safe_dump(config))
             command += ["--configfile", "config.yaml"]
         return command
 
     def snakemake(
-        self, *arguments: str, config: dict[str, Any] | None = None, profile: str = "local"
+        self, *arguments: str, config: dict[str, Any] | None = None, profile: str | None = "local"
     ) -> subprocess.CompletedProcess[str]:
         """Run it to its end; stdout and stderr come together."""
         return subprocess.run(

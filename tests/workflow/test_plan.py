@@ -115,7 +115,7 @@ def test_measuring_ones_own_network_needs_no_training(workspace, demo):
     assert "train" not in jobs
 
 
-def test_both_profiles_replace_the_config_with_an_experiment(workspace, demo):
+def test_a_study_given_by_configfile_is_the_whole_config(workspace, demo):
     demo["models"] = {"only": demo["models"]["resnet"]}
     for profile in ("local", "slurm"):
         assert workspace().plan(demo, profile=profile)["train"] == 4
@@ -164,6 +164,38 @@ def test_every_rule_that_runs_a_script_has_log_environment_and_resources(reposit
             assert name == script[1] or name.startswith(f"{script[1]}_")
             assert (repository / "scripts" / f"{script[1]}.py").exists()
             assert f"logs/{name}" in body
+
+
+@pytest.mark.parametrize("name", ["paper", "melanoma", "tiny-imagenet", "stylizer", "model-vs-human"])
+def test_a_study_beside_another_config_file_is_planned_alike_with_and_without_a_profile(
+    workspace, repository, shared_data, demo, name
+):
+    """A job has no profile: without it, too, `config.yaml` of the folder has no part in another study."""
+    place, study = workspace(), repository / f"experiments/{name}.yaml"
+    place.put_data(yaml.safe_load(study.read_text()), shared_data)
+    (place.folder / "config.yaml").write_text(yaml.safe_dump(demo))
+    renamed = place.folder / "my study.yaml"
+    renamed.write_text(study.read_text())
+    pages = [
+        place.snakemake("-n", "-p", "--cores", "4", "--configfile", str(renamed), profile=profile).stdout
+        for profile in ("local", None)
+    ]
+    jobs, same_jobs = (sorted(re.findall(r"^    output: (.*)$", page, re.MULTILINE)) for page in pages)
+    assert jobs == same_jobs and len(jobs) > 20
+
+
+def test_values_on_the_command_line_change_the_study(workspace, demo):
+    """Also nested ones, which Snakemake takes in Python's notation, and paths with spaces."""
+    place = workspace()
+    (place.folder / "my photographs/cat").mkdir(parents=True)
+    (place.folder / "my photographs/cat/1.jpg").touch()
+    demo["sources"]["own"] = {"kind": "imagefolder", "folder": "somewhere", "per_class": {"test": 1}}
+    demo["benchmarks"]["own"] = {"kind": "in_test", "images": "own"}
+    changes = ["seeds=[7]", "training={'epochs': 3}", f"data_root={place.folder}"]
+    changes.append("sources={'own': {'folder': 'my photographs'}}")
+    page = place.snakemake("-n", "-p", "--config", *changes, config=demo).stdout
+    assert "--epochs 3 " in page and "--seed 7 " in page
+    assert f"--folder '{place.folder}/my photographs'" in page
 
 
 def test_experiments_are_valid(workspace, repository, shared_data):

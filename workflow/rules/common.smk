@@ -10,7 +10,7 @@ LIBRARY = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, LIBRARY)
 SCRIPTS = os.path.join(workflow.basedir, "scripts")
 from shapebias import planning_sets
-from shapebias.config import checked, missing_folders
+from shapebias.config import checked, missing_folders, unshared
 from shapebias.config_problems import (
     file_of,
     is_url,
@@ -26,6 +26,7 @@ from snakemake.logging import logger
 
 with open(os.path.join(workflow.basedir, "workflow/schemas/config.schema.json")) as file:
     SCHEMA = json.load(file)
+STUDY = unshared(config)  # as it was written, before defaults and `data_root`
 try:
     config = checked(config, SCHEMA)
 except UserError as error:

@@ -2,12 +2,16 @@
 
 import atexit
 import glob
+import hashlib
 from dataclasses import replace
 from pathlib import Path
+
+import yaml
 
 from shapebias import starts
 from shapebias.calls import preceded
 from shapebias.errors import UserError
+from shapebias.files import replacing
 
 
 def locks():
@@ -85,6 +89,18 @@ def refuse_lost_shards():
             )
 
 
+def fix_the_config_of_jobs():
+    """Give jobs a copy of the study's config, `--config` included. Each job reads its config when it starts, so an
+    edit meanwhile would make it a job of another study.
+    """
+    text = yaml.safe_dump(STUDY, sort_keys=False)
+    path = Path(".snakemake/studies") / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.yaml"
+    with replacing(path) as draft:
+        draft.write_text(text)
+    workflow.config_settings.configfiles = [path.absolute()]
+    workflow.config_settings.config_args = []
+
+
 def giving_signs_of_life(check):
     async def check_active_jobs(executor, jobs):
         OWN.live()
@@ -117,6 +133,7 @@ onstart:
     if MISSING and not all(job.rule.name.startswith("download") for job in workflow.dag.needrun_jobs()):
         raise WorkflowError(MISSING[0])
     refuse_lost_shards()
+    fix_the_config_of_jobs()
     if workflow.executor_plugin.name == "slurm":
         without_accounting()
         refuse_what_the_cluster_refuses()

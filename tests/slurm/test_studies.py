@@ -1,0 +1,122 @@
+"""The user's own command on a cluster: each study of experiments/, in small, from a clone, by --configfile."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import OFTEN
+from helpers import ROOT, TINY_RESNET, tiny_resnet
+from safetensors.torch import save_file
+
+# The last thing that is made of each study; of the first, everything.
+TARGETS = {
+    "paper": "results/runs/resnet50/sin/seed123/model.safetensors",
+    "melanoma": "results/predictions/mela/resnet50_mela_imagenet_seed123.parquet",
+    "tiny-imagenet": "results/images/conflict/manifest.csv",
+    "stylizer": "results/images/sin/manifest.csv",
+    "model-vs-human": "results/predictions/cue-conflict/torchvision_resnet50.csv",
+}
+
+
+def clone(target: Path) -> Path:
+    """Copy the files of this checkout that git knows, as `git clone` would."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
+    for name in filter(None, names):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target / name)
+    return target
+
+
+def put_data(root: Path, shared: Path) -> None:
+    """A few real files in the layouts that the experiments name, and weights of a tiny network."""
+    for wnid in sorted(path.name for path in (shared / "tiny-imagenet/train").iterdir())[:4]:
+        photographs = sorted((shared / "tiny-imagenet/train" / wnid).iterdir())[:5]
+        for layout in (f"imagenet/train/{wnid}", f"tiny-imagenet/train/{wnid}"):
+            copy(photographs[:3], root / layout)
+        copy(photographs[3:], root / "tiny-imagenet/val" / wnid)
+    copy(sorted((shared / "paintings").iterdir())[:3], root / "painter-by-numbers/train")
+    (root / "paintings").symlink_to(root / "painter-by-numbers/train")
+    (root / "isic2017").symlink_to(shared / "isic2017")
+    for kind in ("cue-conflict", "silhouettes", "edges"):
+        for category in sorted((shared / "stimuli" / kind).iterdir())[:4]:
+            copy(sorted(category.iterdir())[:2], root / "stimuli" / kind / category.name)
+    (root / "observers").symlink_to(shared / "observers")
+    save_file(tiny_resnet(classes=1000).state_dict(), root / "tiny weights.safetensors")
+
+
+def copy(paths: list[Path], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        shutil.copy(path, folder)
+
+
+def small(study: dict) -> dict:
+    """The study with few images and steps, one tiny network, one seed, nothing to download and no GPU."""
+    tiny = {"timm": "resnet10t", "kwargs": TINY_RESNET, "weights": "tiny weights.safetensors"}
+    study |= {"image_size": 48, "input_size": 32, "gpus": 0, "max_rejected": 0.1}
+    study["seeds"] = study.get("seeds", [0])[:1]
+    for name, source in study.get("sources", {}).items():
+        source.pop("shards", None)
+        if name == "in":
+            source["per_class"] = {"train": 1, "val": 1, "test": 1}
+        if source["kind"] == "ilsvrc":
+            source["classes"] = "present"
+    for style in study.get("styles", {}).values():
+        style |= {"size": 64, "shards": 1} | ({"count": 3} if style["kind"] == "synthetic" else {})
+    for stylizer in study.get("stylizers", {}).values():
+        if "training" in stylizer:
+            stylizer["training"] |= {"steps": 2, "resize": 48, "size": 32}
+    for entry in study.get("stylized", {}).values():
+        entry.pop("crop", None)
+        if entry.get("stylizer") == "adain":
+            del entry["stylizer"]
+    study.get("stylizers", {}).pop("adain", None)
+    study["models"] = dict.fromkeys(list(study.get("models", {}))[:1], tiny)
+    for recipe in (study.get("training", {}), *(r.get("training", {}) for r in study.get("regimes", {}).values())):
+        recipe |= {"epochs": 1, "batch_size": 4} | ({"workers": 0} if "workers" in recipe else {})
+    study["evaluation"] = {"workers": 0}
+    sets = {"cue_conflict": "cue-conflict", "silhouettes": "silhouettes", "edges": "edges"}
+    study["benchmarks"] = {
+        name: benchmark | ({"folder": f"stimuli/{sets[benchmark['kind']]}"} if "folder" in benchmark else {})
+        for name, benchmark in study["benchmarks"].items()
+        if "images" in benchmark or benchmark["kind"] in sets
+    }
+    observers = study.get("observers", {})
+    networks = [name for name, entry in observers.items() if "timm" in entry][:1]
+    people = {name: entry | {"decisions": "observers"} for name, entry in observers.items() if "decisions" in entry}
+    conflicts = {name for name, benchmark in study["benchmarks"].items() if benchmark["kind"] == "cue_conflict"}
+    study["observers"] = dict.fromkeys(networks, tiny) | {
+        name: entry for name, entry in people.items() if entry["benchmark"] in conflicts
+    }
+    return study
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_study_of_the_experiments_folder_runs_by_the_command_of_the_readme(
+    cluster, shared_data, tmp_path_factory, name
+):
+    """Repository, study, photographs and the folder that it runs in lie in four places, each with a space in its name;
+    or the study runs in the repository itself, whose config.yaml is another study.
+    """
+    place = tmp_path_factory.mktemp("studies")
+    repository, data, studies = clone(place / "my clone"), place / "my data", place / "my studies"
+    working = repository if name == "paper" else place / "my results"
+    put_data(data, shared_data)
+    studies.mkdir()
+    working.mkdir(exist_ok=True)
+    text = (repository / f"experiments/{name}.yaml").read_text()
+    (studies / f"my {name}.yaml").write_text(yaml.safe_dump(small(yaml.safe_load(text))))
+    done = cluster.run(
+        *("env", f"PYTHONPATH={repository / 'src'}", sys.executable, "-m", "snakemake", TARGETS[name], OFTEN),
+        *("--snakefile", repository / "Snakefile", "--profile", repository / "profiles/slurm"),
+        *("--configfile", studies / f"my {name}.yaml", "--config", f"data_root={data}"),
+        *("title='A study in small'", "figures={'palette': 'dark'}", "--retries", "0"),
+        cwd=working,
+        check=False,
+    )
+    assert (working / TARGETS[name]).exists(), done
+    assert "error" not in done.lower()
