@@ -11,10 +11,8 @@ if not workflow.overwrite_configfiles:
     configfile: "config.yaml"
 
 
-
 include: "workflow/rules/common.smk"
-include: "workflow/rules/console.smk"
-include: "workflow/rules/executor.smk"
+include: "workflow/rules/upstream.smk"
 include: "workflow/rules/cluster.smk"
 include: "workflow/rules/image_inputs.smk"
 include: "workflow/rules/inputs.smk"
@@ -26,7 +24,6 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/measuring.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/deployment.smk"
-include: "workflow/rules/refusals.smk"
 include: "workflow/rules/starting.smk"
 
 

@@ -14,7 +14,10 @@ know_the_end() {
 launch() {
   local ranks=$1 nodes=$2 cpus=$3
   shift 3
-  [ -z "${ON_CLUSTER:-}" ] || know_the_end
+  if [ -n "${ON_CLUSTER:-}" ]; then
+    know_the_end
+    trap : TERM # Slurm tells all processes of a job to end: this shell waits until training has left
+  fi
   if [ "$ranks" = 1 ]; then
     python "$@"
   elif [ -n "${ON_CLUSTER:-}" ]; then

@@ -23,9 +23,9 @@ from pathlib import Path
 
 import torch
 
+from shapebias.cluster.queue import queued
 from shapebias.errors import UserError
 from shapebias.ranks import ALONE, Ranks
-from shapebias.slurm_jobs import queued
 from shapebias.stopping import StoppedError
 
 log = logging.getLogger(__name__)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
@@ -56,6 +57,21 @@ def unshared(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: unshared(part) for key, part in value.items()}
     return [unshared(part) for part in value] if isinstance(value, list) else value
+
+
+def parse_scalars(value: Any) -> Any:
+    """A copy in which texts that YAML reads as numbers, booleans or null are those: `--config "training={epochs: 3}"`
+    comes with the text "3".
+    """
+    if isinstance(value, dict):
+        return {key: parse_scalars(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [parse_scalars(part) for part in value]
+    try:
+        scalar = yaml.safe_load(value) if isinstance(value, str) else value
+    except yaml.YAMLError:
+        return value
+    return scalar if scalar is None or isinstance(scalar, bool | int | float) else value
 
 
 def default_shards(entry: Config) -> dict[str, int]:

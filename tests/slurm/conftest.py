@@ -7,9 +7,6 @@ import pytest
 from cluster import Cluster, why_not
 from workspaces import Workspace
 
-# Studies here are over in minutes: ask after jobs more often than a real cluster would like.
-OFTEN = "--slurm-init-seconds-before-status-checks=3"
-
 
 class OnCluster(Workspace):
     """A folder in which Snakemake runs as on a login node."""
@@ -19,8 +16,7 @@ class OnCluster(Workspace):
         self.cluster = cluster
 
     def command(self, arguments, config, profile):
-        often = [OFTEN] if profile == "slurm" else []
-        return self.cluster.command(*super().command((*arguments, *often), config, profile), cwd=self.folder)
+        return self.cluster.command(*super().command(arguments, config, profile), cwd=self.folder)
 
 
 @pytest.fixture(scope="session")

@@ -191,14 +191,5 @@ def test_training_on_two_nodes_has_the_loss_curve_of_one_process(disturbed):
     assert disturbed.cluster.run("sacct", "-X", "-n", "-j", job, "--format=NNodes").split() == ["2"]
 
 
-def test_shards_are_packed_and_stylized_as_arrays(disturbed):
-    said = disturbed.log.read_text()
-    rules = dict(re.findall(r"Job (\d+): rule (\w+)", said))
-    arrays = re.findall(r"Submitted array job with Snakemake IDs ([\d,]+)", said)
-    assert {rules[number] for numbers in arrays for number in numbers.split(",")} >= {"pack", "stylize"}
-    # Slurm keeps a log of each task where the job failed, in the folder of its rule.
-    assert list((disturbed.place.folder / "logs/slurm/rule_pack").glob("*_1.log"))
-
-
 def test_nothing_is_left_on_the_cluster(disturbed, cluster):
     assert cluster.run("squeue", "-h").strip() == ""

@@ -23,10 +23,10 @@ def refused(done):
 @pytest.mark.parametrize(
     ("setting", "named"),
     [
-        ("slurm_partition=gpu", ["slurm_partition 'gpu'", "main (the default)", "urgent", "default-resources"]),
-        ("slurm_account=nobody", ["slurm_account 'nobody'", "lab", "default-resources"]),
-        ("qos=gold", ["qos 'gold'", "normal"]),
-        ("constraint=slow", ["constraint 'slow'", "sinfo"]),
+        ("slurm_partition=gpu", ["slurm_partition=gpu", "main*", "urgent", "default-resources"]),
+        ("slurm_account=nobody", ["slurm_account=nobody", "lab", "default-resources"]),
+        ("qos=gold", ["qos=gold", "normal"]),
+        ("constraint=slow", ["constraint=slow", "AVAIL_FEATURES"]),
     ],
 )
 def test_a_wrong_setting_of_the_profile_is_named_with_what_there_is(on_cluster, setting, named):
@@ -39,21 +39,21 @@ def test_more_gpus_than_any_node_has_are_refused_with_what_nodes_have(on_cluster
     config = demo()
     config["gpus"], config["training"]["ranks"] = 1, 3
     said = refused(on_cluster().snakemake(config=config, profile="slurm"))
-    assert "rule train asks for, 1 × (3 CPUs" in said and "gpu:3" in said
-    assert "2 GPUs a100" in said and "`ranks`, `nodes`" in said
+    assert "rule train asks for" in said and "gres=gpu:3" in said
+    assert "gpu:a100:2" in said and "`ranks`, `nodes` in the config" in said
 
 
 def test_a_gpu_model_that_no_node_has_is_refused_and_jobs_without_gpus_never_ask_for_it(on_cluster):
     config = demo()
     config["gpus"] = 1
     said = refused(on_cluster().snakemake("--default-resources", "gpu_model=h100", config=config, profile="slurm"))
-    assert "gpu:h100:1" in said
+    assert "gres=gpu:h100:1" in said
     assert "rule train" in said and "rule pack" not in said and "rule tables" not in said
 
 
 def test_a_time_limit_that_the_partition_does_not_grant_is_refused(on_cluster):
     said = refused(on_cluster().snakemake("--set-resources", "train:runtime=9999", config=demo(), profile="slurm"))
-    assert "rule train asks for 9999 minutes, partition main grants 2880" in said
+    assert "runtime=9999: the partition grants 2880 minutes" in said
 
 
 def everything():

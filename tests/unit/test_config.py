@@ -11,7 +11,7 @@ import yaml
 from helpers import ROOT, image_folder
 
 from shapebias.benchmark_kinds import KINDS
-from shapebias.config import checked, missing_folders
+from shapebias.config import checked, missing_folders, parse_scalars
 from shapebias.config_problems import melanoma_regimes, recipe_of, splits_of
 from shapebias.errors import UserError
 from shapebias.recipe import Recipe
@@ -468,3 +468,8 @@ def test_no_benchmark_has_the_name_of_all_of_them(config):
     config["benchmarks"]["all"] = config["benchmarks"]["in_test"]
     with pytest.raises(UserError, match=r"benchmarks\.all: .*choose another"):
         checked(config, SCHEMA)
+
+
+def test_texts_that_yaml_reads_as_numbers_become_numbers_and_no_other_text_changes():
+    texts = {"a": ["7", "0.5", "true", "null", ""], "b": {"c": "0676ba61", "d": "2026-11-29", "e": "[x", "f": "a: b"}}
+    assert parse_scalars(texts) == {"a": [7, 0.5, True, None, None], "b": texts["b"]}

@@ -52,15 +52,6 @@ def test_a_run_tells_in_short_which_job_starts_and_in_full_which_failed(workspac
     assert JOB.findall(whole)[:2] == ["scan", "pack"]
 
 
-def test_a_job_whose_inputs_do_not_appear_has_failed(workspace, demo_config):
-    place = workspace()
-    waiting = ["--cores", "1", "--mode", "remote", "--latency-wait", "1", "--wait-for-files", "gone.tar"]
-    done = place.snakemake("results/images/paintings/listing.parquet", *waiting, config=demo_config())
-    assert done.returncode == 1
-    assert "gone.tar (missing locally" in done.stdout and "Traceback" not in done.stdout
-    assert not (place.folder / "results").exists()
-
-
 def test_an_error_of_a_plan_names_no_line_that_has_no_part_in_it(workspace, demo_config):
     done = workspace().snakemake("nothing", config=demo_config())
     assert done.returncode == 1

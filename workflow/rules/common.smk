@@ -10,7 +10,7 @@ LIBRARY = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, LIBRARY)
 SCRIPTS = os.path.join(workflow.basedir, "scripts")
 from shapebias import planning_sets
-from shapebias.config import checked, missing_folders, unshared
+from shapebias.config import checked, missing_folders, parse_scalars, unshared
 from shapebias.config_problems import (
     file_of,
     is_url,
@@ -23,13 +23,20 @@ from shapebias.errors import UserError
 from shapebias.recipe import EXECUTION
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake.utils import update_config
 
 with open(os.path.join(workflow.basedir, "workflow/schemas/config.schema.json")) as file:
     SCHEMA = json.load(file)
+# Snakemake gives what is nested in a value of --config as text.
+nested = {key: value for key, value in workflow.config_settings.config.items() if isinstance(value, dict | list)}
+update_config(config, parse_scalars(nested))
 STUDY = unshared(config)  # as it was written, before defaults and `data_root`
 try:
     config = checked(config, SCHEMA)
 except UserError as error:
+    if workflow.remote_exec:  # by this status the executor knows that no attempt of any job will do better
+        logger.error(str(error))
+        sys.exit(os.EX_CONFIG)
     raise WorkflowError(str(error))
 
 # How jobs tell W&B of themselves. It is no parameter of a job: another project makes no result anew.

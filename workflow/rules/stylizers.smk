@@ -21,8 +21,8 @@ rule train_stylizer:
         "../../envs/stylize.yaml"
     threads: lambda wildcards: stylizer_threads(wildcards.stylizer) * stylizer_ranks(wildcards)
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 8000 * stylizer_ranks(wildcards),
-        runtime=DAY,
+        mem_mb=stylizer_memory,
+        runtime=a_day,
         gpus=lambda wildcards: stylizer_training(wildcards)["gpus"],
         gres=lambda wildcards: gres(stylizer_training(wildcards)["gpus"]),
         mpi=lambda wildcards: "srun" if stylizer_ranks(wildcards) > 1 else None,

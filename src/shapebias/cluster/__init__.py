@@ -1,0 +1,1 @@
+"""SLURM clusters: partitions, submission, the queue, and records of who submitted."""

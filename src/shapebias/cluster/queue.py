@@ -1,0 +1,82 @@
+"""The queue of a SLURM cluster: which jobs it holds, what became of them, and how they are cancelled."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable
+
+from shapebias.errors import UserError
+
+FAILED = ("BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "LOST", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED")
+FAILED += ("TIMEOUT",)
+LATE_RECORD = 600.0  # seconds until accounting knows a job that was submitted, at the very latest
+MISSING_RECORD = 30.0  # seconds that a job which was known may be missing from the answers
+
+
+def squeue(layout: str, *options: str) -> list[str]:
+    """Return the lines of `squeue --format=layout`; none where there is no squeue. Raises UserError if it fails."""
+    if shutil.which("squeue") is None:
+        return []
+    command = ["squeue", "--noheader", f"--format={layout}", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode and "Invalid job id" not in done.stderr:  # its words for a job that it has forgotten
+        raise UserError(f"squeue does not answer ({' '.join(done.stderr.split())})")
+    return [line.strip() for line in done.stdout.splitlines()] if done.returncode == 0 else []
+
+
+def queued(*options: str) -> list[str]:
+    """Return the numbers of the jobs that squeue lists for some of its options; raises as `squeue` does."""
+    return sorted(set(squeue("%A", *options)))
+
+
+def cancel(name: str, patience: float = 120) -> tuple[list[str], list[str]]:
+    """Cancel all jobs of a name; return their numbers, and those that are still there after so many seconds."""
+    jobs = remaining = queued("--name", name)
+    end = time.monotonic() + patience
+    if jobs:
+        subprocess.run(["scancel", "--name", name], capture_output=True, check=False)
+    while remaining and time.monotonic() < end:
+        time.sleep(1)
+        remaining = queued("--name", name)
+    return jobs, remaining
+
+
+def has_accounting(attempts: int = 3, pause: float = 5.0) -> bool:
+    """Whether sacct answers: it is often installed without a database. A busy one deserves a few attempts."""
+    for attempt in range(attempts if shutil.which("sacct") else 0):
+        time.sleep(pause if attempt else 0)
+        if subprocess.run(["sacct", "-X", "--noheader"], capture_output=True, check=False).returncode == 0:
+            return True
+    return False
+
+
+class JobStates:
+    """The states of all jobs of one name, by one question each time.
+
+    Accounting may lag behind, may never hear of a job that was cancelled while it waited, and squeue forgets jobs
+    that ended minutes ago. A job that is missing from the answers for long, and from the queue, counts as LOST.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.command = ["squeue", "--noheader", "--states=all", "--format=%A|%T|", "--name", name]
+        if has_accounting():
+            since = time.strftime("%Y-%m-%dT%H:%M", time.localtime(time.time() - 86400))
+            self.command = ["sacct", "-X", "--noheader", "--parsable2", "--format=JobIDRaw,State,ExitCode"]
+            self.command += ["--starttime", since, "--name", name]
+        self.known: set[str] = set()
+        self.missing: dict[str, float] = {}  # job → when it was first missing
+
+    def ask(self, jobs: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """Return job → state, and exit status (`1:0`) where there is accounting. Raises UserError if Slurm fails."""
+        done = subprocess.run(self.command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise UserError(f"{self.command[0]} does not answer ({' '.join(done.stderr.split())})")
+        rows = [line.split("|") for line in done.stdout.splitlines()]
+        answers = {job: (state.split()[0], status) for job, state, status in rows if state}  # `CANCELLED by 1000`
+        self.known.update(answers)
+        now = time.monotonic()
+        self.missing = {job: self.missing.get(job, now) for job in jobs if job not in answers}
+        for job, since in self.missing.items():
+            if now - since >= (MISSING_RECORD if job in self.known else LATE_RECORD) and not queued("--jobs", job):
+                answers[job] = ("LOST", "")
+        return answers

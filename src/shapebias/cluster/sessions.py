@@ -1,0 +1,114 @@
+"""Runs of Snakemake in one folder: a record of each, by which a later one knows what a killed one left behind.
+
+A session writes its record when it holds the folder's lock, gives signs of life by the time of that file, and removes
+it at its end. The folder may be shared by machines whose processes cannot be seen from here.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from shapebias.cluster.queue import cancel, queued
+from shapebias.errors import UserError
+from shapebias.files import replacing
+
+FOLDER = Path(".snakemake/sessions")
+SILENCE = 900.0  # seconds; the executor gives a sign of life every three minutes at least
+
+
+@dataclass(frozen=True)
+class Session:
+    """Where and since when (seconds since 1970) a process runs Snakemake; the Slurm job that it runs in, if any; the
+    name of the jobs that it submits, if it does.
+    """
+
+    host: str
+    pid: int
+    started: float
+    job: str | None
+    jobs_name: str | None = None
+
+    @property
+    def path(self) -> Path:
+        return FOLDER / f"{self.host}-{self.pid}-{self.started:.0f}.json"
+
+    def write(self) -> None:
+        with replacing(self.path) as draft:
+            draft.write_text(json.dumps(asdict(self)))
+
+    def give_sign_of_life(self) -> None:
+        with contextlib.suppress(OSError):  # someone cleaned the folder, or its disk is full
+            os.utime(self.path)
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the last sign of life."""
+        return time.time() - (self.path.stat().st_mtime if self.path.exists() else 0)
+
+    def has_ended(self) -> bool:
+        """Whether it is over for certain, or so silent that it must be."""
+        if self.host == socket.gethostname():
+            try:  # a process of the same number may be another; the clock may have been set since
+                return abs(psutil.Process(self.pid).create_time() - self.started) > 60
+            except psutil.NoSuchProcess:
+                return True
+        with contextlib.suppress(UserError):
+            if self.job:  # Slurm may have queued its job again, as this process
+                return self.job == own_job() or not queued("--jobs", self.job)
+        return self.jobs_name is not None and self.silence > SILENCE
+
+    def end(self) -> None:
+        """Remove the record, unless jobs are still in the queue, or may be: the next session cancels those."""
+        try:
+            remaining = self.jobs_name and queued("--name", self.jobs_name)
+        except UserError:
+            remaining = True
+        if not remaining:
+            self.path.unlink(missing_ok=True)
+
+
+def own_job() -> str | None:
+    """The job that this process runs in; a shell on a login node may hold the number of one that it does not."""
+    return os.environ.get("SLURM_JOB_ID") if "SLURMD_NODENAME" in os.environ else None
+
+
+def own_session(jobs_name: str | None = None) -> Session:
+    process = psutil.Process()
+    return Session(socket.gethostname(), process.pid, process.create_time(), own_job(), jobs_name)
+
+
+def recorded_sessions() -> list[Session]:
+    """All sessions with a record in this folder."""
+    sessions = []
+    for path in sorted(FOLDER.glob("[!.]*.json")):
+        with contextlib.suppress(FileNotFoundError):  # it has just ended
+            sessions.append(Session(**json.loads(path.read_text())))
+    return sessions
+
+
+def cancel_left_behind() -> list[str]:
+    """Cancel the jobs of killed sessions, which this one submits again; return their numbers.
+
+    Raises UserError where a session elsewhere may still be alive, or jobs do not end: two jobs would write one file.
+    """
+    cancelled = []
+    for session in recorded_sessions():
+        if session.has_ended():
+            jobs, remaining = cancel(session.jobs_name) if session.jobs_name else ([], [])
+            if remaining:
+                raise UserError(f"jobs {', '.join(remaining)} do not end; wait for an empty `squeue` and start again")
+            cancelled += jobs
+            session.path.unlink(missing_ok=True)
+        elif session.jobs_name and not session.job and session.host != socket.gethostname():
+            raise UserError(
+                f"Snakemake (process {session.pid} on {session.host}) gave a sign of life {session.silence / 60:.0f} "
+                "minutes ago, and two at once would write the same files. If it was killed, wait, or say so by "
+                f"`touch -d yesterday {session.path}`, and start again"
+            )
+    return cancelled

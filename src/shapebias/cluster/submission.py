@@ -1,0 +1,56 @@
+"""Submitting to a busy cluster: a job is submitted once, however often sbatch has to be asked."""
+
+import contextlib
+import re
+import subprocess
+import threading
+from collections.abc import Callable
+
+from shapebias.cluster.queue import squeue
+from shapebias.errors import UserError
+
+UNSURE = re.compile(r"timed out|Zero Bytes")  # the answer was lost; the job may be there all the same
+# The last is a limit of the user, the account or the QOS: there is room again when jobs end.
+LATER = re.compile(rf"{UNSURE.pattern}|Unable to contact|temporarily un|standby mode|(?:Max|Grp)Submit\w*Limit")
+
+
+def submit(
+    call: list[str],
+    script: str,
+    *,
+    name: str,
+    comment: str,
+    leaving: threading.Event,
+    warn: Callable[[str], object],
+    pause: float = 60.0,
+) -> str:
+    """Submit a script and return the number of its job.
+
+    While the controller does not answer, or the user has as many jobs as are allowed, sbatch is asked again every
+    `pause` seconds until `leaving` is set. Where its answer was lost, the job is looked for first.
+
+    call: sbatch and its options. name, comment: those of the job; no other job has both.
+    Raises UserError with sbatch's own words where the job is refused.
+    """
+    error, warned = "", False
+    while True:
+        # Where squeue does not answer either, nobody knows whether there is a job: ask both again.
+        with contextlib.suppress(UserError):
+            if UNSURE.search(error) and (job := find(name, comment)):
+                return job
+            done = subprocess.run(call, input=script, text=True, capture_output=True, check=False)
+            if done.returncode == 0:
+                return done.stdout.strip().partition(";")[0]  # `12;cluster` where there are several
+            error = " ".join(done.stderr.split())
+        if not LATER.search(error) or leaving.is_set():
+            raise UserError(error)
+        if not warned:
+            warn(f"sbatch: {error} - asked again every {pause:.0f} s until it takes the job")
+            warned = True
+        leaving.wait(pause)
+
+
+def find(name: str, comment: str) -> str:
+    """Return the number of the job of this name and comment, ended or not; empty where there is none."""
+    rows = [row.partition(" ") for row in squeue("%A %k", "--name", name, "--states", "all")]
+    return next((job for job, _, found in rows if found == comment), "")

@@ -1,0 +1,191 @@
+"""The slurm executor, patient: it survives a busy controller, lost answers and its own death, and looks often at jobs
+that end soon. Jobs are single sbatch calls; `group-components` makes fewer of them.
+"""
+
+import asyncio
+import atexit
+import contextlib
+import shlex
+import shutil
+import subprocess
+import threading
+import time
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import SpecifierSet
+from snakemake_executor_plugin_slurm import Executor as SlurmExecutor
+from snakemake_executor_plugin_slurm.submit_string import get_submit_command
+from snakemake_executor_plugin_slurm.utils import get_job_wildcards, set_gres_string
+from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
+
+from shapebias.cluster import partitions, sessions
+from shapebias.cluster.queue import FAILED, JobStates
+from shapebias.cluster.submission import submit
+from shapebias.errors import UserError
+
+# Those that the tests of a real cluster ran with; pyproject.toml has the same.
+VERSIONS = {"snakemake": ">=9.27,<9.28", "snakemake-executor-plugin-slurm": ">=2.8,<2.9"}
+CONFIG_REFUSED = "78:0"  # exit status EX_CONFIG of sysexits.h, by which a job says that it cannot read its config
+
+
+def pause(running: float, quiet: float, active: int) -> float:
+    """Seconds until the next question about so many active jobs: one at first, a minute after an hour, and more the
+    longer nothing has changed. running, quiet: seconds since the run's start, and since a job was submitted or ended.
+    """
+    return max(min(70, 1 + running / 60 + active / 50), min(180, quiet / 4))
+
+
+class Executor(SlurmExecutor):
+    logger: Any
+
+    def __init__(self, workflow: Any, logger: Any) -> None:
+        for package, versions in VERSIONS.items():
+            if version(package) not in SpecifierSet(versions):
+                raise WorkflowError(
+                    f"executor shapebias-slurm knows {package} {versions}, not {version(package)}: install one of those"
+                )
+        if shutil.which("sbatch") is None:
+            raise WorkflowError(
+                "no sbatch on this machine: profiles/slurm submits from a login node of a cluster (`module load slurm` "
+                "on some); without a cluster, use profiles/local"
+            )
+        self.leaving, self.cancelled, self.session = threading.Event(), False, sessions.own_session()
+        super().__init__(workflow, logger)
+
+    def __post_init__(self, test_mode: bool = False) -> None:
+        super().__post_init__(test_mode)
+        try:
+            cancelled = sessions.cancel_left_behind()
+        except UserError as error:
+            raise WorkflowError(str(error)) from None
+        if cancelled:
+            self.logger.warning(f"Jobs {', '.join(cancelled)} were left behind by an earlier run: cancelled.")
+        self.session = sessions.own_session(self.run_uuid)
+        self.session.write()
+        atexit.register(self.session.end)
+        self.started = self.changed = time.monotonic()
+        self.refuse_what_the_cluster_refuses()
+
+    @cached_property
+    def states(self) -> JobStates:
+        return JobStates(self.run_uuid)
+
+    def refuse_what_the_cluster_refuses(self) -> None:
+        """Show each kind of job to `sbatch --test-only` before the first is submitted."""
+        jobs = [job for job in self.dag.needrun_jobs() if not job.is_local]
+        kinds = {tuple(self.sbatch(job, job.rule.name, Path("/dev/null"))): job for job in jobs}
+        granted, problems = partitions.list_partitions(), []
+        for call, job in kinds.items():
+            done = subprocess.run([*call, "--test-only", "--wrap=true"], text=True, capture_output=True, check=False)
+            minutes, partition = job.resources.get("runtime") or 0, str(job.resources.get("slurm_partition") or "")
+            most = partitions.limit("runtime", minutes, partition, granted)
+            refusal = done.stderr if done.returncode else f"the partition grants {most} minutes" * (most < minutes)
+            if refusal:
+                problems.append(f"- {partitions.explain_refusal(job.rule.name, job.resources, refusal)}")
+        if problems:
+            raise WorkflowError("\n".join(["The cluster refuses:", *dict.fromkeys(problems)]))
+        rules = {job.rule.name for job in kinds.values()}
+        self.logger.info(f"sbatch takes all jobs: {len(kinds)} kinds, of {len(rules)} rules.")
+
+    def sbatch(self, job: JobExecutorInterface, comment: str, log: Path) -> list[str]:
+        """The call of sbatch for a job, which takes a script from its standard input."""
+        values = {"run_uuid": self.run_uuid, "slurm_logfile": log, "comment_str": comment}
+        values |= {"account": next(self.get_account_arg(job)), "partition": self.get_partition_arg(job)}
+        values["workdir"] = self.workflow.workdir_init
+        call = get_submit_command(job, values, settings=self.executor_settings)
+        gres = str(job.resources.get("gres") or "")
+        # The parent takes no model with a hyphen, such as Slurm finds by itself: nvidia_a100-sxm4-40gb.
+        return shlex.split(call + (f" --gres={shlex.quote(gres)}" if "-" in gres else set_gres_string(job)))
+
+    def get_account_arg(self, job: JobExecutorInterface) -> Any:
+        """Where no account is set, Slurm charges the user's default; the parent guesses that of the user's last job."""
+        account = job.resources.get("slurm_account")
+        yield f" -A {shlex.quote(str(account))}" if account else ""
+
+    def additional_general_args(self) -> str:
+        """A job runs in the process that sbatch starts. It leaves what it wrote when it is ended, which another attempt
+        may have written since, on another node: whoever counts it as failed removes it.
+        """
+        return "--keep-incomplete"
+
+    def get_job_exec_suffix(self, job: JobExecutorInterface) -> str:
+        """A job whose inputs do not appear makes nothing, and Snakemake calls that a success (docs/upstream.md)."""
+        return " && ".join(f"test -e {shlex.quote(str(path))}" for path in job.output)
+
+    def run_job(self, job: JobExecutorInterface) -> None:
+        """Submit a job; called in a thread of its own, since that may take as long as the cluster is busy."""
+        wildcards, kind = get_job_wildcards(job), "group" if job.is_group() else "rule"
+        log = self.slurm_logdir / f"{kind}_{job.name}" / wildcards / "%j.log"
+        comment = "_".join(filter(None, [kind, job.name, wildcards, f"{job.jobid}.{job.attempt}"]))
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            # The shell outlives SIGTERM, or Slurm would kill what is still writing a checkpoint.
+            script = f"#!/bin/sh\ntrap : TERM\n{self.format_job_exec(job)}\n"
+            number = submit(
+                self.sbatch(job, comment, log),
+                script,
+                name=self.run_uuid,
+                comment=comment,
+                leaving=self.leaving,
+                warn=self.logger.warning,
+            )
+        except Exception as error:  # of this thread, in which nobody else would hear of it
+            self.report_job_error(SubmittedJobInfo(job), msg=f"It was not submitted: {error}. ")
+            return
+        log, self.changed = log.with_name(f"{number}.log"), time.monotonic()
+        self.logger.info(f"Job {job.jobid} has been submitted with SLURM jobid {number} (log: {log}).")
+        self.report_job_submission(SubmittedJobInfo(job, external_jobid=number, aux={"slurm_logfile": log}))
+
+    async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> Any:
+        """Ask one question about all jobs, report those that ended, and yield the others."""
+        self.next_seconds_between_status_checks, active, answers = 1, len(active_jobs), {}
+        self.session.give_sign_of_life()
+        if active_jobs and not self.leaving.is_set():
+            try:
+                answers = await asyncio.to_thread(
+                    lambda: self.states.ask([str(job.external_jobid) for job in active_jobs])
+                )
+            except UserError as error:
+                self.logger.warning(f"{error} - asked again at the next look")
+        for job in active_jobs:
+            state, status = answers.get(str(job.external_jobid), ("", ""))
+            log: Path = (job.aux or {})["slurm_logfile"]
+            if status == CONFIG_REFUSED:
+                self.cancel_jobs(active_jobs)
+                raise WorkflowError(f"Jobs cannot read the config of this study: {log} says why")
+            if state == "COMPLETED":
+                with contextlib.suppress(OSError):
+                    log.unlink(missing_ok=True)
+                self.report_job_success(job)
+            elif state in FAILED:
+                message = f"Slurm job {job.external_jobid} ended as {state}. "
+                if state == "FAILED" and not log.exists():
+                    message += f"It left no log: do the nodes see {Path.cwd()}? Work where all nodes do. "
+                self.report_job_error(job, msg=message, aux_logs=[str(log)])
+            else:
+                yield job
+                continue
+            self.changed, active = time.monotonic(), active - 1
+        if active:
+            now = time.monotonic()
+            self.next_seconds_between_status_checks = pause(now - self.started, now - self.changed, active)
+
+    async def sleep(self) -> None:
+        await asyncio.to_thread(self.leaving.wait, self.next_seconds_between_status_checks)
+        await asyncio.sleep(0.1)
+
+    def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
+        self.leaving.set()
+        self.cancelled = True
+        subprocess.run(["scancel", "--name", self.run_uuid], capture_output=True, check=False)
+
+    def shutdown(self) -> None:
+        self.leaving.set()
+        super().shutdown()  # waits for submissions under way
+        if self.cancelled:
+            self.cancel_jobs([])

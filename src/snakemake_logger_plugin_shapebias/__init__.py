@@ -1,0 +1,65 @@
+"""`--logger shapebias`: a dry run sums up its jobs, and a run says in three lines which one starts.
+
+With -p or --verbose both show all of each job, as Snakemake does by itself; a run's file in .snakemake/log always does.
+"""
+
+import sys
+import textwrap
+from logging import LogRecord
+from typing import Any
+
+from snakemake.logging import (
+    ColorizingTextHandler,
+    DefaultFilter,
+    DefaultFormatter,
+    format_wildcards,
+    timestamp,
+)
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+
+FILES = 4  # that are named of a failed job's inputs and outputs, which may be thousands
+
+
+class BriefFormatter(DefaultFormatter):
+    def format_job_info(self, msg: dict[str, Any]) -> str:
+        wildcards = format_wildcards(msg["wildcards"])
+        rule = f"Job {msg['jobid']}: rule {msg['rule_name']}" + (f", {wildcards}" if wildcards else "")
+        reason = textwrap.shorten(msg["reason"], 160, placeholder=" …")
+        return f"{timestamp()}\n{rule}\n    reason: {reason}"
+
+    def format_job_error(self, msg: dict[str, Any]) -> str:
+        return super().format_job_error(msg | {key: shorten(msg[key]) for key in ("input", "output")})
+
+
+def shorten(paths: list[str]) -> list[str]:
+    """The first of some paths, and their number."""
+    return [*paths[:FILES], f"… ({len(paths)} files)"] if len(paths) > FILES else paths
+
+
+class LogHandler(LogHandlerBase):
+    """A stream handler with Snakemake's own colours and filter."""
+
+    writes_to_stream = has_filter = has_formatter = True
+    writes_to_file = needs_rulegraph = False
+
+    def __post_init__(self) -> None:
+        shown = self.common_settings
+        brief = not (shown.printshellcmds or shown.verbose)
+        formatter = BriefFormatter if brief else DefaultFormatter
+        self.handler = ColorizingTextHandler(shown.nocolor, sys.stdout if shown.stdout else sys.stderr)
+        self.handler.setFormatter(formatter(shown.quiet, shown.show_failed_logs))
+        self.addFilter(DefaultFilter(shown.quiet, shown.debug_dag, shown.verbose, shown.dryrun, shown.printshellcmds))
+        self.summary, self.counted = brief and shown.dryrun, False
+
+    def emit(self, record: LogRecord) -> None:
+        event = getattr(record, "event", None)
+        if self.summary and (event in (LogEvent.JOB_INFO, LogEvent.GROUP_INFO)):
+            return
+        if self.summary and event == LogEvent.RUN_INFO:  # the table of jobs, which a dry run shows at both ends
+            if self.counted:
+                return
+            self.counted = True
+        if self.summary:
+            record.msg = str(record.msg).replace("check individual jobs above for details", "each job: add -p")
+        self.handler.emit(record)

@@ -1,0 +1,53 @@
+"""Snakemake as a job of a cluster runs it, without a cluster."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import yaml
+from helpers import ROOT
+
+JOB = ["--cores", "1", "--mode", "remote"]  # as an executor starts it
+
+
+def test_a_job_that_cannot_read_its_config_says_so_by_its_exit_status(workspace, demo_config):
+    """Of sysexits.h: the executor then tries no other attempt of any job."""
+    place, config = workspace(), demo_config()
+    config["training"]["epoch"] = 3
+    done = place.snakemake("results/config.json", *JOB, config=config, profile=None)
+    assert done.returncode == 78
+    assert "unknown key 'training.epoch'" in done.stdout and "Traceback" not in done.stdout
+
+
+def test_a_job_that_is_told_to_end_while_it_waits_for_its_outputs_ends(tmp_path):
+    (tmp_path / "Snakefile").write_text(
+        f'include: "{ROOT}/workflow/rules/upstream.smk"\n'
+        'rule made_elsewhere:\n    output: "never"\n    shell: "touch begun"\n'
+    )
+    command = [sys.executable, "-m", "snakemake", *JOB, "--latency-wait", "3", "never"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as job:
+        try:
+            while not (tmp_path / "begun").exists():
+                assert job.poll() is None
+                time.sleep(0.1)
+            time.sleep(1)  # into the three seconds in which the scheduler holds its lock
+            job.send_signal(signal.SIGTERM)
+            assert job.wait(timeout=30) == 1
+        finally:
+            job.kill()
+
+
+def test_a_study_runs_where_snakemakes_slurm_executor_is_not_installed(workspace, demo_config):
+    place = workspace()
+    arguments = place.command(("results/config.json",), demo_config(), "local")[3:]
+    hide = "import sys; sys.modules['snakemake_executor_plugin_slurm'] = None; from snakemake.cli import main; main()"
+    skip = (
+        "import pkgutil; listed = pkgutil.iter_modules; pkgutil.iter_modules = lambda *a: "
+        "[m for m in listed(*a) if m.name != 'snakemake_executor_plugin_slurm']; "
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", skip + hide, *arguments], cwd=place.folder, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert yaml.safe_load((place.folder / "results/config.json").read_text())["title"] == demo_config()["title"]
