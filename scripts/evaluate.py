@@ -2,23 +2,30 @@
 """Show benchmarks to a network; write its decision on every image.
 
 One network, one or several benchmarks: the i-th --benchmark takes the i-th --images and the i-th --out. An image that
-several of them show is decoded once.
+several of them show is decoded once. With --reuse, predictions stay as they are that the same network, images, settings
+and code have made before; the network is loaded only if others are missing.
 """
 
 import argparse
 import logging
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from shapebias import models, suppression
 from shapebias.benchmark_kinds import KINDS
 from shapebias.cli import Parser, fraction, positive, run, whole
-from shapebias.decisions import write_decisions, write_predictions
+from shapebias.decisions import read_answers, write_decisions, write_predictions
 from shapebias.devices import resolve_device
+from shapebias.errors import UserError
+from shapebias.files import replacing
+from shapebias.fingerprints import fingerprint, image_files
 from shapebias.memory import keep_freed_memory
 from shapebias.observe import load_observer, measure
 from shapebias.provenance import provenance
+from shapebias.read_out import StageReader, is_conflict
 from shapebias.seeing import CAPACITY, Kept
 from shapebias.sources import read_categories
 from shapebias.stimuli import open_benchmark
@@ -68,6 +75,15 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help="for each benchmark of kind suppressed: grids of patches, standard deviations of smoothing in pixels, "
         f"fractions of grey; also as JSON (default: {suppression.words(suppression.STRENGTHS)})",
     )
+    images.add_argument(
+        "--read-out",
+        action="append",
+        default=[],
+        metavar="NAME=X.csv",
+        help="for each benchmark of kind cue_conflict: also read shape and texture linearly out of every stage, "
+        "into a table that calls the benchmark NAME; - for none",
+    )
+    parser.add_argument("--reuse", action="store_true", help="keep predictions that would come out the same")
     parser.add_argument("--batch-size", type=positive, default=16, help="images at a time (default: %(default)s)")
     parser.add_argument(
         "--threads",
@@ -86,15 +102,91 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         parser.error("--decisions: model-vs-human knows categories alone, benchmark melanoma has none")
     if args.suppress and len(args.suppress) != kinds.count("reliance"):
         parser.error("give --suppress once for each benchmark of kind suppressed, or not at all")
+    if len(args.read_out) not in (0, args.benchmark.count("cue_conflict")):
+        parser.error("give --read-out once for each benchmark of kind cue_conflict, or not at all")
+    if wrong := [text for text in args.read_out if text != "-" and "=" not in text]:
+        parser.error(f"--read-out {wrong[0]!r} is not NAME=X.csv, and not -")
     return args
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One benchmark to show, and what to write of it. read_out: the benchmark's name in a table, and that table."""
+
+    images: list[Path]
+    kind: str
+    out: Path
+    decisions: Path | None
+    suppress: suppression.Strengths | None
+    read_out: tuple[str, Path] | None
+
+    @property
+    def outputs(self) -> list[Path]:
+        return [path for path in (self.out, self.decisions, self.read_out and self.read_out[1]) if path]
+
+
+def measurements(args: argparse.Namespace) -> list[Measurement]:
+    """What the command line asks for. Raises UserError for strengths that are not allowed."""
+    strengths = iter([suppression.read_strengths(words) for words in args.suppress])
+    tables = iter(args.read_out)
+    chosen = []
+    for position, (paths, kind, out) in enumerate(zip(args.images, args.benchmark, args.out, strict=True)):
+        suppress = next(strengths, None) if KINDS[kind].measures == "reliance" else None
+        name, _, table = next(tables, "-").partition("=") if kind == "cue_conflict" else ("-", "", "")
+        read_out = (name, Path(table)) if table else None
+        chosen.append(
+            Measurement(paths, kind, out, args.decisions[position] if args.decisions else None, suppress, read_out)
+        )
+    return chosen
+
+
+def fingerprint_of(measurement: Measurement, args: argparse.Namespace, device: str) -> str:
+    """What decides how a measurement comes out."""
+    settings = {
+        key: getattr(args, key) for key in ("timm", "kwargs", "observer", "batch_size", "threads", "max_rejected")
+    }
+    settings |= {"device": device, "kind": measurement.kind, "suppress": measurement.suppress}
+    settings["read_out"] = measurement.read_out and measurement.read_out[0]
+    files = [weights_path(args.weights)] if args.weights else []
+    return fingerprint(settings, [*files, *filter(None, [args.classes]), *image_files(measurement.images)])
+
+
+def is_made(measurement: Measurement, digest: str) -> bool:
+    """Whether all outputs are there, and were made of the same."""
+    if not all(path.exists() for path in measurement.outputs):
+        return False
+    try:
+        return read_answers(measurement.out)[1].get("fingerprint") == digest
+    except UserError:
+        return False
+
+
+def write_read_out(target: Path, reader: StageReader, record: dict[str, Any]) -> None:
+    """Write the accuracy of the read-out from each stage; record: what goes before the columns of each row."""
+    table = reader.read_out()
+    for position, (key, value) in enumerate(record.items()):
+        table.insert(position, key, "" if value is None else value)
+    with replacing(target) as draft:
+        table.to_csv(draft, index=False, na_rep="NaN", lineterminator="\n")
+    log.info("%s: %d stages on %d images", target, table["stage"].nunique(), table["images"].iloc[0])
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    strengths = iter([suppression.read_strengths(words) for words in args.suppress])
     torch.set_num_threads(args.threads)
     keep_freed_memory()
     device = resolve_device(args.device)
+    due = []
+    for measurement in measurements(args):
+        digest = fingerprint_of(measurement, args, device) if args.reuse else ""
+        if args.reuse and is_made(measurement, digest):
+            for path in measurement.outputs:
+                path.touch()  # newer than the files that it was made of
+            log.info("%s: made before of the same, and kept", measurement.out)
+        else:
+            due.append((measurement, digest))
+    if not due:
+        return
     observer = load_observer(
         args.timm,
         name=args.observer,
@@ -103,23 +195,37 @@ def main(argv: list[str] | None = None) -> None:
         classes=read_categories(args.classes) if args.classes else None,
     )
     record = observer.facts | {"threads": args.threads, **provenance(device)}
-    kept = Kept(CAPACITY if len(args.images) > 1 else 0)
-    for position, (paths, kind, out) in enumerate(zip(args.images, args.benchmark, args.out, strict=True)):
+    kept = Kept(CAPACITY if len(due) > 1 else 0)
+    for measurement, digest in due:
+        pictures = open_benchmark(measurement.images, measurement.kind)
+        reader = StageReader(observer) if measurement.read_out else None
+        if reader and not any(map(is_conflict, pictures)):
+            raise UserError(
+                f"{', '.join(map(str, measurement.images))}: no image has a shape and a texture of different "
+                "categories; --read-out needs some"
+            )
         predictions, facts = measure(
             observer,
-            open_benchmark(paths, kind),
-            kind,
+            pictures,
+            measurement.kind,
             batch_size=args.batch_size,
             workers=args.workers,
             device=device,
             max_rejected=args.max_rejected,
-            suppress=next(strengths, None) if KINDS[kind].measures == "reliance" else None,
+            suppress=measurement.suppress,
             kept=kept,
+            tap=reader.tap if reader else None,
         )
-        write_predictions(out, predictions, record | facts)
-        if args.decisions:
-            write_decisions(args.decisions[position], predictions, observer.name)
-        log.info("%s: %d images, %d rejected", out, sum(facts["shown"].values()), len(facts["rejected"]))
+        if measurement.read_out and reader:
+            name, table = measurement.read_out
+            network = {key: observer.facts[key] for key in ("observer", "model", "regime", "seed")}
+            write_read_out(table, reader, {"benchmark": name} | network)
+        if measurement.decisions:
+            write_decisions(measurement.decisions, predictions, observer.name)
+        # Last: where it is there, the others are.
+        fingerprints = {"fingerprint": digest} if args.reuse else {}
+        write_predictions(measurement.out, predictions, record | facts | fingerprints)
+        log.info("%s: %d images, %d rejected", measurement.out, sum(facts["shown"].values()), len(facts["rejected"]))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Pack one shard of a listing: draw or decode its images, resize them, write them with their labels into a tar.
+"""Pack one shard of a set: draw or decode its images, resize them, write them with their labels into a tar.
 
-A broken image is set aside with its reason and replaced by the next in the draw of its class.
+Images of files come from a listing of scripts/scan.py; what is drawn by code needs none, but the numbers of images and
+shards. A broken image is set aside with its reason and replaced by the next in the draw of its class.
 """
 
 import argparse
@@ -14,16 +15,17 @@ from pathlib import Path
 from PIL import Image
 
 from shapebias.archives import ImageStore
-from shapebias.cli import Parser, fraction, progress, run, side, whole, write_rejections
+from shapebias.cli import Parser, count_map, fraction, positive, progress, run, side, whole, write_rejections
 from shapebias.draws import generator
 from shapebias.files import require_space
 from shapebias.images import ENCODINGS, MAX_MEGAPIXELS, encode, encoded_bytes
-from shapebias.listings import Listed, read_listing, read_pool
+from shapebias.listings import ALL, Listed, read_listing, read_pool, rows_of_shard
 from shapebias.packing import Encoded, FromFiles, packed
 from shapebias.pictures import Rejections
 from shapebias.shards import write_shard
+from shapebias.sources import list_styles, list_synthetic
 from shapebias.synthetic.paintings import painting
-from shapebias.synthetic.scene import APPEARANCES, draw
+from shapebias.synthetic.scene import APPEARANCES, CLASSES, draw
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,10 @@ class Drawn:
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--listing", type=Path, required=True, help="what scripts/scan.py wrote")
+    parser.add_argument("--listing", type=Path, help="what scripts/scan.py wrote (kinds of files)")
+    parser.add_argument("--per-class", type=count_map, metavar="SPLIT=N,…", help="images of each class (synthetic)")
+    parser.add_argument("--count", type=positive, help="number of paintings (paintings)")
+    parser.add_argument("--shards", type=count_map, metavar="SPLIT=N,…", help="number of shards (drawn kinds)")
     parser.add_argument("--split", required=True, help="which split")
     parser.add_argument("--shard", type=int, required=True, help="which shard of it, from 0")
     parser.add_argument("--kind", required=True, choices=[*DRAWN, *FILES])
@@ -71,8 +76,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, required=True, help="the shard; X.rejected.csv is written beside X.tar")
     args = parser.parse_args(argv)
-    if args.folder is None and args.kind in FILES:
-        parser.error(f"--kind {args.kind} needs --folder")
+    needed = ["folder", "listing"] if args.kind in FILES else []
+    if args.kind in DRAWN and not args.listing:
+        needed = ["shards", "per_class" if args.kind == "synthetic" else "count"]
+    for option in needed:
+        if getattr(args, option) is None:
+            parser.error(f"--kind {args.kind} needs --{option.replace('_', '-')}")
     return args
 
 
@@ -82,9 +91,21 @@ def maker(args: argparse.Namespace) -> Callable[[Listed], Encoded]:
     return FromFiles(ImageStore(args.folder), args.size, args.format, args.max_megapixels)
 
 
+def listed_rows(args: argparse.Namespace) -> list[Listed]:
+    """The images of the shard, from the listing or by the numbers of what is drawn."""
+    if args.listing:
+        return read_listing(args.listing, args.split, args.shard)
+    table = (
+        list_synthetic(CLASSES, args.per_class, args.shards, args.seed)
+        if args.kind == "synthetic"
+        else list_styles(args.count, args.shards[ALL], args.seed)
+    )
+    return rows_of_shard(table, args.split, args.shard)
+
+
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    rows, rejections = read_listing(args.listing, args.split, args.shard), Rejections(args.max_rejected)
+    rows, rejections = listed_rows(args), Rejections(args.max_rejected)
     require_space(args.out.parent, len(rows) * encoded_bytes(args.size, args.format), args.out.name)
     made = packed(rows, maker(args), partial(read_pool, args.listing), rejections, args.workers)
     count = write_shard(args.out, progress(made, total=len(rows), unit="image", what=args.out.name))

@@ -135,9 +135,7 @@ def small(sheet: Path) -> bytes:
         with PIL.Image.open(sheet) as image:
             image.convert("RGB").save(buffer, "WEBP", quality=85)
     except (OSError, PIL.UnidentifiedImageError) as error:
-        raise UserError(
-            f"{sheet}: not a readable image ({error}); make it again with scripts/contact_sheet.py"
-        ) from None
+        raise UserError(f"{sheet}: not a readable image ({error}); make it again with scripts/catalogue.py") from None
     return buffer.getvalue()
 
 

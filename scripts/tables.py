@@ -90,7 +90,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help="recorded decisions, and pools of their observers, such as people='subject-*' (repeatable)",
     )
     parser.add_argument(
-        "--read-out", type=Path, nargs="*", default=[], metavar="CSV", help="what scripts/read_out.py wrote"
+        "--read-out", type=Path, nargs="*", default=[], metavar="CSV", help="what scripts/evaluate.py wrote"
     )
     parser.add_argument(
         "--runs", type=Path, default=Path("results/runs"), metavar="DIR", help="holds <model>/<regime>/seed<n>/run.json"
@@ -176,15 +176,15 @@ def run_facts(runs: Path, trained: Sequence[dict[str, Any]]) -> list[dict[str, A
 
 
 def read_out(paths: Sequence[Path]) -> Iterator[pd.DataFrame]:
-    """What scripts/read_out.py wrote; raises UserError for other files."""
+    """What scripts/evaluate.py wrote; raises UserError for other files."""
     for path in paths:
         try:
             table = pd.read_csv(path, dtype=str, keep_default_na=False)  # as it was written
         except (OSError, ValueError) as error:
-            raise UserError(f"{path}: not a table of scripts/read_out.py ({error})") from None
+            raise UserError(f"{path}: not a table of scripts/evaluate.py ({error})") from None
         missing = [name for name in tables.COLUMNS["read_out"] if name not in table]
         if missing:
-            raise UserError(f"{path}: column {missing[0]!r} is missing; make it with scripts/read_out.py")
+            raise UserError(f"{path}: column {missing[0]!r} is missing; make it with scripts/evaluate.py")
         yield table
 
 

@@ -12,7 +12,9 @@ from helpers import ROOT
 
 
 class Workspace:
-    """An empty folder in which the workflow runs."""
+    """An empty folder in which the workflow runs. study: the file that a config is written to."""
+
+    study = "config.yaml"
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -21,8 +23,8 @@ class Workspace:
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), *arguments]
         command += ["--profile", str(ROOT / "profiles" / profile)] if profile else []
         if config is not None:
-            (self.folder / "config.yaml").write_text(yaml.safe_dump(config))
-            command += ["--configfile", "config.yaml"]
+            (self.folder / self.study).write_text(yaml.safe_dump(config))
+            command += ["--configfile", self.study]
         return command
 
     def snakemake(

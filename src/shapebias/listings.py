@@ -120,6 +120,12 @@ def read_listing(path: Path, split: str, shard: int) -> list[Listed]:
     return read_rows(path, [("split", "==", split), ("shard", "==", shard)])
 
 
+def rows_of_shard(table: pd.DataFrame, split: str, shard: int) -> list[Listed]:
+    """The rows of one shard of a listing in memory, as `read_listing` reads them."""
+    rows = table[(table["split"] == split) & (table["shard"] == shard)]
+    return [Listed(**row) for row in rows.to_dict("records")]
+
+
 def read_pool(path: Path, class_name: str, pool: str) -> list[Listed]:
     """All rows of one class's pool, reserves included, by rank."""
     rows = read_rows(path, [("class_name", "==", class_name), ("pool", "==", pool)])

@@ -5,9 +5,10 @@ category with the highest mean. Source: Geirhos et al., ICLR 2019; model-vs-huma
 """
 
 import logging
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,7 @@ def unchanged(network: nn.Module) -> Generator[None]:
 
 
 Shown = Iterable[tuple[Labelled, Image.Image | np.ndarray]]
+Batches = Iterator[tuple[list[Labelled], torch.Tensor]]
 
 
 def measure(
@@ -152,17 +154,19 @@ def measure(
     max_rejected: float,
     suppress: Strengths | None = None,
     kept: Kept | None = None,
+    tap: Callable[[Batches], Batches] | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Show a benchmark to an observer: its answers (see `observe`, `observe_melanoma`), and facts for the record.
 
     kind: of KINDS. workers: threads that decode ahead. max_rejected: the fraction of the images that may be broken.
     suppress: cue → strengths for the kind `suppressed`, STRENGTHS by default. kept: images of earlier calls.
+    tap: hands batches on while the network is shown them, to read its features on the way (`StageReader.tap`).
     Facts: benchmark; conditions, in order; shown (how many images were resized, how many not); rejected.
     """
     strengths = checked(suppress or STRENGTHS) if KINDS[kind].measures == "reliance" else None
     sights = Sights(pictures, observer.preparation, Rejections(max_rejected), workers, kept, strengths)
     bar = progress(sights, total=len(sights), unit="image", what=kind)
-    show = observe_melanoma if KINDS[kind].measures == "melanoma" else observe
+    show = observe_melanoma if KINDS[kind].measures == "melanoma" else partial(observe, tap=tap)
     answered = show(observer, bar, batch_size=batch_size, device=device)
     facts = {
         "benchmark": kind,
@@ -180,9 +184,7 @@ def conditions_of(answered: pd.DataFrame, known: Sequence[str]) -> list[str]:
 
 
 @torch.inference_mode()
-def answers(
-    observer: Observer, pictures: Shown, *, batch_size: int, device: str
-) -> Iterator[tuple[list[Labelled], torch.Tensor]]:
+def answers(observer: Observer, pictures: Shown, *, batch_size: int, device: str) -> Batches:
     """Show images to a network; yields each batch with its logits, float32 [B, classes] on the CPU.
 
     pictures: each with its image, or with what the network sees of it (uint8 [size, size, 3]).
@@ -216,12 +218,20 @@ def fitted(observer: Observer, image: Image.Image) -> np.ndarray:
     return np.asarray(observer.preparation.picture(image))
 
 
-def observe(observer: Observer, pictures: Shown, *, batch_size: int, device: str = "cpu") -> pd.DataFrame:
-    """Show images to an observer; one row an image (and condition), see `answered`.
+def observe(
+    observer: Observer,
+    pictures: Shown,
+    *,
+    batch_size: int,
+    device: str = "cpu",
+    tap: Callable[[Batches], Batches] | None = None,
+) -> pd.DataFrame:
+    """Show images to an observer; one row an image (and condition), see `answered`. tap: as in `measure`.
 
     Batches of another size, other threads and other devices may differ in the last bits of probabilities.
     """
-    return answered(observer, answers(observer, pictures, batch_size=batch_size, device=device))
+    batches = answers(observer, pictures, batch_size=batch_size, device=device)
+    return answered(observer, tap(batches) if tap else batches)
 
 
 def answered(observer: Observer, batches: Iterable[tuple[Sequence[Labelled], torch.Tensor]]) -> pd.DataFrame:

@@ -18,10 +18,10 @@ STAGES = {
         "download_pretrained",
         "download_weights",
     ),
-    "images": ("scan", "pack", "train_stylizer", "encode_styles", "stylize", "checksums", "manifest"),
+    "images": ("scan", "pack", "train_stylizer", "encode_styles", "stylize", "checksums", "catalogue"),
     "training": ("train",),
-    "measuring": ("evaluate", "evaluate_melanoma", "read_out", "tables"),
-    "report": ("contact_sheet", "rejected_sheet", "figures", "settings", "report", "track", "all"),
+    "measuring": ("evaluate", "evaluate_melanoma", "tables"),
+    "report": ("rejected_sheet", "figures", "settings", "report", "track", "all"),
 }
 
 

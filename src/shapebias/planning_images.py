@@ -96,7 +96,8 @@ def packed_splits(config: Config) -> Iterator[tuple[str, str, int]]:
 
 
 def packing_jobs(config: Config, known: Known) -> Iterator[Jobs]:
-    for name in (*config["sources"], *config["styles"]):
+    listed = [name for name in (*config["sources"], *config["styles"]) if is_listed_set(config, name)]
+    for name in listed:
         images = images_in_set(config, name, known.found)
         yield Jobs(("scan", name), 1, START["plain"] + images * 5e-5, images, written=images * ROW)
     for name, split, shards in packed_splits(config):
@@ -108,9 +109,14 @@ def packing_jobs(config: Config, known: Known) -> Iterator[Jobs]:
             images,
             files=2,
             written=images / shards * image_bytes(config, name),
-            after=(("scan", name),),
+            after=(("scan", name),) if name in listed else (),
             basis=cost.basis,
         )
+
+
+def is_listed_set(config: Config, name: str) -> bool:
+    """Whether a set's images are files, which are listed before they are packed."""
+    return "folder" in (config["styles"].get(name) or config["sources"][name])
 
 
 def style_splits(config: Config, name: str) -> dict[str, str]:
@@ -136,9 +142,15 @@ def stylizing_jobs(config: Config, known: Known) -> Iterator[Jobs]:
                 gpus,
                 files=2,
                 written=images / shards * image_bytes(config, name),
-                after=(("pack", entry["content"], split), ("checksums", stylizer, entry["styles"], styles_split)),
+                after=(("pack", entry["content"], split), vectors_job(config, stylizer, entry["styles"], styles_split)),
                 basis=cost.basis,
             )
+
+
+def vectors_job(config: Config, stylizer: str, styles: str, split: str) -> Key:
+    """The job that stands for the style vectors of a split: one file for itself, a list of checksums for several."""
+    rule = "encode_styles" if shard_counts(config, styles)[split] == 1 else "checksums"
+    return (rule, stylizer, styles, split)
 
 
 def decoder_jobs(config: Config, known: Known) -> Iterator[Jobs]:
@@ -211,6 +223,8 @@ def style_vectors(config: Config) -> list[tuple[str, str, str]]:
 def checksum_jobs(config: Config, known: Known) -> Iterator[Jobs]:
     """One for each split that others depend on as a whole: style vectors, images for training and benchmarks."""
     for stylizer, styles, split in style_vectors(config):
+        if vectors_job(config, stylizer, styles, split)[0] != "checksums":
+            continue
         made = (("encode_styles", stylizer, styles, split),)
         yield Jobs(("checksums", stylizer, styles, split), 1, START["plain"], written=1e3, after=made)
     for name, split in read_splits(config):
@@ -237,11 +251,9 @@ def stylizer_resources(config: Config, stylizer: str) -> tuple[int, int]:
 def set_jobs(config: Config, known: Known) -> Iterator[Jobs]:
     for name in (*config["sources"], *config["styles"], *config["stylized"]):
         images, made = images_in_set(config, name, known.found), images_of(config, name)
-        seconds = START["plain"] + images * 1e-4
-        yield Jobs(("manifest", name), 1, seconds, images, files=2, written=images * ROW, after=made)
-        if name not in config["styles"]:
-            yield Jobs(("contact_sheet", name), 1, 1.0, written=SHEET, after=made)
-    packed = tuple(("manifest", name) for name in (*config["sources"], *config["styles"]))
+        seconds = START["plain"] + 1 + images * 1e-4
+        yield Jobs(("catalogue", name), 1, seconds, images, files=3, written=images * ROW + SHEET, after=made)
+    packed = tuple(("catalogue", name) for name in (*config["sources"], *config["styles"]))
     if packed:
         yield Jobs(("rejected_sheet",), 1, START["plain"], written=1e4, after=packed)
 

@@ -168,12 +168,6 @@ def suppressing_seconds(config: Config, name: str, size: int | None) -> float:
     return sum(math.pi * (2 * sigma) ** 2 for sigma in sigmas) * (size or 224) ** 2 * SMOOTHED_NS / 1e9
 
 
-def read_out_seconds(config: Config, name: str, observer: str, *, trained: bool, known: Known = ASSUMED) -> float:
-    """Seconds of the job that reads a benchmark's cues out of every stage of a network."""
-    shown = benchmark_seconds(config, name, observer, trained=trained, known=known)
-    return START["torch"] + shown + images_in_benchmark(config, name, known.found) * READ_OUT_MS / 1000
-
-
 def checkpoint_bytes(config: Config, model: str, regime: str, known: Known = ASSUMED) -> float:
     """Bytes of one generation of a run's checkpoint: weights, the best ones, what the optimizer remembers of each."""
     network, _ = network_of(config["models"][model], config["input_size"], known)
@@ -192,8 +186,13 @@ def model_bytes(entry: Config, size: int | None, known: Known = ASSUMED) -> floa
 def evaluation_seconds(
     config: Config, observer: str, *, trained: bool, melanoma: bool, known: Known = ASSUMED
 ) -> float:
-    """Seconds of the job that shows a network all benchmarks: those of kind melanoma, or all others."""
+    """Seconds of the job that shows a network all benchmarks: those of kind melanoma, or all others, and reads out."""
     names = [name for name, entry in config["benchmarks"].items() if (entry["kind"] == "melanoma") == melanoma]
-    return START["torch"] + sum(
-        benchmark_seconds(config, name, observer, trained=trained, known=known) for name in names
-    )
+    shown = sum(benchmark_seconds(config, name, observer, trained=trained, known=known) for name in names)
+    read_out = sum(images_in_benchmark(config, name, known.found) for name in names if is_read_out(config, name))
+    return START["torch"] + shown + read_out * READ_OUT_MS / 1000
+
+
+def is_read_out(config: Config, name: str) -> bool:
+    """Whether shape and texture are read out of a network's stages while it is shown a benchmark."""
+    return bool(config["benchmarks"][name].get("read_out"))

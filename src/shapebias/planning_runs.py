@@ -11,15 +11,15 @@ from shapebias.planning_networks import (
     checkpoint_bytes,
     epochs_of,
     evaluation_seconds,
+    is_read_out,
     model_bytes,
     ranks_of,
-    read_out_seconds,
     recipe_in,
     showing_cost,
     training_cost,
     training_seconds,
 )
-from shapebias.planning_sets import images_in_benchmark, images_shown, training_images
+from shapebias.planning_sets import images_shown, training_images
 
 WANDB = (17, 1.4e6)  # files and bytes of a run that is recorded offline
 REPORT = 8e6
@@ -126,24 +126,12 @@ def measuring_jobs(config: Config, known: Known) -> Iterator[Jobs]:
             shown.count,
             evaluation_seconds(config, shown.name, trained=shown.trained, melanoma=melanoma, known=known),
             answers * shown.count,
-            files=len(names) * (1 if melanoma else 2),
+            files=len(names) * (1 if melanoma else 2) + sum(is_read_out(config, name) for name in names),
             written=answers * ANSWER,
             after=(*shown.after, *inputs),
             basis=basis,
             **resources,
         )
-        for name in names:
-            if config["benchmarks"][name]["read_out"]:
-                yield Jobs(
-                    ("read_out", shown.name, shown.regime, name),
-                    shown.count,
-                    read_out_seconds(config, name, shown.name, trained=shown.trained, known=known),
-                    images_in_benchmark(config, name, known.found) * shown.count,
-                    written=3e3,
-                    after=(*shown.after, *benchmark_inputs(config, name)),
-                    basis=basis,
-                    **resources,
-                )
 
 
 def report_jobs(config: Config) -> Iterator[Jobs]:
@@ -156,13 +144,7 @@ def report_jobs(config: Config) -> Iterator[Jobs]:
         for shown in shown_networks(config)
         for key in (("evaluate", shown.name, shown.regime), ("evaluate_melanoma", shown.name, shown.regime))
     ]
-    measured += [
-        ("read_out", shown.name, shown.regime, name)
-        for shown in shown_networks(config)
-        for name, entry in config["benchmarks"].items()
-        if entry["read_out"]
-    ]
-    measured += [("manifest", name) for name in (*config["sources"], *config["styles"], *config["stylized"])]
+    measured += [("catalogue", name) for name in (*config["sources"], *config["styles"], *config["stylized"])]
     if "decisions" in wanted_downloads(config):
         measured.append(("download_decisions",))
     tables = 20 + conflicts + (1 if lesions else 0)
@@ -170,8 +152,7 @@ def report_jobs(config: Config) -> Iterator[Jobs]:
     yield Jobs(("tables",), 1, 1 + 0.3 * observers, files=tables, written=tables * TABLE, after=tuple(measured))
     yield Jobs(("figures",), 1, 5 + 0.4 * observers, files=figures, written=figures * FIGURE, after=(("tables",),))
     yield Jobs(("settings",), 1, 0.1, written=5e3)
-    sheets = tuple(("contact_sheet", name) for name in (*config["sources"], *config["stylized"]))
-    yield Jobs(("report",), 1, 5 + 0.1 * observers, written=REPORT, after=(("figures",), ("rejected_sheet",), *sheets))
+    yield Jobs(("report",), 1, 5 + 0.1 * observers, written=REPORT, after=(("figures",), ("rejected_sheet",)))
     last: tuple[Key, ...] = (("report",), ("settings",))
     if config["wandb"]["mode"] != "disabled":
         yield Jobs(("track",), 1, 3.0, written=1e4, after=(("figures",),))

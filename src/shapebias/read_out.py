@@ -23,8 +23,9 @@ from threadpoolctl import threadpool_limits
 
 from shapebias.bias import fraction_intervals
 from shapebias.draws import generator
+from shapebias.errors import UserError
 from shapebias.intervals import image_draws, resampled_sums, strata_of
-from shapebias.observe import Observer, Shown, answers
+from shapebias.observe import Batches, Observer
 from shapebias.pictures import CUE_CONFLICT_NAME, stimulus_name
 from shapebias.seeing import Labelled
 from shapebias.stages import Stage, find_stages, read_stages
@@ -62,23 +63,33 @@ def cues_of(picture: Labelled) -> dict[str, str | None]:
     return {"image": picture.id, "shape": label["shape"], "texture": label["texture"]} | photographs
 
 
-def stage_features(
-    observer: Observer, pictures: Shown, *, batch_size: int, device: str = "cpu"
-) -> tuple[list[Stage], list[np.ndarray], pd.DataFrame]:
-    """Show images to a network once; its stages, the features at each (float32 [images, D]), and `cues_of` each image.
+class StageReader:
+    """Reads the features of every stage of a network while it is shown images, of those whose cues disagree.
 
-    Raises UserError where `find_stages` or `answers` does.
+    Raises UserError where `find_stages` does.
     """
-    network = observer.network.eval()
-    stages = find_stages(network, observer.preparation.size)
-    parts: list[list[np.ndarray]] = [[] for _ in stages]
-    images: list[dict[str, Any]] = []
-    with read_stages(network, stages) as latest:
-        for batch, _ in answers(observer, pictures, batch_size=batch_size, device=device):
-            images += map(cues_of, batch)
-            for part, stage in zip(parts, stages, strict=True):
-                part.append(latest[stage.name].cpu().numpy())
-    return stages, [np.concatenate(part) for part in parts], pd.DataFrame(images)
+
+    def __init__(self, observer: Observer) -> None:
+        self.network = observer.network.eval()
+        self.stages = find_stages(self.network, observer.preparation.size)
+        self.images: list[dict[str, Any]] = []
+        self.parts: list[list[np.ndarray]] = [[] for _ in self.stages]
+
+    def tap(self, batches: Batches) -> Batches:
+        """Hand batches on as they come, from `answers`, and keep the features of each."""
+        with read_stages(self.network, self.stages) as latest:
+            for pictures, logits in batches:
+                rows = [row for row, picture in enumerate(pictures) if is_conflict(picture)]
+                self.images += [cues_of(pictures[row]) for row in rows]
+                for part, stage in zip(self.parts, self.stages, strict=True):
+                    part.append(latest[stage.name][rows].cpu().numpy())
+                yield pictures, logits
+
+    def read_out(self) -> pd.DataFrame:
+        """See `read_out`. Raises UserError where no image had cues of different categories."""
+        if not self.images:
+            raise UserError("no image has a shape and a texture of different categories: nothing can be read out")
+        return read_out(self.stages, [np.concatenate(part) for part in self.parts], pd.DataFrame(self.images))
 
 
 def read_out(stages: Sequence[Stage], features: Sequence[np.ndarray], images: pd.DataFrame) -> pd.DataFrame:

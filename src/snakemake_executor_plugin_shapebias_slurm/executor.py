@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import threading
 import time
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -54,22 +55,28 @@ class Executor(SlurmExecutor):
                 "no sbatch on this machine: profiles/slurm submits from a login node of a cluster (`module load slurm` "
                 "on some); without a cluster, use profiles/local"
             )
-        self.leaving, self.cancelled, self.session = threading.Event(), False, sessions.own_session()
+        self.leaving, self.cancelled = threading.Event(), False
+        # Before the parent forgets the variables of the job that this process may run in.
+        self.session = sessions.own_session()
+        try:
+            if jobs := sessions.cancel_left_behind():
+                logger.warning(f"Jobs {', '.join(jobs)} were left behind by an earlier run: cancelled.")
+        except UserError as error:
+            raise WorkflowError(str(error)) from None
         super().__init__(workflow, logger)
 
     def __post_init__(self, test_mode: bool = False) -> None:
         super().__post_init__(test_mode)
-        try:
-            cancelled = sessions.cancel_left_behind()
-        except UserError as error:
-            raise WorkflowError(str(error)) from None
-        if cancelled:
-            self.logger.warning(f"Jobs {', '.join(cancelled)} were left behind by an earlier run: cancelled.")
-        self.session = sessions.own_session(self.run_uuid)
+        self.session = replace(self.session, jobs_name=self.run_uuid)
         self.session.write()
         atexit.register(self.session.end)
         self.started = self.changed = time.monotonic()
-        self.refuse_what_the_cluster_refuses()
+        try:
+            self.refuse_what_the_cluster_refuses()
+        except WorkflowError:
+            self.wait = False  # ends the parent's thread
+            self.leaving.set()
+            raise
 
     @cached_property
     def states(self) -> JobStates:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from safetensors.torch import save_file
 from shapebias import shards
 from shapebias.decisions import read_answers
 from shapebias.errors import UserError
+from shapebias.observe import measure
 from shapebias.suppression import STRENGTHS, conditions
 
 CONDITIONS = ["c100", "c30", "c01"]
@@ -44,6 +46,7 @@ def script_main(name: str) -> Callable[[list[str]], None]:
     spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module.main
 
@@ -127,3 +130,41 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(inputs, tmp_pat
     with pytest.raises((UserError, SystemExit), match=named):
         script_main("evaluate")(list(map(str, flags)))
     assert files_below(tmp_path) == []
+
+
+def test_what_has_been_measured_of_the_same_is_kept_and_only_the_rest_is_measured(inputs, tmp_path, monkeypatch):
+    """Adding a benchmark shows the network that one alone; other weights, images or settings are measured anew."""
+    evaluate = script_main("evaluate")
+    for name in ("net.safetensors", "photographs.tar"):
+        (tmp_path / name).write_bytes((inputs / name).read_bytes())
+    network = [*flags_of(inputs), "--weights", tmp_path / "net.safetensors", "--reuse"]
+
+    def run(*kinds, batch=4):
+        flags = [*network, "--batch-size", batch]
+        for kind in kinds:
+            flags += [
+                "--images",
+                tmp_path / "photographs.tar",
+                "--benchmark",
+                kind,
+                "--out",
+                tmp_path / f"{kind}.parquet",
+            ]
+        shown = []
+        module = sys.modules[evaluate.__module__]
+        monkeypatch.setattr(module, "measure", lambda *a, **k: shown.append(a[2]) or measure(*a, **k))
+        evaluate(list(map(str, flags)))
+        return shown
+
+    assert run("in_test") == ["in_test"]
+    first = (tmp_path / "in_test.parquet").read_bytes()
+    assert run("in_test") == []
+    assert run("in_test", "sin_test") == ["sin_test"]
+    assert (tmp_path / "in_test.parquet").read_bytes() == first
+    assert run("in_test", "sin_test", batch=2) == ["in_test", "sin_test"]
+    colour_shard(tmp_path / "photographs.tar", 3)
+    assert run("in_test", batch=2) == ["in_test"]
+    save_file(tiny_resnet(seed=1).state_dict(), tmp_path / "net.safetensors")
+    assert run("in_test", batch=2) == ["in_test"]
+    (tmp_path / "in_test.parquet").write_bytes(first[:100])  # cut short
+    assert run("in_test", batch=2) == ["in_test"]

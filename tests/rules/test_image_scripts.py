@@ -139,24 +139,31 @@ def test_the_stable_command_line_stylizes_a_folder_with_a_folder_of_paintings(ph
         assert (image.size, image.format) == ((SIZE, SIZE), "PNG")
 
 
-def test_the_manifest_says_where_each_image_is(packed, tmp_path):
-    folder = packed[3][0].parents[1]
-    outputs = ["--out", tmp_path / "manifest.csv", "--rejected", tmp_path / "rejected.csv"]
-    succeeded(run_script("manifest", "--folder", folder, "--shards", "test=3", *outputs))
+def test_the_catalogue_says_where_each_image_is_and_shows_some(packed, tmp_path):
+    folder, sheet = packed[3][0].parents[1], tmp_path / "sheet.png"
+    outputs = ["--out", tmp_path / "manifest.csv", "--rejected", tmp_path / "rejected.csv", "--sheet", sheet]
+    flags = ["--sample", *packed[3], "--title", "test", "--count", 6, "--columns", 3]
+    succeeded(run_script("catalogue", "--folder", folder, "--shards", "test=3", *outputs, *flags))
     manifest = pd.read_csv(tmp_path / "manifest.csv")
     assert manifest.groupby("shard").size().to_dict() == {0: 4, 1: 4, 2: 4}
     for shard, rows in manifest.groupby("shard"):
         assert set(rows["id"]) == set(images_of(packed[3][shard]))
     assert rejected_in(tmp_path / "rejected.csv") == {}
-
-
-def test_a_contact_sheet_shows_a_shard(conflicts, tmp_path):
-    sheet = tmp_path / "sheet.png"
-    flags = ["--title", "conflict", "--count", 6, "--columns", 3]
-    succeeded(run_script("contact_sheet", "--shards", *conflicts[3], *flags, "--out", sheet))
     with Image.open(sheet) as image:
         assert image.width > 3 * SIZE and image.height > 2 * SIZE
         assert len(image.getcolors(maxcolors=2**24) or []) > 1000  # pictures, not a blank page
+
+
+def test_a_drawn_shard_needs_no_listing_and_is_the_same_as_with_one(tmp_path):
+    drawn = ["--kind", "synthetic", "--per-class", "test=1", "--shards", "test=2", "--seed", 3]
+    succeeded(run_script("scan", *drawn, "--out", tmp_path / "listing.parquet"))
+    shard = ["--split", "test", "--shard", 1, "--size", SIZE]
+    succeeded(run_script("pack", *drawn, *shard, "--out", tmp_path / "a.tar"))
+    listed = ["--kind", "synthetic", "--seed", 3, "--listing", tmp_path / "listing.parquet"]
+    succeeded(run_script("pack", *listed, *shard, "--out", tmp_path / "b.tar"))
+    assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
+    refused(run_script("pack", "--kind", "paintings", *shard, "--out", tmp_path / "c.tar"), "needs --shards")
+    refused(run_script("pack", "--kind", "folder", *shard, "--out", tmp_path / "c.tar"), "needs --folder")
 
 
 def test_drawn_photographs_and_paintings_are_packed(tmp_path):

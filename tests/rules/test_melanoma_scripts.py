@@ -31,7 +31,8 @@ def images(isic, tmp_path_factory) -> Path:
         flags = ["--listing", out / "listing.parquet", "--split", split, "--shard", 0, "--size", 32]
         succeeded(run_script("pack", *kind, *flags, "--out", out / split / "0.tar"))
     manifest = ["--out", out / "manifest.csv", "--rejected", out / "rejected.csv"]
-    succeeded(run_script("manifest", "--folder", out, "--shards", "train=1,val=1,test=1", *manifest))
+    sheet = ["--sample", out / "train/0.tar", "--title", "isic", "--sheet", out / "sheet.png"]
+    succeeded(run_script("catalogue", "--folder", out, "--shards", "train=1,val=1,test=1", *manifest, *sheet))
     return out
 
 
@@ -86,11 +87,10 @@ def test_packed_lesions_have_a_class_and_no_category_and_a_broken_one_is_set_asi
 
 
 def test_sheets_of_lesions_need_no_category(images, isic, tmp_path):
-    shards = ["--shards", images / "train/0.tar", "--title", "isic"]
-    succeeded(run_script("contact_sheet", *shards, "--out", tmp_path / "a"))
+    assert (images / "sheet.png").stat().st_size > 1000
     sets = f"isic={images / 'rejected.csv'}={isic}"
-    succeeded(run_script("rejected_sheet", "--sets", sets, "--out", tmp_path / "b"))
-    assert files_below(tmp_path) == ["a", "b"]
+    succeeded(run_script("rejected_sheet", "--sets", sets, "--out", tmp_path / "a"))
+    assert files_below(tmp_path) == ["a"]
 
 
 def test_predictions_hold_the_class_and_the_probability_of_a_melanoma(predictions):

@@ -1,46 +1,11 @@
-"""Sheets through the scripts: a stylized set beside its origins, and what was set aside."""
+"""The sheet of rejected images, through the script."""
 
-import numpy as np
-import pytest
-from helpers import bad_images, colour_shard, files_below, refused, run_script, succeeded
+from helpers import bad_images, files_below, run_script, succeeded
 from PIL import Image
 
-from shapebias.images import encode
 from shapebias.listings import Listed, listing, write_listing
-from shapebias.shards import label, write_shard
 
-RED, BLUE = (200, 40, 40), (40, 40, 200)
-
-
-@pytest.fixture
-def shards(tmp_path):
-    """Red cats and blue dogs of 48 pixels; the first cat in the style of the second dog, green, its centre alone."""
-    content = colour_shard(tmp_path / "content.tar", 3, size=48)
-    told = label("cat-0", class_name="cat", shape="cat", texture="dog", content="cat-0.png", style="dog-1.png")
-    told |= {"style_id": "dog-1", "stylizer": "adain", "strength": 1.0}
-    green = Image.new("RGB", (32, 32), (40, 200, 40))
-    write_shard(tmp_path / "conflict.tar", [(told, *encode(green, "png"))])
-    return tmp_path / "conflict.tar", content
-
-
-def test_a_stylized_image_stands_beside_its_content_and_its_style(shards, tmp_path):
-    stylized, content = shards
-    flags = ["--shards", stylized, "--content", content, "--styles", content, "--title", "conflict"]
-    succeeded(run_script("contact_sheet", *flags, "--columns", 1, "--out", tmp_path / "sheet.png"))
-    with Image.open(tmp_path / "sheet.png") as sheet:
-        pixels = np.asarray(sheet.convert("RGB"), int)
-    middle = [
-        int(np.nonzero((np.abs(pixels - colour).max(axis=2) < 40).any(axis=0))[0].mean())
-        for colour in (RED, BLUE, (40, 200, 40))
-    ]
-    assert middle == sorted(middle)
-
-
-def test_a_set_that_was_made_of_other_shards_is_named(shards, tmp_path):
-    stylized, content = shards
-    other = colour_shard(tmp_path / "other.tar", 1)
-    flags = ["--shards", stylized, "--content", content, "--styles", other, "--title", "x"]
-    refused(run_script("contact_sheet", *flags, "--out", tmp_path / "sheet.png"), "style 'dog-1'", "made from others")
+RED = (200, 40, 40)
 
 
 def test_what_was_set_aside_is_shown_with_its_reasons(tmp_path):

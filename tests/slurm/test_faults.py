@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import time
 
@@ -113,10 +114,13 @@ class Fate:
 
 @pytest.fixture(scope="module")
 def disturbed(study, undisturbed, cluster, on_cluster):
-    """The study on the cluster: jobs are cancelled, preempted, lost with their node, out of time, out of memory; then
-    Snakemake is killed while their second tries run, and started again.
+    """The study on the cluster, by --configfile: jobs are cancelled, preempted, lost with their node, out of time, out
+    of memory; then Snakemake is killed while their second tries run, and started again.
     """
-    fate = Fate(on_cluster(), cluster, study)
+    place = on_cluster()
+    place.study = "my study.yaml"  # beside another one, of which the folder's config.yaml tells
+    shutil.copy(ROOT / "config.yaml", place.folder)
+    fate = Fate(place, cluster, study)
     try:
         lost = []
         fate.befall(

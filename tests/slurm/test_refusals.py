@@ -118,6 +118,6 @@ def test_a_folder_that_nodes_do_not_see_is_named(cluster, on_cluster):
     place = on_cluster()
     place.folder = cluster.folder / "unseen" / "study"
     place.folder.mkdir()
-    done = place.snakemake("results/images/paintings/listing.parquet", "--retries", "0", config=demo(), profile="slurm")
+    done = place.snakemake("results/images/paintings/all/0.tar", "--retries", "0", config=demo(), profile="slurm")
     assert done.returncode == 1
     assert f"do the nodes see {place.folder}" in done.stdout

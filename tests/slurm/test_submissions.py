@@ -1,10 +1,11 @@
-"""scripts/submit.py on a real cluster: one training, queued again by Slurm itself."""
+"""Submissions to a real cluster: an answer of sbatch that is lost, and scripts/submit.py."""
 
 import json
 import re
 
 import pytest
-from helpers import ROOT, TINY_RESNET, colour_shard
+import yaml
+from helpers import ROOT, TINY_RESNET, colour_shard, stand_in
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +41,19 @@ def test_an_unknown_partition_is_refused_in_a_sentence(cluster, arguments, tmp_p
         "--partition", "nowhere", check=False,
     )  # fmt: skip
     assert "--cluster slurm refused the job" in said and "nowhere" in said and "Traceback" not in said
+
+
+def test_a_job_whose_number_is_lost_on_the_way_runs_once(cluster, on_cluster):
+    """sbatch takes the job, but its answer does not arrive: the job is found by its name and comment."""
+    place, config = on_cluster(), yaml.safe_load((ROOT / "config.yaml").read_text())
+    lossy = place.folder / "bin"
+    lossy.mkdir()
+    real = cluster.run("sh", "-c", "command -v sbatch").strip()
+    lose = "echo 'sbatch: error: Batch job submission failed: Socket timed out on send/recv operation' >&2; exit 1"
+    stand_in(lossy, "sbatch", f'case "$*" in *--test-only*) exec {real} "$@";; esac\n{real} "$@" > /dev/null; {lose}')
+    snakemake = place.command(("results/images/paintings/all/0.tar",), config, "slurm")
+    prefix = len(cluster.command(cwd=place.folder))
+    done = cluster.run("env", f"PATH={lossy}:{cluster.environment()['PATH']}", *snakemake[prefix:], cwd=place.folder)
+    [name] = re.findall(r"SLURM run ID: (\S+)", done)
+    states = cluster.run("sacct", "-X", "-n", "--name", name, "--format=State").split()
+    assert states == ["COMPLETED"], done

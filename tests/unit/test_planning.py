@@ -163,7 +163,7 @@ def test_the_demo_s_plan_is_what_the_demo_took_within_a_factor_of_two():
     plan = planned(config, Known(networks=counted_networks(config)))
     seconds = {rule: sum(jobs.count * jobs.seconds for jobs in plan if jobs.rule == rule) for rule in DEMO}
     assert sum(DEMO.values()) / 2 < sum(seconds.values()) < sum(DEMO.values()) * 2
-    for rule in ("pack", "encode_styles", "stylize", "train", "evaluate", "read_out"):
+    for rule in ("pack", "encode_styles", "stylize", "train", "evaluate"):
         assert DEMO[rule] / 2 < seconds[rule] < DEMO[rule] * 2, rule
 
 

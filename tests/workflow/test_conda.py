@@ -62,7 +62,7 @@ def snakemake(place, *words):
 
 
 def test_a_job_runs_in_the_environment_of_its_rule_and_reaches_the_library(conda, copied, repository):
-    target = "results/images/paintings/listing.parquet"
+    target = "results/images/paintings/all/0.tar"
     done = snakemake(copied, target, "--software-deployment-method", "conda")
     assert done.returncode == 0, done.stderr
     assert (copied.folder / target).is_file()

@@ -127,7 +127,7 @@ def write_answers(folder: Path) -> None:
 
 
 def write_read_out(path: Path) -> None:
-    """What scripts/read_out.py would have written of NETWORKS."""
+    """What scripts/evaluate.py would have written of NETWORKS."""
     rows = []
     for model, regime in NETWORKS:
         for stage in range(4):

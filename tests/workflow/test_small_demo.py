@@ -191,6 +191,19 @@ def test_a_lost_shard_is_named_before_the_first_job_and_made_again_without_train
     assert not {"train", "evaluate"} & set(made.plan(small, as_if_large))
 
 
+def test_a_new_benchmark_is_all_that_is_measured_of_a_network(made, small):
+    benchmarks = small["benchmarks"] | {"again": {"kind": "in_test", "images": "in"}}
+    target = "results/predictions/{}/resnet_in_seed0.parquet"
+    old = {name: (made.folder / target.format(name)).read_bytes() for name in small["benchmarks"]}
+    done = made.snakemake(target.format("again"), config=small | {"benchmarks": benchmarks})
+    assert done.returncode == 0, done.stdout
+    text = (made.folder / "logs/evaluate/resnet_in_seed0.log").read_text()
+    assert text.count("made before of the same, and kept") == len(old)
+    assert text.count(" images, 0 rejected") == 1
+    for name, data in old.items():
+        assert (made.folder / target.format(name)).read_bytes() == data
+
+
 def test_an_interrupted_run_leaves_nothing_half_written_and_goes_on(small, workspace):
     place = workspace()
     config = small | {"models": {"resnet": small["models"]["resnet"]}}

@@ -106,7 +106,6 @@ wildcard_constraints:
     regime=one_of(config["regimes"]),
     seed=one_of(config["seeds"]),
     observer=one_of([*RUNS, *NETWORKS]),
-    benchmark=one_of(READ_OUT),
     stylizer=one_of(["ghiasi", *config["stylizers"]]),
     part="encoder|decoder",
     ending="pth|safetensors",

@@ -10,26 +10,36 @@ def set_folder(name):
     return (config["styles"].get(name) or config["sources"][name]).get("folder", "")
 
 
+# Sets of files are listed once, since a look at a million photographs takes an hour; what is drawn by code needs none.
+LISTED = [name for name in PACKED if set_folder(name)]
+
+
 def script_kind(wildcards):
     """A set of styles that is drawn is called `paintings` by the scripts; `synthetic` draws photographs."""
     kind = set_entry(wildcards)["kind"]
     return "paintings" if wildcards.set in config["styles"] and kind == "synthetic" else kind
 
 
-def scan_flags(wildcards):
-    entry = set_entry(wildcards)
+def set_flags(name):
+    """What a set's images are, and how they are spread over splits and shards."""
+    entry = config["styles"].get(name) or config["sources"][name]
     per_class = {"per_class": pairs(entry["per_class"])} if "per_class" in entry else {}
     chosen = {key: entry[key] for key in ("folder", "categories", "classes", "count") if key in entry}
-    return flags(chosen | per_class | {"shards": pairs(shard_counts(wildcards.set)), "seed": config["data_seed"]})
+    return flags(chosen | per_class | {"shards": pairs(shard_counts(name)), "seed": config["data_seed"]})
+
+
+def listing_of(name):
+    return f"results/images/{name}/listing.parquet" if name in LISTED else []
 
 
 def pack_flags(wildcards):
     entry = set_entry(wildcards)
-    common = {"size": entry.get("size", config["image_size"]), "seed": config["data_seed"], "format": config["format"]}
-    if "folder" in entry:
+    common = {"size": entry.get("size", config["image_size"]), "format": config["format"]}
+    if wildcards.set in LISTED:
         limits = {key: config[key] for key in ("max_megapixels", "max_rejected")}
-        return flags(common | limits | {"folder": entry["folder"]})
-    return flags(common | {key: entry[key] for key in ("appearance",) if key in entry})
+        files = {"listing": listing_of(wildcards.set), "folder": entry["folder"], "seed": config["data_seed"]}
+        return flags(common | limits | files)
+    return set_flags(wildcards.set) + flags(common | {key: entry[key] for key in ("appearance",) if key in entry})
 
 
 # Thousands of shards as inputs of hundreds of jobs are slow to plan: one file a split stands for them, which is made
@@ -67,6 +77,12 @@ def vector_count(wildcards):
     return shard_counts(config["stylized"][wildcards.set]["styles"])[style_split(wildcards)]
 
 
+def vector_input(wildcards):
+    """What stands for the style vectors of a stylized set: one file for itself, the list of checksums for several."""
+    folder = vector_folder(wildcards)
+    return f"{folder}/0.safetensors" if vector_count(wildcards) == 1 else f"{folder}/{CHECKSUMS}"
+
+
 def stylizer_of(wildcards):
     return config["stylized"][wildcards.set]["stylizer"]
 
@@ -101,14 +117,6 @@ def sheet_origins(wildcards):
 def sheet_cells(wildcards):
     """A stylized image stands in a row with its content and its style, so fewer of them fit."""
     return flags({"count": 18, "columns": 3} if wildcards.set in config["stylized"] else {"count": 48, "columns": 8})
-
-
-def sheet_shards(wildcards):
-    return [
-        shard
-        for name, split in [(wildcards.set, sheet_split(wildcards)), *sheet_origins(wildcards).values()]
-        for shard in shards(name, split)
-    ]
 
 
 # Stylizers

@@ -2,7 +2,7 @@
 
 
 rule scan:
-    """List the images of a source or of a set of styles, with their split and shard."""
+    """List the photographs or paintings of a folder or archive, with their split and shard."""
     input:
         categories=lambda wildcards: set_entry(wildcards).get("categories", []),
     output:
@@ -12,7 +12,7 @@ rule scan:
     benchmark:
         "logs/benchmarks/scan/{set}.tsv"
     wildcard_constraints:
-        set=one_of(PACKED),
+        set=one_of(LISTED),
     conda:
         "../../envs/stylize.yaml"
     threads: 1
@@ -21,7 +21,7 @@ rule scan:
         runtime=time_limit(240),  # an archive of a million photographs on a slow disk
     params:
         kind=script_kind,
-        flags=scan_flags,
+        flags=lambda wildcards: set_flags(wildcards.set),
     shell:
         'python "$SCRIPTS"/scan.py --kind {params.kind:q} {params.flags:q} --out {output:q} > {log:q} 2>&1'
 
@@ -29,7 +29,7 @@ rule scan:
 rule pack:
     """Draw or decode one shard of images."""
     input:
-        listing="results/images/{set}/listing.parquet",
+        listing=lambda wildcards: listing_of(wildcards.set),
     output:
         shard="results/images/{set}/{split}/{shard}.tar",
         rejected="results/images/{set}/{split}/{shard}.rejected.csv",
@@ -49,7 +49,7 @@ rule pack:
         kind=script_kind,
         flags=pack_flags,
     shell:
-        'python "$SCRIPTS"/pack.py --listing {input.listing:q} --split {wildcards.split} --shard {wildcards.shard}'
+        'python "$SCRIPTS"/pack.py --split {wildcards.split} --shard {wildcards.shard}'
         " --kind {params.kind:q} {params.flags:q} --out {output.shard:q} > {log:q} 2>&1"
 
 
@@ -110,7 +110,7 @@ rule stylize:
         content=lambda wildcards: shards(config["stylized"][wildcards.set]["content"], wildcards.split)[
             int(wildcards.shard)
         ],
-        vectors=lambda wildcards: f"{vector_folder(wildcards)}/{CHECKSUMS}",
+        vectors=vector_input,
         weights=lambda wildcards: stylizer_files(stylizer_of(wildcards)),
     output:
         shard="results/images/{set}/{split}/{shard}.tar",
@@ -137,56 +137,39 @@ rule stylize:
         " --out {output.shard:q} > {log:q} 2>&1"
 
 
-rule manifest:
-    """Say what became of each image of a set: where it is, or why it was set aside."""
+rule catalogue:
+    """Say what became of each image of a set: where it is, or why it was rejected. Show a sample of the set with its
+    labels; of a stylized set, content and style beside each result.
+    """
     input:
         shards=lambda wildcards: [s for split in shard_counts(wildcards.set) for s in shards(wildcards.set, split)],
+        origins=lambda wildcards: [s for origin in sheet_origins(wildcards).values() for s in shards(*origin)],
     output:
         manifest="results/images/{set}/manifest.csv",
         rejected="results/images/{set}/rejected.csv",
+        sheet="results/figures/contact_sheet.{set}.png",
     log:
-        "logs/manifest/{set}.log",
+        "logs/catalogue/{set}.log",
     benchmark:
-        "logs/benchmarks/manifest/{set}.tsv"
+        "logs/benchmarks/catalogue/{set}.tsv"
     conda:
         "../../envs/stylize.yaml"
     threads: 1
     resources:
         mem_mb=set_memory,
-        runtime=time_limit(30),
+        runtime=time_limit(60),
     params:
         folder=lambda wildcards: f"results/images/{wildcards.set}",
         shards=lambda wildcards: pairs(shard_counts(wildcards.set)),
-    shell:
-        'python "$SCRIPTS"/manifest.py --folder {params.folder:q} --shards {params.shards:q}'
-        " --out {output.manifest:q} --rejected {output.rejected:q} > {log:q} 2>&1"
-
-
-rule contact_sheet:
-    """Show a sample of a set with its labels; of a stylized set, content and style beside each result."""
-    input:
-        shards=sheet_shards,
-    output:
-        "results/figures/contact_sheet.{set}.png",
-    log:
-        "logs/contact_sheet/{set}.log",
-    benchmark:
-        "logs/benchmarks/contact_sheet/{set}.tsv"
-    conda:
-        "../../envs/report.yaml"
-    threads: 1
-    resources:
-        mem_mb=set_memory,
-        runtime=time_limit(30),
-    params:
         title=lambda wildcards: f"{wildcards.set}, split {sheet_split(wildcards)}",
-        shards=lambda wildcards: shard_range(wildcards.set, sheet_split(wildcards)),
+        sample=lambda wildcards: shard_range(wildcards.set, sheet_split(wildcards)),
         origins=lambda wildcards: flags({k: shard_range(*origin) for k, origin in sheet_origins(wildcards).items()}),
         cells=sheet_cells,
         seed=config["data_seed"],
     shell:
-        'python "$SCRIPTS"/contact_sheet.py --shards {params.shards:q} {params.origins:q} --title {params.title:q}'
-        " {params.cells:q} --seed {params.seed} --out {output:q} > {log:q} 2>&1"
+        'python "$SCRIPTS"/catalogue.py --folder {params.folder:q} --shards {params.shards:q}'
+        " --out {output.manifest:q} --rejected {output.rejected:q} --sheet {output.sheet:q} --title {params.title:q}"
+        " --sample {params.sample:q} {params.origins:q} {params.cells:q} --seed {params.seed} > {log:q} 2>&1"
 
 
 rule rejected_sheet:

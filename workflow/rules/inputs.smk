@@ -111,12 +111,10 @@ def benchmark_flags(wildcards, names):
         words += flags({"suppress": entry.get("suppress")})
         if name not in MELANOMA:  # the toolbox's CSV knows categories alone
             words += ["--decisions", f"{target}.csv"]
+        if READ_OUT and entry["kind"] == "cue_conflict":
+            table = f"{name}=results/read_out/{name}/{wildcards.observer}.csv"
+            words += ["--read-out", table if name in READ_OUT else "-"]
     return words
-
-
-def conflict_images(wildcards):
-    """Where the images of a benchmark of cue conflict are, as one word."""
-    return where_images_are(wildcards.benchmark)
 
 
 def where_images_are(name):

@@ -12,7 +12,6 @@ from shapebias.planning_networks import (
     evaluation_seconds,
     is_listed,
     observer_entry,
-    read_out_seconds,
     training_seconds,
 )
 
@@ -109,13 +108,6 @@ def evaluate_minutes(wildcards, attempt):
 def melanoma_minutes(wildcards, attempt):
     name, trained, larger = shown(wildcards.observer)
     return minutes(larger * evaluation_seconds(config, name, trained=trained, melanoma=True, known=KNOWN), attempt)
-
-
-@within_partition("runtime")
-def read_out_minutes(wildcards, attempt):
-    name, trained, larger = shown(wildcards.observer)
-    seconds = read_out_seconds(config, wildcards.benchmark, name, trained=trained, known=KNOWN)
-    return minutes(larger * seconds, attempt)
 
 
 def memory(megabytes):

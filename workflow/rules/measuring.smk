@@ -2,14 +2,17 @@
 
 
 rule evaluate:
-    """Show every benchmark but melanoma to one observer."""
+    """Show every benchmark but melanoma to one observer, and read shape and texture out of its stages. The network is
+    loaded once; what has been measured of the same network, images and code stays as it is.
+    """
     input:
         weights=observer_weights,
         classes=lambda wildcards: config["observers"].get(wildcards.observer, {}).get("classes", []),
         images=benchmark_images(BENCHMARKS),
     output:
-        predictions=expand("results/predictions/{benchmark}/{{observer}}.parquet", benchmark=BENCHMARKS),
-        decisions=expand("results/predictions/{benchmark}/{{observer}}.csv", benchmark=BENCHMARKS),
+        predictions=[update(f"results/predictions/{name}/{{observer}}.parquet") for name in BENCHMARKS],
+        decisions=[update(f"results/predictions/{name}/{{observer}}.csv") for name in BENCHMARKS],
+        read_out=[update(f"results/read_out/{name}/{{observer}}.csv") for name in READ_OUT],
     log:
         "logs/evaluate/{observer}.log",
     benchmark:
@@ -30,7 +33,7 @@ rule evaluate:
         benchmarks=lambda wildcards: benchmark_flags(wildcards, BENCHMARKS),
     shell:
         'python "$SCRIPTS"/evaluate.py {params.network:q} --observer {wildcards.observer} {params.evaluation:q}'
-        " {params.benchmarks:q} > {log:q} 2>&1"
+        " {params.benchmarks:q} --reuse > {log:q} 2>&1"
 
 
 rule evaluate_melanoma:
@@ -39,7 +42,7 @@ rule evaluate_melanoma:
         weights=observer_weights,
         images=benchmark_images(MELANOMA),
     output:
-        predictions=expand("results/predictions/{benchmark}/{{observer}}.parquet", benchmark=MELANOMA),
+        predictions=[update(f"results/predictions/{name}/{{observer}}.parquet") for name in MELANOMA],
     log:
         "logs/evaluate_melanoma/{observer}.log",
     benchmark:
@@ -60,38 +63,7 @@ rule evaluate_melanoma:
         benchmarks=lambda wildcards: benchmark_flags(wildcards, MELANOMA),
     shell:
         'python "$SCRIPTS"/evaluate.py {params.network:q} --observer {wildcards.observer} {params.evaluation:q}'
-        " {params.benchmarks:q} > {log:q} 2>&1"
-
-
-rule read_out:
-    """Read shape and texture linearly out of every stage of one network."""
-    input:
-        weights=observer_weights,
-        classes=lambda wildcards: config["observers"].get(wildcards.observer, {}).get("classes", []),
-        images=lambda wildcards: benchmark_images([wildcards.benchmark]),
-    output:
-        "results/read_out/{benchmark}/{observer}.csv",
-    log:
-        "logs/read_out/{benchmark}/{observer}.log",
-    benchmark:
-        "logs/benchmarks/read_out/{benchmark}/{observer}.tsv"
-    wildcard_constraints:
-        observer=one_of(OBSERVERS),
-    conda:
-        "../../envs/train.yaml"
-    threads: config["evaluation"]["threads"] + config["evaluation"]["workers"]
-    resources:
-        mem_mb=memory(4000),
-        runtime=read_out_minutes,
-        gpus=config["gpus"],
-        gres=gres(config["gpus"]),
-    params:
-        network=network_flags_of,
-        showing=flags(config["evaluation"] | {"max_rejected": config["max_rejected"]}),
-        images=conflict_images,
-    shell:
-        'python "$SCRIPTS"/read_out.py {params.network:q} --observer {wildcards.observer} {params.showing:q}'
-        " --benchmark {wildcards.benchmark} --images {params.images:q} --out {output:q} > {log:q} 2>&1"
+        " {params.benchmarks:q} --reuse > {log:q} 2>&1"
 
 
 TABLES = ["shape_bias", "shape_bias_by_category", "shape_bias_by_answer", "shape_bias_pooled"]

@@ -36,12 +36,14 @@ def submit(
     while True:
         # Where squeue does not answer either, nobody knows whether there is a job: ask both again.
         with contextlib.suppress(UserError):
-            if UNSURE.search(error) and (job := find(name, comment)):
+            if UNSURE.search(error) and (job := find(name, comment)):  # it took until now to be there
                 return job
             done = subprocess.run(call, input=script, text=True, capture_output=True, check=False)
             if done.returncode == 0:
                 return done.stdout.strip().partition(";")[0]  # `12;cluster` where there are several
             error = " ".join(done.stderr.split())
+            if UNSURE.search(error) and (job := find(name, comment)):
+                return job
         if not LATER.search(error) or leaving.is_set():
             raise UserError(error)
         if not warned:

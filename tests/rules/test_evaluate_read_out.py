@@ -1,4 +1,4 @@
-"""Reading shape and texture out of a network's stages, through the real script."""
+"""Reading shape and texture out of a network's stages while it is evaluated, through the real script."""
 
 import json
 from pathlib import Path
@@ -40,6 +40,12 @@ def network(tmp_path_factory) -> list[object]:
     return ["--timm", "resnet10t", "--weights", weights, "--observer", "resnet_in_seed3", "--device", "cpu"]
 
 
+def read_out(network, images, out, name="conflict"):
+    """Evaluate a network on conflict images and read its stages out into a table."""
+    flags = ["--images", images, "--benchmark", "cue_conflict", "--out", out.with_suffix(".parquet")]
+    return run_script("evaluate", *network, *flags, "--read-out", f"{name}={out}")
+
+
 def conflict_shard(target: Path) -> Path:
     """A texture is a colour and nothing shows the shape: twelve photographs of either, each seen twice."""
     samples = []
@@ -57,8 +63,8 @@ def test_a_colour_is_read_out_as_texture_at_every_stage_again_in_the_same_bytes(
     made = []
     for name in ("one", "other"):
         out = tmp_path / name / "x.csv"
-        done = run_script("read_out", *network, "--images", shard, "--benchmark", "own", "--out", out)
-        assert "7 stages on 48 images, 0 rejected" in succeeded(done).stderr
+        done = read_out(network, shard, out, "own")
+        assert "7 stages on 48 images" in succeeded(done).stderr
         made.append(out.read_bytes())
     assert made[0] == made[1]
     table = pd.read_csv(tmp_path / "one" / "x.csv", keep_default_na=False)
@@ -81,7 +87,7 @@ def test_published_names_say_the_photographs_and_images_without_conflict_are_lef
         target.parent.mkdir(parents=True, exist_ok=True)
         picture(k, (32, 32)).save(target)
     out = tmp_path / "x.csv"
-    succeeded(run_script("read_out", *network, "--images", tmp_path / "stimuli", "--out", out))
+    succeeded(read_out(network, tmp_path / "stimuli", out))
     table = pd.read_csv(out, keep_default_na=False)
     assert set(table["images"]) == {8} and set(table["benchmark"]) == {"conflict"}
     assert (table["reason"] == "").all()
@@ -95,20 +101,20 @@ def test_a_set_that_does_not_name_its_styles_gets_an_explicit_nan(network, tmp_p
         known, *image = colour_sample(f"conflict-{i}", shape, COLOURS[texture])
         samples.append((known | {"texture": texture}, *image))
     write_shard(tmp_path / "x.tar", samples)
-    succeeded(run_script("read_out", *network, "--images", tmp_path / "x.tar", "--out", tmp_path / "x.csv"))
+    succeeded(read_out(network, tmp_path / "x.tar", tmp_path / "x.csv"))
     lines = (tmp_path / "x.csv").read_text().splitlines()
     reason = "8 images do not say which photograph their texture comes from (style)"
     assert lines[2] == f"conflict,resnet_in_seed3,resnet,in,3,pixels,0.0,192,texture,8,NaN,NaN,NaN,0.5,{reason}"
 
 
 def test_what_cannot_be_used_is_refused_in_one_line_and_leaves_nothing(network, tmp_path):
-    out = ["--out", tmp_path / "out" / "x.csv"]
+    out = tmp_path / "out" / "x.csv"
     agreeing = colour_shard(tmp_path / "in.tar", 4)
-    refused(run_script("read_out", *network, "--images", agreeing, *out), "in.tar", "different categories")
+    refused(read_out(network, agreeing, out), "in.tar", "different categories")
     photographs = image_folder(tmp_path / "photographs", {"cat": 1})
-    refused(run_script("read_out", *network, "--images", photographs, *out), "cat/0.png", "cat1-bird1.png")
+    refused(read_out(network, photographs, out), "cat/0.png", "cat1-bird1.png")
     (tmp_path / "bad" / "cat").mkdir(parents=True)
     for k, data in enumerate(bad_images().values()):
         (tmp_path / "bad" / "cat" / f"cat{k + 1}-dog1.png").write_bytes(data)
-    refused(run_script("read_out", *network, "--images", tmp_path / "bad", *out), "3 of 3 images", "cat1-dog1.png")
+    refused(read_out(network, tmp_path / "bad", out), "3 of 3 images", "cat1-dog1.png")
     assert files_below(tmp_path / "out") == []

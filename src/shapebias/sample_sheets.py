@@ -1,64 +1,54 @@
-#!/usr/bin/env python3
-"""Show a sample of the images in some shards, spread evenly over classes, with what each one is.
+"""Contact sheets of sets of images: a sample, spread evenly over classes, with what each image is."""
 
-With --content and --styles, the shards that a stylized set was made of, each image stands beside its content and style.
-"""
-
-import argparse
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from shapebias.cli import Parser, positive, run
+from PIL import Image
+
 from shapebias.contact_sheets import Cell, cell_size_for, contact_sheet
 from shapebias.draws import draw_key
 from shapebias.errors import UserError
-from shapebias.files import replacing
 from shapebias.images import centre_crop
 from shapebias.shards import Sample, Shard, expand, open_shards
 
 HEADINGS = ("content", "style", "stylized")
 
 
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shards", type=Path, nargs="+", required=True, metavar="TAR", help="shards of one set")
-    parser.add_argument("--content", type=Path, nargs="+", metavar="TAR", help="the shards that were stylized")
-    parser.add_argument("--styles", type=Path, nargs="+", metavar="TAR", help="the shards of their styles")
-    parser.add_argument("--title", required=True, metavar="T", help="title of the sheet")
-    parser.add_argument("--count", type=positive, default=32, metavar="N", help="number of images (%(default)s)")
-    parser.add_argument("--columns", type=positive, default=8, metavar="C", help="images in a row (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="which images (%(default)s)")
-    parser.add_argument("--out", type=Path, required=True, metavar="PNG", help="the sheet")
-    args = parser.parse_args(argv)
-    if bool(args.content) != bool(args.styles):
-        parser.error("--content and --styles: give both, or neither")
-    return args
+def sample_sheet(
+    shards: Sequence[Path],
+    *,
+    title: str,
+    count: int,
+    columns: int,
+    seed: int = 0,
+    content: Sequence[Path] = (),
+    styles: Sequence[Path] = (),
+) -> Image.Image:
+    """Return a sheet of `count` images of the shards of one set; which ones depends on the seed.
 
-
-def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
-    samples = spread(open_shards(args.shards), args.count, args.seed)
+    content, styles: the shards that a stylized set was made of; each image then stands beside its content and style.
+    Raises UserError where an image was made of others.
+    """
+    samples = spread(open_shards(shards), count, seed)
     cells: list[Cell] = [(sample.image(), caption(sample.label)) for sample in samples]
     side = max((max(image.size) for image, _ in cells), default=64)
-    if args.content:
-        contents = found(args.content, {sample.id for sample in samples}, "content")
-        styles = found(args.styles, {sample.label["style_id"] for sample in samples}, "style")
-        cells = [cell for sample in samples for cell in triple(sample, contents[sample.id], styles)]
-    sheet = contact_sheet(
+    if content:
+        contents = samples_of(content, {sample.id for sample in samples}, "content")
+        sources = samples_of(styles, {sample.label["style_id"] for sample in samples}, "style")
+        cells = [cell for sample in samples for cell in triple(sample, contents[sample.id], sources)]
+    return contact_sheet(
         cells,
-        title=args.title,
-        columns=args.columns,
+        title=title,
+        columns=columns,
         cell_size=cell_size_for(side),
-        group=3 if args.content else 1,
-        headings=HEADINGS if args.content else (),
+        group=3 if content else 1,
+        headings=HEADINGS if content else (),
     )
-    with replacing(args.out) as draft:
-        sheet.save(draft, format="PNG")
 
 
-def found(shards: Iterable[Path], ids: set[str], what: str) -> dict[str, Sample]:
+def samples_of(shards: Iterable[Path], ids: set[str], what: str) -> dict[str, Sample]:
     """The samples of these ids; shards are gone through one by one, since a set of styles may hold very many.
 
     Raises UserError if one is in none of the shards.
@@ -117,7 +107,3 @@ def caption(label: dict[str, Any]) -> list[str]:
     if label.get("texture") is None:
         return [f"shape: {category or name}", f"style: {Path(label['style']).stem}"]
     return [f"shape: {category}", f"texture: {label['texture']}"]
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Gather a set's shards into two tables: where each image is, and which were set aside and why."""
+"""Say what became of a set's images: a table of where each is, one of those that were rejected, and a contact sheet.
+
+With --content and --styles, the shards that a stylized set was made of, each image on the sheet stands beside these.
+"""
 
 import argparse
 import logging
@@ -7,8 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from shapebias.cli import Parser, count_map, run
+from shapebias.cli import Parser, count_map, positive, run
 from shapebias.files import replacing
+from shapebias.sample_sheets import sample_sheet
 from shapebias.shards import Shard
 
 log = logging.getLogger(__name__)
@@ -29,12 +33,26 @@ COLUMNS = [
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = Parser(description=__doc__)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="the set's folder, with <split>/<shard>.tar")
     parser.add_argument("--shards", type=count_map, required=True, metavar="SPLIT=N,…", help="number of shards")
     parser.add_argument("--out", type=Path, required=True, help="manifest.csv")
     parser.add_argument("--rejected", type=Path, required=True, help="rejected.csv")
-    return parser.parse_args(argv)
+    sheet = parser.add_argument_group("contact sheet")
+    sheet.add_argument("--sheet", type=Path, required=True, metavar="PNG", help="the sheet")
+    sheet.add_argument("--sample", type=Path, nargs="+", required=True, metavar="TAR", help="the shards that it shows")
+    sheet.add_argument(
+        "--content", type=Path, nargs="+", metavar="TAR", help="the shards that those were stylized from"
+    )
+    sheet.add_argument("--styles", type=Path, nargs="+", metavar="TAR", help="the shards of their styles")
+    sheet.add_argument("--title", required=True, metavar="T", help="title of the sheet")
+    sheet.add_argument("--count", type=positive, default=32, metavar="N", help="number of images (%(default)s)")
+    sheet.add_argument("--columns", type=positive, default=8, metavar="C", help="images in a row (%(default)s)")
+    sheet.add_argument("--seed", type=int, default=0, metavar="S", help="which images (%(default)s)")
+    args = parser.parse_args(argv)
+    if bool(args.content) != bool(args.styles):
+        parser.error("--content and --styles: give both, or neither")
+    return args
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -52,6 +70,17 @@ def main(argv: list[str] | None = None) -> None:
     reasons = pd.concat(rejected)[["split", "file", "reason"]].drop_duplicates().sort_values(["split", "file"])
     with replacing(args.rejected) as draft:
         reasons.to_csv(draft, index=False, lineterminator="\n")
+    sheet = sample_sheet(
+        args.sample,
+        title=args.title,
+        count=args.count,
+        columns=args.columns,
+        seed=args.seed,
+        content=args.content or (),
+        styles=args.styles or (),
+    )
+    with replacing(args.sheet) as draft:
+        sheet.save(draft, format="PNG")
     log.info("%s: %d images, %d rejected", args.folder, len(table), len(reasons))
 
 

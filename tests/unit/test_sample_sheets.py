@@ -1,0 +1,42 @@
+"""Contact sheets of a stylized set beside what it was made of."""
+
+import numpy as np
+import pytest
+from helpers import colour_shard
+from PIL import Image
+
+from shapebias.errors import UserError
+from shapebias.images import encode
+from shapebias.sample_sheets import sample_sheet
+from shapebias.shards import label, write_shard
+
+RED, BLUE = (200, 40, 40), (40, 40, 200)
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Red cats and blue dogs of 48 pixels; the first cat in the style of the second dog, green, its centre alone."""
+    content = colour_shard(tmp_path / "content.tar", 3, size=48)
+    told = label("cat-0", class_name="cat", shape="cat", texture="dog", content="cat-0.png", style="dog-1.png")
+    told |= {"style_id": "dog-1", "stylizer": "adain", "strength": 1.0}
+    green = Image.new("RGB", (32, 32), (40, 200, 40))
+    write_shard(tmp_path / "conflict.tar", [(told, *encode(green, "png"))])
+    return tmp_path / "conflict.tar", content
+
+
+def test_a_stylized_image_stands_beside_its_content_and_its_style(shards):
+    stylized, content = shards
+    sheet = sample_sheet([stylized], title="conflict", count=32, columns=1, content=[content], styles=[content])
+    pixels = np.asarray(sheet.convert("RGB"), int)
+    middle = [
+        int(np.nonzero((np.abs(pixels - colour).max(axis=2) < 40).any(axis=0))[0].mean())
+        for colour in (RED, BLUE, (40, 200, 40))
+    ]
+    assert middle == sorted(middle)
+
+
+def test_a_set_that_was_made_of_other_shards_is_named(shards, tmp_path):
+    stylized, content = shards
+    other = colour_shard(tmp_path / "other.tar", 1)
+    with pytest.raises(UserError, match=r"style 'dog-1'.*made from others"):
+        sample_sheet([stylized], title="x", count=32, columns=8, content=[content], styles=[other])
