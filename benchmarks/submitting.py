@@ -16,7 +16,7 @@ import yaml
 from measuring import ROOT, seconds, table
 
 sys.path.insert(0, str(ROOT / "tests" / "slurm"))
-from cluster import Cluster, why_not
+from cluster import Cluster, why_not  # ty: ignore[import-not-found]
 
 
 def study() -> dict[str, Any]:
