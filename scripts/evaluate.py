@@ -2,12 +2,13 @@
 """Show benchmarks to a network; write its decision on every image.
 
 One network, one or several benchmarks: the i-th --benchmark takes the i-th --images and the i-th --out. An image that
-several of them show is decoded once. With --reuse, predictions stay as they are that the same network, images, settings
-and code have made before; the network is loaded only if others are missing.
+several of them show is decoded once. With --reuse, a measurement is taken from that folder where the same network,
+images, settings and code have made it before; the network is loaded only if others are missing.
 """
 
 import argparse
 import logging
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,11 @@ import torch
 from shapebias import models, suppression
 from shapebias.benchmark_kinds import KINDS
 from shapebias.cli import Parser, fraction, positive, run, whole
-from shapebias.decisions import read_answers, write_decisions, write_predictions
+from shapebias.decisions import write_decisions, write_predictions
 from shapebias.devices import resolve_device
 from shapebias.errors import UserError
 from shapebias.files import replacing
-from shapebias.fingerprints import fingerprint, image_files
+from shapebias.fingerprints import fingerprint
 from shapebias.memory import keep_freed_memory
 from shapebias.observe import load_observer, measure
 from shapebias.provenance import provenance
@@ -83,7 +84,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help="for each benchmark of kind cue_conflict: also read shape and texture linearly out of every stage, "
         "into a table that calls the benchmark NAME; - for none",
     )
-    parser.add_argument("--reuse", action="store_true", help="keep predictions that would come out the same")
+    parser.add_argument("--reuse", type=Path, metavar="FOLDER", help="keep a copy of each measurement here, and use it")
     parser.add_argument("--batch-size", type=positive, default=16, help="images at a time (default: %(default)s)")
     parser.add_argument(
         "--threads",
@@ -121,8 +122,10 @@ class Measurement:
     read_out: tuple[str, Path] | None
 
     @property
-    def outputs(self) -> list[Path]:
-        return [path for path in (self.out, self.decisions, self.read_out and self.read_out[1]) if path]
+    def outputs(self) -> dict[str, Path]:
+        """Name of a kept copy → output; the predictions come last, which says that all are there."""
+        tables = {"decisions.csv": self.decisions, "read_out.csv": self.read_out and self.read_out[1]}
+        return {name: path for name, path in tables.items() if path} | {"predictions.parquet": self.out}
 
 
 def measurements(args: argparse.Namespace) -> list[Measurement]:
@@ -142,23 +145,17 @@ def measurements(args: argparse.Namespace) -> list[Measurement]:
 
 def fingerprint_of(measurement: Measurement, args: argparse.Namespace, device: str) -> str:
     """What decides how a measurement comes out."""
-    settings = {
-        key: getattr(args, key) for key in ("timm", "kwargs", "observer", "batch_size", "threads", "max_rejected")
-    }
-    settings |= {"device": device, "kind": measurement.kind, "suppress": measurement.suppress}
-    settings["read_out"] = measurement.read_out and measurement.read_out[0]
-    files = [weights_path(args.weights)] if args.weights else []
-    return fingerprint(settings, [*files, *filter(None, [args.classes]), *image_files(measurement.images)])
+    keys = ("timm", "kwargs", "observer", "batch_size", "threads", "max_rejected")
+    settings = {key: getattr(args, key) for key in keys} | {"device": device, "kind": measurement.kind}
+    settings |= {"suppress": measurement.suppress, "read_out": measurement.read_out and measurement.read_out[0]}
+    files = [Path(__file__), *filter(None, [args.classes])] + ([weights_path(args.weights)] if args.weights else [])
+    return fingerprint(settings, open_benchmark(measurement.images, measurement.kind), files)
 
 
-def is_made(measurement: Measurement, digest: str) -> bool:
-    """Whether all outputs are there, and were made of the same."""
-    if not all(path.exists() for path in measurement.outputs):
-        return False
-    try:
-        return read_answers(measurement.out)[1].get("fingerprint") == digest
-    except UserError:
-        return False
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file; the target appears whole or not at all."""
+    with replacing(target) as draft:
+        shutil.copyfile(source, draft)
 
 
 def write_read_out(target: Path, reader: StageReader, record: dict[str, Any]) -> None:
@@ -178,13 +175,13 @@ def main(argv: list[str] | None = None) -> None:
     device = resolve_device(args.device)
     due = []
     for measurement in measurements(args):
-        digest = fingerprint_of(measurement, args, device) if args.reuse else ""
-        if args.reuse and is_made(measurement, digest):
-            for path in measurement.outputs:
-                path.touch()  # newer than the files that it was made of
-            log.info("%s: made before of the same, and kept", measurement.out)
+        kept = args.reuse / fingerprint_of(measurement, args, device) if args.reuse else None
+        if kept and all((kept / name).exists() for name in measurement.outputs):
+            for name, path in measurement.outputs.items():
+                copy_whole(kept / name, path)
+            log.info("%s: measured before in the same way, and kept", measurement.out)
         else:
-            due.append((measurement, digest))
+            due.append((measurement, kept))
     if not due:
         return
     observer = load_observer(
@@ -195,8 +192,8 @@ def main(argv: list[str] | None = None) -> None:
         classes=read_categories(args.classes) if args.classes else None,
     )
     record = observer.facts | {"threads": args.threads, **provenance(device)}
-    kept = Kept(CAPACITY if len(due) > 1 else 0)
-    for measurement, digest in due:
+    images = Kept(CAPACITY if len(due) > 1 else 0)
+    for measurement, kept in due:
         pictures = open_benchmark(measurement.images, measurement.kind)
         reader = StageReader(observer) if measurement.read_out else None
         if reader and not any(map(is_conflict, pictures)):
@@ -213,7 +210,7 @@ def main(argv: list[str] | None = None) -> None:
             device=device,
             max_rejected=args.max_rejected,
             suppress=measurement.suppress,
-            kept=kept,
+            kept=images,
             tap=reader.tap if reader else None,
         )
         if measurement.read_out and reader:
@@ -222,9 +219,10 @@ def main(argv: list[str] | None = None) -> None:
             write_read_out(table, reader, {"benchmark": name} | network)
         if measurement.decisions:
             write_decisions(measurement.decisions, predictions, observer.name)
-        # Last: where it is there, the others are.
-        fingerprints = {"fingerprint": digest} if args.reuse else {}
-        write_predictions(measurement.out, predictions, record | facts | fingerprints)
+        write_predictions(measurement.out, predictions, record | facts)
+        if kept:
+            for name, path in measurement.outputs.items():
+                copy_whole(path, kept / name)
         log.info("%s: %d images, %d rejected", measurement.out, sum(facts["shown"].values()), len(facts["rejected"]))
 
 

@@ -1,53 +1,48 @@
-"""Whether a measurement would come out the same: digests of its code, files and settings.
-
-Two measurements with one fingerprint have the same code, library versions, weights, images and settings, so that the
-first may stand for the second.
-"""
+"""Whether a measurement would come out the same: a digest of its code, library versions, files, labels and settings."""
 
 import hashlib
+import importlib.metadata
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from shapebias.pictures import Picture
 from shapebias.provenance import versions
-from shapebias.shards import expand
 
 PIECE = 2**20  # bytes read at a time
+# Beside those of every record: what reads weights and tables, and fits read-outs.
+PACKAGES = ("pandas", "safetensors", "scikit-learn", "scipy", "threadpoolctl")
+LIBRARY = Path(__file__).parent
 
 
-def fingerprint(settings: dict[str, Any], files: Iterable[Path]) -> str:
-    """Return the SHA-256 (hexadecimal) of settings, of the content of files, and of the code that is loaded.
+def fingerprint(settings: dict[str, Any], pictures: Sequence[Picture], files: Iterable[Path]) -> str:
+    """Return the SHA-256 (hexadecimal) of what a measurement depends on.
 
-    Files count by their order, name and content, wherever they lie.
+    settings: what JSON can hold. pictures: the images that are shown, which count by id, label and the content of the
+    files that they come from. files: others that count by their content, such as weights and the script. All code and
+    data of this library count too: an edit anywhere in it makes every fingerprint another.
     """
-    whole = {"settings": settings, "files": list(map(digest_of_file, files)), "code": digest_of_code()}
-    return hashlib.sha256(json.dumps(whole | {"versions": versions()}, sort_keys=True).encode()).hexdigest()
+    origins = dict.fromkeys(picture.origin for picture in pictures)
+    parts = {
+        "settings": settings,
+        "pictures": [(picture.id, picture.label) for picture in pictures],
+        "files": [digest_of_file(path) for path in (*origins, *files)],
+        "code": [digest_of_file(path) for path in library_files()],
+        "versions": versions() | {name: importlib.metadata.version(name) for name in PACKAGES},
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def image_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files below folders and the files themselves (`{0..3}.tar` is four), in a fixed order."""
-    files: list[Path] = []
-    for path in expand(paths):
-        files += sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    return files
+def library_files() -> list[Path]:
+    """Return the source and data files of this library, in a fixed order."""
+    return sorted(path for path in LIBRARY.rglob("*") if path.is_file() and path.suffix != ".pyc")
 
 
-def digest_of_file(path: Path) -> tuple[str, str]:
-    """Return a file's name and the SHA-256 of its content. Raises OSError where it cannot be read."""
+def digest_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file's content. Raises OSError where it cannot be read."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(PIECE):
             digest.update(piece)
-    return path.name, digest.hexdigest()
-
-
-def digest_of_code() -> str:
-    """Return the SHA-256 of the source of all modules of this library that are loaded."""
-    digest = hashlib.sha256()
-    for name, module in sorted(sys.modules.items()):
-        source = getattr(module, "__file__", None)
-        if name.partition(".")[0] == "shapebias" and source:
-            digest.update(f"{name}\0".encode() + Path(source).read_bytes())
     return digest.hexdigest()

@@ -26,7 +26,7 @@ from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 
 from shapebias.cluster import partitions, sessions
 from shapebias.cluster.queue import FAILED, JobStates
-from shapebias.cluster.submission import submit
+from shapebias.cluster.submission import LATER, submit
 from shapebias.errors import UserError
 
 # Those that the tests of a real cluster ran with; pyproject.toml has the same.
@@ -34,11 +34,11 @@ VERSIONS = {"snakemake": ">=9.27,<9.28", "snakemake-executor-plugin-slurm": ">=2
 CONFIG_REFUSED = "78:0"  # exit status EX_CONFIG of sysexits.h, by which a job says that it cannot read its config
 
 
-def pause(running: float, quiet: float, active: int) -> float:
+def pause(running: float, quiet: float, active: int, longest: float = 180) -> float:
     """Seconds until the next question about so many active jobs: one at first, a minute after an hour, and more the
     longer nothing has changed. running, quiet: seconds since the run's start, and since a job was submitted or ended.
     """
-    return max(min(70, 1 + running / 60 + active / 50), min(180, quiet / 4))
+    return min(longest, max(min(70, 1 + running / 60 + active / 50), min(180, quiet / 4)))
 
 
 class Executor(SlurmExecutor):
@@ -79,25 +79,34 @@ class Executor(SlurmExecutor):
             raise
 
     @cached_property
+    def granted(self) -> list[partitions.Partition]:
+        return partitions.list_partitions()
+
+    @cached_property
     def states(self) -> JobStates:
         return JobStates(self.run_uuid)
 
     def refuse_what_the_cluster_refuses(self) -> None:
         """Show each kind of job to `sbatch --test-only` before the first is submitted."""
         jobs = [job for job in self.dag.needrun_jobs() if not job.is_local]
-        kinds = {tuple(self.sbatch(job, job.rule.name, Path("/dev/null"))): job for job in jobs}
-        granted, problems = partitions.list_partitions(), []
+        kinds, problems = {tuple(self.sbatch(job, job.rule.name, Path("/dev/null"))): job for job in jobs}, []
         for call, job in kinds.items():
             done = subprocess.run([*call, "--test-only", "--wrap=true"], text=True, capture_output=True, check=False)
-            minutes, partition = job.resources.get("runtime") or 0, str(job.resources.get("slurm_partition") or "")
-            most = partitions.limit("runtime", minutes, partition, granted)
-            refusal = done.stderr if done.returncode else f"the partition grants {most} minutes" * (most < minutes)
-            if refusal:
+            if done.returncode and LATER.search(done.stderr):
+                self.logger.warning(f"sbatch --test-only: {done.stderr.strip()} - jobs are submitted unchecked")
+                break
+            if refusal := done.stderr if done.returncode else self.excess(job):
                 problems.append(f"- {partitions.explain_refusal(job.rule.name, job.resources, refusal)}")
         if problems:
             raise WorkflowError("\n".join(["The cluster refuses:", *dict.fromkeys(problems)]))
         rules = {job.rule.name for job in kinds.values()}
         self.logger.info(f"sbatch takes all jobs: {len(kinds)} kinds, of {len(rules)} rules.")
+
+    def excess(self, job: JobExecutorInterface) -> str:
+        """What is wrong with a time limit beyond the partition's, with which Slurm lets a job wait for ever."""
+        minutes, partition = int(job.resources.get("runtime") or 0), str(job.resources.get("slurm_partition") or "")
+        most = partitions.limit("runtime", minutes, partition, self.granted)
+        return f"it asks for {minutes} minutes, the partition grants {most}" if most < minutes else ""
 
     def sbatch(self, job: JobExecutorInterface, comment: str, log: Path) -> list[str]:
         """The call of sbatch for a job, which takes a script from its standard input."""
@@ -120,16 +129,25 @@ class Executor(SlurmExecutor):
         """
         return "--keep-incomplete"
 
-    def get_job_exec_suffix(self, job: JobExecutorInterface) -> str:
-        """A job whose inputs do not appear makes nothing, and Snakemake calls that a success (docs/upstream.md)."""
-        return " && ".join(f"test -e {shlex.quote(str(path))}" for path in job.output)
+    def get_python_executable(self) -> str:
+        """The parent would not quote it, and a folder may have a space in its name."""
+        return shlex.quote(super().get_python_executable())
+
+    def get_partition_arg(self, job: JobExecutorInterface) -> str:
+        """Where no partition is set, Slurm takes its default one; the parent asks sinfo for that of each job."""
+        partition = job.resources.get("slurm_partition")
+        return f" -p {shlex.quote(str(partition))}" if partition else ""
 
     def run_job(self, job: JobExecutorInterface) -> None:
         """Submit a job; called in a thread of its own, since that may take as long as the cluster is busy."""
+        if self.leaving.is_set():  # after Ctrl-C
+            return
         wildcards, kind = get_job_wildcards(job), "group" if job.is_group() else "rule"
         log = self.slurm_logdir / f"{kind}_{job.name}" / wildcards / "%j.log"
         comment = "_".join(filter(None, [kind, job.name, wildcards, f"{job.jobid}.{job.attempt}"]))
         try:
+            if excess := self.excess(job):  # of a group, or of an expression of the attempt in set-resources
+                raise WorkflowError(excess)
             log.parent.mkdir(parents=True, exist_ok=True)
             # The shell outlives SIGTERM, or Slurm would kill what is still writing a checkpoint.
             script = f"#!/bin/sh\ntrap : TERM\n{self.format_job_exec(job)}\n"
@@ -157,7 +175,7 @@ class Executor(SlurmExecutor):
                 answers = await asyncio.to_thread(
                     lambda: self.states.ask([str(job.external_jobid) for job in active_jobs])
                 )
-            except UserError as error:
+            except (UserError, OSError, ValueError) as error:
                 self.logger.warning(f"{error} - asked again at the next look")
         for job in active_jobs:
             state, status = answers.get(str(job.external_jobid), ("", ""))
@@ -180,7 +198,9 @@ class Executor(SlurmExecutor):
             self.changed, active = time.monotonic(), active - 1
         if active:
             now = time.monotonic()
-            self.next_seconds_between_status_checks = pause(now - self.started, now - self.changed, active)
+            self.next_seconds_between_status_checks = pause(
+                now - self.started, now - self.changed, active, self.states.longest_pause
+            )
 
     async def sleep(self) -> None:
         await asyncio.to_thread(self.leaving.wait, self.next_seconds_between_status_checks)

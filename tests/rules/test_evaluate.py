@@ -137,7 +137,7 @@ def test_what_has_been_measured_of_the_same_is_kept_and_only_the_rest_is_measure
     evaluate = script_main("evaluate")
     for name in ("net.safetensors", "photographs.tar"):
         (tmp_path / name).write_bytes((inputs / name).read_bytes())
-    network = [*flags_of(inputs), "--weights", tmp_path / "net.safetensors", "--reuse"]
+    network = [*flags_of(inputs), "--weights", tmp_path / "net.safetensors", "--reuse", tmp_path / "kept"]
 
     def run(*kinds, batch=4):
         flags = [*network, "--batch-size", batch]
@@ -166,5 +166,21 @@ def test_what_has_been_measured_of_the_same_is_kept_and_only_the_rest_is_measure
     assert run("in_test", batch=2) == ["in_test"]
     save_file(tiny_resnet(seed=1).state_dict(), tmp_path / "net.safetensors")
     assert run("in_test", batch=2) == ["in_test"]
-    (tmp_path / "in_test.parquet").write_bytes(first[:100])  # cut short
-    assert run("in_test", batch=2) == ["in_test"]
+    last = (tmp_path / "in_test.parquet").read_bytes()
+    (tmp_path / "in_test.parquet").unlink()
+    assert run("in_test", batch=2) == []
+    assert (tmp_path / "in_test.parquet").read_bytes() == last != first
+
+
+def test_a_stimulus_that_moves_to_another_category_is_measured_anew_though_its_bytes_are_the_same(inputs, tmp_path):
+    evaluate = script_main("evaluate")
+    picture(1, (32, 32)).save((tmp_path / "set/cat").mkdir(parents=True) or tmp_path / "set/cat/1.png")
+    flags = [*flags_of(inputs), "--images", tmp_path / "set", "--benchmark", "silhouettes"]
+    flags += ["--out", tmp_path / "x.parquet", "--reuse", tmp_path / "kept"]
+    shapes = []
+    for category in ("cat", "dog"):
+        if category == "dog":
+            (tmp_path / "set/cat").rename(tmp_path / "set/dog")
+        evaluate(list(map(str, flags)))
+        shapes += read_answers(tmp_path / "x.parquet")[0]["shape"].tolist()
+    assert shapes == ["cat", "dog"]

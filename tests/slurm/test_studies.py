@@ -104,6 +104,7 @@ def test_a_study_of_the_experiments_folder_runs_by_the_command_of_the_readme(
     place = tmp_path_factory.mktemp("studies")
     repository, data, studies = clone(place / "my clone"), place / "my data", place / "my studies"
     working = repository if name == "paper" else place / "my results"
+    (repository / ".venv").symlink_to(Path(sys.prefix))  # as `make setup` makes it, in a folder with a space
     put_data(data, shared_data)
     studies.mkdir()
     working.mkdir(exist_ok=True)
@@ -113,7 +114,7 @@ def test_a_study_of_the_experiments_folder_runs_by_the_command_of_the_readme(
         *(
             "env",
             f"PYTHONPATH={repository / 'src'}",
-            sys.executable,
+            repository / ".venv/bin/python",
             "-m",
             "snakemake",
             TARGETS[name],

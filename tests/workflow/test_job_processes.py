@@ -20,6 +20,17 @@ def test_a_job_that_cannot_read_its_config_says_so_by_its_exit_status(workspace,
     assert "unknown key 'training.epoch'" in done.stdout and "Traceback" not in done.stdout
 
 
+def test_a_job_whose_inputs_do_not_appear_has_failed(workspace, demo_config):
+    """Also where an older output is there, which would stand for the new one."""
+    place = workspace()
+    (place.folder / "results").mkdir()
+    (place.folder / "results/config.json").write_text("{}")
+    waiting = ["--latency-wait", "1", "--wait-for-files", "gone.tar"]
+    done = place.snakemake("results/config.json", *JOB, *waiting, config=demo_config(), profile=None)
+    assert done.returncode == 1
+    assert "gone.tar (missing locally" in done.stdout and "do its nodes see them?" in done.stdout
+
+
 def test_a_job_that_is_told_to_end_while_it_waits_for_its_outputs_ends(tmp_path):
     (tmp_path / "Snakefile").write_text(
         f'include: "{ROOT}/workflow/rules/upstream.smk"\n'

@@ -198,7 +198,7 @@ def test_a_new_benchmark_is_all_that_is_measured_of_a_network(made, small):
     done = made.snakemake(target.format("again"), config=small | {"benchmarks": benchmarks})
     assert done.returncode == 0, done.stdout
     text = (made.folder / "logs/evaluate/resnet_in_seed0.log").read_text()
-    assert text.count("made before of the same, and kept") == len(old)
+    assert text.count("measured before in the same way, and kept") == len(old)
     assert text.count(" images, 0 rejected") == 1
     for name, data in old.items():
         assert (made.folder / target.format(name)).read_bytes() == data

@@ -3,16 +3,16 @@
 
 rule evaluate:
     """Show every benchmark but melanoma to one observer, and read shape and texture out of its stages. The network is
-    loaded once; what has been measured of the same network, images and code stays as it is.
+    loaded once; what has been measured of the same network, images, settings and code is taken from where it was kept.
     """
     input:
         weights=observer_weights,
         classes=lambda wildcards: config["observers"].get(wildcards.observer, {}).get("classes", []),
         images=benchmark_images(BENCHMARKS),
     output:
-        predictions=[update(f"results/predictions/{name}/{{observer}}.parquet") for name in BENCHMARKS],
-        decisions=[update(f"results/predictions/{name}/{{observer}}.csv") for name in BENCHMARKS],
-        read_out=[update(f"results/read_out/{name}/{{observer}}.csv") for name in READ_OUT],
+        predictions=expand("results/predictions/{benchmark}/{{observer}}.parquet", benchmark=BENCHMARKS),
+        decisions=expand("results/predictions/{benchmark}/{{observer}}.csv", benchmark=BENCHMARKS),
+        read_out=expand("results/read_out/{benchmark}/{{observer}}.csv", benchmark=READ_OUT),
     log:
         "logs/evaluate/{observer}.log",
     benchmark:
@@ -33,7 +33,7 @@ rule evaluate:
         benchmarks=lambda wildcards: benchmark_flags(wildcards, BENCHMARKS),
     shell:
         'python "$SCRIPTS"/evaluate.py {params.network:q} --observer {wildcards.observer} {params.evaluation:q}'
-        " {params.benchmarks:q} --reuse > {log:q} 2>&1"
+        " {params.benchmarks:q} --reuse results/checkpoints/measured > {log:q} 2>&1"
 
 
 rule evaluate_melanoma:
@@ -42,7 +42,7 @@ rule evaluate_melanoma:
         weights=observer_weights,
         images=benchmark_images(MELANOMA),
     output:
-        predictions=[update(f"results/predictions/{name}/{{observer}}.parquet") for name in MELANOMA],
+        predictions=expand("results/predictions/{benchmark}/{{observer}}.parquet", benchmark=MELANOMA),
     log:
         "logs/evaluate_melanoma/{observer}.log",
     benchmark:
@@ -63,7 +63,7 @@ rule evaluate_melanoma:
         benchmarks=lambda wildcards: benchmark_flags(wildcards, MELANOMA),
     shell:
         'python "$SCRIPTS"/evaluate.py {params.network:q} --observer {wildcards.observer} {params.evaluation:q}'
-        " {params.benchmarks:q} --reuse > {log:q} 2>&1"
+        " {params.benchmarks:q} --reuse results/checkpoints/measured > {log:q} 2>&1"
 
 
 TABLES = ["shape_bias", "shape_bias_by_category", "shape_bias_by_answer", "shape_bias_pooled"]

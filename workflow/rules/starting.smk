@@ -2,6 +2,7 @@
 
 import atexit
 import hashlib
+import time
 from pathlib import Path
 
 import yaml
@@ -11,10 +12,15 @@ from shapebias.files import replacing
 
 
 def remove_dead_locks():
-    """Unlock this folder where the Snakemake that locked it was killed."""
-    locks, recorded = list(Path(".snakemake/locks").glob("*.lock")), sessions.recorded_sessions()
-    if locks and recorded and all(session.has_ended() for session in recorded):
-        logger.warning("Snakemake was killed before it could unlock this folder: unlocked.")
+    """Unlock this folder where the Snakemake that locked it was killed. A session writes its record after its lock: a
+    younger lock is that of a session which is about to write its own.
+    """
+    recorded = sessions.recorded_sessions()
+    if recorded and all(session.has_ended() for session in recorded):
+        latest = time.time() - min(session.silence for session in recorded)
+        locks = [path for path in Path(".snakemake/locks").glob("*.lock") if path.stat().st_mtime <= latest]
+        if locks:
+            logger.warning("Snakemake was killed before it could unlock this folder: unlocked.")
         for path in locks:
             path.unlink(missing_ok=True)
 

@@ -9,19 +9,27 @@ from shapebias.errors import UserError
 
 FAILED = ("BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "LOST", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED")
 FAILED += ("TIMEOUT",)
+PAUSES = (0.0, 5.0, 20.0)  # seconds before each attempt to ask squeue
 LATE_RECORD = 600.0  # seconds until accounting knows a job that was submitted, at the very latest
 MISSING_RECORD = 30.0  # seconds that a job which was known may be missing from the answers
 
 
 def squeue(layout: str, *options: str) -> list[str]:
-    """Return the lines of `squeue --format=layout`; none where there is no squeue. Raises UserError if it fails."""
+    """Return the lines of `squeue --format=layout`; none where there is no squeue.
+
+    Raises UserError if it does not answer, after some attempts.
+    """
     if shutil.which("squeue") is None:
         return []
-    command = ["squeue", "--noheader", f"--format={layout}", *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode and "Invalid job id" not in done.stderr:  # its words for a job that it has forgotten
-        raise UserError(f"squeue does not answer ({' '.join(done.stderr.split())})")
-    return [line.strip() for line in done.stdout.splitlines()] if done.returncode == 0 else []
+    for pause in PAUSES:
+        time.sleep(pause)
+        command = ["squeue", "--noheader", f"--format={layout}", *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return [line.strip() for line in done.stdout.splitlines()]
+        if "Invalid job id" in done.stderr:  # its words for a job that it has forgotten
+            return []
+    raise UserError(f"squeue does not answer ({' '.join(done.stderr.split())})")
 
 
 def queued(*options: str) -> list[str]:
@@ -59,7 +67,9 @@ class JobStates:
 
     def __init__(self, name: str) -> None:
         self.command = ["squeue", "--noheader", "--states=all", "--format=%A|%T|", "--name", name]
+        self.longest_pause = 100.0  # seconds: by default squeue forgets a job five minutes after its end
         if has_accounting():
+            self.longest_pause = 180.0
             since = time.strftime("%Y-%m-%dT%H:%M", time.localtime(time.time() - 86400))
             self.command = ["sacct", "-X", "--noheader", "--parsable2", "--format=JobIDRaw,State,ExitCode"]
             self.command += ["--starttime", since, "--name", name]
@@ -77,6 +87,6 @@ class JobStates:
         now = time.monotonic()
         self.missing = {job: self.missing.get(job, now) for job in jobs if job not in answers}
         for job, since in self.missing.items():
-            if now - since >= (MISSING_RECORD if job in self.known else LATE_RECORD) and not queued("--jobs", job):
-                answers[job] = ("LOST", "")
+            if now - since >= (MISSING_RECORD if job in self.known else LATE_RECORD):
+                answers[job] = ((squeue("%T", "--states=all", "--jobs", job) or ["LOST"])[0], "")
         return answers

@@ -33,23 +33,27 @@ def submit(
     Raises UserError with sbatch's own words where the job is refused.
     """
     error, warned = "", False
-    while True:
+    while not leaving.is_set():
         # Where squeue does not answer either, nobody knows whether there is a job: ask both again.
         with contextlib.suppress(UserError):
             if UNSURE.search(error) and (job := find(name, comment)):  # it took until now to be there
                 return job
             done = subprocess.run(call, input=script, text=True, capture_output=True, check=False)
-            if done.returncode == 0:
-                return done.stdout.strip().partition(";")[0]  # `12;cluster` where there are several
             error = " ".join(done.stderr.split())
+            if done.returncode == 0:
+                # A line of its own: `12`, or `12;cluster`. Some sites print more.
+                number = re.search(r"^(\d+)(?:;\S+)?$", done.stdout, re.MULTILINE)
+                error = f"sbatch printed no number, but {done.stdout!r}"
+                return number[1] if number else find(name, comment)
             if UNSURE.search(error) and (job := find(name, comment)):
                 return job
-        if not LATER.search(error) or leaving.is_set():
+        if not LATER.search(error):
             raise UserError(error)
         if not warned:
             warn(f"sbatch: {error} - asked again every {pause:.0f} s until it takes the job")
             warned = True
         leaving.wait(pause)
+    raise UserError(error or "the run is ending")
 
 
 def find(name: str, comment: str) -> str:

@@ -9,7 +9,8 @@ from shapebias.errors import UserError
 
 @pytest.fixture
 def commands(monkeypatch, tmp_path):
-    """A folder of stand-ins for Slurm's commands, before all others."""
+    """A folder of stand-ins for Slurm's commands, before all others; squeue is asked twice."""
+    monkeypatch.setattr(queue, "PAUSES", (0.0, 0.01))
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     return tmp_path
 
@@ -26,6 +27,11 @@ def test_a_squeue_that_does_not_answer_is_not_an_empty_queue(commands):
     stand_in(commands, "squeue", "echo 'slurm_load_jobs error: Socket timed out' >&2; exit 1")
     with pytest.raises(UserError, match=r"squeue does not answer \(.*Socket timed out\)"):
         queue.queued("--name", "run")
+
+
+def test_a_squeue_that_is_busy_once_is_asked_again(commands):
+    stand_in(commands, "squeue", f"test -e {commands}/once || {{ touch {commands}/once; exit 1; }}; echo 7")
+    assert queue.queued("--name", "run") == ["7"]
 
 
 def test_a_job_that_slurm_has_forgotten_is_not_in_the_queue(commands):
@@ -98,11 +104,20 @@ def test_a_job_that_no_record_ever_had_is_lost_after_ten_minutes(commands, clock
 
 
 def test_a_job_that_is_in_the_queue_is_not_lost(commands, clock):
-    stand_in(commands, "squeue", 'case "$*" in *--jobs*) echo 7;; esac')
+    stand_in(commands, "squeue", 'case "$*" in *--jobs*) echo PENDING;; esac')
     states = queue.JobStates("a-run")
     states.ask(["7"])
     clock[0] = 9999
-    assert states.ask(["7"]) == {}
+    assert states.ask(["7"]) == {"7": ("PENDING", "")}
+
+
+def test_a_job_that_ended_before_accounting_knew_of_it_is_not_lost(commands, clock):
+    stand_in(commands, "sacct", "true")
+    stand_in(commands, "squeue", 'case "$*" in *--states=all*--jobs*) echo COMPLETED;; esac')
+    states = queue.JobStates("a-run")
+    states.ask(["7"])
+    clock[0] = 600
+    assert states.ask(["7"]) == {"7": ("COMPLETED", "")}
 
 
 def test_all_jobs_of_a_name_are_cancelled_and_waited_for(commands):

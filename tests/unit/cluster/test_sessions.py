@@ -11,7 +11,7 @@ import psutil
 import pytest
 from helpers import stand_in
 
-from shapebias.cluster import sessions
+from shapebias.cluster import queue, sessions
 from shapebias.errors import UserError
 
 
@@ -19,6 +19,7 @@ from shapebias.errors import UserError
 def alone(monkeypatch, tmp_path):
     """In a folder of its own, on a machine without Slurm."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(queue, "PAUSES", (0.0,))
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     for name in ("SLURM_JOB_ID", "SLURMD_NODENAME"):
         monkeypatch.delenv(name, raising=False)

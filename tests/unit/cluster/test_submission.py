@@ -6,13 +6,15 @@ from functools import partial
 import pytest
 from helpers import stand_in
 
+from shapebias.cluster import queue
 from shapebias.cluster.submission import submit
 from shapebias.errors import UserError
 
 
 @pytest.fixture
 def commands(monkeypatch, tmp_path):
-    """A folder of stand-ins for Slurm's commands, before all others."""
+    """A folder of stand-ins for Slurm's commands, before all others; squeue is asked once."""
+    monkeypatch.setattr(queue, "PAUSES", (0.0,))
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     return tmp_path
 
@@ -81,10 +83,18 @@ def test_where_squeue_does_not_answer_either_both_are_asked_again(commands, subm
     assert (commands / "once").exists() and (commands / "count").read_text() == "2\n"
 
 
-def test_a_run_that_leaves_asks_no_more(commands, submit_now):
+def test_a_run_that_is_ending_submits_nothing(commands, submit_now):
     leaving = threading.Event()
     leaving.set()
-    sbatch(commands, 9, "sbatch: error: Unable to contact slurm controller")
-    with pytest.raises(UserError, match="Unable to contact"):
+    sbatch(commands, 0, "")
+    with pytest.raises(UserError, match="the run is ending"):
         submit_now(leaving=leaving)
-    assert (commands / "count").read_text() == "1\n"
+    assert not (commands / "count").exists()
+
+
+def test_the_number_is_found_among_other_lines_that_a_site_prints(commands, submit_now):
+    stand_in(commands, "sbatch", "echo Charging project 7; echo '12;north'")
+    assert submit_now() == "12"
+    stand_in(commands, "sbatch", "echo Submitted")
+    stand_in(commands, "squeue", "echo '14 rule_pack_1.1'")
+    assert submit_now() == "14"
