@@ -2,12 +2,13 @@
 
 import getpass
 import re
-import shutil
-import subprocess
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from shapebias.cluster.queue import ask
+from shapebias.errors import UserError
 
 SETTINGS = ("slurm_partition", "slurm_account", "qos", "constraint", "nodes", "tasks_per_node", "cpus_per_task")
 SETTINGS += ("mem_mb", "gres", "runtime")
@@ -46,10 +47,10 @@ def parse_partitions(text: str) -> list[Partition]:
 
 def output_of(*command: str) -> str:
     """What a command of Slurm prints; nothing where it is missing or fails, as sacctmgr without accounting."""
-    if shutil.which(command[0]) is None:
+    try:
+        return ask(*command, pauses=[0])
+    except UserError:
         return ""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout if done.returncode == 0 else ""
 
 
 def list_partitions() -> list[Partition]:

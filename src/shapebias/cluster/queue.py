@@ -3,33 +3,34 @@
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from shapebias.errors import UserError
 
 FAILED = ("BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "LOST", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED")
 FAILED += ("TIMEOUT",)
-PAUSES = (0.0, 5.0, 20.0)  # seconds before each attempt to ask squeue
+PAUSES = (0.0, 5.0, 20.0)  # seconds before each attempt to ask
 LATE_RECORD = 600.0  # seconds until accounting knows a job that was submitted, at the very latest
 MISSING_RECORD = 30.0  # seconds that a job which was known may be missing from the answers
 
 
-def squeue(layout: str, *options: str) -> list[str]:
-    """Return the lines of `squeue --format=layout`; none where there is no squeue.
+def ask(*command: str, pauses: Sequence[float] = ()) -> str:
+    """Return what a command of Slurm prints. Raises UserError where it is missing or, after some attempts, fails."""
+    error = "no such command"
+    for pause in pauses or PAUSES if shutil.which(command[0]) else ():
+        time.sleep(pause)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == 0 or "Invalid job id" in done.stderr:  # squeue's words for a job that it has forgotten
+            return done.stdout
+        error = " ".join(done.stderr.split())
+    raise UserError(f"{command[0]} does not answer ({error})")
 
-    Raises UserError if it does not answer, after some attempts.
-    """
+
+def squeue(layout: str, *options: str) -> list[str]:
+    """Return the lines of `squeue --format=layout`, none where there is no squeue; raises as `ask` does."""
     if shutil.which("squeue") is None:
         return []
-    for pause in PAUSES:
-        time.sleep(pause)
-        command = ["squeue", "--noheader", f"--format={layout}", *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            return [line.strip() for line in done.stdout.splitlines()]
-        if "Invalid job id" in done.stderr:  # its words for a job that it has forgotten
-            return []
-    raise UserError(f"squeue does not answer ({' '.join(done.stderr.split())})")
+    return [line.strip() for line in ask("squeue", "--noheader", f"--format={layout}", *options).splitlines()]
 
 
 def queued(*options: str) -> list[str]:
@@ -49,13 +50,13 @@ def cancel(name: str, patience: float = 120) -> tuple[list[str], list[str]]:
     return jobs, remaining
 
 
-def has_accounting(attempts: int = 3, pause: float = 5.0) -> bool:
-    """Whether sacct answers: it is often installed without a database. A busy one deserves a few attempts."""
-    for attempt in range(attempts if shutil.which("sacct") else 0):
-        time.sleep(pause if attempt else 0)
-        if subprocess.run(["sacct", "-X", "--noheader"], capture_output=True, check=False).returncode == 0:
-            return True
-    return False
+def has_accounting() -> bool:
+    """Whether sacct answers: it is often installed without a database."""
+    try:
+        ask("sacct", "-X", "--noheader")
+    except UserError:
+        return False
+    return True
 
 
 class JobStates:
@@ -78,10 +79,7 @@ class JobStates:
 
     def ask(self, jobs: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Return job → state, and exit status (`1:0`) where there is accounting. Raises UserError if Slurm fails."""
-        done = subprocess.run(self.command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise UserError(f"{self.command[0]} does not answer ({' '.join(done.stderr.split())})")
-        rows = [line.split("|") for line in done.stdout.splitlines()]
+        rows = [line.split("|") for line in ask(*self.command).splitlines()]
         answers = {job: (state.split()[0], status) for job, state, status in rows if state}  # `CANCELLED by 1000`
         self.known.update(answers)
         now = time.monotonic()
