@@ -192,7 +192,8 @@ def test_a_lost_shard_is_named_before_the_first_job_and_made_again_without_train
 
 
 def test_a_new_benchmark_is_all_that_is_measured_of_a_network(made, small):
-    benchmarks = small["benchmarks"] | {"again": {"kind": "in_test", "images": "in"}}
+    again = {"kind": "suppressed", "images": "in", "suppress": {"colour": [0.5]}}
+    benchmarks = small["benchmarks"] | {"again": again}
     target = "results/predictions/{}/resnet_in_seed0.parquet"
     old = {name: (made.folder / target.format(name)).read_bytes() for name in small["benchmarks"]}
     done = made.snakemake(target.format("again"), config=small | {"benchmarks": benchmarks})
