@@ -13,7 +13,7 @@ from helpers import ROOT
 from workspaces import Workspace
 
 WAIT = 300  # seconds for anything to happen
-EPOCHS = 100
+EPOCHS = 70
 # Each is a regime, named for what befalls its job; they train alike.
 FAULTS = ("cancelled", "preempted", "lost", "late")
 TINY = {"timm": "resnet10t", "kwargs": {"channels": [8, 8, 16, 16], "stem_width": 8}}
@@ -21,7 +21,7 @@ TINY = {"timm": "resnet10t", "kwargs": {"channels": [8, 8, 16, 16], "stem_width"
 
 @pytest.fixture(scope="module")
 def study():
-    """Drawn photographs in three shards, one tiny network; jobs of a hundred short epochs, and one of four ranks."""
+    """Drawn photographs in three shards, one tiny network; jobs of seventy short epochs, and one of four ranks."""
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     alike = {name: {"train_on": ["in"]} for name in FAULTS}
     spread = {"train_on": ["in"], "training": {"ranks": 4, "nodes": 2, "epochs": 4}}
