@@ -11,7 +11,7 @@ setup: $(UV) ## install everything into .venv
 .uv/bin/uv: ## a uv of the project's own, where the machine has none
 	@python3 -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv
 
-demo: setup ## from nothing to results/report.html, offline, in about eleven minutes on two cores
+demo: setup ## from nothing to results/report.html, offline, in ten to fifteen minutes on two cores
 	@$(RUN) snakemake --profile profiles/local
 	@echo "Open results/report.html"
 
