@@ -175,13 +175,13 @@ def main(argv: list[str] | None = None) -> None:
     device = resolve_device(args.device)
     due = []
     for measurement in measurements(args):
-        kept = args.reuse / fingerprint_of(measurement, args, device) if args.reuse else None
-        if kept and all((kept / name).exists() for name in measurement.outputs):
+        copies = args.reuse / fingerprint_of(measurement, args, device) if args.reuse else None
+        if copies and all((copies / name).exists() for name in measurement.outputs):
             for name, path in measurement.outputs.items():
-                copy_whole(kept / name, path)
+                copy_whole(copies / name, path)
             log.info("%s: measured before in the same way, and kept", measurement.out)
         else:
-            due.append((measurement, kept))
+            due.append((measurement, copies))
     if not due:
         return
     observer = load_observer(
@@ -193,7 +193,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     record = observer.facts | {"threads": args.threads, **provenance(device)}
     images = Kept(CAPACITY if len(due) > 1 else 0)
-    for measurement, kept in due:
+    for measurement, copies in due:
         pictures = open_benchmark(measurement.images, measurement.kind)
         reader = StageReader(observer) if measurement.read_out else None
         if reader and not any(map(is_conflict, pictures)):
@@ -220,9 +220,9 @@ def main(argv: list[str] | None = None) -> None:
         if measurement.decisions:
             write_decisions(measurement.decisions, predictions, observer.name)
         write_predictions(measurement.out, predictions, record | facts)
-        if kept:
+        if copies:
             for name, path in measurement.outputs.items():
-                copy_whole(path, kept / name)
+                copy_whole(path, copies / name)
         log.info("%s: %d images, %d rejected", measurement.out, sum(facts["shown"].values()), len(facts["rejected"]))
 
 

@@ -188,9 +188,9 @@ def evaluation_seconds(
 ) -> float:
     """Seconds of the job that shows a network all benchmarks: those of kind melanoma, or all others, and reads out."""
     names = [name for name, entry in config["benchmarks"].items() if (entry["kind"] == "melanoma") == melanoma]
-    shown = sum(benchmark_seconds(config, name, observer, trained=trained, known=known) for name in names)
+    showing = sum(benchmark_seconds(config, name, observer, trained=trained, known=known) for name in names)
     read_out = sum(images_in_benchmark(config, name, known.found) for name in names if is_read_out(config, name))
-    return START["torch"] + shown + read_out * READ_OUT_MS / 1000
+    return START["torch"] + showing + read_out * READ_OUT_MS / 1000
 
 
 def is_read_out(config: Config, name: str) -> bool:

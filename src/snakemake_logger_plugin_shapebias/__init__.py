@@ -44,13 +44,15 @@ class LogHandler(LogHandlerBase):
     writes_to_file = needs_rulegraph = False
 
     def __post_init__(self) -> None:
-        shown = self.common_settings
-        brief = not (shown.printshellcmds or shown.verbose)
+        output = self.common_settings
+        brief = not (output.printshellcmds or output.verbose)
         formatter = BriefFormatter if brief else DefaultFormatter
-        self.handler = ColorizingTextHandler(shown.nocolor, sys.stdout if shown.stdout else sys.stderr)
-        self.handler.setFormatter(formatter(shown.quiet, shown.show_failed_logs))
-        self.addFilter(DefaultFilter(shown.quiet, shown.debug_dag, shown.verbose, shown.dryrun, shown.printshellcmds))
-        self.summary, self.counted = brief and shown.dryrun, False
+        self.handler = ColorizingTextHandler(output.nocolor, sys.stdout if output.stdout else sys.stderr)
+        self.handler.setFormatter(formatter(output.quiet, output.show_failed_logs))
+        self.addFilter(
+            DefaultFilter(output.quiet, output.debug_dag, output.verbose, output.dryrun, output.printshellcmds)
+        )
+        self.summary, self.counted = brief and output.dryrun, False
 
     def emit(self, record: LogRecord) -> None:
         event = getattr(record, "event", None)

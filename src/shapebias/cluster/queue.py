@@ -74,17 +74,17 @@ class JobStates:
             since = time.strftime("%Y-%m-%dT%H:%M", time.localtime(time.time() - 86400))
             self.command = ["sacct", "-X", "--noheader", "--parsable2", "--format=JobIDRaw,State,ExitCode"]
             self.command += ["--starttime", since, "--name", name]
-        self.known: set[str] = set()
+        self.recorded: set[str] = set()
         self.missing: dict[str, float] = {}  # job → when it was first missing
 
     def ask(self, jobs: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Return job → state, and exit status (`1:0`) where there is accounting. Raises UserError if Slurm fails."""
         rows = [line.split("|") for line in ask(*self.command).splitlines()]
         answers = {job: (state.split()[0], status) for job, state, status in rows if state}  # `CANCELLED by 1000`
-        self.known.update(answers)
+        self.recorded.update(answers)
         now = time.monotonic()
         self.missing = {job: self.missing.get(job, now) for job in jobs if job not in answers}
         for job, since in self.missing.items():
-            if now - since >= (MISSING_RECORD if job in self.known else LATE_RECORD):
+            if now - since >= (MISSING_RECORD if job in self.recorded else LATE_RECORD):
                 answers[job] = ((squeue("%T", "--states=all", "--jobs", job) or ["LOST"])[0], "")
         return answers

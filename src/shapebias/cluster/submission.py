@@ -59,4 +59,4 @@ def submit(
 def find(name: str, comment: str) -> str:
     """Return the number of the job of this name and comment, ended or not; empty where there is none."""
     rows = [row.partition(" ") for row in squeue("%A %k", "--name", name, "--states", "all")]
-    return next((job for job, _, found in rows if found == comment), "")
+    return next((job for job, _, its_comment in rows if its_comment == comment), "")
