@@ -3,14 +3,12 @@ that end soon. Jobs are single sbatch calls; `group-components` makes fewer of t
 """
 
 import asyncio
-import atexit
 import contextlib
 import shlex
 import shutil
 import subprocess
 import threading
 import time
-from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -31,14 +29,17 @@ from shapebias.errors import UserError
 
 # Those that the tests of a real cluster ran with; pyproject.toml has the same.
 VERSIONS = {"snakemake": ">=9.27,<9.28", "snakemake-executor-plugin-slurm": ">=2.8,<2.9"}
-CONFIG_REFUSED = "78:0"  # exit status EX_CONFIG of sysexits.h, by which a job says that it cannot read its config
+CONFIG_REFUSED = ("78:0", str(78 << 8))  # EX_CONFIG of sysexits.h, by which a job says that it cannot read its config
+NODES = "--format=%12P %11l %5D %4c %8m %24G %f"  # partition, time, nodes: CPUs, MB, GPUs, features
+ADVICE = """Change what they ask for in the profile (default-resources for all rules, set-resources for one), or `gpus`,
+`ranks`, `nodes` in the config. `sacctmgr show assoc user=$USER` lists your accounts and their QOS."""
 
 
-def pause(running: float, quiet: float, active: int, longest: float = 180) -> float:
-    """Seconds until the next question about so many active jobs: one at first, a minute after an hour, and more the
-    longer nothing has changed. running, quiet: seconds since the run's start, and since a job was submitted or ended.
+def pause(running: float, quiet: float, active: int) -> float:
+    """Seconds until the next question about so many active jobs: one at first, a minute after an hour, and three where
+    nothing has changed for long. running, quiet: seconds since the run's start, and since a job was submitted or ended.
     """
-    return min(longest, max(min(70, 1 + running / 60 + active / 50), min(180, quiet / 4)))
+    return max(min(70, 1 + running / 60 + active / 50), min(180, quiet / 4))
 
 
 class Executor(SlurmExecutor):
@@ -56,8 +57,7 @@ class Executor(SlurmExecutor):
                 "on some); without a cluster, use profiles/local"
             )
         self.leaving, self.cancelled = threading.Event(), False
-        # Before the parent forgets the variables of the job that this process may run in.
-        self.session = sessions.own_session()
+        self.session: sessions.Session | None = None  # the parent's thread is there before it
         try:
             if jobs := sessions.cancel_left_behind():
                 logger.warning(f"Jobs {', '.join(jobs)} were left behind by an earlier run: cancelled.")
@@ -67,9 +67,8 @@ class Executor(SlurmExecutor):
 
     def __post_init__(self, test_mode: bool = False) -> None:
         super().__post_init__(test_mode)
-        self.session = replace(self.session, jobs_name=self.run_uuid)
-        self.session.write()
-        atexit.register(self.session.end)
+        self.session = sessions.begin(self.run_uuid)
+        self.states = JobStates(self.run_uuid)
         self.started = self.changed = time.monotonic()
         try:
             self.refuse_what_the_cluster_refuses()
@@ -79,12 +78,8 @@ class Executor(SlurmExecutor):
             raise
 
     @cached_property
-    def granted(self) -> list[partitions.Partition]:
-        return partitions.list_partitions()
-
-    @cached_property
-    def states(self) -> JobStates:
-        return JobStates(self.run_uuid)
+    def limits(self) -> dict[str, dict[str, float]]:
+        return partitions.list_limits()
 
     def refuse_what_the_cluster_refuses(self) -> None:
         """Show each kind of job to `sbatch --test-only` before the first is submitted."""
@@ -92,36 +87,36 @@ class Executor(SlurmExecutor):
         kinds, problems = {tuple(self.sbatch(job, job.rule.name, Path("/dev/null"))): job for job in jobs}, []
         for call, job in kinds.items():
             done = subprocess.run([*call, "--test-only", "--wrap=true"], text=True, capture_output=True, check=False)
-            if done.returncode and LATER.search(done.stderr):
-                self.logger.warning(f"sbatch --test-only: {done.stderr.strip()} - jobs are submitted unchecked")
+            words = " ".join(done.stderr.split())
+            if done.returncode and LATER.search(words):
+                self.logger.warning(f"{words} - jobs are submitted unchecked")
                 break
-            if refusal := done.stderr if done.returncode else self.excess(job):
-                problems.append(f"- {partitions.explain_refusal(job.rule.name, job.resources, refusal)}")
+            if refusal := words if done.returncode else self.excess(job):
+                problems.append(f"- rule {job.rule.name}: {refusal}\n  {shlex.join(call)}")
         if problems:
-            raise WorkflowError("\n".join(["The cluster refuses:", *dict.fromkeys(problems)]))
+            nodes = subprocess.run(["sinfo", NODES], text=True, capture_output=True, check=False).stdout
+            raise WorkflowError("\n".join(["The cluster refuses:", *dict.fromkeys(problems), nodes, ADVICE]))
         rules = {job.rule.name for job in kinds.values()}
         self.logger.info(f"sbatch takes all jobs: {len(kinds)} kinds, of {len(rules)} rules.")
 
     def excess(self, job: JobExecutorInterface) -> str:
         """What is wrong with a time limit beyond the partition's, with which Slurm lets a job wait for ever."""
         minutes, partition = int(job.resources.get("runtime") or 0), str(job.resources.get("slurm_partition") or "")
-        most = partitions.limit("runtime", minutes, partition, self.granted)
+        most = partitions.cap(minutes, "runtime", partition, self.limits)
         return f"it asks for {minutes} minutes, the partition grants {most}" if most < minutes else ""
 
     def sbatch(self, job: JobExecutorInterface, comment: str, log: Path) -> list[str]:
         """The call of sbatch for a job, which takes a script from its standard input."""
         values = {"run_uuid": self.run_uuid, "slurm_logfile": log, "comment_str": comment}
-        values |= {"account": next(self.get_account_arg(job)), "partition": self.get_partition_arg(job)}
+        # Where none is set, Slurm takes the user's default; the parent would ask Slurm, or guess, for each job.
+        for value, option in (("account", "-A"), ("partition", "-p")):
+            name = job.resources.get(f"slurm_{value}")
+            values[value] = f" {option} {shlex.quote(str(name))}" if name else ""
         values["workdir"] = self.workflow.workdir_init
         call = get_submit_command(job, values, settings=self.executor_settings)
         gres = str(job.resources.get("gres") or "")
         # The parent takes no model with a hyphen, such as Slurm finds by itself: nvidia_a100-sxm4-40gb.
         return shlex.split(call + (f" --gres={shlex.quote(gres)}" if "-" in gres else set_gres_string(job)))
-
-    def get_account_arg(self, job: JobExecutorInterface) -> Any:
-        """Where no account is set, Slurm charges the user's default; the parent guesses that of the user's last job."""
-        account = job.resources.get("slurm_account")
-        yield f" -A {shlex.quote(str(account))}" if account else ""
 
     def additional_general_args(self) -> str:
         """A job runs in the process that sbatch starts. It leaves what it wrote when it is ended, which another attempt
@@ -132,11 +127,6 @@ class Executor(SlurmExecutor):
     def get_python_executable(self) -> str:
         """The parent would not quote it, and a folder may have a space in its name."""
         return shlex.quote(super().get_python_executable())
-
-    def get_partition_arg(self, job: JobExecutorInterface) -> str:
-        """Where no partition is set, Slurm takes its default one; the parent asks sinfo for that of each job."""
-        partition = job.resources.get("slurm_partition")
-        return f" -p {shlex.quote(str(partition))}" if partition else ""
 
     def run_job(self, job: JobExecutorInterface) -> None:
         """Submit a job; called in a thread of its own, since that may take as long as the cluster is busy."""
@@ -169,18 +159,17 @@ class Executor(SlurmExecutor):
     async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> Any:
         """Ask one question about all jobs, report those that ended, and yield the others."""
         self.next_seconds_between_status_checks, active, answers = 1, len(active_jobs), {}
-        self.session.give_sign_of_life()
+        if self.session:
+            self.session.give_sign_of_life()
         if active_jobs and not self.leaving.is_set():
             try:
-                answers = await asyncio.to_thread(
-                    lambda: self.states.ask([str(job.external_jobid) for job in active_jobs])
-                )
+                answers = await asyncio.to_thread(self.states.ask, [str(job.external_jobid) for job in active_jobs])
             except (UserError, OSError, ValueError) as error:
                 self.logger.warning(f"{error} - asked again at the next look")
         for job in active_jobs:
             state, status = answers.get(str(job.external_jobid), ("", ""))
             log: Path = (job.aux or {})["slurm_logfile"]
-            if status == CONFIG_REFUSED:
+            if status in CONFIG_REFUSED:
                 self.cancel_jobs(active_jobs)
                 raise WorkflowError(f"Jobs cannot read the config of this study: {log} says why")
             if state == "COMPLETED":
@@ -198,9 +187,7 @@ class Executor(SlurmExecutor):
             self.changed, active = time.monotonic(), active - 1
         if active:
             now = time.monotonic()
-            self.next_seconds_between_status_checks = pause(
-                now - self.started, now - self.changed, active, self.states.longest_pause
-            )
+            self.next_seconds_between_status_checks = pause(now - self.started, now - self.changed, active)
 
     async def sleep(self) -> None:
         await asyncio.to_thread(self.leaving.wait, self.next_seconds_between_status_checks)

@@ -34,7 +34,7 @@ def left_behind(cluster, on_cluster):
 def record(place, monkeypatch, host=None):
     """Write the record of the killed session."""
     monkeypatch.chdir(place.folder)
-    killed = Session(host or os.uname().nodename, pid=1, started=0.0, job=None, jobs_name="a-killed-session")
+    killed = Session(host or os.uname().nodename, pid=1, started=0.0, jobs_name="a-killed-session")
     killed.write()
     return killed
 

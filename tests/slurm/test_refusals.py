@@ -23,10 +23,10 @@ def refused(done):
 @pytest.mark.parametrize(
     ("setting", "named"),
     [
-        ("slurm_partition=gpu", ["slurm_partition=gpu", "main*", "urgent", "default-resources"]),
-        ("slurm_account=nobody", ["slurm_account=nobody", "lab", "default-resources"]),
-        ("qos=gold", ["qos=gold", "normal"]),
-        ("constraint=slow", ["constraint=slow", "AVAIL_FEATURES"]),
+        ("slurm_partition=gpu", ["-p gpu", "main*", "urgent", "default-resources"]),
+        ("slurm_account=nobody", ["-A nobody", "sacctmgr show assoc user=$USER", "default-resources"]),
+        ("qos=gold", ["--qos=gold", "sacctmgr show assoc user=$USER"]),
+        ("constraint=slow", ["slow", "AVAIL_FEATURES"]),
     ],
 )
 def test_a_wrong_setting_of_the_profile_is_named_with_what_there_is(on_cluster, setting, named):
@@ -39,7 +39,7 @@ def test_more_gpus_than_any_node_has_are_refused_with_what_nodes_have(on_cluster
     config = demo()
     config["gpus"], config["training"]["ranks"] = 1, 3
     said = refused(on_cluster().snakemake(config=config, profile="slurm"))
-    assert "rule train asks for" in said and "gres=gpu:3" in said
+    assert "- rule train: " in said and "--gres=gpu:3" in said
     assert "gpu:a100:2" in said and "`ranks`, `nodes` in the config" in said
 
 

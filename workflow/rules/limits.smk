@@ -6,7 +6,7 @@ import math
 from functools import cache
 
 from shapebias import planning_sets
-from shapebias.cluster import partitions as slurm
+from shapebias.cluster import partitions
 from shapebias.costs import Known, encode_seconds, given_throughputs, pack_seconds, stylize_seconds
 from shapebias.planning_networks import (
     evaluation_seconds,
@@ -26,8 +26,8 @@ def on_cluster():
 
 
 @cache
-def partitions():
-    return slurm.list_partitions() if on_cluster() else []
+def partition_limits():
+    return partitions.list_limits() if on_cluster() else {}
 
 
 def partition_of(rule):
@@ -43,8 +43,8 @@ def within_partition(name):
     """A decorator of resource functions: they ask for no more than the partition of their rule has."""
 
     def limited(amount):
-        return lambda wildcards, attempt, rulename: slurm.limit(
-            name, amount(wildcards, attempt), partition_of(rulename), partitions()
+        return lambda wildcards, attempt, rulename: partitions.cap(
+            amount(wildcards, attempt), name, partition_of(rulename), partition_limits()
         )
 
     return limited

@@ -1,6 +1,5 @@
 # What is done once when a run starts, before its first job.
 
-import atexit
 import hashlib
 import time
 from pathlib import Path
@@ -27,13 +26,11 @@ def remove_dead_locks():
 
 def record_session():
     """Keep a record by which the next run knows that this one was killed. Executor shapebias-slurm keeps its own."""
-    for session in sessions.recorded_sessions():
-        if session.has_ended() and not session.jobs_name:
-            session.path.unlink(missing_ok=True)
-    own = sessions.own_session()
-    if not own.path.exists():
-        own.write()
-        atexit.register(own.end)
+    if not on_cluster():
+        for session in sessions.recorded_sessions():
+            if session.has_ended() and not session.jobs_name:
+                session.path.unlink(missing_ok=True)
+        sessions.begin()
 
 
 def refuse_lost_shards():

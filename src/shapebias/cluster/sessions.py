@@ -4,6 +4,7 @@ A session writes its record when it holds the folder's lock, gives signs of life
 it at its end. The folder may be shared by machines whose processes cannot be seen from here.
 """
 
+import atexit
 import contextlib
 import json
 import os
@@ -24,14 +25,11 @@ SILENCE = 900.0  # seconds; the executor gives a sign of life every three minute
 
 @dataclass(frozen=True)
 class Session:
-    """Where and since when (seconds since 1970) a process runs Snakemake; the Slurm job that it runs in, if any; the
-    name of the jobs that it submits, if it does.
-    """
+    """Where and since when (seconds since 1970) a process runs Snakemake; the name of its jobs, if it submits any."""
 
     host: str
     pid: int
     started: float
-    job: str | None
     jobs_name: str | None = None
 
     @property
@@ -52,35 +50,28 @@ class Session:
         return time.time() - (self.path.stat().st_mtime if self.path.exists() else 0)
 
     def has_ended(self) -> bool:
-        """Whether it is over for certain, or so silent that it must be."""
-        if self.host == socket.gethostname():
-            try:  # a process of the same number may be another; the clock may have been set since
-                return abs(psutil.Process(self.pid).create_time() - self.started) > 60
-            except psutil.NoSuchProcess:
-                return True
-        with contextlib.suppress(UserError):
-            if self.job:  # Slurm may have queued its job again, as this process
-                return self.job == own_job() or not queued("--jobs", self.job)
-        return self.jobs_name is not None and self.silence > SILENCE
+        """Whether its process is gone from this machine, or so silent elsewhere that it must be."""
+        if self.host != socket.gethostname():
+            return self.jobs_name is not None and self.silence > SILENCE
+        try:  # a process of the same number may be another; the clock may have been set since
+            return abs(psutil.Process(self.pid).create_time() - self.started) > 60
+        except psutil.NoSuchProcess:
+            return True
 
     def end(self) -> None:
         """Remove the record, unless jobs are still in the queue, or may be: the next session cancels those."""
-        try:
-            remaining = self.jobs_name and queued("--name", self.jobs_name)
-        except UserError:
-            remaining = True
-        if not remaining:
-            self.path.unlink(missing_ok=True)
+        with contextlib.suppress(UserError):
+            if not (self.jobs_name and queued("--name", self.jobs_name)):
+                self.path.unlink(missing_ok=True)
 
 
-def own_job() -> str | None:
-    """The job that this process runs in; a shell on a login node may hold the number of one that it does not."""
-    return os.environ.get("SLURM_JOB_ID") if "SLURMD_NODENAME" in os.environ else None
-
-
-def own_session(jobs_name: str | None = None) -> Session:
+def begin(jobs_name: str | None = None) -> Session:
+    """Write the record of this process, which it removes at its end."""
     process = psutil.Process()
-    return Session(socket.gethostname(), process.pid, process.create_time(), own_job(), jobs_name)
+    session = Session(socket.gethostname(), process.pid, process.create_time(), jobs_name)
+    session.write()
+    atexit.register(session.end)
+    return session
 
 
 def recorded_sessions() -> list[Session]:
@@ -100,12 +91,9 @@ def cancel_left_behind() -> list[str]:
     cancelled = []
     for session in recorded_sessions():
         if session.has_ended():
-            jobs, remaining = cancel(session.jobs_name) if session.jobs_name else ([], [])
-            if remaining:
-                raise UserError(f"jobs {', '.join(remaining)} do not end; wait for an empty `squeue` and start again")
-            cancelled += jobs
+            cancelled += cancel(session.jobs_name) if session.jobs_name else []
             session.path.unlink(missing_ok=True)
-        elif session.jobs_name and not session.job and session.host != socket.gethostname():
+        elif session.jobs_name and session.host != socket.gethostname():
             raise UserError(
                 f"Snakemake (process {session.pid} on {session.host}) gave a sign of life {session.silence / 60:.0f} "
                 "minutes ago, and two at once would write the same files. If it was killed, wait, or say so by "

@@ -6,7 +6,7 @@ import subprocess
 import threading
 from collections.abc import Callable
 
-from shapebias.cluster.queue import squeue
+from shapebias.cluster.queue import ask
 from shapebias.errors import UserError
 
 UNSURE = re.compile(r"timed out|Zero Bytes")  # the answer was lost; the job may be there all the same
@@ -34,9 +34,8 @@ def submit(
     """
     error, warned = "", False
     while not leaving.is_set():
-        # Where squeue does not answer either, nobody knows whether there is a job: ask both again.
-        with contextlib.suppress(UserError):
-            if UNSURE.search(error) and (job := find(name, comment)):  # it took until now to be there
+        with contextlib.suppress(UserError):  # squeue does not answer either: nobody knows whether there is a job
+            if UNSURE.search(error) and (job := find(name, comment)):
                 return job
             done = subprocess.run(call, input=script, text=True, capture_output=True, check=False)
             error = " ".join(done.stderr.split())
@@ -45,8 +44,6 @@ def submit(
                 number = re.search(r"^(\d+)(?:;\S+)?$", done.stdout, re.MULTILINE)
                 error = f"sbatch printed no number, but {done.stdout!r}"
                 return number[1] if number else find(name, comment)
-            if UNSURE.search(error) and (job := find(name, comment)):
-                return job
         if not LATER.search(error):
             raise UserError(error)
         if not warned:
@@ -58,5 +55,6 @@ def submit(
 
 def find(name: str, comment: str) -> str:
     """Return the number of the job of this name and comment, ended or not; empty where there is none."""
-    rows = [row.partition(" ") for row in squeue("%A %k", "--name", name, "--states", "all")]
+    answer = ask("squeue", "--noheader", "--format=%A %k", "--name", name, "--states", "all")
+    rows = [row.partition(" ") for row in answer.splitlines()]
     return next((job for job, _, its_comment in rows if its_comment == comment), "")

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from helpers import stand_in
 
-from shapebias.cluster import queue, sessions
+from shapebias.cluster import sessions
 from shapebias.errors import UserError
 
 
@@ -19,10 +19,8 @@ from shapebias.errors import UserError
 def alone(monkeypatch, tmp_path):
     """In a folder of its own, on a machine without Slurm."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(queue, "PAUSES", (0.0,))
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    for name in ("SLURM_JOB_ID", "SLURMD_NODENAME"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sessions.atexit, "register", lambda function: None)
 
 
 @pytest.fixture
@@ -32,9 +30,8 @@ def squeue(tmp_path):
 
 
 def test_a_record_says_what_a_later_session_needs():
-    own = sessions.own_session()
-    assert (own.host, own.pid, own.job, own.jobs_name) == (socket.gethostname(), os.getpid(), None, None)
-    own.write()
+    own = sessions.begin()
+    assert (own.host, own.pid, own.jobs_name) == (socket.gethostname(), os.getpid(), None)
     replace(own, jobs_name="a-run").write()
     assert sessions.recorded_sessions() == [replace(own, jobs_name="a-run")]
     own.end()
@@ -43,8 +40,7 @@ def test_a_record_says_what_a_later_session_needs():
 
 
 def test_a_session_whose_jobs_are_still_queued_keeps_its_record(squeue):
-    own = sessions.own_session("a-run")
-    own.write()
+    own = sessions.begin("a-run")
     for answer in ("echo 12", "echo timeout >&2; exit 1"):
         squeue(answer)
         own.end()
@@ -60,33 +56,17 @@ def test_a_record_that_vanishes_while_it_is_read_is_left_out(tmp_path):
     assert sessions.recorded_sessions() == []
 
 
-def test_on_this_machine_the_process_decides_whatever_job_it_ran_in(monkeypatch, squeue):
-    squeue("echo 4711")
-    monkeypatch.setenv("SLURM_JOB_ID", "4711")
-    monkeypatch.setenv("SLURMD_NODENAME", "n1")
-    own = sessions.own_session()
-    assert own.job == "4711" and not own.has_ended()
-    squeue("exit 0")  # a number that was left over in a shell
+def test_on_this_machine_the_process_decides():
+    own = sessions.begin()
     assert not own.has_ended()
     assert replace(own, started=own.started - 3600).has_ended()  # another process of that number
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         gone = replace(own, pid=process.pid, started=psutil.Process(process.pid).create_time())
-    squeue("echo 4711")
     assert gone.has_ended()
 
 
-def test_elsewhere_its_job_decides(squeue):
-    elsewhere = replace(sessions.own_session(), host="another", job="4711")
-    squeue("echo 4711")
-    assert not elsewhere.has_ended()
-    squeue("exit 0")
-    assert elsewhere.has_ended()
-    squeue("echo 'Socket timed out' >&2; exit 1")
-    assert not elsewhere.has_ended()
-
-
-def test_elsewhere_and_outside_of_a_job_a_quarter_of_an_hour_of_silence_decides():
-    elsewhere = replace(sessions.own_session("a-run"), host="another")
+def test_elsewhere_a_quarter_of_an_hour_of_silence_decides():
+    elsewhere = replace(sessions.begin("a-run"), host="another")
     elsewhere.write()
     assert not elsewhere.has_ended()
     os.utime(elsewhere.path, (1000, 1000))
@@ -98,21 +78,8 @@ def test_elsewhere_and_outside_of_a_job_a_quarter_of_an_hour_of_silence_decides(
     assert not replace(elsewhere, jobs_name=None).has_ended()
 
 
-def test_a_job_that_slurm_has_queued_again_is_a_new_session(monkeypatch, squeue):
-    squeue("echo 4711")
-    first = replace(sessions.own_session(), host="another", job="4711")
-    monkeypatch.setenv("SLURM_JOB_ID", "4711")
-    monkeypatch.setenv("SLURMD_NODENAME", "n2")
-    assert first.has_ended()
-
-
-def test_a_shell_outside_of_a_job_is_in_none_though_it_knows_a_number(monkeypatch):
-    monkeypatch.setenv("SLURM_JOB_ID", "4711")
-    assert sessions.own_session().job is None
-
-
 def test_jobs_of_a_killed_session_are_cancelled_and_its_record_goes(tmp_path, squeue):
-    killed = replace(sessions.own_session("killed-run"), pid=1, started=0.0)
+    killed = replace(sessions.begin("killed-run"), pid=1, started=0.0)
     killed.write()
     (tmp_path / "queue").write_text("7\n8\n")
     squeue("cat queue")
@@ -123,7 +90,7 @@ def test_jobs_of_a_killed_session_are_cancelled_and_its_record_goes(tmp_path, sq
 
 
 def test_beside_a_session_that_may_be_alive_elsewhere_nothing_starts():
-    elsewhere = replace(sessions.own_session("a-run"), host="another", pid=12)
+    elsewhere = replace(sessions.begin("a-run"), host="another", pid=12)
     elsewhere.write()
     with pytest.raises(
         UserError, match=r"process 12 on another\) gave a sign of life 0 minutes ago.*touch -d yesterday"

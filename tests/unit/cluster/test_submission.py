@@ -6,15 +6,13 @@ from functools import partial
 import pytest
 from helpers import stand_in
 
-from shapebias.cluster import queue
 from shapebias.cluster.submission import submit
 from shapebias.errors import UserError
 
 
 @pytest.fixture
 def commands(monkeypatch, tmp_path):
-    """A folder of stand-ins for Slurm's commands, before all others; squeue is asked once."""
-    monkeypatch.setattr(queue, "PAUSES", (0.0,))
+    """A folder of stand-ins for Slurm's commands, before all others."""
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     return tmp_path
 
