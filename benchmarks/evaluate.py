@@ -28,12 +28,12 @@ from torch import nn
 from shapebias.categories import CATEGORIES, ilsvrc_categories, ilsvrc_wnids
 from shapebias.decisions import write_predictions
 from shapebias.draws import generator
+from shapebias.images.pictures import Picture
+from shapebias.images.shards import Label, label
 from shapebias.memory import keep_freed_memory
 from shapebias.models import Preparation, build, preparation
 from shapebias.observe import Observer, answered, load_observer, measure, observer_of
-from shapebias.pictures import Picture
 from shapebias.seeing import Kept
-from shapebias.shards import Label, label
 from shapebias.stimuli import open_benchmark
 from shapebias.synthetic.scene import CLASSES, draw
 from shapebias.weights import weights_path

@@ -15,12 +15,12 @@ import numpy as np
 from measuring import alternating, median, peak_memory, ratio, table
 from PIL import Image
 
-from shapebias.archives import ImageStore
-from shapebias.images import load_rgb, resize_shorter
-from shapebias.listings import Listed, listing, write_listing
-from shapebias.packing import FromFiles, packed
-from shapebias.pictures import Rejections
-from shapebias.sources import image_files
+from shapebias.images.codec import load_rgb, resize_shorter
+from shapebias.images.image_folder import image_files
+from shapebias.images.image_store import ImageStore
+from shapebias.images.listing import Listed, listing, write_listing
+from shapebias.images.packing import FromFiles, packed
+from shapebias.images.pictures import Rejections
 from shapebias.synthetic.scene import CLASSES, draw
 
 SIZE = 256

@@ -20,9 +20,9 @@ from torchvision.utils import save_image
 from shapebias.adain import load_adain, make_decoder, make_encoder
 from shapebias.draws import generator
 from shapebias.ghiasi import Ghiasi, as_batch
-from shapebias.images import encode
-from shapebias.pictures import Rejections, decoded, open_pictures
-from shapebias.shards import write_shard
+from shapebias.images.codec import encode
+from shapebias.images.pictures import Rejections, decoded, open_pictures
+from shapebias.images.shards import write_shard
 from shapebias.stylize import Draw, Geometry, StylePictures, stylized
 from shapebias.stylizers import Stylizer
 from shapebias.synthetic.paintings import painting

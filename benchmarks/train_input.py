@@ -23,13 +23,13 @@ from torchvision import transforms
 from shapebias.augment import Crop, cropped, decoded, decoded_rows, draw_crop, plain_frame
 from shapebias.draws import generator
 from shapebias.feeding import Augmented, Loader
-from shapebias.images import load_rgb
+from shapebias.images.codec import load_rgb
+from shapebias.images.image_folder import image_files
+from shapebias.images.shards import Sample, label, open_shards, write_shard
 from shapebias.memory import keep_freed_memory
 from shapebias.models import Preparation
 from shapebias.recipe import Recipe
 from shapebias.sampling import epoch_batches
-from shapebias.shards import Sample, label, open_shards, write_shard
-from shapebias.sources import image_files
 
 SIZE = 224
 SCALE = (0.08, 1.0)

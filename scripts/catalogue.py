@@ -12,8 +12,8 @@ import pandas as pd
 
 from shapebias.cli import Parser, count_map, positive, run
 from shapebias.files import replacing
-from shapebias.sample_sheets import sample_sheet
-from shapebias.shards import Shard
+from shapebias.images.sample_sheets import sample_sheet
+from shapebias.images.shards import Shard
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shapebias.cli import Parser, run
 from shapebias.files import replacing
-from shapebias.shards import expand
+from shapebias.images.shards import expand
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

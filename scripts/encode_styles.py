@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shapebias.cli import Parser, fraction, progress, run, side
 from shapebias.errors import BadImageError
-from shapebias.pictures import Rejections, decoded, open_pictures
+from shapebias.images.pictures import Rejections, decoded, open_pictures
 from shapebias.style_vectors import write_style_vectors
 from shapebias.stylize import encoded
 from shapebias.stylizers import add_stylizer_flags, stylizer_from

@@ -23,12 +23,12 @@ from shapebias.devices import resolve_device
 from shapebias.errors import UserError
 from shapebias.files import replacing
 from shapebias.fingerprints import fingerprint
+from shapebias.images.image_folder import read_categories
 from shapebias.memory import keep_freed_memory
 from shapebias.observe import load_observer, measure
 from shapebias.provenance import provenance
 from shapebias.read_out import StageReader, is_conflict
 from shapebias.seeing import CAPACITY, Kept
-from shapebias.sources import read_categories
 from shapebias.stimuli import open_benchmark
 from shapebias.weights import weights_path
 

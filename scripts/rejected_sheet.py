@@ -8,14 +8,14 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image, ImageFile
 
-from shapebias.archives import ImageStore
 from shapebias.cli import Parser, positive, run
-from shapebias.contact_sheets import Cell, contact_sheet
 from shapebias.draws import draw_key
 from shapebias.errors import BadImageError, UserError
 from shapebias.files import replacing
-from shapebias.images import MAX_MEGAPIXELS, to_rgb
-from shapebias.listings import Listed, read_rows
+from shapebias.images.codec import MAX_MEGAPIXELS, to_rgb
+from shapebias.images.contact_sheets import Cell, contact_sheet
+from shapebias.images.image_store import ImageStore
+from shapebias.images.listing import Listed, read_rows
 
 CELL = 160
 

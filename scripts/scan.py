@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from shapebias import sources
 from shapebias.cli import Parser, count_map, run
 from shapebias.errors import UserError
-from shapebias.ilsvrc import CLASSES as ILSVRC_CLASSES
-from shapebias.ilsvrc import list_ilsvrc
-from shapebias.isic import PARTS, list_isic
-from shapebias.listings import ALL, RESERVE, write_listing
+from shapebias.images import image_folder
+from shapebias.images.ilsvrc import CLASSES as ILSVRC_CLASSES
+from shapebias.images.ilsvrc import list_ilsvrc
+from shapebias.images.isic2017 import PARTS, list_isic
+from shapebias.images.listing import ALL, RESERVE, write_listing
 from shapebias.synthetic.scene import CLASSES
 
 log = logging.getLogger(__name__)
@@ -62,17 +62,17 @@ def check(args: argparse.Namespace) -> None:
 
 def make_listing(args: argparse.Namespace) -> pd.DataFrame:
     if args.kind == "synthetic":
-        return sources.list_synthetic(CLASSES, args.per_class, args.shards, args.seed)
+        return image_folder.list_synthetic(CLASSES, args.per_class, args.shards, args.seed)
     if args.kind == "imagefolder":
-        own = sources.read_categories(args.categories) if args.categories else None
-        return sources.list_imagefolder(args.folder, args.per_class, args.shards, args.seed, own)
+        own = image_folder.read_categories(args.categories) if args.categories else None
+        return image_folder.list_imagefolder(args.folder, args.per_class, args.shards, args.seed, own)
     if args.kind == "ilsvrc":
         return list_ilsvrc(args.folder, args.classes, args.per_class, args.shards, args.seed)
     if args.kind == "isic2017":
         return list_isic(args.folder, args.shards, args.seed)
     if args.kind == "paintings":
-        return sources.list_styles(args.count, args.shards[ALL], args.seed)
-    return sources.list_style_folder(args.folder, args.shards[ALL], args.seed)
+        return image_folder.list_styles(args.count, args.shards[ALL], args.seed)
+    return image_folder.list_style_folder(args.folder, args.shards[ALL], args.seed)
 
 
 def main(argv: list[str] | None = None) -> None:

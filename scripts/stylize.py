@@ -13,10 +13,10 @@ from PIL import Image
 
 from shapebias.cli import Parser, fraction, progress, run, side, write_rejections
 from shapebias.files import require_space
-from shapebias.images import ENCODINGS, encode, encoded_bytes
+from shapebias.images.codec import ENCODINGS, encode, encoded_bytes
+from shapebias.images.pictures import Rejections, decoded, open_pictures
+from shapebias.images.shards import Label, write_shard
 from shapebias.parallel import ordered_map
-from shapebias.pictures import Rejections, decoded, open_pictures
-from shapebias.shards import Label, write_shard
 from shapebias.style_vectors import StyleVectors
 from shapebias.stylize import Draw, Geometry, StylePictures, StyleSet, stylized
 from shapebias.stylizers import Stylizer, add_stylizer_flags, stylizer_from

@@ -22,7 +22,7 @@ from shapebias.cli import Parser, progress, run
 from shapebias.decisions import read_answers, read_observers, read_predictions
 from shapebias.errors import UserError
 from shapebias.files import replacing
-from shapebias.pictures import CUE_CONFLICT_NAME, stem
+from shapebias.images.pictures import CUE_CONFLICT_NAME, stem
 
 log = logging.getLogger(__name__)
 

@@ -23,11 +23,11 @@ from shapebias.cli import Parser, above_zero, at_least_zero, positive, progress,
 from shapebias.errors import UserError
 from shapebias.feeding import Augmented, Pictures, class_names
 from shapebias.files import replacing
+from shapebias.images.shards import Sample, expand, open_shards
 from shapebias.memory import keep_freed_memory
 from shapebias.provenance import provenance
 from shapebias.ranks import Ranks, join, leave
 from shapebias.recipe import EXECUTION, Recipe, add_recipe_flags, recipe_from
-from shapebias.shards import Sample, expand, open_shards
 from shapebias.staging import add_staging_flag, staged
 from shapebias.starting import Start, initial_network
 from shapebias.stopping import Stop, StoppedError

@@ -24,12 +24,12 @@ from shapebias.adain import Adain, encoder_hash, load_encoder, random_encoder
 from shapebias.adain_training import DecoderRecipe, DecoderState, Pairs, new_state, train_decoder
 from shapebias.claims import claimed
 from shapebias.cli import Parser, above_zero, at_least_zero, fraction, positive, progress, run, side, whole
-from shapebias.contact_sheets import Cell, contact_sheet
 from shapebias.errors import UserError
 from shapebias.files import replacing
-from shapebias.pictures import open_pictures
+from shapebias.images.contact_sheets import Cell, contact_sheet
+from shapebias.images.pictures import open_pictures
+from shapebias.images.shards import expand
 from shapebias.ranks import Ranks, join, leave
-from shapebias.shards import expand
 from shapebias.staging import add_staging_flag, staged
 from shapebias.stopping import TRY_AGAIN, StoppedError
 from shapebias.weights import METADATA_KEY

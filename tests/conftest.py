@@ -8,7 +8,7 @@ import pytest
 import torch
 from helpers import ROOT, colour_shard
 
-from shapebias.shards import Sample, open_shards
+from shapebias.images.shards import Sample, open_shards
 
 SHARED_DATA = ROOT.parent / "shared" / "data"
 

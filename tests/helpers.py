@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from shapebias.images import encode
-from shapebias.shards import label, write_shard
+from shapebias.images.codec import encode
+from shapebias.images.shards import label, write_shard
 
 ROOT = Path(__file__).resolve().parents[1]
 

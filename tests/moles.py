@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from shapebias.isic import PARTS
+from shapebias.images.isic2017 import PARTS
 
 HEADER = "image_id,melanoma,seborrheic_keratosis"
 

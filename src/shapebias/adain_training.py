@@ -23,9 +23,9 @@ from shapebias.adain import RELUS, adain, encoder_hash, make_decoder, mean_std, 
 from shapebias.draws import generator
 from shapebias.errors import BadImageError, UserError
 from shapebias.files import replacing
-from shapebias.images import resize_shorter
+from shapebias.images.codec import resize_shorter
+from shapebias.images.pictures import Picture, Rejections
 from shapebias.parallel import ordered_map
-from shapebias.pictures import Picture, Rejections
 
 log = logging.getLogger(__name__)
 

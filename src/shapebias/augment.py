@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from PIL import ExifTags, Image
 from simplejpeg import decode_jpeg
 
-from shapebias.images import MAX_MEGAPIXELS, MAX_RATIO, load_rgb
+from shapebias.images.codec import MAX_MEGAPIXELS, MAX_RATIO, load_rgb
 
 ASPECT = (3 / 4, 4 / 3)  # width ÷ height of a crop, its logarithm uniform
 TRIES = 10  # to draw a crop that fits into the photograph

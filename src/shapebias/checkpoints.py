@@ -16,8 +16,8 @@ import torch
 from shapebias.claims import claimed
 from shapebias.errors import UserError
 from shapebias.files import replacing
+from shapebias.images.shards import Sample
 from shapebias.ranks import ALONE, Ranks
-from shapebias.shards import Sample
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from shapebias.errors import BadImageError, UserError
 from shapebias.files import replacing
-from shapebias.pictures import Rejections
+from shapebias.images.pictures import Rejections
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from PIL import Image
 from shapebias.categories import CATEGORIES
 from shapebias.draws import generator
 from shapebias.errors import BadImageError, UserError
-from shapebias.pictures import Picture, stimulus_name
+from shapebias.images.pictures import Picture, stimulus_name
 
 log = logging.getLogger(__name__)
 

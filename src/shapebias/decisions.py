@@ -14,7 +14,7 @@ from shapebias.benchmark_kinds import KINDS, Kind
 from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.files import replacing
-from shapebias.pictures import CUE_CONFLICT_NAME, stem, stimulus_name, toolbox_name, trial_name
+from shapebias.images.pictures import CUE_CONFLICT_NAME, stem, stimulus_name, toolbox_name, trial_name
 
 CSV_COLUMNS = ["subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename"]
 PROBABILITIES = [f"p_{category}" for category in CATEGORIES]

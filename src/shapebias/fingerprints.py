@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from shapebias.pictures import Picture
+from shapebias.images.pictures import Picture
 from shapebias.provenance import versions
 
 PIECE = 2**20  # bytes read at a time

@@ -16,7 +16,7 @@ from scipy.stats import binomtest
 from shapebias.bias import LEVEL, RESAMPLES
 from shapebias.draws import generator
 from shapebias.errors import UserError
-from shapebias.isic import MELANOMA
+from shapebias.images.isic2017 import MELANOMA
 
 PROPORTIONS = ("accuracy", "sensitivity", "specificity")
 MEASURES = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auc")

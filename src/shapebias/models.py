@@ -16,7 +16,7 @@ from torch import nn
 from shapebias.categories import CATEGORIES, ilsvrc_categories
 from shapebias.downloads import AIR_GAP, has_way_to
 from shapebias.errors import UserError
-from shapebias.images import centre_crop
+from shapebias.images.codec import centre_crop
 from shapebias.torchvision_networks import PREFIX, build_torchvision
 
 HUB = "https://huggingface.co"  # HF_ENDPOINT names another, as for the hub's own client

@@ -24,9 +24,9 @@ from shapebias.categories import CATEGORIES, ilsvrc_wnids
 from shapebias.cli import progress
 from shapebias.decisions import PROBABILITIES
 from shapebias.errors import UserError
-from shapebias.isic import MELANOMA
+from shapebias.images.isic2017 import MELANOMA
+from shapebias.images.pictures import Picture, Rejections
 from shapebias.models import Preparation, build, category_indices, memory_format, preparation
-from shapebias.pictures import Picture, Rejections
 from shapebias.seeing import Kept, Labelled, Sights
 from shapebias.suppression import STRENGTHS, Strengths, checked
 from shapebias.weights import load_weights, read_weights

@@ -18,15 +18,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from shapebias.config_problems import Config, recipe_of
 from shapebias.costs import Network
 from shapebias.feeding import Augmented, ImageFeed, Pictures, Plan
-from shapebias.images import encode
+from shapebias.images.codec import encode
+from shapebias.images.pictures import Rejections, decoded, open_pictures
+from shapebias.images.shards import label, open_shards, write_shard
 from shapebias.models import build, memory_format, preparation
 from shapebias.observe import observe, observer_of
-from shapebias.pictures import Rejections, decoded, open_pictures
 from shapebias.planning_networks import is_listed, network_key, observer_entry
 from shapebias.ranks import Ranks
 from shapebias.recipe import Recipe
 from shapebias.seeing import Sights
-from shapebias.shards import label, open_shards, write_shard
 from shapebias.style_vectors import StyleVectors, write_style_vectors
 from shapebias.stylize import Draw, Geometry, encoded, stylized
 from shapebias.stylizers import Stylizer, make_stylizer

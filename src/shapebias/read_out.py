@@ -24,9 +24,9 @@ from threadpoolctl import threadpool_limits
 from shapebias.bias import fraction_intervals
 from shapebias.draws import generator
 from shapebias.errors import UserError
+from shapebias.images.pictures import CUE_CONFLICT_NAME, stimulus_name
 from shapebias.intervals import image_draws, resampled_sums, strata_of
 from shapebias.observe import Batches, Observer
-from shapebias.pictures import CUE_CONFLICT_NAME, stimulus_name
 from shapebias.seeing import Labelled
 from shapebias.stages import Stage, find_stages, read_stages
 

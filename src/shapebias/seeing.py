@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 
 from shapebias.errors import BadImageError
+from shapebias.images.pictures import Picture, Rejections
+from shapebias.images.shards import Label, Sample
 from shapebias.models import Preparation
 from shapebias.parallel import ordered_map
-from shapebias.pictures import Picture, Rejections
-from shapebias.shards import Label, Sample
 from shapebias.suppression import Strengths, conditions, suppressed
 
 CAPACITY = 2**30  # bytes of pixels: 7,000 images of 224 px

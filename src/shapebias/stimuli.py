@@ -26,8 +26,9 @@ from PIL import Image
 from shapebias.benchmark_kinds import ARCHIVES, KINDS, OWN, Kind
 from shapebias.categories import CATEGORIES, ilsvrc_categories
 from shapebias.errors import BadImageError, UserError
-from shapebias.images import is_image_name, load_rgb
-from shapebias.pictures import (
+from shapebias.images.codec import is_image_name, load_rgb
+from shapebias.images.image_folder import image_files, unique_ids
+from shapebias.images.pictures import (
     ImageFile,
     Picture,
     cue_conflict_label,
@@ -38,8 +39,7 @@ from shapebias.pictures import (
     toolbox_name,
     trial_name,
 )
-from shapebias.shards import Label, expand, label, open_shards
-from shapebias.sources import image_files, unique_ids
+from shapebias.images.shards import Label, expand, label, open_shards
 
 SESSION = re.compile(r"session[-_](\d+)")
 WNID = re.compile(r"n\d{8}(?=_)")

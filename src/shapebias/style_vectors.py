@@ -14,7 +14,7 @@ from safetensors.numpy import save
 
 from shapebias.errors import UserError
 from shapebias.files import replacing
-from shapebias.shards import Label, expand
+from shapebias.images.shards import Label, expand
 
 # What a stylized image's label takes over from its style.
 LABEL_KEYS = ("id", "content", "texture", "texture_class")

@@ -11,9 +11,9 @@ from PIL import Image
 
 from shapebias.draws import generator
 from shapebias.errors import BadImageError, UserError
-from shapebias.images import centre_crop, resize_shorter
-from shapebias.pictures import Picture, Rejections
-from shapebias.shards import Label
+from shapebias.images.codec import centre_crop, resize_shorter
+from shapebias.images.pictures import Picture, Rejections
+from shapebias.images.shards import Label
 from shapebias.stylizers import Stylizer
 
 MIN_STYLE = 16  # pixels: below, statistics over what a network leaves of it mean nothing

@@ -32,8 +32,8 @@ from shapebias.categories import CATEGORIES
 from shapebias.decisions import TRIALS
 from shapebias.differences import difference_rows
 from shapebias.errors import UserError
+from shapebias.images.pictures import stimulus_name
 from shapebias.panel import NO_ANSWER, NOT_SHOWN, Panel, panel_of, pools_of
-from shapebias.pictures import stimulus_name
 from shapebias.seeds import pooled_difference, pooled_row
 
 WHO = ["benchmark", "observer", "model", "regime", "seed"]

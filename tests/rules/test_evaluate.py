@@ -12,9 +12,9 @@ import pytest
 from helpers import ROOT, TINY_RESNET, colour_shard, files_below, picture, run_script, succeeded, tiny_resnet
 from safetensors.torch import save_file
 
-from shapebias import shards
 from shapebias.decisions import read_answers
 from shapebias.errors import UserError
+from shapebias.images import shards
 from shapebias.observe import measure
 from shapebias.suppression import STRENGTHS, conditions
 

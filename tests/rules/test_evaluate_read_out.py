@@ -22,7 +22,7 @@ from helpers import (
 )
 from safetensors.torch import save_file
 
-from shapebias.shards import write_shard
+from shapebias.images.shards import write_shard
 
 WHO = ["benchmark", "observer", "model", "regime", "seed"]
 COLUMNS = [*WHO, "stage", "depth", "features", "cue", "images", "accuracy", "ci_low", "ci_high", "chance", "reason"]

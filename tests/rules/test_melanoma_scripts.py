@@ -8,7 +8,7 @@ import pytest
 from helpers import TINY_RESNET, files_below, refused, run_script, succeeded
 from moles import challenge
 
-from shapebias.shards import Shard
+from shapebias.images.shards import Shard
 
 EACH = {"train": (12, 24), "val": (6, 10), "test": (6, 14)}
 REGIMES = ["mela_imagenet", "mela_in"]

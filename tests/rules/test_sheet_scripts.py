@@ -3,7 +3,7 @@
 from helpers import bad_images, files_below, run_script, succeeded
 from PIL import Image
 
-from shapebias.listings import Listed, listing, write_listing
+from shapebias.images.listing import Listed, listing, write_listing
 
 RED = (200, 40, 40)
 

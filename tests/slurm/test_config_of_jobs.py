@@ -9,7 +9,7 @@ import pytest
 import yaml
 from helpers import ROOT
 
-from shapebias.shards import open_shards
+from shapebias.images.shards import open_shards
 
 SHARD = "results/images/in/train/0.tar"
 

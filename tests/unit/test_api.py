@@ -77,7 +77,7 @@ def test_the_bias_of_a_network_that_sees_one_colour_can_be_counted_by_hand(stimu
 def test_a_second_call_decodes_nothing(stimuli, monkeypatch):
     kept_images.cache_clear()
     first = shown(tiny_resnet(), [stimuli])
-    monkeypatch.setattr("shapebias.pictures.load_rgb", lambda path: pytest.fail(f"{path} decoded again"))
+    monkeypatch.setattr("shapebias.images.pictures.load_rgb", lambda path: pytest.fail(f"{path} decoded again"))
     pd.testing.assert_frame_equal(shown(tiny_resnet(), [stimuli]), first)
     assert len(shown(tiny_resnet(seed=1), [stimuli])) == 6
 

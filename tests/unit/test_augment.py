@@ -13,8 +13,8 @@ from torchvision.transforms import RandomResizedCrop
 from shapebias.augment import Crop, augmented, cropped, decoded, decoded_rows, draw_crop, plain_frame
 from shapebias.draws import generator
 from shapebias.errors import BadImageError
-from shapebias.images import load_rgb
-from shapebias.sources import image_files
+from shapebias.images.codec import load_rgb
+from shapebias.images.image_folder import image_files
 
 SCALE = (0.08, 1.0)
 

@@ -15,6 +15,8 @@ from torch import nn
 from shapebias.categories import ilsvrc_wnids
 from shapebias.devices import resolve_device
 from shapebias.errors import UserError
+from shapebias.images.pictures import ImageFile
+from shapebias.images.shards import label
 from shapebias.models import (
     Preparation,
     build,
@@ -24,8 +26,6 @@ from shapebias.models import (
     preparation,
 )
 from shapebias.observe import Observer, category_probabilities, load_observer, observe
-from shapebias.pictures import ImageFile
-from shapebias.shards import label
 
 # Networks
 

@@ -12,13 +12,13 @@ from helpers import bad_images, picture, tiny_resnet
 from PIL import Image
 from torch import nn
 
-from shapebias import pictures as pictures_module
 from shapebias.errors import UserError
+from shapebias.images import pictures as pictures_module
+from shapebias.images.pictures import ImageFile
+from shapebias.images.shards import label
 from shapebias.models import Preparation, preparation
 from shapebias.observe import COLUMNS, Observer, answered, category_probabilities, measure, observer_of, unchanged
-from shapebias.pictures import ImageFile
 from shapebias.seeing import Kept
-from shapebias.shards import label
 
 CLASSES = {"pug": "dog", "beagle": "dog", "cleaver": "knife", "pizza": ""}
 

@@ -11,9 +11,9 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from shapebias.pictures import ImageFile
+from shapebias.images.pictures import ImageFile
+from shapebias.images.shards import label
 from shapebias.read_out import COLUMNS, FOLDS, cluster_intervals, cues_of, folds, is_conflict, read_out, right_answers
-from shapebias.shards import label
 from shapebias.stages import Stage
 
 CATEGORIES = ["bird", "cat", "dog", "oven"]

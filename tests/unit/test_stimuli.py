@@ -18,9 +18,9 @@ from shapebias import stimuli
 from shapebias.benchmark_kinds import PUBLISHED
 from shapebias.decisions import read_decisions, read_observers, stimulus_name
 from shapebias.errors import BadImageError, UserError
-from shapebias.images import encode
-from shapebias.pictures import Rejections, decoded
-from shapebias.shards import label, write_shard
+from shapebias.images.codec import encode
+from shapebias.images.pictures import Rejections, decoded
+from shapebias.images.shards import label, write_shard
 from shapebias.stimuli import open_benchmark
 
 # An image of each published set, as its file is called there, and what that says: condition, category, name for all.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shapebias.errors import UserError
-from shapebias.shards import label
+from shapebias.images.shards import label
 from shapebias.style_vectors import StyleVectors, write_style_vectors
 
 

@@ -5,7 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from shapebias.shards import Shard
+from shapebias.images.shards import Shard
 
 EACH = 9
 CONFLICT = {"content": "in", "styles": "in", "other_category": True}

@@ -6,9 +6,9 @@ from helpers import colour_shard
 from PIL import Image
 
 from shapebias.errors import UserError
-from shapebias.images import encode
-from shapebias.sample_sheets import sample_sheet
-from shapebias.shards import label, write_shard
+from shapebias.images.codec import encode
+from shapebias.images.sample_sheets import sample_sheet
+from shapebias.images.shards import label, write_shard
 
 RED, BLUE = (200, 40, 40), (40, 40, 200)
 

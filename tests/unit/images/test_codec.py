@@ -8,7 +8,7 @@ from helpers import bad_images
 from PIL import Image
 
 from shapebias.errors import BadImageError
-from shapebias.images import encode, is_image_name, load_rgb, resize_shorter
+from shapebias.images.codec import encode, is_image_name, load_rgb, resize_shorter
 
 
 def saved(image: Image.Image, kind: str = "PNG", **options) -> bytes:

@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 from helpers import picture
 
-from shapebias.archives import ImageStore
 from shapebias.categories import ilsvrc_categories, ilsvrc_wnids
 from shapebias.errors import UserError
-from shapebias.ilsvrc import list_ilsvrc
-from shapebias.images import encode, load_rgb
-from shapebias.listings import RESERVE, read_rows, write_listing
+from shapebias.images.codec import encode, load_rgb
+from shapebias.images.ilsvrc import list_ilsvrc
+from shapebias.images.image_store import ImageStore
+from shapebias.images.listing import RESERVE, read_rows, write_listing
 
 CATS, PLANE, TENCH = "n02123045", "n02690373", "n01440764"  # the last has no category
 COUNTS = {"train": 3, "val": 1, "test": 1}
@@ -147,7 +147,7 @@ def test_the_real_photographs_have_a_class_each(shared_data):
 
 
 def read_rows_of(listing) -> list:
-    from shapebias.listings import Listed
+    from shapebias.images.listing import Listed
 
     return [Listed(*row) for row in listing.itertuples(index=False)]
 

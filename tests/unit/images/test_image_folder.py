@@ -7,9 +7,7 @@ import pytest
 from helpers import image_folder
 
 from shapebias.errors import UserError
-from shapebias.listings import RESERVE, read_listing, read_pool, write_listing
-from shapebias.pictures import open_pictures
-from shapebias.sources import (
+from shapebias.images.image_folder import (
     class_pools,
     image_files,
     list_imagefolder,
@@ -18,6 +16,8 @@ from shapebias.sources import (
     read_categories,
     unique_ids,
 )
+from shapebias.images.listing import RESERVE, read_listing, read_pool, write_listing
+from shapebias.images.pictures import open_pictures
 
 ONE_SHARD = {"train": 1, "val": 1, "test": 1}
 

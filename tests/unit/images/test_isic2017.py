@@ -8,7 +8,7 @@ import pytest
 from moles import HEADER, challenge
 
 from shapebias.errors import UserError
-from shapebias.isic import list_isic
+from shapebias.images.isic2017 import list_isic
 
 SHARDS = {"train": 2, "val": 1, "test": 1}
 EACH = {"train": (2, 4), "val": (1, 2), "test": (2, 3)}

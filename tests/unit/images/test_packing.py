@@ -7,14 +7,14 @@ import pytest
 from helpers import image_folder, picture
 from PIL import Image
 
-from shapebias.archives import ImageStore
 from shapebias.errors import UserError
-from shapebias.images import load_rgb
-from shapebias.listings import Counts, read_listing, read_pool, write_listing
-from shapebias.packing import FromFiles, packed
-from shapebias.pictures import Rejections
-from shapebias.shards import Label
-from shapebias.sources import list_imagefolder
+from shapebias.images.codec import load_rgb
+from shapebias.images.image_folder import list_imagefolder
+from shapebias.images.image_store import ImageStore
+from shapebias.images.listing import Counts, read_listing, read_pool, write_listing
+from shapebias.images.packing import FromFiles, packed
+from shapebias.images.pictures import Rejections
+from shapebias.images.shards import Label
 
 WANTED: Counts = {"test": 6}
 

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
-from shapebias.archives import ImageStore
 from shapebias.errors import BadImageError, UserError
-from shapebias.images import MAX_MEGAPIXELS, encode, load_rgb, resize_shorter
-from shapebias.listings import RESERVE, Listed
+from shapebias.images.codec import MAX_MEGAPIXELS, encode, load_rgb, resize_shorter
+from shapebias.images.image_store import ImageStore
+from shapebias.images.listing import RESERVE, Listed
+from shapebias.images.pictures import Rejections
+from shapebias.images.shards import Label, label
 from shapebias.parallel import ordered_map, processes
-from shapebias.pictures import Rejections
-from shapebias.shards import Label, label
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shapebias.errors import BadImageError, UserError
-from shapebias.listings import Listed
+from shapebias.images.listing import Listed
 
 IMAGE_COLUMN = "image"  # of Hugging Face's datasets: a struct of bytes and path
 

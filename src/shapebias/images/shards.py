@@ -21,7 +21,7 @@ from PIL import Image
 
 from shapebias.errors import UserError
 from shapebias.files import replacing
-from shapebias.images import load_rgb
+from shapebias.images.codec import load_rgb
 
 Label = dict[str, Any]
 

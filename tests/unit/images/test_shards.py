@@ -11,8 +11,8 @@ from helpers import files_below, picture
 
 from shapebias.errors import UserError
 from shapebias.files import replacing
-from shapebias.images import encode
-from shapebias.shards import Shard, expand, label, open_shards, write_shard
+from shapebias.images.codec import encode
+from shapebias.images.shards import Shard, expand, label, open_shards, write_shard
 
 
 def sample(sample_id: str, seed: int = 0) -> tuple:

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageFont
 
-from shapebias.contact_sheets import GAP, GROUP_GAP, LINE_HEIGHT, MARGIN, contact_sheet, wrap
+from shapebias.images.contact_sheets import GAP, GROUP_GAP, LINE_HEIGHT, MARGIN, contact_sheet, wrap
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 

@@ -11,10 +11,10 @@ from PIL import Image
 
 from shapebias.categories import CATEGORIES, category_of
 from shapebias.errors import BadImageError, UserError
-from shapebias.images import IMAGE_SUFFIXES, load_rgb
+from shapebias.images.codec import IMAGE_SUFFIXES, load_rgb
+from shapebias.images.image_folder import image_files, unique_ids
+from shapebias.images.shards import Label, expand, label, open_shards
 from shapebias.parallel import ordered_map
-from shapebias.shards import Label, expand, label, open_shards
-from shapebias.sources import image_files, unique_ids
 
 log = logging.getLogger(__name__)
 

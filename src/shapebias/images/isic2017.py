@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from shapebias.errors import UserError
-from shapebias.listings import Listed, listing
+from shapebias.images.listing import Listed, listing
 
 MELANOMA, OTHER = "melanoma", "other"  # the two classes
 PARTS = {"train": "Training", "val": "Validation", "test": "Test_v2"}  # split → what the challenge calls it
