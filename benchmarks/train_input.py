@@ -26,8 +26,8 @@ from shapebias.feeding import Augmented, Loader
 from shapebias.images.codec import load_rgb
 from shapebias.images.image_folder import image_files
 from shapebias.images.shards import Sample, label, open_shards, write_shard
-from shapebias.memory import keep_freed_memory
-from shapebias.models import Preparation
+from shapebias.networks.memory import keep_freed_memory
+from shapebias.networks.models import Preparation
 from shapebias.recipe import Recipe
 from shapebias.sampling import epoch_batches
 

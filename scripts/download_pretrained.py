@@ -11,12 +11,12 @@ from pathlib import Path
 
 from safetensors.torch import save
 
-from shapebias import models
 from shapebias.cli import Parser, run
 from shapebias.downloads import checksum
 from shapebias.files import replacing
+from shapebias.networks import models
+from shapebias.networks.weights import METADATA_KEY
 from shapebias.starting import published_weights
-from shapebias.weights import METADATA_KEY
 
 log = logging.getLogger(__name__)
 

@@ -15,22 +15,23 @@ from typing import Any
 
 import torch
 
-from shapebias import models, suppression
+from shapebias import suppression
 from shapebias.benchmark_kinds import KINDS
 from shapebias.cli import Parser, fraction, positive, run, whole
 from shapebias.decisions import write_decisions, write_predictions
-from shapebias.devices import resolve_device
 from shapebias.errors import UserError
 from shapebias.files import replacing
 from shapebias.fingerprints import fingerprint
 from shapebias.images.image_folder import read_categories
-from shapebias.memory import keep_freed_memory
+from shapebias.networks import models
+from shapebias.networks.devices import resolve_device
+from shapebias.networks.memory import keep_freed_memory
+from shapebias.networks.weights import weights_path
 from shapebias.observe import load_observer, measure
 from shapebias.provenance import provenance
 from shapebias.read_out import StageReader, is_conflict
 from shapebias.seeing import CAPACITY, Kept
 from shapebias.stimuli import open_benchmark
-from shapebias.weights import weights_path
 
 log = logging.getLogger(__name__)
 

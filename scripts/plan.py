@@ -131,7 +131,7 @@ def counted_where_needed(config: Config) -> dict[str, Network]:
 
 
 def measure(config: Config, device: str, out: Path) -> None:
-    from shapebias.devices import resolve_device
+    from shapebias.networks.devices import resolve_device
     from shapebias.planning_measure import measured
 
     device = resolve_device(device)

@@ -29,10 +29,10 @@ from shapebias.files import replacing
 from shapebias.images.contact_sheets import Cell, contact_sheet
 from shapebias.images.pictures import open_pictures
 from shapebias.images.shards import expand
+from shapebias.networks.weights import METADATA_KEY
 from shapebias.ranks import Ranks, join, leave
 from shapebias.staging import add_staging_flag, staged
 from shapebias.stopping import TRY_AGAIN, StoppedError
-from shapebias.weights import METADATA_KEY
 
 log = logging.getLogger(__name__)
 

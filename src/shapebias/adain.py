@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from shapebias.errors import UserError
-from shapebias.weights import State, load_weights, read_weights
+from shapebias.networks.weights import State, load_weights, read_weights
 
 EPSILON = 1e-5  # under the root of a standard deviation
 STRIDE = 8  # the encoder halves an image three times

@@ -19,7 +19,7 @@ from shapebias.panel import panel_of
 if TYPE_CHECKING:  # torch takes seconds to import, and decisions are counted without it
     from torch import nn
 
-    from shapebias.models import Preparation
+    from shapebias.networks.models import Preparation
     from shapebias.seeing import Kept
 
 NEEDED = ["observer", "image", "shape", "texture", "decision"]
@@ -57,11 +57,11 @@ def evaluate(
     which were broken. Images are kept in memory, up to 1 GiB, and decoded once for several calls.
     Raises shapebias.errors.UserError, in words, for whatever does not fit.
     """
-    from shapebias.devices import resolve_device
+    from shapebias.networks.devices import resolve_device
+    from shapebias.networks.weights import weights_path
     from shapebias.observe import load_observer, measure, observer_of, unchanged
     from shapebias.provenance import provenance
     from shapebias.stimuli import open_benchmark
-    from shapebias.weights import weights_path
 
     if benchmark not in KINDS:
         raise UserError(f"unknown benchmark {benchmark!r}; allowed: {', '.join(KINDS)}")

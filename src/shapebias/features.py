@@ -7,8 +7,8 @@ from torch import nn
 
 from shapebias.errors import UserError
 from shapebias.feeding import Batch, ImageFeed, Loader, Plan, Step
-from shapebias.models import classifier
-from shapebias.precision import autocast
+from shapebias.networks.models import classifier
+from shapebias.networks.precision import autocast
 from shapebias.stopping import StoppedError
 
 TOLERANCE = 1e-4  # of logits, relative to the largest: what the classifier makes of its input against the network

@@ -16,7 +16,7 @@ from shapebias.augment import augmented, cropped, decoded, draw_crop
 from shapebias.draws import generator
 from shapebias.errors import BadImageError, UserError
 from shapebias.images.shards import Sample
-from shapebias.models import Preparation
+from shapebias.networks.models import Preparation
 from shapebias.ranks import ALONE, Ranks
 from shapebias.recipe import Recipe
 from shapebias.sampling import Key, epoch_batches, own_part, share, steps_per_epoch

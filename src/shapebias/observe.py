@@ -26,10 +26,10 @@ from shapebias.decisions import PROBABILITIES
 from shapebias.errors import UserError
 from shapebias.images.isic2017 import MELANOMA
 from shapebias.images.pictures import Picture, Rejections
-from shapebias.models import Preparation, build, category_indices, memory_format, preparation
+from shapebias.networks.models import Preparation, build, category_indices, memory_format, preparation
+from shapebias.networks.weights import load_weights, read_weights
 from shapebias.seeing import Kept, Labelled, Sights
 from shapebias.suppression import STRENGTHS, Strengths, checked
-from shapebias.weights import load_weights, read_weights
 
 log = logging.getLogger(__name__)
 

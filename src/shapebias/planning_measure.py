@@ -21,7 +21,7 @@ from shapebias.feeding import Augmented, ImageFeed, Pictures, Plan
 from shapebias.images.codec import encode
 from shapebias.images.pictures import Rejections, decoded, open_pictures
 from shapebias.images.shards import label, open_shards, write_shard
-from shapebias.models import build, memory_format, preparation
+from shapebias.networks.models import build, memory_format, preparation
 from shapebias.observe import observe, observer_of
 from shapebias.planning_networks import is_listed, network_key, observer_entry
 from shapebias.ranks import Ranks

@@ -13,8 +13,8 @@ from datetime import timedelta
 import torch
 from torch import distributed
 
-from shapebias.devices import resolve_device
 from shapebias.errors import UserError
+from shapebias.networks.devices import resolve_device
 
 log = logging.getLogger(__name__)
 

@@ -26,9 +26,9 @@ from shapebias.draws import generator
 from shapebias.errors import UserError
 from shapebias.images.pictures import CUE_CONFLICT_NAME, stimulus_name
 from shapebias.intervals import image_draws, resampled_sums, strata_of
+from shapebias.networks.stages import Stage, find_stages, read_stages
 from shapebias.observe import Batches, Observer
 from shapebias.seeing import Labelled
-from shapebias.stages import Stage, find_stages, read_stages
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import numpy as np
 from shapebias.errors import BadImageError
 from shapebias.images.pictures import Picture, Rejections
 from shapebias.images.shards import Label, Sample
-from shapebias.models import Preparation
+from shapebias.networks.models import Preparation
 from shapebias.parallel import ordered_map
 from shapebias.suppression import Strengths, conditions, suppressed
 

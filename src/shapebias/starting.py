@@ -10,8 +10,8 @@ from torch import nn
 
 from shapebias.categories import ilsvrc_wnids
 from shapebias.errors import UserError
-from shapebias.models import build, classifier, classifier_keys
-from shapebias.weights import State, load_weights, read_weights, weights_path
+from shapebias.networks.models import build, classifier, classifier_keys
+from shapebias.networks.weights import State, load_weights, read_weights, weights_path
 
 log = logging.getLogger(__name__)
 

@@ -54,7 +54,7 @@ def make_stylizer(name: str, weights: Path | None = None, device: str = "cpu", t
         import torch
 
         from shapebias.adain import load_adain
-        from shapebias.devices import resolve_device
+        from shapebias.networks.devices import resolve_device
 
         torch.set_num_threads(threads)
         return load_adain(weights, resolve_device(device))

@@ -15,14 +15,14 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from shapebias.batch_norm import synchronized
 from shapebias.checkpoints import Checkpoints
 from shapebias.draws import draw_key
 from shapebias.errors import UserError
 from shapebias.features import FeatureFeed
 from shapebias.feeding import Augmented, Batch, Feed, ImageFeed, Pictures, Plan, Step
-from shapebias.models import classifier, memory_format
-from shapebias.precision import autocast
+from shapebias.networks.models import classifier, memory_format
+from shapebias.networks.precision import autocast
+from shapebias.networks.sync_batch_norm import synchronized
 from shapebias.ranks import ALONE, Ranks
 from shapebias.recipe import Recipe
 from shapebias.sampling import check_batches

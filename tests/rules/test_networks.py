@@ -3,7 +3,7 @@
 import torch
 import torchvision
 
-from shapebias.models import build, classifier
+from shapebias.networks.models import build, classifier
 
 
 def test_the_classifier_of_every_network_of_torchvision_is_found():

@@ -14,7 +14,7 @@ from torch import nn
 from shapebias import evaluate, shape_bias
 from shapebias.api import kept_images
 from shapebias.errors import UserError
-from shapebias.models import preparation
+from shapebias.networks.models import preparation
 
 CONFLICT = ("cat", "dog")
 

@@ -50,7 +50,7 @@ def imported(source: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            # `from shapebias import models` imports a module, `from shapebias.models import build` does not.
+            # `from shapebias import models` imports a module, `from shapebias.networks.models import build` does not.
             yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
         todo += ast.iter_child_nodes(node)
 

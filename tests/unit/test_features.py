@@ -11,7 +11,7 @@ from torch import nn
 from shapebias.errors import UserError
 from shapebias.features import Backbone
 from shapebias.feeding import Augmented, ImageFeed, Pictures, Plan
-from shapebias.models import classifier, preparation
+from shapebias.networks.models import classifier, preparation
 from shapebias.recipe import Recipe
 from shapebias.training import TrainState, train
 

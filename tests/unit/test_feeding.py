@@ -11,7 +11,7 @@ from shapebias.errors import UserError
 from shapebias.feeding import Augmented, ImageFeed, Pictures, Plan, class_names
 from shapebias.images.codec import encode
 from shapebias.images.shards import label, open_shards, write_shard
-from shapebias.models import Preparation
+from shapebias.networks.models import Preparation
 from shapebias.ranks import ALONE, Ranks
 from shapebias.recipe import Recipe
 

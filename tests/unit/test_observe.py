@@ -16,7 +16,7 @@ from shapebias.errors import UserError
 from shapebias.images import pictures as pictures_module
 from shapebias.images.pictures import ImageFile
 from shapebias.images.shards import label
-from shapebias.models import Preparation, preparation
+from shapebias.networks.models import Preparation, preparation
 from shapebias.observe import COLUMNS, Observer, answered, category_probabilities, measure, observer_of, unchanged
 from shapebias.seeing import Kept
 

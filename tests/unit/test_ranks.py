@@ -10,8 +10,8 @@ import torch
 from timm.layers import BatchNormAct2d
 from torch import distributed, nn
 
-from shapebias.batch_norm import synchronized
 from shapebias.errors import UserError
+from shapebias.networks.sync_batch_norm import synchronized
 from shapebias.ranks import Ranks, join, own_device
 
 

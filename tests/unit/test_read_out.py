@@ -13,8 +13,8 @@ from sklearn.preprocessing import StandardScaler
 
 from shapebias.images.pictures import ImageFile
 from shapebias.images.shards import label
+from shapebias.networks.stages import Stage
 from shapebias.read_out import COLUMNS, FOLDS, cluster_intervals, cues_of, folds, is_conflict, read_out, right_answers
-from shapebias.stages import Stage
 
 CATEGORIES = ["bird", "cat", "dog", "oven"]
 

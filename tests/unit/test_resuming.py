@@ -12,7 +12,7 @@ from torch import nn
 from shapebias.checkpoints import EARLIER, LATEST, Checkpoints, digest
 from shapebias.errors import UserError
 from shapebias.feeding import Augmented, Pictures
-from shapebias.models import preparation
+from shapebias.networks.models import preparation
 from shapebias.recipe import Recipe
 from shapebias.stopping import Stop, StoppedError
 from shapebias.training import TrainState, train

@@ -11,7 +11,7 @@ from helpers import COLOURS, tiny_resnet
 
 from shapebias.errors import UserError
 from shapebias.feeding import Augmented, Pictures, Step
-from shapebias.models import preparation
+from shapebias.networks.models import preparation
 from shapebias.ranks import Ranks
 from shapebias.recipe import Recipe
 from shapebias.training import balanced, image_counts, start, train, train_step, validate

@@ -17,7 +17,7 @@ from shapebias.categories import CATEGORIES, ilsvrc_categories
 from shapebias.downloads import AIR_GAP, has_way_to
 from shapebias.errors import UserError
 from shapebias.images.codec import centre_crop
-from shapebias.torchvision_networks import PREFIX, build_torchvision
+from shapebias.networks.torchvision_models import PREFIX, build_torchvision
 
 HUB = "https://huggingface.co"  # HF_ENDPOINT names another, as for the hub's own client
 PILLOW_FILTERS = {

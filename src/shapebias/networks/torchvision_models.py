@@ -14,7 +14,7 @@ from torchvision import models
 
 from shapebias.downloads import AIR_GAP
 from shapebias.errors import UserError
-from shapebias.weights import State, load_weights
+from shapebias.networks.weights import State, load_weights
 
 PREFIX = "torchvision/"
 FIRST = "IMAGENET1K_V1"

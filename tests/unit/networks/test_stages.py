@@ -12,8 +12,8 @@ from torchvision.models import AlexNet, ResNet, VisionTransformer
 from torchvision.models.resnet import BasicBlock
 
 from shapebias.errors import UserError
-from shapebias.models import classifier
-from shapebias.stages import Stage, coarse_pixels, find_stages, pooled, read_stages
+from shapebias.networks.models import classifier
+from shapebias.networks.stages import Stage, coarse_pixels, find_stages, pooled, read_stages
 
 VIT: dict[str, Any] = {"img_size": 32, "patch_size": 8, "embed_dim": 12, "num_heads": 3}
 SWIN: dict[str, Any] = {

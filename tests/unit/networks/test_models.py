@@ -13,11 +13,11 @@ from timm.data import ImageNetInfo
 from torch import nn
 
 from shapebias.categories import ilsvrc_wnids
-from shapebias.devices import resolve_device
 from shapebias.errors import UserError
 from shapebias.images.pictures import ImageFile
 from shapebias.images.shards import label
-from shapebias.models import (
+from shapebias.networks.devices import resolve_device
+from shapebias.networks.models import (
     Preparation,
     build,
     category_indices,

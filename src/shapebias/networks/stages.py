@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from shapebias.errors import UserError
-from shapebias.models import classifier, memory_format
+from shapebias.networks.models import classifier, memory_format
 
 log = logging.getLogger(__name__)
 

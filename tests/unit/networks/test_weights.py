@@ -8,8 +8,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from shapebias.errors import UserError
-from shapebias.models import build, classifier_keys
-from shapebias.weights import load_weights, read_weights, weights_path
+from shapebias.networks.models import build, classifier_keys
+from shapebias.networks.weights import load_weights, read_weights, weights_path
 
 
 def test_weights_of_the_same_names_are_loaded_by_name():

@@ -1,0 +1,1 @@
+"""Networks: how they are built, their weights, their stages, the device that they run on."""
