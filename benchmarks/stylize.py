@@ -17,14 +17,14 @@ from torch import nn
 from torchvision import transforms
 from torchvision.utils import save_image
 
-from shapebias.adain import load_adain, make_decoder, make_encoder
 from shapebias.draws import generator
-from shapebias.ghiasi import Ghiasi, as_batch
 from shapebias.images.codec import encode
 from shapebias.images.pictures import Rejections, decoded, open_pictures
 from shapebias.images.shards import write_shard
-from shapebias.stylize import Draw, Geometry, StylePictures, stylized
-from shapebias.stylizers import Stylizer
+from shapebias.stylize.adain import load_adain, make_decoder, make_encoder
+from shapebias.stylize.ghiasi import Ghiasi, as_batch
+from shapebias.stylize.pipeline import Draw, Geometry, StylePictures, stylized
+from shapebias.stylize.stylizers import Stylizer
 from shapebias.synthetic.paintings import painting
 from shapebias.synthetic.scene import CLASSES, draw
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from shapebias.cli import Parser, fraction, progress, run, side
 from shapebias.errors import BadImageError
 from shapebias.images.pictures import Rejections, decoded, open_pictures
-from shapebias.style_vectors import write_style_vectors
-from shapebias.stylize import encoded
-from shapebias.stylizers import add_stylizer_flags, stylizer_from
+from shapebias.stylize.pipeline import encoded
+from shapebias.stylize.style_vectors import write_style_vectors
+from shapebias.stylize.stylizers import add_stylizer_flags, stylizer_from
 
 log = logging.getLogger(__name__)
 

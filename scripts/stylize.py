@@ -17,9 +17,9 @@ from shapebias.images.codec import ENCODINGS, encode, encoded_bytes
 from shapebias.images.pictures import Rejections, decoded, open_pictures
 from shapebias.images.shards import Label, write_shard
 from shapebias.parallel import ordered_map
-from shapebias.style_vectors import StyleVectors
-from shapebias.stylize import Draw, Geometry, StylePictures, StyleSet, stylized
-from shapebias.stylizers import Stylizer, add_stylizer_flags, stylizer_from
+from shapebias.stylize.pipeline import Draw, Geometry, StylePictures, StyleSet, stylized
+from shapebias.stylize.style_vectors import StyleVectors
+from shapebias.stylize.stylizers import Stylizer, add_stylizer_flags, stylizer_from
 
 log = logging.getLogger(__name__)
 

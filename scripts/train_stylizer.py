@@ -20,8 +20,6 @@ from PIL import Image
 from safetensors.torch import save
 from torch import nn
 
-from shapebias.adain import Adain, encoder_hash, load_encoder, random_encoder
-from shapebias.adain_training import DecoderRecipe, DecoderState, Pairs, new_state, train_decoder
 from shapebias.claims import claimed
 from shapebias.cli import Parser, above_zero, at_least_zero, fraction, positive, progress, run, side, whole
 from shapebias.errors import UserError
@@ -33,6 +31,8 @@ from shapebias.networks.weights import METADATA_KEY
 from shapebias.ranks import Ranks, join, leave
 from shapebias.staging import add_staging_flag, staged
 from shapebias.stopping import TRY_AGAIN, StoppedError
+from shapebias.stylize.adain import Adain, encoder_hash, load_encoder, random_encoder
+from shapebias.stylize.decoder_training import DecoderRecipe, DecoderState, Pairs, new_state, train_decoder
 
 log = logging.getLogger(__name__)
 

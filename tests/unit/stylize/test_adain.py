@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 from torchvision.models import vgg
 
-from shapebias.adain import (
+from shapebias.errors import UserError
+from shapebias.stylize.adain import (
     Adain,
     encoder_hash,
     load_adain,
@@ -20,8 +21,7 @@ from shapebias.adain import (
     make_encoder,
     random_encoder,
 )
-from shapebias.errors import UserError
-from shapebias.stylize import in_batches
+from shapebias.stylize.pipeline import in_batches
 
 WIDTH = 8  # an eighth of VGG-19's, for speed; one test takes the published width
 

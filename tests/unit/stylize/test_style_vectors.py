@@ -5,7 +5,7 @@ import pytest
 
 from shapebias.errors import UserError
 from shapebias.images.shards import label
-from shapebias.style_vectors import StyleVectors, write_style_vectors
+from shapebias.stylize.style_vectors import StyleVectors, write_style_vectors
 
 
 def write(path, *names, fingerprint="adain-1"):

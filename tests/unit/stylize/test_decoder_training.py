@@ -9,10 +9,10 @@ import torch
 from helpers import bad_images, image_folder
 from torch.nn import functional as F
 
-from shapebias.adain import RELUS, make_decoder, random_encoder
-from shapebias.adain_training import DecoderRecipe, Pairs, losses, train_decoder
 from shapebias.errors import UserError
 from shapebias.images.pictures import open_pictures
+from shapebias.stylize.adain import RELUS, make_decoder, random_encoder
+from shapebias.stylize.decoder_training import DecoderRecipe, Pairs, losses, train_decoder
 
 RECIPE = DecoderRecipe(steps=6, batch_size=4, resize=20, size=16, lr=1e-3, seed=1)
 CPU = torch.device("cpu")

@@ -14,7 +14,7 @@ from shapebias.errors import BadImageError, UserError
 from shapebias.images.codec import centre_crop, resize_shorter
 from shapebias.images.pictures import Picture, Rejections
 from shapebias.images.shards import Label
-from shapebias.stylizers import Stylizer
+from shapebias.stylize.stylizers import Stylizer
 
 MIN_STYLE = 16  # pixels: below, statistics over what a network leaves of it mean nothing
 

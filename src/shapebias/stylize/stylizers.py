@@ -45,7 +45,7 @@ def make_stylizer(name: str, weights: Path | None = None, device: str = "cpu", t
     if name == "ghiasi":
         if weights is not None:
             raise UserError(f"weights {weights}: ghiasi brings its own; leave them out, or choose the stylizer adain")
-        from shapebias.ghiasi import Ghiasi
+        from shapebias.stylize.ghiasi import Ghiasi
 
         return Ghiasi(threads)
     if name == "adain":
@@ -53,8 +53,8 @@ def make_stylizer(name: str, weights: Path | None = None, device: str = "cpu", t
             raise UserError("the stylizer adain needs the folder of its weights (--weights); README says where from")
         import torch
 
-        from shapebias.adain import load_adain
         from shapebias.networks.devices import resolve_device
+        from shapebias.stylize.adain import load_adain
 
         torch.set_num_threads(threads)
         return load_adain(weights, resolve_device(device))

@@ -16,11 +16,11 @@ from scipy.stats import chisquare
 from shapebias.categories import CATEGORIES
 from shapebias.draws import generator
 from shapebias.errors import BadImageError, UserError
-from shapebias.ghiasi import Ghiasi
 from shapebias.images.pictures import ImageFile, Picture
 from shapebias.images.shards import Label, label
-from shapebias.stylize import Draw, Geometry, draw_other_category, draw_styles, encoded, in_batches, stylized
-from shapebias.stylizers import make_stylizer
+from shapebias.stylize.ghiasi import Ghiasi
+from shapebias.stylize.pipeline import Draw, Geometry, draw_other_category, draw_styles, encoded, in_batches, stylized
+from shapebias.stylize.stylizers import make_stylizer
 from shapebias.synthetic.paintings import painting
 from shapebias.synthetic.scene import draw
 

@@ -1,0 +1,1 @@
+"""Stylizers: what makes an image look as if it were painted."""
