@@ -29,16 +29,16 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from shapebias.checkpoints import Checkpoints
-from shapebias.feeding import Augmented, Pictures
 from shapebias.images.shards import label, open_shards, write_shard
 from shapebias.networks.memory import keep_freed_memory
 from shapebias.networks.models import preparation
-from shapebias.ranks import Ranks, join, leave
-from shapebias.recipe import Recipe
-from shapebias.starting import freeze
 from shapebias.synthetic.scene import CLASSES, draw
-from shapebias.training import TrainState, train
+from shapebias.training.checkpoints import Checkpoints
+from shapebias.training.data_loading import Augmented, Pictures
+from shapebias.training.distributed import Ranks, join, leave
+from shapebias.training.initialization import freeze
+from shapebias.training.loop import TrainState, train
+from shapebias.training.recipe import Recipe
 
 SIZE, PACKED, BATCH = 64, 96, 64  # pixels, pixels, images
 NETWORKS: dict[str, dict[str, Any]] = {

@@ -20,16 +20,16 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from shapebias.augment import Crop, cropped, decoded, decoded_rows, draw_crop, plain_frame
 from shapebias.draws import generator
-from shapebias.feeding import Augmented, Loader
 from shapebias.images.codec import load_rgb
 from shapebias.images.image_folder import image_files
 from shapebias.images.shards import Sample, label, open_shards, write_shard
 from shapebias.networks.memory import keep_freed_memory
 from shapebias.networks.models import Preparation
-from shapebias.recipe import Recipe
-from shapebias.sampling import epoch_batches
+from shapebias.training.augmentation import Crop, cropped, decoded, decoded_rows, draw_crop, plain_frame
+from shapebias.training.data_loading import Augmented, Loader
+from shapebias.training.recipe import Recipe
+from shapebias.training.sampling import epoch_batches
 
 SIZE = 224
 SCALE = (0.08, 1.0)

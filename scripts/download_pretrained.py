@@ -16,7 +16,7 @@ from shapebias.downloads import checksum
 from shapebias.files import replacing
 from shapebias.networks import models
 from shapebias.networks.weights import METADATA_KEY
-from shapebias.starting import published_weights
+from shapebias.training.initialization import published_weights
 
 log = logging.getLogger(__name__)
 

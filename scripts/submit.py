@@ -19,8 +19,8 @@ from submitit.core.utils import FailedJobError, UncompletedJobError
 
 from shapebias.cli import Parser, above_zero, positive, run, whole
 from shapebias.errors import UserError
-from shapebias.recipe import recipe_from
-from shapebias.stopping import TRY_AGAIN
+from shapebias.training.interruption import TRY_AGAIN
+from shapebias.training.recipe import recipe_from
 
 log = logging.getLogger(__name__)
 

@@ -17,23 +17,23 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from shapebias.checkpoints import Checkpoints, claimed_folder, digest, fingerprint
 from shapebias.cli import Parser, above_zero, at_least_zero, positive, progress, run, side, whole
 from shapebias.errors import UserError
-from shapebias.feeding import Augmented, Pictures, class_names
 from shapebias.files import replacing
 from shapebias.images.shards import Sample, expand, open_shards
 from shapebias.networks import models
 from shapebias.networks.memory import keep_freed_memory
 from shapebias.networks.weights import METADATA_KEY
 from shapebias.provenance import provenance
-from shapebias.ranks import Ranks, join, leave
-from shapebias.recipe import EXECUTION, Recipe, add_recipe_flags, recipe_from
-from shapebias.staging import add_staging_flag, staged
-from shapebias.starting import Start, initial_network
-from shapebias.stopping import Stop, StoppedError
 from shapebias.tracking import Tracker, add_tracking_flags, new_run_id, tracking_settings
-from shapebias.training import TrainState, image_counts, silently, train
+from shapebias.training.checkpoints import Checkpoints, claimed_folder, digest, fingerprint
+from shapebias.training.data_loading import Augmented, Pictures, class_names
+from shapebias.training.distributed import Ranks, join, leave
+from shapebias.training.initialization import Start, initial_network
+from shapebias.training.interruption import Stop, StoppedError
+from shapebias.training.loop import TrainState, image_counts, silently, train
+from shapebias.training.recipe import EXECUTION, Recipe, add_recipe_flags, recipe_from
+from shapebias.training.staging import add_staging_flag, staged
 
 log = logging.getLogger(__name__)
 

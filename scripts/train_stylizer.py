@@ -20,7 +20,6 @@ from PIL import Image
 from safetensors.torch import save
 from torch import nn
 
-from shapebias.claims import claimed
 from shapebias.cli import Parser, above_zero, at_least_zero, fraction, positive, progress, run, side, whole
 from shapebias.errors import UserError
 from shapebias.files import replacing
@@ -28,11 +27,12 @@ from shapebias.images.contact_sheets import Cell, contact_sheet
 from shapebias.images.pictures import open_pictures
 from shapebias.images.shards import expand
 from shapebias.networks.weights import METADATA_KEY
-from shapebias.ranks import Ranks, join, leave
-from shapebias.staging import add_staging_flag, staged
-from shapebias.stopping import TRY_AGAIN, StoppedError
 from shapebias.stylize.adain import Adain, encoder_hash, load_encoder, random_encoder
 from shapebias.stylize.decoder_training import DecoderRecipe, DecoderState, Pairs, new_state, train_decoder
+from shapebias.training.distributed import Ranks, join, leave
+from shapebias.training.interruption import TRY_AGAIN, StoppedError
+from shapebias.training.run_lock import claimed
+from shapebias.training.staging import add_staging_flag, staged
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from shapebias.benchmark_kinds import ARCHIVES, KINDS, PUBLISHED
 from shapebias.errors import UserError
-from shapebias.recipe import Recipe
+from shapebias.training.recipe import Recipe
 
 Config = dict[str, Any]
 

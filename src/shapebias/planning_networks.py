@@ -24,7 +24,7 @@ from shapebias.costs import (
     per_second,
 )
 from shapebias.planning_sets import images_in_benchmark, images_shown, training_images
-from shapebias.recipe import Recipe
+from shapebias.training.recipe import Recipe
 
 # Measured as the constants of costs.
 INPUT_MS, INPUT_SIDE = 1.6, 224  # a training image: decoded, cropped, scaled, as the side grows

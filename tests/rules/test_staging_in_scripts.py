@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from helpers import ENV, ROOT, TINY_RESNET, colour_shard, files_below, image_folder, run_script, succeeded
 
-from shapebias.staging import ELSEWHERE, file_system
+from shapebias.training.staging import ELSEWHERE, file_system
 
 RECIPE = ["--epochs", "30", "--batch-size", "8", "--schedule", "constant", "--lr", "0.003", "--optimizer", "adamw"]
 NETWORK = ["--timm", "resnet10t", "--kwargs", json.dumps(TINY_RESNET), "--image-size", "32"]
@@ -142,15 +142,15 @@ def test_a_second_job_of_a_run_waits_for_the_first_to_leave_and_goes_on(shards, 
 
 @pytest.mark.parametrize("name", ["train", "train_stylizer"])
 def test_a_run_that_is_held_by_another_process_asks_for_another_try(shards, tmp_path, monkeypatch, caplog, name):
-    from shapebias import checkpoints, claims
-    from shapebias.claims import claimed
+    from shapebias.training import checkpoints, run_lock
+    from shapebias.training.run_lock import claimed
 
     monkeypatch.syspath_prepend(ROOT / "scripts")
     script = __import__(name)
     short = partial(claimed, wait=0.1)
     monkeypatch.setattr(checkpoints, "claimed", short)
     monkeypatch.setattr(script, "claimed", short, raising=False)
-    monkeypatch.setattr(claims, "attempt", lambda path: None)
+    monkeypatch.setattr(run_lock, "attempt", lambda path: None)
     checkpoint, out = tmp_path / "checkpoints" / "x.pt", tmp_path / "out"
     arguments = {
         "train": [*training(shards, out), "--checkpoints", str(checkpoint.parent)],

@@ -14,7 +14,7 @@ from shapebias.benchmark_kinds import KINDS
 from shapebias.config import checked, missing_folders, parse_scalars
 from shapebias.config_problems import melanoma_regimes, recipe_of, splits_of
 from shapebias.errors import UserError
-from shapebias.recipe import Recipe
+from shapebias.training.recipe import Recipe
 
 SCHEMA = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())
 DEMO = yaml.safe_load((ROOT / "config.yaml").read_text())

@@ -20,7 +20,7 @@ from shapebias.config_problems import (
     run_name,
 )
 from shapebias.errors import UserError
-from shapebias.recipe import EXECUTION
+from shapebias.training.recipe import EXECUTION
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import update_config

@@ -15,7 +15,7 @@ from torch import nn
 from shapebias.categories import ilsvrc_wnids
 from shapebias.errors import UserError
 from shapebias.networks.models import build
-from shapebias.starting import freeze, initial_network, layer_groups, published_weights, training_mode
+from shapebias.training.initialization import freeze, initial_network, layer_groups, published_weights, training_mode
 
 ANIMALS = ["cat", "dog"]
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from shapebias.stopping import TRY_AGAIN, Stop
+from shapebias.training.interruption import TRY_AGAIN, Stop
 
 
 @pytest.fixture(autouse=True)

@@ -13,11 +13,11 @@ import pytest
 from helpers import files_below
 from torch import distributed
 
-from shapebias import staging
 from shapebias.errors import UserError
-from shapebias.ranks import Ranks
-from shapebias.staging import file_system, staged
-from shapebias.stopping import StoppedError
+from shapebias.training import staging
+from shapebias.training.distributed import Ranks
+from shapebias.training.interruption import StoppedError
+from shapebias.training.staging import file_system, staged
 
 FORK = multiprocessing.get_context("fork")
 

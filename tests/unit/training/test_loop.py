@@ -10,11 +10,11 @@ import torch
 from helpers import COLOURS, tiny_resnet
 
 from shapebias.errors import UserError
-from shapebias.feeding import Augmented, Pictures, Step
 from shapebias.networks.models import preparation
-from shapebias.ranks import Ranks
-from shapebias.recipe import Recipe
-from shapebias.training import balanced, image_counts, start, train, train_step, validate
+from shapebias.training.data_loading import Augmented, Pictures, Step
+from shapebias.training.distributed import Ranks
+from shapebias.training.loop import balanced, image_counts, start, train, train_step, validate
+from shapebias.training.recipe import Recipe
 
 RECIPE = Recipe(epochs=2, batch_size=8, optimizer="adamw", lr=0.01, schedule="constant", patience=0)
 SWAPPED = {"cat": COLOURS["dog"], "dog": COLOURS["cat"]}

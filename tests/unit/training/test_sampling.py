@@ -3,7 +3,7 @@
 import pytest
 
 from shapebias.errors import UserError
-from shapebias.sampling import check_batches, epoch_batches, own_part, share
+from shapebias.training.sampling import check_batches, epoch_batches, own_part, share
 
 
 @pytest.mark.parametrize(("count", "size", "sizes"), [(10, 4, [4, 3, 3]), (8, 4, [4, 4]), (9, 8, [5, 4]), (3, 64, [3])])

@@ -8,12 +8,12 @@ import torch
 from helpers import colour_sample, picture
 
 from shapebias.errors import UserError
-from shapebias.feeding import Augmented, ImageFeed, Pictures, Plan, class_names
 from shapebias.images.codec import encode
 from shapebias.images.shards import label, open_shards, write_shard
 from shapebias.networks.models import Preparation
-from shapebias.ranks import ALONE, Ranks
-from shapebias.recipe import Recipe
+from shapebias.training.data_loading import Augmented, ImageFeed, Pictures, Plan, class_names
+from shapebias.training.distributed import ALONE, Ranks
+from shapebias.training.recipe import Recipe
 
 PREPARATION = Preparation(size=16, mean=(0.5,) * 3, std=(0.5,) * 3, interpolation="bicubic", crop=1.0)
 RECIPE = Recipe(batch_size=4, crop_scale=(0.2, 1.0))

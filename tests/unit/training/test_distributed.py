@@ -12,7 +12,7 @@ from torch import distributed, nn
 
 from shapebias.errors import UserError
 from shapebias.networks.sync_batch_norm import synchronized
-from shapebias.ranks import Ranks, join, own_device
+from shapebias.training.distributed import Ranks, join, own_device
 
 
 def in_rank(rank: int, folder: Path, work: Callable[[Ranks], Any]) -> None:

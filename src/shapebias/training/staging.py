@@ -24,8 +24,8 @@ import torch
 
 from shapebias.errors import UserError
 from shapebias.files import replacing
-from shapebias.ranks import ALONE, Ranks
-from shapebias.stopping import StoppedError
+from shapebias.training.distributed import ALONE, Ranks
+from shapebias.training.interruption import StoppedError
 
 log = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 
-from shapebias.claims import claimed
 from shapebias.errors import UserError
 from shapebias.files import replacing
 from shapebias.images.shards import Sample
-from shapebias.ranks import ALONE, Ranks
+from shapebias.training.distributed import ALONE, Ranks
+from shapebias.training.run_lock import claimed
 
 log = logging.getLogger(__name__)
 

@@ -9,13 +9,13 @@ import pytest
 from helpers import tiny_resnet
 from torch import nn
 
-from shapebias.checkpoints import EARLIER, LATEST, Checkpoints, digest
 from shapebias.errors import UserError
-from shapebias.feeding import Augmented, Pictures
 from shapebias.networks.models import preparation
-from shapebias.recipe import Recipe
-from shapebias.stopping import Stop, StoppedError
-from shapebias.training import TrainState, train
+from shapebias.training.checkpoints import EARLIER, LATEST, Checkpoints, digest
+from shapebias.training.data_loading import Augmented, Pictures
+from shapebias.training.interruption import Stop, StoppedError
+from shapebias.training.loop import TrainState, train
+from shapebias.training.recipe import Recipe
 
 RECIPE = Recipe(
     epochs=3,

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from helpers import stand_in
 
-from shapebias import claims
-from shapebias.checkpoints import LATEST, claimed_folder
-from shapebias.claims import claimed
-from shapebias.stopping import StoppedError
+from shapebias.training import run_lock
+from shapebias.training.checkpoints import LATEST, claimed_folder
+from shapebias.training.interruption import StoppedError
+from shapebias.training.run_lock import claimed
 
 FORK = multiprocessing.get_context("fork")
 
@@ -121,7 +121,7 @@ def test_a_signal_ends_the_waiting(holding, tmp_path):
 
 
 def count_up(path: Path, counter: Path, times: int) -> None:
-    claims.BETWEEN = 0.001
+    run_lock.BETWEEN = 0.001
     for _ in range(times):
         with claimed(path, wait=60):
             number = int(counter.read_text())

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from shapebias.augment import augmented, cropped, decoded, draw_crop
 from shapebias.draws import generator
 from shapebias.errors import BadImageError, UserError
 from shapebias.images.shards import Sample
 from shapebias.networks.models import Preparation
-from shapebias.ranks import ALONE, Ranks
-from shapebias.recipe import Recipe
-from shapebias.sampling import Key, epoch_batches, own_part, share, steps_per_epoch
+from shapebias.training.augmentation import augmented, cropped, decoded, draw_crop
+from shapebias.training.distributed import ALONE, Ranks
+from shapebias.training.recipe import Recipe
+from shapebias.training.sampling import Key, epoch_batches, own_part, share, steps_per_epoch
 
 GRACE = 30  # seconds that a worker outlasts a SIGTERM
 # Decoded images of a set are kept in memory up to this size, so that later epochs decode nothing; each worker keeps

@@ -25,8 +25,8 @@ import torch
 
 from shapebias.cluster.queue import queued
 from shapebias.errors import UserError
-from shapebias.ranks import ALONE, Ranks
-from shapebias.stopping import StoppedError
+from shapebias.training.distributed import ALONE, Ranks
+from shapebias.training.interruption import StoppedError
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from helpers import tiny_resnet
 from torch import nn
 
 from shapebias.errors import UserError
-from shapebias.features import Backbone
-from shapebias.feeding import Augmented, ImageFeed, Pictures, Plan
 from shapebias.networks.models import classifier, preparation
-from shapebias.recipe import Recipe
-from shapebias.training import TrainState, train
+from shapebias.training.data_loading import Augmented, ImageFeed, Pictures, Plan
+from shapebias.training.frozen_features import Backbone
+from shapebias.training.loop import TrainState, train
+from shapebias.training.recipe import Recipe
 
 RECIPE = Recipe(epochs=4, batch_size=6, optimizer="sgd", lr=0.1, schedule="constant", patience=0)
 

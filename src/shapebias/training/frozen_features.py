@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from shapebias.errors import UserError
-from shapebias.feeding import Batch, ImageFeed, Loader, Plan, Step
 from shapebias.networks.models import classifier
 from shapebias.networks.precision import autocast
-from shapebias.stopping import StoppedError
+from shapebias.training.data_loading import Batch, ImageFeed, Loader, Plan, Step
+from shapebias.training.interruption import StoppedError
 
 TOLERANCE = 1e-4  # of logits, relative to the largest: what the classifier makes of its input against the network
 

@@ -15,19 +15,19 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from shapebias.checkpoints import Checkpoints
 from shapebias.draws import draw_key
 from shapebias.errors import UserError
-from shapebias.features import FeatureFeed
-from shapebias.feeding import Augmented, Batch, Feed, ImageFeed, Pictures, Plan, Step
 from shapebias.networks.models import classifier, memory_format
 from shapebias.networks.precision import autocast
 from shapebias.networks.sync_batch_norm import synchronized
-from shapebias.ranks import ALONE, Ranks
-from shapebias.recipe import Recipe
-from shapebias.sampling import check_batches
-from shapebias.starting import freeze, training_mode
-from shapebias.stopping import Stop, StoppedError
+from shapebias.training.checkpoints import Checkpoints
+from shapebias.training.data_loading import Augmented, Batch, Feed, ImageFeed, Pictures, Plan, Step
+from shapebias.training.distributed import ALONE, Ranks
+from shapebias.training.frozen_features import FeatureFeed
+from shapebias.training.initialization import freeze, training_mode
+from shapebias.training.interruption import Stop, StoppedError
+from shapebias.training.recipe import Recipe
+from shapebias.training.sampling import check_batches
 
 log = logging.getLogger(__name__)
 
