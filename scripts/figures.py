@@ -18,7 +18,6 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from shapebias.answer_figures import MOST_ANSWERS, MOST_SAMPLES, Sample, answer_matrices, sample_predictions
-from shapebias.benchmark_kinds import KINDS
 from shapebias.cli import Parser, run
 from shapebias.condition_figures import ConditionAxis, accuracy_overview, condition_lines, reliance_lines
 from shapebias.consistency_figures import consistency_matrix, likeness_dots
@@ -26,12 +25,13 @@ from shapebias.cue_figures import bias_differences, cue_plane
 from shapebias.depth_figures import read_out_lines, top_k_lines
 from shapebias.draws import draw_key
 from shapebias.errors import UserError
+from shapebias.evaluation.benchmarks import KINDS
+from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.figure_style import FigureStyle, save
 from shapebias.figures import shape_bias_by_category, shape_bias_overview
 from shapebias.images.pictures import Picture, stimulus_name
 from shapebias.melanoma_figures import confusion_matrices, melanoma_overview
 from shapebias.reading import read_answers, read_histories, read_people, read_table
-from shapebias.stimuli import open_benchmark
 from shapebias.summaries import PEOPLE, kind_of, observer_names, one_of_each
 from shapebias.training_figures import training_curves
 

@@ -22,11 +22,11 @@ import tables
 from shapebias.cli import Parser, run
 from shapebias.conflict_browser import Browser, browser
 from shapebias.errors import UserError
+from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.files import replacing
 from shapebias.provenance import provenance
 from shapebias.reading import read_answers, read_json, read_people, read_records, read_tables
 from shapebias.report import render
-from shapebias.stimuli import open_benchmark
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

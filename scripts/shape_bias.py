@@ -9,7 +9,7 @@ import pandas as pd
 
 from shapebias.bias import bias_rows, counts_of
 from shapebias.cli import Parser, run
-from shapebias.decisions import read_observers
+from shapebias.evaluation.decisions import read_observers
 from shapebias.files import replacing
 from shapebias.panel import panel_of, pools_of
 

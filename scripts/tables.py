@@ -17,10 +17,10 @@ from typing import Any
 import pandas as pd
 
 from shapebias import tables
-from shapebias.benchmark_kinds import KINDS
 from shapebias.cli import Parser, progress, run
-from shapebias.decisions import read_answers, read_observers, read_predictions
 from shapebias.errors import UserError
+from shapebias.evaluation.benchmarks import KINDS
+from shapebias.evaluation.decisions import read_answers, read_observers, read_predictions
 from shapebias.files import replacing
 from shapebias.images.pictures import CUE_CONFLICT_NAME, stem
 

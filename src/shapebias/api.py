@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from shapebias.benchmark_kinds import KINDS
 from shapebias.bias import bias_rows, counts_of
 from shapebias.categories import category_of
-from shapebias.decisions import read_observers
 from shapebias.errors import UserError
+from shapebias.evaluation.benchmarks import KINDS
+from shapebias.evaluation.decisions import read_observers
 from shapebias.panel import panel_of
 
 if TYPE_CHECKING:  # torch takes seconds to import, and decisions are counted without it
     from torch import nn
 
+    from shapebias.evaluation.inputs import Kept
     from shapebias.networks.models import Preparation
-    from shapebias.seeing import Kept
 
 NEEDED = ["observer", "image", "shape", "texture", "decision"]
 
@@ -45,7 +45,7 @@ def evaluate(
 
     network: a name in timm (`torchvision/<name>` is one of torchvision's), or a network in memory, which is left as it
     was. images: a folder, an archive (.zip, .tar, .tar.gz) or a shard, or several. benchmark: how they are labelled and
-    shown, of shapebias.benchmark_kinds.KINDS. observer: what to call the network in the table.
+    shown, of shapebias.evaluation.benchmarks.KINDS. observer: what to call the network in the table.
     weights, kwargs: a file for a network given by name (without, the published weights are downloaded), and arguments.
     classes: names of the outputs in their order, or name → category (airplane … truck, "" for none); by default
     ILSVRC's 1,000. preparation: what the network expects of an image; by default what timm knows of it, for networks
@@ -57,11 +57,11 @@ def evaluate(
     which were broken. Images are kept in memory, up to 1 GiB, and decoded once for several calls.
     Raises shapebias.errors.UserError, in words, for whatever does not fit.
     """
+    from shapebias.evaluation.observer import load_observer, measure, observer_of, unchanged
+    from shapebias.evaluation.stimuli import open_benchmark
     from shapebias.networks.devices import resolve_device
     from shapebias.networks.weights import weights_path
-    from shapebias.observe import load_observer, measure, observer_of, unchanged
     from shapebias.provenance import provenance
-    from shapebias.stimuli import open_benchmark
 
     if benchmark not in KINDS:
         raise UserError(f"unknown benchmark {benchmark!r}; allowed: {', '.join(KINDS)}")
@@ -148,6 +148,6 @@ def place(network: nn.Module) -> str:
 @functools.cache
 def kept_images() -> Kept:
     """The images that all calls of this process share."""
-    from shapebias.seeing import Kept
+    from shapebias.evaluation.inputs import Kept
 
     return Kept()

@@ -15,8 +15,8 @@ import pandas as pd
 from scipy.special import betaincinv, ndtri
 
 from shapebias.categories import CATEGORIES
-from shapebias.decisions import PROBABILITIES
 from shapebias.errors import UserError
+from shapebias.evaluation.decisions import PROBABILITIES
 from shapebias.intervals import (
     JEFFREYS,
     LEVEL,

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from shapebias.benchmark_kinds import ARCHIVES, KINDS, PUBLISHED
 from shapebias.errors import UserError
+from shapebias.evaluation.benchmarks import ARCHIVES, KINDS, PUBLISHED
 from shapebias.training.recipe import Recipe
 
 Config = dict[str, Any]

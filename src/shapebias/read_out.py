@@ -24,11 +24,11 @@ from threadpoolctl import threadpool_limits
 from shapebias.bias import fraction_intervals
 from shapebias.draws import generator
 from shapebias.errors import UserError
+from shapebias.evaluation.inputs import Labelled
+from shapebias.evaluation.observer import Batches, Observer
 from shapebias.images.pictures import CUE_CONFLICT_NAME, stimulus_name
 from shapebias.intervals import image_draws, resampled_sums, strata_of
 from shapebias.networks.stages import Stage, find_stages, read_stages
-from shapebias.observe import Batches, Observer
-from shapebias.seeing import Labelled
 
 log = logging.getLogger(__name__)
 

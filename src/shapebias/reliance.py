@@ -1,6 +1,6 @@
 """How much accuracy a network loses when one cue is suppressed: reliance on cues, without setting one against another.
 
-Source: Burgert et al. 2025 (arXiv 2509.20234). How cues are suppressed: `shapebias.suppression`.
+Source: Burgert et al. 2025 (arXiv 2509.20234). How cues are suppressed: `shapebias.evaluation.cue_suppression`.
 """
 
 import math
@@ -12,7 +12,7 @@ import pandas as pd
 from shapebias.bias import accuracy
 from shapebias.by_condition import TAILS, prior, resampled_images
 from shapebias.errors import UserError
-from shapebias.suppression import UNTOUCHED
+from shapebias.evaluation.cue_suppression import UNTOUCHED
 
 # Cue → the strength that suppresses nothing: a grid of one patch, no smoothing, no grey.
 WEAKEST = {"shape": 1.0, "texture": 0.0, "colour": 0.0}

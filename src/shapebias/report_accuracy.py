@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import pandas as pd
 
 from shapebias import charts, report_tables
-from shapebias.benchmark_kinds import KINDS
 from shapebias.charts import Chart, Control, observer_rows
+from shapebias.evaluation.benchmarks import KINDS
 from shapebias.findings_accuracy import condition_findings, cost_findings, cue_findings, melanoma_findings
 from shapebias.report_study import Figure, Part, Section, Study, by_mean, intervals, of_benchmark, single, span
 from shapebias.report_tables import Grid, csv_of, grid

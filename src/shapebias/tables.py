@@ -17,7 +17,6 @@ from shapebias.answer_tables import (
     confusion_table,
     top_k_table,
 )
-from shapebias.benchmark_kinds import KINDS
 from shapebias.bias import (
     Counts,
     accuracy,
@@ -29,9 +28,10 @@ from shapebias.bias import (
     reciprocal_ranks,
 )
 from shapebias.categories import CATEGORIES
-from shapebias.decisions import TRIALS
 from shapebias.differences import difference_rows
 from shapebias.errors import UserError
+from shapebias.evaluation.benchmarks import KINDS
+from shapebias.evaluation.decisions import TRIALS
 from shapebias.images.pictures import stimulus_name
 from shapebias.panel import NO_ANSWER, NOT_SHOWN, Panel, panel_of, pools_of
 from shapebias.seeds import pooled_difference, pooled_row

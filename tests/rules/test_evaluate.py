@@ -12,11 +12,11 @@ import pytest
 from helpers import ROOT, TINY_RESNET, colour_shard, files_below, picture, run_script, succeeded, tiny_resnet
 from safetensors.torch import save_file
 
-from shapebias.decisions import read_answers
 from shapebias.errors import UserError
+from shapebias.evaluation.cue_suppression import STRENGTHS, conditions
+from shapebias.evaluation.decisions import read_answers
+from shapebias.evaluation.observer import measure
 from shapebias.images import shards
-from shapebias.observe import measure
-from shapebias.suppression import STRENGTHS, conditions
 
 CONDITIONS = ["c100", "c30", "c01"]
 

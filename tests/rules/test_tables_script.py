@@ -9,7 +9,7 @@ import pytest
 from helpers import files_below, refused, run_script, succeeded
 
 from shapebias.categories import CATEGORIES
-from shapebias.decisions import CSV_COLUMNS, PROBABILITIES, read_answers, write_predictions
+from shapebias.evaluation.decisions import CSV_COLUMNS, PROBABILITIES, read_answers, write_predictions
 from shapebias.reading import COLUMNS, read_table
 from shapebias.tables import COLUMNS as TABLES
 

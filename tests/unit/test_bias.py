@@ -12,8 +12,8 @@ from scipy.stats import beta, binomtest
 
 from shapebias.bias import accuracy, bias_rows, counts_of, cue_accuracy_rows, reciprocal_ranks
 from shapebias.categories import CATEGORIES
-from shapebias.decisions import PROBABILITIES, read_observers
 from shapebias.errors import UserError
+from shapebias.evaluation.decisions import PROBABILITIES, read_observers
 from shapebias.panel import panel_of
 
 

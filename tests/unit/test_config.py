@@ -10,10 +10,10 @@ import pytest
 import yaml
 from helpers import ROOT, image_folder
 
-from shapebias.benchmark_kinds import KINDS
 from shapebias.config import checked, missing_folders, parse_scalars
 from shapebias.config_problems import melanoma_regimes, recipe_of, splits_of
 from shapebias.errors import UserError
+from shapebias.evaluation.benchmarks import KINDS
 from shapebias.training.recipe import Recipe
 
 SCHEMA = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())

@@ -12,7 +12,7 @@ from PIL import Image
 from shapebias.categories import CATEGORIES
 from shapebias.conflict_browser import Thumbnail, browser, chosen, encoded
 from shapebias.errors import UserError
-from shapebias.stimuli import open_benchmark
+from shapebias.evaluation.stimuli import open_benchmark
 
 
 def answers(count: int = 2) -> pd.DataFrame:

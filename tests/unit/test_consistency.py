@@ -17,7 +17,7 @@ from shapebias.consistency import (
     pooled_table,
     resampled_kappa,
 )
-from shapebias.decisions import read_observers
+from shapebias.evaluation.decisions import read_observers
 from shapebias.panel import NO_ANSWER, Panel, panel_of
 
 

@@ -8,8 +8,8 @@ import pytest
 from helpers import trials
 
 from shapebias.categories import CATEGORIES
-from shapebias.decisions import PROBABILITIES
 from shapebias.errors import UserError
+from shapebias.evaluation.decisions import PROBABILITIES
 from shapebias.tables import COLUMNS, Measured, lineage
 
 RUN = {"observer": "net_in_seed0", "model": "net", "regime": "in", "seed": 0, "benchmark": "cue_conflict"}

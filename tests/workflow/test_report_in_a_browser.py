@@ -21,8 +21,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, syn
 
 from shapebias.categories import CATEGORIES
 from shapebias.charts import contrast_of
-from shapebias.decisions import CSV_COLUMNS, PROBABILITIES, write_predictions
 from shapebias.draws import generator
+from shapebias.evaluation.decisions import CSV_COLUMNS, PROBABILITIES, write_predictions
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 PHONE: ViewportSize = {"width": 390, "height": 844}

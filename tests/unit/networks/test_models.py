@@ -14,6 +14,7 @@ from torch import nn
 
 from shapebias.categories import ilsvrc_wnids
 from shapebias.errors import UserError
+from shapebias.evaluation.observer import Observer, category_probabilities, load_observer, observe
 from shapebias.images.pictures import ImageFile
 from shapebias.images.shards import label
 from shapebias.networks.devices import resolve_device
@@ -25,7 +26,6 @@ from shapebias.networks.models import (
     memory_format,
     preparation,
 )
-from shapebias.observe import Observer, category_probabilities, load_observer, observe
 
 # Networks
 

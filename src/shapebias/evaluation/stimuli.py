@@ -23,9 +23,9 @@ from typing import Any
 
 from PIL import Image
 
-from shapebias.benchmark_kinds import ARCHIVES, KINDS, OWN, Kind
 from shapebias.categories import CATEGORIES, ilsvrc_categories
 from shapebias.errors import BadImageError, UserError
+from shapebias.evaluation.benchmarks import ARCHIVES, KINDS, OWN, Kind
 from shapebias.images.codec import is_image_name, load_rgb
 from shapebias.images.image_folder import image_files, unique_ids
 from shapebias.images.pictures import (

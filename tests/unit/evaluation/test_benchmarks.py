@@ -2,7 +2,7 @@
 
 import pytest
 
-from shapebias.benchmark_kinds import KINDS, OWN, PUBLISHED
+from shapebias.evaluation.benchmarks import KINDS, OWN, PUBLISHED
 
 # model-vs-human's 17 benchmarks, under its own names but for edge, silhouette and cue-conflict (its README).
 TOOLBOX = {

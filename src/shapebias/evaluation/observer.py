@@ -19,17 +19,17 @@ import torch
 from PIL import Image
 from torch import nn
 
-from shapebias.benchmark_kinds import KINDS
 from shapebias.categories import CATEGORIES, ilsvrc_wnids
 from shapebias.cli import progress
-from shapebias.decisions import PROBABILITIES
 from shapebias.errors import UserError
+from shapebias.evaluation.benchmarks import KINDS
+from shapebias.evaluation.cue_suppression import STRENGTHS, Strengths, checked
+from shapebias.evaluation.decisions import PROBABILITIES
+from shapebias.evaluation.inputs import Kept, Labelled, Sights
 from shapebias.images.isic2017 import MELANOMA
 from shapebias.images.pictures import Picture, Rejections
 from shapebias.networks.models import Preparation, build, category_indices, memory_format, preparation
 from shapebias.networks.weights import load_weights, read_weights
-from shapebias.seeing import Kept, Labelled, Sights
-from shapebias.suppression import STRENGTHS, Strengths, checked
 
 log = logging.getLogger(__name__)
 

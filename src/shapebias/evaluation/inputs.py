@@ -9,11 +9,11 @@ from typing import Protocol
 import numpy as np
 
 from shapebias.errors import BadImageError
+from shapebias.evaluation.cue_suppression import Strengths, conditions, suppressed
 from shapebias.images.pictures import Picture, Rejections
 from shapebias.images.shards import Label, Sample
 from shapebias.networks.models import Preparation
 from shapebias.parallel import ordered_map
-from shapebias.suppression import Strengths, conditions, suppressed
 
 CAPACITY = 2**30  # bytes of pixels: 7,000 images of 224 px
 SHOWN = ("as they are", "resized")

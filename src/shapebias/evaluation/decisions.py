@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shapebias.benchmark_kinds import KINDS, Kind
 from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
+from shapebias.evaluation.benchmarks import KINDS, Kind
 from shapebias.files import replacing
 from shapebias.images.pictures import CUE_CONFLICT_NAME, stem, stimulus_name, toolbox_name, trial_name
 

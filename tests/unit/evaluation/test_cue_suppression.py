@@ -8,7 +8,7 @@ import pytest
 from helpers import ROOT
 
 from shapebias.errors import UserError
-from shapebias.suppression import (
+from shapebias.evaluation.cue_suppression import (
     STRENGTHS,
     checked,
     conditions,

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from helpers import colour_shard, image_folder, picture
 
-from shapebias import stimuli
-from shapebias.benchmark_kinds import PUBLISHED
-from shapebias.decisions import read_decisions, read_observers, stimulus_name
 from shapebias.errors import BadImageError, UserError
+from shapebias.evaluation import stimuli
+from shapebias.evaluation.benchmarks import PUBLISHED
+from shapebias.evaluation.decisions import read_decisions, read_observers, stimulus_name
+from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.images.codec import encode
 from shapebias.images.pictures import Rejections, decoded
 from shapebias.images.shards import label, write_shard
-from shapebias.stimuli import open_benchmark
 
 # An image of each published set, as its file is called there, and what that says: condition, category, name for all.
 NAMES = {

@@ -7,7 +7,8 @@ import pytest
 from helpers import trials
 
 from shapebias.categories import CATEGORIES
-from shapebias.decisions import (
+from shapebias.errors import UserError
+from shapebias.evaluation.decisions import (
     CSV_COLUMNS,
     read_decisions,
     read_observers,
@@ -15,7 +16,6 @@ from shapebias.decisions import (
     write_decisions,
     write_predictions,
 )
-from shapebias.errors import UserError
 from shapebias.panel import panel_of
 
 HEADER = "subj,session,trial,rt,object_response,category,condition,imagename"

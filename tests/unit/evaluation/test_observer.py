@@ -13,12 +13,20 @@ from PIL import Image
 from torch import nn
 
 from shapebias.errors import UserError
+from shapebias.evaluation.inputs import Kept
+from shapebias.evaluation.observer import (
+    COLUMNS,
+    Observer,
+    answered,
+    category_probabilities,
+    measure,
+    observer_of,
+    unchanged,
+)
 from shapebias.images import pictures as pictures_module
 from shapebias.images.pictures import ImageFile
 from shapebias.images.shards import label
 from shapebias.networks.models import Preparation, preparation
-from shapebias.observe import COLUMNS, Observer, answered, category_probabilities, measure, observer_of, unchanged
-from shapebias.seeing import Kept
 
 CLASSES = {"pug": "dog", "beagle": "dog", "cleaver": "knife", "pizza": ""}
 

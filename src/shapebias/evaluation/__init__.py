@@ -1,0 +1,1 @@
+"""Evaluation: observers, benchmarks, and the decisions of one on the other."""
