@@ -26,12 +26,12 @@ from shapebias.evaluation.observer import load_observer, measure
 from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.files import replacing
 from shapebias.images.image_folder import read_categories
+from shapebias.metrics.linear_read_out import StageReader, is_conflict
 from shapebias.networks import models
 from shapebias.networks.devices import resolve_device
 from shapebias.networks.memory import keep_freed_memory
 from shapebias.networks.weights import weights_path
 from shapebias.provenance import provenance
-from shapebias.read_out import StageReader, is_conflict
 
 log = logging.getLogger(__name__)
 

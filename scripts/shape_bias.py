@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from shapebias.bias import bias_rows, counts_of
 from shapebias.cli import Parser, run
 from shapebias.evaluation.decisions import read_observers
 from shapebias.files import replacing
-from shapebias.panel import panel_of, pools_of
+from shapebias.metrics.panel import panel_of, pools_of
+from shapebias.metrics.shape_bias import bias_rows, counts_of
 
 log = logging.getLogger(__name__)
 

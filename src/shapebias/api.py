@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from shapebias.bias import bias_rows, counts_of
 from shapebias.categories import category_of
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import read_observers
-from shapebias.panel import panel_of
+from shapebias.metrics.panel import panel_of
+from shapebias.metrics.shape_bias import bias_rows, counts_of
 
 if TYPE_CHECKING:  # torch takes seconds to import, and decisions are counted without it
     from torch import nn

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from shapebias import findings_words as words
-from shapebias.bias import wilson
+from shapebias.metrics.shape_bias import wilson
 from shapebias.summaries import PEOPLE
 
 ALL = "all"  # conditions, or benchmarks, together

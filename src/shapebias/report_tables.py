@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from shapebias.melanoma import MEASURES
+from shapebias.metrics.melanoma import MEASURES
 from shapebias.summaries import PEOPLE, in_order, kind_of
 
 MISSING = "–"

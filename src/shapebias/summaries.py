@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pandas as pd
 
-from shapebias.melanoma import COMPARED, COUNTS, MEASURES
+from shapebias.metrics.melanoma import COMPARED, COUNTS, MEASURES
 
 T = TypeVar("T")
 K = TypeVar("K")

@@ -8,8 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shapebias import by_condition, consistency, human_likeness, melanoma, reliance
-from shapebias.answer_tables import (
+from shapebias.categories import CATEGORIES
+from shapebias.errors import UserError
+from shapebias.evaluation.benchmarks import KINDS
+from shapebias.evaluation.decisions import TRIALS
+from shapebias.images.pictures import stimulus_name
+from shapebias.metrics import accuracy_by_condition, cue_reliance, error_consistency, human_likeness, melanoma
+from shapebias.metrics.bias_differences import difference_rows
+from shapebias.metrics.classification import (
     CLASSIFICATION,
     CONFUSION,
     TOP_K,
@@ -17,7 +23,9 @@ from shapebias.answer_tables import (
     confusion_table,
     top_k_table,
 )
-from shapebias.bias import (
+from shapebias.metrics.panel import NO_ANSWER, NOT_SHOWN, Panel, panel_of, pools_of
+from shapebias.metrics.seed_pooling import pooled_difference, pooled_row
+from shapebias.metrics.shape_bias import (
     Counts,
     accuracy,
     answered,
@@ -27,14 +35,6 @@ from shapebias.bias import (
     pooled_accuracy,
     reciprocal_ranks,
 )
-from shapebias.categories import CATEGORIES
-from shapebias.differences import difference_rows
-from shapebias.errors import UserError
-from shapebias.evaluation.benchmarks import KINDS
-from shapebias.evaluation.decisions import TRIALS
-from shapebias.images.pictures import stimulus_name
-from shapebias.panel import NO_ANSWER, NOT_SHOWN, Panel, panel_of, pools_of
-from shapebias.seeds import pooled_difference, pooled_row
 
 WHO = ["benchmark", "observer", "model", "regime", "seed"]
 
@@ -70,11 +70,13 @@ COLUMNS = {
     "classification_report": by_observer(CLASSIFICATION),
     "accuracy": [*WHO, "unit", "images", "correct", "accuracy", "ci_low", "ci_high", "chance"],
     # squared_difference is for human_likeness alone.
-    "accuracy_by_condition": by_observer(name for name in by_condition.COLUMNS if name != "squared_difference"),
-    "error_consistency": ["benchmark", *consistency.COLUMNS],
-    "error_consistency_pooled": ["benchmark", *consistency.POOLED_COLUMNS],
+    "accuracy_by_condition": by_observer(
+        name for name in accuracy_by_condition.COLUMNS if name != "squared_difference"
+    ),
+    "error_consistency": ["benchmark", *error_consistency.COLUMNS],
+    "error_consistency_pooled": ["benchmark", *error_consistency.POOLED_COLUMNS],
     "human_likeness": human_likeness.COLUMNS,
-    "reliance": by_observer(reliance.COLUMNS),
+    "reliance": by_observer(cue_reliance.COLUMNS),
     # As read_out.COLUMNS, whose module needs torch.
     "read_out": [
         *[*WHO, "stage", "depth", "features", "cue", "images", "accuracy", "ci_low", "ci_high", "chance", "reason"]
@@ -188,7 +190,7 @@ class Measured:
             measures = KINDS[answers.kind].measures
             if measures == "reliance":
                 networks = answers.networks.values()
-                parts = {"reliance": pd.concat([reliance.reliance_table(*network) for network in networks])}
+                parts = {"reliance": pd.concat([cue_reliance.reliance_table(*network) for network in networks])}
             else:
                 panel = panel_of(pd.concat(answers.trials, ignore_index=True))
                 parts = of_all_images(answers, panel)
@@ -200,7 +202,7 @@ class Measured:
             for table, part in parts.items():
                 found[table].append(with_who(part, name, answers.who))
             found["undefined"].append(undefined_table(parts).assign(benchmark=name))
-        conditions = joined(found["accuracy_by_condition"], by_observer(by_condition.COLUMNS))
+        conditions = joined(found["accuracy_by_condition"], by_observer(accuracy_by_condition.COLUMNS))
         consistencies = joined(found["error_consistency"], COLUMNS["error_consistency"])
         undistorted = {name: KINDS[answers.kind].undistorted for name, answers in self.benchmarks.items()}
         known = {name: condition for name, condition in undistorted.items() if condition}
@@ -235,9 +237,9 @@ def of_all_images(answers: Benchmark, panel: Panel) -> dict[str, pd.DataFrame]:
         "top_k": pd.concat(networks) if networks else pd.DataFrame(columns=COLUMNS["top_k"]),
         "confusion": confusion_table(panel),
         "classification_report": classification_table(panel),
-        "accuracy_by_condition": by_condition.condition_table(panel, answers.people, chance, order),
-        "error_consistency": consistency.consistency_table(panel, answers.people),
-        "error_consistency_pooled": consistency.pooled_table(
+        "accuracy_by_condition": accuracy_by_condition.condition_table(panel, answers.people, chance, order),
+        "error_consistency": error_consistency.consistency_table(panel, answers.people),
+        "error_consistency_pooled": error_consistency.pooled_table(
             panel, answers.people, {group: names for group, names in seeds.items() if names}
         ),
     }

@@ -21,8 +21,8 @@ from shapebias.depth_figures import read_out_lines, top_k_lines
 from shapebias.figure_style import FigureStyle, save, wrapped
 from shapebias.figures import shape_bias_by_category, shape_bias_overview
 from shapebias.forest import ticks_told
-from shapebias.melanoma import COUNTS
 from shapebias.melanoma_figures import confusion_matrices
+from shapebias.metrics.melanoma import COUNTS
 from shapebias.summaries import in_order, pool_bias
 from shapebias.tables import MELANOMA_COLUMNS
 from shapebias.training_figures import training_curves

@@ -16,7 +16,7 @@ from shapebias.evaluation.decisions import (
     write_decisions,
     write_predictions,
 )
-from shapebias.panel import panel_of
+from shapebias.metrics.panel import panel_of
 
 HEADER = "subj,session,trial,rt,object_response,category,condition,imagename"
 ROW = "net,1,1,NaN,bird,cat,0,0001_s5n_dnn_0_cat_00_cat1-bird1.png"

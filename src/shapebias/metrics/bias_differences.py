@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from shapebias.bias import TAILS, Counts, Groups, alike, ratio, with_prior
+from shapebias.metrics.shape_bias import TAILS, Counts, Groups, alike, ratio, with_prior
 
 ROWS_AT_ONCE = 256  # of resampled sums, which take some 240 kB each
 

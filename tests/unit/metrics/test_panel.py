@@ -7,7 +7,7 @@ from helpers import trials
 
 from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
-from shapebias.panel import NO_ANSWER, NOT_SHOWN, panel_of, pools_of
+from shapebias.metrics.panel import NO_ANSWER, NOT_SHOWN, panel_of, pools_of
 
 CAT, DOG, CAR = (CATEGORIES.index(name) for name in ("cat", "dog", "car"))
 

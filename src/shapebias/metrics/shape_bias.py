@@ -17,7 +17,7 @@ from scipy.special import betaincinv, ndtri
 from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.evaluation.decisions import PROBABILITIES
-from shapebias.intervals import (
+from shapebias.metrics.bootstrap import (
     JEFFREYS,
     LEVEL,
     RESAMPLES,
@@ -26,7 +26,7 @@ from shapebias.intervals import (
     resampled_sums,
     strata_of,
 )
-from shapebias.panel import Panel
+from shapebias.metrics.panel import Panel
 
 TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 # The Bayesian bootstrap understates the variance within a stratum of n images by (n - 1) / (n + 1): smaller ones are

@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from shapebias.bias import Counts, bias_intervals, counts_of, cue_accuracy_rows
 from shapebias.categories import CATEGORIES
-from shapebias.differences import difference_intervals
-from shapebias.panel import NO_ANSWER, Panel
-from shapebias.seeds import interval, pooled_difference
+from shapebias.metrics.bias_differences import difference_intervals
+from shapebias.metrics.panel import NO_ANSWER, Panel
+from shapebias.metrics.seed_pooling import interval, pooled_difference
+from shapebias.metrics.shape_bias import Counts, bias_intervals, counts_of, cue_accuracy_rows
 
 OBSERVERS = 1_000
 RESAMPLES = 1_000  # a tenth of what tables take: a little more scatter, a tenth of the time

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shapebias.by_condition import prior, resampled_images
-from shapebias.consistency import (
+from shapebias.evaluation.decisions import read_observers
+from shapebias.metrics.accuracy_by_condition import prior, resampled_images
+from shapebias.metrics.error_consistency import (
     POOLED_COLUMNS,
     combined,
     consistency_table,
@@ -17,8 +18,7 @@ from shapebias.consistency import (
     pooled_table,
     resampled_kappa,
 )
-from shapebias.evaluation.decisions import read_observers
-from shapebias.panel import NO_ANSWER, Panel, panel_of
+from shapebias.metrics.panel import NO_ANSWER, Panel, panel_of
 
 
 def answers(**observers: str) -> pd.DataFrame:

@@ -5,10 +5,10 @@ import math
 import pandas as pd
 import pytest
 
-from shapebias.by_condition import condition_table
-from shapebias.consistency import consistency_table
-from shapebias.human_likeness import human_likeness_table
-from shapebias.panel import panel_of
+from shapebias.metrics.accuracy_by_condition import condition_table
+from shapebias.metrics.error_consistency import consistency_table
+from shapebias.metrics.human_likeness import human_likeness_table
+from shapebias.metrics.panel import panel_of
 
 PERSONS = ["p1", "p2"]
 

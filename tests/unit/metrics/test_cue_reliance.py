@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from shapebias.errors import UserError
-from shapebias.reliance import measured, reliance_table
+from shapebias.metrics.cue_reliance import measured, reliance_table
 
 METADATA: dict[str, Any] = {"observer": "net", "answers": ["cat", "dog"]}
 

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_fscore_support
 
-from shapebias.bias import accuracy
-from shapebias.by_condition import eligible
 from shapebias.categories import CATEGORIES, category_of
-from shapebias.panel import NO_ANSWER, Panel, panel_of
+from shapebias.metrics.accuracy_by_condition import eligible
+from shapebias.metrics.panel import NO_ANSWER, Panel, panel_of
+from shapebias.metrics.shape_bias import accuracy
 
 NONE = "none"
 MACRO = "macro average"

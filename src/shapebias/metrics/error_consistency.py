@@ -14,10 +14,16 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from shapebias.bias import TAILS
-from shapebias.by_condition import CONDITION_RESAMPLES, conditions_of, eligible, prior, resampled_images
-from shapebias.panel import Panel
-from shapebias.seeds import IMAGES, IMAGES_AND_SEEDS
+from shapebias.metrics.accuracy_by_condition import (
+    CONDITION_RESAMPLES,
+    conditions_of,
+    eligible,
+    prior,
+    resampled_images,
+)
+from shapebias.metrics.panel import Panel
+from shapebias.metrics.seed_pooling import IMAGES, IMAGES_AND_SEEDS
+from shapebias.metrics.shape_bias import TAILS
 
 ALL = "all"
 PEOPLE = "people"

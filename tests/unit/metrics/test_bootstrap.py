@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from shapebias.intervals import UNIT, image_draws, jeffreys_prior, resampled_sums, strata_of
+from shapebias.metrics.bootstrap import UNIT, image_draws, jeffreys_prior, resampled_sums, strata_of
 
 NAMES = np.array([f"cat{i}-dog{i}" for i in range(40)], dtype=object)
 

@@ -10,11 +10,11 @@ import pytest
 from helpers import trials
 from scipy.stats import beta, binomtest
 
-from shapebias.bias import accuracy, bias_rows, counts_of, cue_accuracy_rows, reciprocal_ranks
 from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.evaluation.decisions import PROBABILITIES, read_observers
-from shapebias.panel import panel_of
+from shapebias.metrics.panel import panel_of
+from shapebias.metrics.shape_bias import accuracy, bias_rows, counts_of, cue_accuracy_rows, reciprocal_ranks
 
 
 def bias(decisions: pd.DataFrame) -> dict:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from shapebias.consistency import ALL, PEOPLE
+from shapebias.metrics.error_consistency import ALL, PEOPLE
 
 WHO = ["observer", "model", "regime", "seed"]
 HUMAN_LIKE = ["accuracy_difference", "observed_consistency", "error_consistency"]

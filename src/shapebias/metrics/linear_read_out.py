@@ -21,13 +21,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from shapebias.bias import fraction_intervals
 from shapebias.draws import generator
 from shapebias.errors import UserError
 from shapebias.evaluation.inputs import Labelled
 from shapebias.evaluation.observer import Batches, Observer
 from shapebias.images.pictures import CUE_CONFLICT_NAME, stimulus_name
-from shapebias.intervals import image_draws, resampled_sums, strata_of
+from shapebias.metrics.bootstrap import image_draws, resampled_sums, strata_of
+from shapebias.metrics.shape_bias import fraction_intervals
 from shapebias.networks.stages import Stage, find_stages, read_stages
 
 log = logging.getLogger(__name__)

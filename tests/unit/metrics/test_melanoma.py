@@ -9,8 +9,8 @@ import pytest
 
 from shapebias.errors import UserError
 from shapebias.findings_accuracy import melanoma_findings
-from shapebias.melanoma import COUNTS, MEASURES, auc, performance, resamples, row
 from shapebias.melanoma_figures import confusion_matrices, melanoma_overview
+from shapebias.metrics.melanoma import COUNTS, MEASURES, auc, performance, resamples, row
 from shapebias.summaries import pool_melanoma
 from shapebias.tables import MELANOMA_COLUMNS, melanoma_table
 

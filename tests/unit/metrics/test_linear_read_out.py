@@ -13,8 +13,17 @@ from sklearn.preprocessing import StandardScaler
 
 from shapebias.images.pictures import ImageFile
 from shapebias.images.shards import label
+from shapebias.metrics.linear_read_out import (
+    COLUMNS,
+    FOLDS,
+    cluster_intervals,
+    cues_of,
+    folds,
+    is_conflict,
+    read_out,
+    right_answers,
+)
 from shapebias.networks.stages import Stage
-from shapebias.read_out import COLUMNS, FOLDS, cluster_intervals, cues_of, folds, is_conflict, read_out, right_answers
 
 CATEGORIES = ["bird", "cat", "dog", "oven"]
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shapebias.bias import accuracy
-from shapebias.by_condition import TAILS, prior, resampled_images
 from shapebias.errors import UserError
 from shapebias.evaluation.cue_suppression import UNTOUCHED
+from shapebias.metrics.accuracy_by_condition import TAILS, prior, resampled_images
+from shapebias.metrics.shape_bias import accuracy
 
 # Cue → the strength that suppresses nothing: a grid of one patch, no smoothing, no grey.
 WEAKEST = {"shape": 1.0, "texture": 0.0, "colour": 0.0}

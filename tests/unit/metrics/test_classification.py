@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from helpers import trials
 
-from shapebias.answer_tables import classification_table, confusion_table, top_k_chance, top_k_table
-from shapebias.panel import panel_of
+from shapebias.metrics.classification import classification_table, confusion_table, top_k_chance, top_k_table
+from shapebias.metrics.panel import panel_of
 
 ROWS = [
     ("cat", "dog", "cat"),

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shapebias.by_condition import compared, condition_table, prior, resampled_images
-from shapebias.panel import Panel, panel_of
+from shapebias.metrics.accuracy_by_condition import compared, condition_table, prior, resampled_images
+from shapebias.metrics.panel import Panel, panel_of
 
 
 def panel(**observers: str) -> Panel:
