@@ -31,8 +31,8 @@ from shapebias.figure_style import FigureStyle, save
 from shapebias.figures import shape_bias_by_category, shape_bias_overview
 from shapebias.images.pictures import Picture, stimulus_name
 from shapebias.melanoma_figures import confusion_matrices, melanoma_overview
-from shapebias.reading import read_answers, read_histories, read_people, read_table
-from shapebias.summaries import PEOPLE, kind_of, observer_names, one_of_each
+from shapebias.tables.reading import read_answers, read_histories, read_people, read_table
+from shapebias.tables.summaries import PEOPLE, kind_of, observer_names, one_of_each
 from shapebias.training_figures import training_curves
 
 NEEDED = [

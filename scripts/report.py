@@ -25,8 +25,8 @@ from shapebias.errors import UserError
 from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.files import replacing
 from shapebias.provenance import provenance
-from shapebias.reading import read_answers, read_json, read_people, read_records, read_tables
 from shapebias.report import render
+from shapebias.tables.reading import read_answers, read_json, read_people, read_records, read_tables
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

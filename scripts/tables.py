@@ -16,18 +16,18 @@ from typing import Any
 
 import pandas as pd
 
-from shapebias import tables
 from shapebias.cli import Parser, progress, run
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import read_answers, read_observers, read_predictions
 from shapebias.files import replacing
 from shapebias.images.pictures import CUE_CONFLICT_NAME, stem
+from shapebias.tables import assemble
 
 log = logging.getLogger(__name__)
 
 NEEDED = ["observer", "model", "regime", "seed", "benchmark", "rejected"]  # of the metadata of all predictions
-PEOPLE = f"{tables.PEOPLE}=subject-*"
+PEOPLE = f"{assemble.PEOPLE}=subject-*"
 # What the toolbox calls its data sets where these kinds have another name.
 TOOLBOX_NAMES = {"cue-conflict": "cue_conflict", "silhouette": "silhouettes", "edge": "edges"}
 
@@ -182,7 +182,7 @@ def read_out(paths: Sequence[Path]) -> Iterator[pd.DataFrame]:
             table = pd.read_csv(path, dtype=str, keep_default_na=False)  # as it was written
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: not a table of scripts/evaluate.py ({error})") from None
-        missing = [name for name in tables.COLUMNS["read_out"] if name not in table]
+        missing = [name for name in assemble.COLUMNS["read_out"] if name not in table]
         if missing:
             raise UserError(f"{path}: column {missing[0]!r} is missing; make it with scripts/evaluate.py")
         yield table
@@ -202,7 +202,7 @@ def main(argv: list[str] | None = None) -> None:
         files, found = discover(args.predictions)
         decisions = [(benchmark, paths, None) for benchmark, *paths in found]
 
-    measured, trained, rejected, lesions = tables.Measured(), dict[str, dict[str, Any]](), [], []
+    measured, trained, rejected, lesions = assemble.Measured(), dict[str, dict[str, Any]](), [], []
     for path in progress([*files, *lesion_files], unit="file", what="tables"):
         predictions, metadata = read_answers(path, NEEDED)
         benchmark = path.parent.name
@@ -222,7 +222,7 @@ def main(argv: list[str] | None = None) -> None:
         csvs = recorded([Path(path) for path in paths])
         known = measured.benchmarks.get(benchmark)
         kind = kinds.get(benchmark) or (known.kind if known else kind_of(benchmark, csvs))
-        if not asked and not tables.takes_decisions(kind):
+        if not asked and not assemble.takes_decisions(kind):
             log.warning(
                 "%s is left out: decisions tell nothing of what is measured on images of kind %s", paths[0], kind
             )
@@ -240,10 +240,10 @@ def main(argv: list[str] | None = None) -> None:
         listed = pd.read_csv(args.images / name / "rejected.csv", dtype=str)
         rejected += [(name, *row) for row in listed[["split", "file", "reason"]].itertuples(index=False)]
 
-    made = measured.tables() | {"runs": tables.run_table(run_facts(args.runs, list(trained.values())))}
-    made["rejected"] = tables.rejected_table(rejected)
+    made = measured.tables() | {"runs": assemble.run_table(run_facts(args.runs, list(trained.values())))}
+    made["rejected"] = assemble.rejected_table(rejected)
     if args.melanoma_benchmarks or lesions:
-        made["melanoma"] = tables.melanoma_table(lesions, args.melanoma_baseline)
+        made["melanoma"] = assemble.melanoma_table(lesions, args.melanoma_baseline)
     for name, table in made.items():
         with replacing(args.out / f"{name}.csv") as draft:
             table.to_csv(

@@ -8,7 +8,7 @@ from pathlib import Path
 from shapebias.cli import Parser, run
 from shapebias.errors import UserError
 from shapebias.files import replacing
-from shapebias.reading import read_json
+from shapebias.tables.reading import read_json
 from shapebias.tracking import Tracker, add_tracking_flags, new_run_id, tracking_settings
 
 

@@ -21,7 +21,7 @@ from shapebias.figure_style import (
     title,
     wrapped,
 )
-from shapebias.summaries import (
+from shapebias.tables.summaries import (
     LONGEST_NAME,
     PEOPLE,
     cut_name,

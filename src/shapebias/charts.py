@@ -17,7 +17,7 @@ import vl_convert
 from matplotlib.colors import to_hex, to_rgb
 
 from shapebias.figure_style import PEOPLE_COLOR, PRETRAINED_COLOR, FigureStyle, by_order
-from shapebias.summaries import PEOPLE, in_order, kind_of, regime_order
+from shapebias.tables.summaries import PEOPLE, in_order, kind_of, regime_order
 
 NOT_TRAINED = "not trained here"
 # Vega's shapes, or paths in a square from -1 to 1, in the order of figure_style.MARKERS.

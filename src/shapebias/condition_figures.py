@@ -38,7 +38,7 @@ from shapebias.line_panels import (
     panels_of,
     regime_looks,
 )
-from shapebias.summaries import cut_name, image_count, interval_told, pool_accuracy, pool_means, shortened
+from shapebias.tables.summaries import cut_name, image_count, interval_told, pool_accuracy, pool_means, shortened
 
 CHANCE = Line2D([], [], color="0.35", linestyle=(0, (4, 3)), linewidth=1, label="chance")
 MOST_ROWS = 240  # of all panels of accuracies together: beyond, they are printed in a matrix

@@ -23,7 +23,7 @@ from shapebias.figure_style import (
     title,
 )
 from shapebias.line_panels import regime_looks
-from shapebias.summaries import PEOPLE, in_order, kind_of, observer_names, shortened, spanned
+from shapebias.tables.summaries import PEOPLE, in_order, kind_of, observer_names, shortened, spanned
 
 MOST_PRINTED = 20  # observers on a side of a matrix of numbers
 MOST_OBSERVERS = 60

@@ -27,7 +27,7 @@ from shapebias.figure_style import (
 from shapebias.figures import title_of
 from shapebias.forest import draw_forest, forest_height, forest_rows, ticks_told
 from shapebias.line_panels import legend_of, model_looks
-from shapebias.summaries import BASELINE, PEOPLE, interval_told, kind_of, observer_names, pool_means, shortened
+from shapebias.tables.summaries import BASELINE, PEOPLE, interval_told, kind_of, observer_names, pool_means, shortened
 
 BIASES = (0.1, 0.25, 0.5, 0.75, 0.9)  # lines of equal bias
 COVERAGES = (0.25, 0.5, 0.75, 1)  # lines of equal coverage

@@ -32,7 +32,7 @@ from shapebias.line_panels import (
     panels_of,
     regime_looks,
 )
-from shapebias.summaries import interval_told, pool_means, spanned
+from shapebias.tables.summaries import interval_told, pool_means, spanned
 
 CUE_LINES: dict[str, Any] = {"shape": "-", "texture": (0, (4, 2))}
 CHANCE_COLOR: Color = (0.35, 0.35, 0.35)

@@ -36,7 +36,7 @@ from shapebias.figure_style import (
 )
 from shapebias.forest import draw_forest, forest_height, forest_rows, ticks_told
 from shapebias.icons import draw_icon
-from shapebias.summaries import (
+from shapebias.tables.summaries import (
     PEOPLE,
     cut_name,
     interval_told,

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from shapebias import findings_words as words
-from shapebias.summaries import BASELINE, PEOPLE, kind_of, pool_accuracy, pool_means
+from shapebias.tables.summaries import BASELINE, PEOPLE, kind_of, pool_accuracy, pool_means
 
 MOST_STATEMENTS = 4  # in a row, that a reader still reads
 

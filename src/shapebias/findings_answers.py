@@ -6,7 +6,7 @@ import pandas as pd
 
 from shapebias import findings_words as words
 from shapebias.metrics.shape_bias import wilson
-from shapebias.summaries import PEOPLE
+from shapebias.tables.summaries import PEOPLE
 
 ALL = "all"  # conditions, or benchmarks, together
 

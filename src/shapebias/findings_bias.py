@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from shapebias import findings_words as words
-from shapebias.summaries import BASELINE, PEOPLE, kind_of, pool_coverage, regime_order
+from shapebias.tables.summaries import BASELINE, PEOPLE, kind_of, pool_coverage, regime_order
 
 # Guessing names one of the two cues in 2 of 16 answers. Below twice that, a bias rests mostly on guesses.
 LOW_COVERAGE = 2 * 2 / 16

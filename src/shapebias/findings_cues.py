@@ -5,7 +5,7 @@ claim.
 import pandas as pd
 
 from shapebias import findings_words as words
-from shapebias.summaries import BASELINE, pool_means, regime_order
+from shapebias.tables.summaries import BASELINE, pool_means, regime_order
 
 ABLE = 0.5  # accuracy below which what is left of it says little
 # What is suppressed, and what is left when its strength is so much.

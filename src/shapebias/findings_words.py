@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shapebias.summaries import spanned
+from shapebias.tables.summaries import spanned
 
 TREATED = "sin"
 MOST_NAMES = 8  # in a sentence

@@ -19,7 +19,7 @@ from shapebias.figure_style import (
     fraction_axis,
     marker_size,
 )
-from shapebias.summaries import PEOPLE, kind_of, regime_order, shortened
+from shapebias.tables.summaries import PEOPLE, kind_of, regime_order, shortened
 
 GROUP_GAP = 0.4  # rows
 

@@ -24,7 +24,7 @@ from shapebias.figure_style import (
     heading,
     marker_size,
 )
-from shapebias.summaries import PEOPLE, cut_name, regime_order, shortened
+from shapebias.tables.summaries import PEOPLE, cut_name, regime_order, shortened
 
 NOT_TRAINED = "not trained here"
 MOST_PANELS = 24

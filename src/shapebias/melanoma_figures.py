@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from shapebias.figure_style import FigureStyle, message_figure, new_figure, note, title, wrapped
 from shapebias.forest import draw_forest, forest_height, forest_rows, ticks_told
 from shapebias.metrics.melanoma import COUNTS
-from shapebias.summaries import cut_name, pool_melanoma, regime_order
+from shapebias.tables.summaries import cut_name, pool_melanoma, regime_order
 
 PANELS = {
     "auc": "ROC AUC",

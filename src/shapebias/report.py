@@ -19,11 +19,11 @@ from shapebias.categories import CATEGORIES
 from shapebias.conflict_browser import SIDE, Browser
 from shapebias.figure_style import FigureStyle
 from shapebias.findings_bias import cautions, headline
-from shapebias.reading import COLUMNS
 from shapebias.report_bias import bias_figure
 from shapebias.report_sections import sections, unmeasured
 from shapebias.report_study import Image, Study, grids_with_rows
 from shapebias.report_tables import csv_of, rejected_table, runs_table, software, undefined_table
+from shapebias.tables.reading import COLUMNS
 
 WITH_OBSERVERS = ("shape_bias", "accuracy", "accuracy_by_condition", "reliance", "read_out")
 

@@ -10,7 +10,7 @@ from shapebias.evaluation.benchmarks import KINDS
 from shapebias.findings_accuracy import condition_findings, cost_findings, cue_findings, melanoma_findings
 from shapebias.report_study import Figure, Part, Section, Study, by_mean, intervals, of_benchmark, single, span
 from shapebias.report_tables import Grid, csv_of, grid
-from shapebias.summaries import PEOPLE, kind_of, pool_accuracy, pool_means
+from shapebias.tables.summaries import PEOPLE, kind_of, pool_accuracy, pool_means
 
 # At what cost in accuracy?
 

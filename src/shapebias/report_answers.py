@@ -20,7 +20,7 @@ from shapebias.report_study import (
     span,
 )
 from shapebias.report_tables import Grid, Table, csv_of, grid
-from shapebias.summaries import PEOPLE, observer_names
+from shapebias.tables.summaries import PEOPLE, observer_names
 
 MOST_PAIRS = 8000  # of all benchmarks together
 

@@ -23,7 +23,7 @@ from shapebias.report_study import (
     span,
 )
 from shapebias.report_tables import Grid, Table, csv_of, grid
-from shapebias.summaries import PEOPLE, kind_of, pool_bias
+from shapebias.tables.summaries import PEOPLE, kind_of, pool_bias
 
 # Does SIN training change the bias?
 

@@ -7,7 +7,7 @@ from shapebias.charts import Chart, observer_rows
 from shapebias.findings_cues import ABLE, able, read_out_findings, reliance_findings
 from shapebias.report_study import Figure, Part, Section, Study, intervals, span
 from shapebias.report_tables import csv_of, grid
-from shapebias.summaries import pool_means
+from shapebias.tables.summaries import pool_means
 
 # Where does the bias arise?
 

@@ -11,7 +11,7 @@ import pandas as pd
 from shapebias import charts, report_tables
 from shapebias.charts import Chart
 from shapebias.report_tables import Grid
-from shapebias.summaries import PEOPLE, kind_of, observer_names
+from shapebias.tables.summaries import PEOPLE, kind_of, observer_names
 
 # Observers in a matrix of pairs: more would be too small to see, and too much to send around.
 LARGEST_MATRIX = 60

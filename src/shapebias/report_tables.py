@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from shapebias.metrics.melanoma import MEASURES
-from shapebias.summaries import PEOPLE, in_order, kind_of
+from shapebias.tables.summaries import PEOPLE, in_order, kind_of
 
 MISSING = "–"
 # A larger CSV stays outside the page, which is to be sent around.

@@ -17,7 +17,7 @@ from shapebias.figure_style import (
     title,
     wrapped,
 )
-from shapebias.summaries import cut_name, regime_order
+from shapebias.tables.summaries import cut_name, regime_order
 
 MEASURES = {"loss": "loss (nats)", "accuracy": "accuracy"}
 COLUMNS = 4

@@ -9,7 +9,7 @@ import pytest
 from helpers import ROOT, files_below, picture, refused, run_script, succeeded
 
 from shapebias.categories import CATEGORIES
-from shapebias.reading import read_table
+from shapebias.tables.reading import read_table
 
 OF_CONFLICTS = ["shape_bias", "shape_bias_by_category", "shape_bias_differences", "cue_accuracy", "top_k", "confusion"]
 OF_CONFLICTS += ["error_consistency", "sample_predictions"]

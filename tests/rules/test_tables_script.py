@@ -10,8 +10,8 @@ from helpers import files_below, refused, run_script, succeeded
 
 from shapebias.categories import CATEGORIES
 from shapebias.evaluation.decisions import CSV_COLUMNS, PROBABILITIES, read_answers, write_predictions
-from shapebias.reading import COLUMNS, read_table
-from shapebias.tables import COLUMNS as TABLES
+from shapebias.tables.assemble import COLUMNS as TABLES
+from shapebias.tables.reading import COLUMNS, read_table
 
 ALWAYS = sorted([f"{name}.csv" for name in TABLES] + ["rejected.csv", "runs.csv"])
 

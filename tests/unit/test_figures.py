@@ -23,8 +23,8 @@ from shapebias.figures import shape_bias_by_category, shape_bias_overview
 from shapebias.forest import ticks_told
 from shapebias.melanoma_figures import confusion_matrices
 from shapebias.metrics.melanoma import COUNTS
-from shapebias.summaries import in_order, pool_bias
-from shapebias.tables import MELANOMA_COLUMNS
+from shapebias.tables.assemble import MELANOMA_COLUMNS
+from shapebias.tables.summaries import in_order, pool_bias
 from shapebias.training_figures import training_curves
 
 

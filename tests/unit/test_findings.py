@@ -20,7 +20,7 @@ from shapebias.findings_bias import (
     verdicts,
 )
 from shapebias.findings_cues import able, read_out_findings, reliance_findings
-from shapebias.reading import COLUMNS
+from shapebias.tables.reading import COLUMNS
 
 PEOPLE = pd.DataFrame({"category": ["cat"], "shape_hits": [96], "texture_hits": [4]})
 

@@ -11,11 +11,11 @@ from typing import Any
 import pandas as pd
 
 from shapebias.conflict_browser import Browser, Thumbnail
-from shapebias.reading import COLUMNS
 from shapebias.report import render
 from shapebias.report_bias import wide
 from shapebias.report_study import Image
 from shapebias.report_tables import LARGEST_CSV, csv_of, fraction, interval
+from shapebias.tables.reading import COLUMNS
 
 PEOPLE = pd.DataFrame({"category": ["cat"], "conflict_images": [100], "shape_hits": [96], "texture_hits": [4]})
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'

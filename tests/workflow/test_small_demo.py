@@ -11,7 +11,7 @@ import time
 import pandas as pd
 import pytest
 
-from shapebias import tables
+from shapebias.tables import assemble
 
 RUNS = 2 * 3  # models × regimes
 CATEGORIES = 16
@@ -77,8 +77,8 @@ def test_every_run_is_measured_on_every_benchmark(made):
 
 def test_every_table_that_the_rule_promises_is_one_of_the_library_s(made):
     made_tables = {path.stem for path in (made.folder / "results/tables").glob("*.csv")}
-    assert made_tables == {*tables.COLUMNS, "runs", "rejected", "answers.conflict"}
-    for name, columns in tables.COLUMNS.items():
+    assert made_tables == {*assemble.COLUMNS, "runs", "rejected", "answers.conflict"}
+    for name, columns in assemble.COLUMNS.items():
         assert list(pd.read_csv(made.folder / f"results/tables/{name}.csv").columns) == columns
 
 

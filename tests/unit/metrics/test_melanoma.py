@@ -11,8 +11,8 @@ from shapebias.errors import UserError
 from shapebias.findings_accuracy import melanoma_findings
 from shapebias.melanoma_figures import confusion_matrices, melanoma_overview
 from shapebias.metrics.melanoma import COUNTS, MEASURES, auc, performance, resamples, row
-from shapebias.summaries import pool_melanoma
-from shapebias.tables import MELANOMA_COLUMNS, melanoma_table
+from shapebias.tables.assemble import MELANOMA_COLUMNS, melanoma_table
+from shapebias.tables.summaries import pool_melanoma
 
 BASELINE = "mela_imagenet"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shapebias.summaries import (
+from shapebias.tables.summaries import (
     image_count,
     interval_told,
     kind_of,

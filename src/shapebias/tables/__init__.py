@@ -1,0 +1,1 @@
+"""Tables: which columns they have, how they are put together, read and summarized."""
