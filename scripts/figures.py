@@ -17,23 +17,23 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from shapebias.answer_figures import MOST_ANSWERS, MOST_SAMPLES, Sample, answer_matrices, sample_predictions
 from shapebias.cli import Parser, run
-from shapebias.condition_figures import ConditionAxis, accuracy_overview, condition_lines, reliance_lines
-from shapebias.consistency_figures import consistency_matrix, likeness_dots
-from shapebias.cue_figures import bias_differences, cue_plane
-from shapebias.depth_figures import read_out_lines, top_k_lines
 from shapebias.draws import draw_key
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.stimuli import open_benchmark
-from shapebias.figure_style import FigureStyle, save
-from shapebias.figures import shape_bias_by_category, shape_bias_overview
+from shapebias.figures.accuracy import ConditionAxis, accuracy_overview, condition_lines, reliance_lines
+from shapebias.figures.answers import MOST_ANSWERS, MOST_SAMPLES, Sample, answer_matrices, sample_predictions
+from shapebias.figures.cues import bias_differences, cue_plane
+from shapebias.figures.likeness import consistency_matrix, likeness_dots
+from shapebias.figures.melanoma import confusion_matrices, melanoma_overview
+from shapebias.figures.read_out import read_out_lines, top_k_lines
+from shapebias.figures.shape_bias import shape_bias_by_category, shape_bias_overview
+from shapebias.figures.style import FigureStyle, save
+from shapebias.figures.training_curves import training_curves
 from shapebias.images.pictures import Picture, stimulus_name
-from shapebias.melanoma_figures import confusion_matrices, melanoma_overview
 from shapebias.tables.reading import read_answers, read_histories, read_people, read_table
 from shapebias.tables.summaries import PEOPLE, kind_of, observer_names, one_of_each
-from shapebias.training_figures import training_curves
 
 NEEDED = [
     *["shape_bias", "shape_bias_by_category", "shape_bias_pooled", "shape_bias_differences", "cue_accuracy", "top_k"],

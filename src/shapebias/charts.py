@@ -16,7 +16,7 @@ import pandas as pd
 import vl_convert
 from matplotlib.colors import to_hex, to_rgb
 
-from shapebias.figure_style import PEOPLE_COLOR, PRETRAINED_COLOR, FigureStyle, by_order
+from shapebias.figures.style import PEOPLE_COLOR, PRETRAINED_COLOR, FigureStyle, by_order
 from shapebias.tables.summaries import PEOPLE, in_order, kind_of, regime_order
 
 NOT_TRAINED = "not trained here"

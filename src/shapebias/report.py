@@ -17,7 +17,7 @@ import yaml
 from shapebias import charts
 from shapebias.categories import CATEGORIES
 from shapebias.conflict_browser import SIDE, Browser
-from shapebias.figure_style import FigureStyle
+from shapebias.figures.style import FigureStyle
 from shapebias.findings_bias import cautions, headline
 from shapebias.report_bias import bias_figure
 from shapebias.report_sections import sections, unmeasured

@@ -10,7 +10,7 @@ import vl_convert
 
 from shapebias import charts
 from shapebias.charts import Looks, contrast_of, forest, lightened, looks_of, matrix, observer_rows
-from shapebias.figure_style import MARKERS, FigureStyle
+from shapebias.figures.style import MARKERS, FigureStyle
 
 
 def observers(*rows: tuple[str, str | None, int | None]) -> pd.DataFrame:

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from shapebias.errors import UserError
+from shapebias.figures.melanoma import confusion_matrices, melanoma_overview
 from shapebias.findings_accuracy import melanoma_findings
-from shapebias.melanoma_figures import confusion_matrices, melanoma_overview
 from shapebias.metrics.melanoma import COUNTS, MEASURES, auc, performance, resamples, row
 from shapebias.tables.assemble import MELANOMA_COLUMNS, melanoma_table
 from shapebias.tables.summaries import pool_melanoma

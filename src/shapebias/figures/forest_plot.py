@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from shapebias.figure_style import (
+from shapebias.figures.style import (
     MARKERS,
     PEOPLE_COLOR,
     PEOPLE_MARKER,

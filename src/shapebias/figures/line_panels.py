@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shapebias.figure_style import (
+from shapebias.figures.style import (
     LINE_STYLES,
     MARKERS,
     OTHERS_COLOR,

@@ -11,21 +11,20 @@ import pytest
 from helpers import picture
 from matplotlib.figure import Figure
 
-from shapebias import answer_figures
-from shapebias.answer_figures import answer_matrices, sample_predictions
 from shapebias.categories import CATEGORIES
-from shapebias.condition_figures import ConditionAxis, accuracy_overview, condition_lines, reliance_lines
-from shapebias.consistency_figures import consistency_matrix, likeness_dots
-from shapebias.cue_figures import bias_differences, cue_plane
-from shapebias.depth_figures import read_out_lines, top_k_lines
-from shapebias.figure_style import FigureStyle, save, wrapped
-from shapebias.figures import shape_bias_by_category, shape_bias_overview
-from shapebias.forest import ticks_told
-from shapebias.melanoma_figures import confusion_matrices
+from shapebias.figures.accuracy import ConditionAxis, accuracy_overview, condition_lines, reliance_lines
+from shapebias.figures.answers import answer_matrices, sample_predictions
+from shapebias.figures.cues import bias_differences, cue_plane
+from shapebias.figures.forest_plot import ticks_told
+from shapebias.figures.likeness import consistency_matrix, likeness_dots
+from shapebias.figures.melanoma import confusion_matrices
+from shapebias.figures.read_out import read_out_lines, top_k_lines
+from shapebias.figures.shape_bias import shape_bias_by_category, shape_bias_overview
+from shapebias.figures.style import FigureStyle, save, wrapped
+from shapebias.figures.training_curves import training_curves
 from shapebias.metrics.melanoma import COUNTS
 from shapebias.tables.assemble import MELANOMA_COLUMNS
 from shapebias.tables.summaries import in_order, pool_bias
-from shapebias.training_figures import training_curves
 
 
 def decisions(*rows: tuple[str, str | None, int | None, str, int, int]) -> pd.DataFrame:
@@ -242,7 +241,7 @@ def test_a_matrix_of_answers_holds_shares_of_its_rows():
 
 
 def test_of_many_observers_some_of_each_model_have_matrices_and_the_others_are_named(monkeypatch):
-    monkeypatch.setattr(answer_figures, "MOST_MATRICES", 2)
+    monkeypatch.setattr("shapebias.figures.answers.MOST_MATRICES", 2)
     rows = [
         who(f"net{model}", regime, 0)
         | {"trials": "all", "cue": "shape", "category": "cat", "answer": "cat", "count": 1}
@@ -406,7 +405,7 @@ def test_answers_beside_a_picture_are_marked_by_the_cue_that_they_follow():
 
 
 def test_pictures_and_answers_beside_them_are_bounded(monkeypatch):
-    monkeypatch.setattr(answer_figures, "MOST_SAMPLES", 2)
+    monkeypatch.setattr("shapebias.figures.answers.MOST_SAMPLES", 2)
     answers = {f"net{i}": "cat" for i in range(14)}
     figure = sample_predictions([(picture(i), "cat", "dog", answers) for i in range(3)], 20, benchmark="conflict")
     assert len([axes for axes in figure.axes if axes.images]) == 2

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from shapebias.categories import CATEGORIES
-from shapebias.figure_style import (
+from shapebias.figures.style import (
     Color,
     FigureStyle,
     Look,

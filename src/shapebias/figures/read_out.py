@@ -9,7 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shapebias.figure_style import (
+from shapebias.figures.line_panels import (
+    MOST_PANELS,
+    Panel,
+    Series,
+    SeriesLook,
+    draw_line,
+    legend_of,
+    panel_grid,
+    panels_of,
+    regime_looks,
+)
+from shapebias.figures.style import (
     Color,
     FigureStyle,
     Look,
@@ -20,17 +31,6 @@ from shapebias.figure_style import (
     note,
     title,
     wrapped,
-)
-from shapebias.line_panels import (
-    MOST_PANELS,
-    Panel,
-    Series,
-    SeriesLook,
-    draw_line,
-    legend_of,
-    panel_grid,
-    panels_of,
-    regime_looks,
 )
 from shapebias.tables.summaries import interval_told, pool_means, spanned
 

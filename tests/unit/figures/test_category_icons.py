@@ -10,8 +10,8 @@ from matplotlib.patches import PathPatch
 
 from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
-from shapebias.figure_style import new_figure
-from shapebias.icons import draw_icon, icon
+from shapebias.figures.category_icons import draw_icon, icon
+from shapebias.figures.style import new_figure
 
 
 def pixels(category: str, side: int = 16) -> np.ndarray:

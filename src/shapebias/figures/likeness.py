@@ -6,7 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from shapebias.figure_style import (
+from shapebias.figures.line_panels import regime_looks
+from shapebias.figures.style import (
     PEOPLE_COLOR,
     PEOPLE_MARKER,
     PRETRAINED_COLOR,
@@ -22,7 +23,6 @@ from shapebias.figure_style import (
     print_values,
     title,
 )
-from shapebias.line_panels import regime_looks
 from shapebias.tables.summaries import PEOPLE, in_order, kind_of, observer_names, shortened, spanned
 
 MOST_PRINTED = 20  # observers on a side of a matrix of numbers

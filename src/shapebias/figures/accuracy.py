@@ -9,7 +9,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shapebias.figure_style import (
+from shapebias.figures.forest_plot import draw_forest, forest_height, forest_rows, ticks_told
+from shapebias.figures.line_panels import (
+    MOST_PANELS,
+    Panel,
+    Series,
+    SeriesLook,
+    draw_line,
+    legend_of,
+    model_looks,
+    panel_grid,
+    panels_of,
+    regime_looks,
+)
+from shapebias.figures.style import (
     OTHERS_COLOR,
     FigureStyle,
     Look,
@@ -24,19 +37,6 @@ from shapebias.figure_style import (
     print_values,
     title,
     wrapped,
-)
-from shapebias.forest import draw_forest, forest_height, forest_rows, ticks_told
-from shapebias.line_panels import (
-    MOST_PANELS,
-    Panel,
-    Series,
-    SeriesLook,
-    draw_line,
-    legend_of,
-    model_looks,
-    panel_grid,
-    panels_of,
-    regime_looks,
 )
 from shapebias.tables.summaries import cut_name, image_count, interval_told, pool_accuracy, pool_means, shortened
 

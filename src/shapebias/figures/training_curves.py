@@ -5,7 +5,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shapebias.figure_style import (
+from shapebias.figures.style import (
     MARKERS,
     FigureStyle,
     Look,

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from shapebias.figure_style import FigureStyle, message_figure, new_figure, note, title, wrapped
-from shapebias.forest import draw_forest, forest_height, forest_rows, ticks_told
+from shapebias.figures.forest_plot import draw_forest, forest_height, forest_rows, ticks_told
+from shapebias.figures.style import FigureStyle, message_figure, new_figure, note, title, wrapped
 from shapebias.metrics.melanoma import COUNTS
 from shapebias.tables.summaries import cut_name, pool_melanoma, regime_order
 

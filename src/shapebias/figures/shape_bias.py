@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from shapebias.figure_style import (
+from shapebias.figures.category_icons import draw_icon
+from shapebias.figures.forest_plot import draw_forest, forest_height, forest_rows, ticks_told
+from shapebias.figures.style import (
     LINE_STYLES,
     MARKERS,
     OTHERS_COLOR,
@@ -34,8 +36,6 @@ from shapebias.figure_style import (
     note,
     title,
 )
-from shapebias.forest import draw_forest, forest_height, forest_rows, ticks_told
-from shapebias.icons import draw_icon
 from shapebias.tables.summaries import (
     PEOPLE,
     cut_name,

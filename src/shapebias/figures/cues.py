@@ -7,7 +7,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from shapebias.categories import CATEGORIES
-from shapebias.figure_style import (
+from shapebias.figures.forest_plot import draw_forest, forest_height, forest_rows, ticks_told
+from shapebias.figures.line_panels import legend_of, model_looks
+from shapebias.figures.shape_bias import title_of
+from shapebias.figures.style import (
     OTHERS_COLOR,
     PEOPLE_COLOR,
     PEOPLE_MARKER,
@@ -24,9 +27,6 @@ from shapebias.figure_style import (
     print_values,
     title,
 )
-from shapebias.figures import title_of
-from shapebias.forest import draw_forest, forest_height, forest_rows, ticks_told
-from shapebias.line_panels import legend_of, model_looks
 from shapebias.tables.summaries import BASELINE, PEOPLE, interval_told, kind_of, observer_names, pool_means, shortened
 
 BIASES = (0.1, 0.25, 0.5, 0.75, 0.9)  # lines of equal bias
