@@ -20,12 +20,12 @@ import PIL.Image
 import tables
 
 from shapebias.cli import Parser, run
-from shapebias.conflict_browser import Browser, browser
 from shapebias.errors import UserError
 from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.files import replacing
 from shapebias.provenance import provenance
-from shapebias.report import render
+from shapebias.report.conflict_browser import Browser, browser
+from shapebias.report.page import render
 from shapebias.tables.reading import read_answers, read_json, read_people, read_records, read_tables
 
 

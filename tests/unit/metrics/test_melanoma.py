@@ -9,8 +9,8 @@ import pytest
 
 from shapebias.errors import UserError
 from shapebias.figures.melanoma import confusion_matrices, melanoma_overview
-from shapebias.findings_accuracy import melanoma_findings
 from shapebias.metrics.melanoma import COUNTS, MEASURES, auc, performance, resamples, row
+from shapebias.report.accuracy_findings import melanoma_findings
 from shapebias.tables.assemble import MELANOMA_COLUMNS, melanoma_table
 from shapebias.tables.summaries import pool_melanoma
 

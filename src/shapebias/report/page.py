@@ -14,15 +14,15 @@ import jinja2
 import pandas as pd
 import yaml
 
-from shapebias import charts
 from shapebias.categories import CATEGORIES
-from shapebias.conflict_browser import SIDE, Browser
 from shapebias.figures.style import FigureStyle
-from shapebias.findings_bias import cautions, headline
-from shapebias.report_bias import bias_figure
-from shapebias.report_sections import sections, unmeasured
-from shapebias.report_study import Image, Study, grids_with_rows
-from shapebias.report_tables import csv_of, rejected_table, runs_table, software, undefined_table
+from shapebias.report import charts
+from shapebias.report.bias import bias_figure
+from shapebias.report.conflict_browser import SIDE, Browser
+from shapebias.report.headline import cautions, headline
+from shapebias.report.html_tables import csv_of, rejected_table, runs_table, software, undefined_table
+from shapebias.report.sections import sections, unmeasured
+from shapebias.report.study import Image, Study, grids_with_rows
 from shapebias.tables.reading import COLUMNS
 
 WITH_OBSERVERS = ("shape_bias", "accuracy", "accuracy_by_condition", "reliance", "read_out")

@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from shapebias import charts, report_tables
-from shapebias.charts import Chart, observer_rows
-from shapebias.findings_cues import ABLE, able, read_out_findings, reliance_findings
-from shapebias.report_study import Figure, Part, Section, Study, intervals, span
-from shapebias.report_tables import csv_of, grid
+from shapebias.report import charts, html_tables
+from shapebias.report.charts import Chart, observer_rows
+from shapebias.report.cues_findings import ABLE, able, read_out_findings, reliance_findings
+from shapebias.report.html_tables import csv_of, grid
+from shapebias.report.study import Figure, Part, Section, Study, intervals, span
 from shapebias.tables.summaries import pool_means
 
 # Where does the bias arise?
@@ -33,7 +33,7 @@ def inside(study: Study) -> Section | None:
                 for cue, rows in table.dropna(subset=["accuracy"]).groupby("cue", sort=False)
             ],
         )
-        whole = grid("Read-out of every stage", report_tables.read_out_table, table, csv_of(f"read_out.{name}", table))
+        whole = grid("Read-out of every stage", html_tables.read_out_table, table, csv_of(f"read_out.{name}", table))
         parts.append(Part(name, [statements[name]] if name in statements else [], "", [figure], [whole]))
     return Section("inside", "Where does the bias arise?", parts) if parts else None
 
@@ -54,7 +54,7 @@ def curve_chart(
     pooled = pool_means(table, {value: bounds}, by=[x[0]], first=first)
     rows = observer_rows(pooled)
     rows["interval_text"] = intervals(rows, *bounds)
-    rows["value_text"] = rows[value].map(report_tables.fraction)
+    rows["value_text"] = rows[value].map(html_tables.fraction)
     highest = float(rows[[value, bounds[1]]].max(axis=None))
     kept = ["who", "model", "regime", "look", x[0], value, *bounds, "value_text", "interval_text", *first]
     stage = [("stage", "stage")] if "stage" in rows else [(x[0], x[1])]
@@ -110,7 +110,7 @@ def reliance(study: Study) -> Section | None:
                 for cue, part in shown.groupby("cue", sort=False)
             ],
         )
-        whole = grid("Accuracy under suppression", report_tables.reliance_table, rows, csv_of(f"reliance.{name}", rows))
+        whole = grid("Accuracy under suppression", html_tables.reliance_table, rows, csv_of(f"reliance.{name}", rows))
         parts.append(Part(name, [statements[name]] if name in statements else [], "", [figure], [whole]))
     return Section("reliance", "What do networks rely on without conflict?", parts) if parts else None
 

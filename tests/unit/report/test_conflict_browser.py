@@ -10,9 +10,9 @@ from helpers import picture
 from PIL import Image
 
 from shapebias.categories import CATEGORIES
-from shapebias.conflict_browser import Thumbnail, browser, chosen, encoded
 from shapebias.errors import UserError
 from shapebias.evaluation.stimuli import open_benchmark
+from shapebias.report.conflict_browser import Thumbnail, browser, chosen, encoded
 
 
 def answers(count: int = 2) -> pd.DataFrame:

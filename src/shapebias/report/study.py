@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from shapebias import charts, report_tables
-from shapebias.charts import Chart
-from shapebias.report_tables import Grid
+from shapebias.report import charts, html_tables
+from shapebias.report.charts import Chart
+from shapebias.report.html_tables import Grid
 from shapebias.tables.summaries import PEOPLE, kind_of, observer_names
 
 # Observers in a matrix of pairs: more would be too small to see, and too much to send around.
@@ -112,7 +112,7 @@ def of_benchmark(table: pd.DataFrame, benchmark: str) -> pd.DataFrame:
 
 def cells(values: pd.Series) -> list[str]:
     """Short enough to stand in a square of a matrix."""
-    return ["" if pd.isna(value) else report_tables.minus(f"{value:.2f}") for value in values]
+    return ["" if pd.isna(value) else html_tables.minus(f"{value:.2f}") for value in values]
 
 
 def single(table: pd.DataFrame) -> pd.DataFrame:
@@ -125,7 +125,7 @@ def has_people(table: pd.DataFrame) -> bool:
 
 
 def intervals(rows: pd.DataFrame, low: str, high: str) -> list[str]:
-    return [report_tables.interval(*pair) for pair in zip(rows[low], rows[high], strict=True)]
+    return [html_tables.interval(*pair) for pair in zip(rows[low], rows[high], strict=True)]
 
 
 def span(numbers: pd.Series) -> str:

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shapebias.findings_accuracy import condition_findings, cost_findings, cue_findings, melanoma_findings
-from shapebias.findings_answers import answer_findings, consistency_findings, likeness_findings
-from shapebias.findings_bias import (
+from shapebias.report.accuracy_findings import condition_findings, cost_findings, cue_findings, melanoma_findings
+from shapebias.report.answers_findings import answer_findings, consistency_findings, likeness_findings
+from shapebias.report.cues_findings import able, read_out_findings, reliance_findings
+from shapebias.report.headline import (
     category_findings,
     cautions,
     change_findings,
@@ -19,7 +20,6 @@ from shapebias.findings_bias import (
     side_finding,
     verdicts,
 )
-from shapebias.findings_cues import able, read_out_findings, reliance_findings
 from shapebias.tables.reading import COLUMNS
 
 PEOPLE = pd.DataFrame({"category": ["cat"], "shape_hits": [96], "texture_hits": [4]})

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from shapebias import charts
-from shapebias.charts import Looks, contrast_of, forest, lightened, looks_of, matrix, observer_rows
 from shapebias.figures.style import MARKERS, FigureStyle
+from shapebias.report import charts
+from shapebias.report.charts import Looks, contrast_of, forest, lightened, looks_of, matrix, observer_rows
 
 
 def observers(*rows: tuple[str, str | None, int | None]) -> pd.DataFrame:

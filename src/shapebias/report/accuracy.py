@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from shapebias import charts, report_tables
-from shapebias.charts import Chart, Control, observer_rows
 from shapebias.evaluation.benchmarks import KINDS
-from shapebias.findings_accuracy import condition_findings, cost_findings, cue_findings, melanoma_findings
-from shapebias.report_study import Figure, Part, Section, Study, by_mean, intervals, of_benchmark, single, span
-from shapebias.report_tables import Grid, csv_of, grid
+from shapebias.report import charts, html_tables
+from shapebias.report.accuracy_findings import condition_findings, cost_findings, cue_findings, melanoma_findings
+from shapebias.report.charts import Chart, Control, observer_rows
+from shapebias.report.html_tables import Grid, csv_of, grid
+from shapebias.report.study import Figure, Part, Section, Study, by_mean, intervals, of_benchmark, single, span
 from shapebias.tables.summaries import PEOPLE, kind_of, pool_accuracy, pool_means
 
 # At what cost in accuracy?
@@ -28,7 +28,7 @@ def cost(study: Study) -> Section | None:
             "wide",
             [accuracy_chart(accuracy, study.looks)],
         )
-        table = grid("Accuracy of every observer", report_tables.accuracy_table, accuracy, csv_of("accuracy", accuracy))
+        table = grid("Accuracy of every observer", html_tables.accuracy_table, accuracy, csv_of("accuracy", accuracy))
         parts.append(Part("", cost_findings(accuracy), "", [figure], [table]))
     distorted = by_condition[by_condition["condition"].fillna("").astype(str) != ""]
     if len(distorted):
@@ -43,7 +43,7 @@ def cost(study: Study) -> Section | None:
         )
         table = grid(
             "Accuracy in each condition",
-            report_tables.conditions_table,
+            html_tables.conditions_table,
             distorted,
             csv_of("accuracy_by_condition", by_condition),
         )
@@ -60,9 +60,7 @@ def cost(study: Study) -> Section | None:
             "medium",
             [chart] if chart else [],
         )
-        grids = [
-            Grid("Shape and texture answers", report_tables.cue_table(table), csv_of(f"cue_accuracy.{name}", table))
-        ]
+        grids = [Grid("Shape and texture answers", html_tables.cue_table(table), csv_of(f"cue_accuracy.{name}", table))]
         ranked = of_benchmark(tables["top_k"], name)
         figures = [figure]
         if len(ranked):
@@ -75,7 +73,7 @@ def cost(study: Study) -> Section | None:
                     "Intervals hold 95 %.",
                 )
             )
-            grids.append(grid("Among the first k", report_tables.top_k_table, ranked, csv_of(f"top_k.{name}", ranked)))
+            grids.append(grid("Among the first k", html_tables.top_k_table, ranked, csv_of(f"top_k.{name}", ranked)))
         heading = f"How often conflict images are recognised at all: {name}"
         parts.append(Part(heading, cue_findings(cues, name), "", figures, grids))
     title = "At what cost in accuracy?" if study.runs_of_several_regimes() else "How accurate are they?"
@@ -86,7 +84,7 @@ def accuracy_chart(accuracy: pd.DataFrame, looks: charts.Looks) -> Chart:
     """Every observer's accuracy on every benchmark."""
     rows = observer_rows(pool_accuracy(accuracy))
     rows["interval_text"] = intervals(rows, "ci_low", "ci_high")
-    rows["value_text"] = rows["accuracy"].map(report_tables.fraction)
+    rows["value_text"] = rows["accuracy"].map(html_tables.fraction)
     kept = ["benchmark", "unit", "who", "model", "regime", "look", "accuracy", "ci_low", "ci_high", "chance"]
     networks = rows[(rows["model"] != PEOPLE) & (rows["unit"] == "category")]
     names = list(dict.fromkeys(rows["benchmark"]))
@@ -129,7 +127,7 @@ def condition_chart(distorted: pd.DataFrame, study: Study) -> Chart:
     keys = list(zip(rows["benchmark"], rows["condition"].astype(str), strict=True))
     rows = rows.assign(condition=[names[key][0] for key in keys], place=[names[key][1] for key in keys])
     rows["interval_text"] = intervals(rows, "ci_low", "ci_high")
-    rows["value_text"] = rows["accuracy"].map(report_tables.fraction)
+    rows["value_text"] = rows["accuracy"].map(html_tables.fraction)
     kept = ["benchmark", "condition", "place", "who", "model", "regime", "look", "accuracy", "ci_low", "ci_high"]
     benchmarks = [(str(name), str(name)) for name in dict.fromkeys(rows["benchmark"])]
     return charts.lines(
@@ -162,9 +160,9 @@ def cue_chart(benchmark: str, cues: pd.DataFrame, looks: charts.Looks) -> Chart:
     kinds = kind_of(cues)
     rows = observer_rows(cues[kinds != "person"] if (kinds == PEOPLE).any() else cues)
     for cue in ("shape", "texture"):
-        rows[f"{cue}_text"] = rows[f"{cue}_accuracy"].map(report_tables.fraction)
+        rows[f"{cue}_text"] = rows[f"{cue}_accuracy"].map(html_tables.fraction)
         rows[f"{cue}_interval"] = intervals(rows, f"{cue}_low", f"{cue}_high")
-    rows["coverage_text"] = rows["coverage"].map(report_tables.fraction)
+    rows["coverage_text"] = rows["coverage"].map(html_tables.fraction)
     kept = ["who", "model", "regime", "look", "shape_accuracy", "texture_accuracy", "shape_low", "shape_high"]
     texts = ["shape_text", "shape_interval", "texture_text", "texture_interval", "coverage_text", "conflict_images"]
     return charts.plane(
@@ -209,7 +207,7 @@ def melanoma(study: Study) -> Section | None:
             ),
         ]
         grid = Grid(
-            "Every measure", report_tables.melanoma_table(table, tables["runs"]), csv_of(f"melanoma.{name}", table)
+            "Every measure", html_tables.melanoma_table(table, tables["runs"]), csv_of(f"melanoma.{name}", table)
         )
         parts.append(Part(name, melanoma_findings(table), NO_DIAGNOSIS, figures, [grid]))
     return Section("melanoma", "Does it transfer to melanoma?", parts) if parts else None

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from shapebias import findings_words as words
 from shapebias.metrics.shape_bias import wilson
+from shapebias.report import wording as words
 from shapebias.tables.summaries import PEOPLE
 
 ALL = "all"  # conditions, or benchmarks, together

@@ -4,7 +4,7 @@ claim.
 
 import pandas as pd
 
-from shapebias import findings_words as words
+from shapebias.report import wording as words
 from shapebias.tables.summaries import BASELINE, pool_means, regime_order
 
 ABLE = 0.5  # accuracy below which what is left of it says little

@@ -2,10 +2,11 @@
 
 import pandas as pd
 
-from shapebias import charts, report_tables
-from shapebias.charts import Chart, Control
-from shapebias.findings_answers import ALL, answer_findings, consistency_findings, likeness_findings, with_people
-from shapebias.report_study import (
+from shapebias.report import charts, html_tables
+from shapebias.report.answers_findings import ALL, answer_findings, consistency_findings, likeness_findings, with_people
+from shapebias.report.charts import Chart, Control
+from shapebias.report.html_tables import Grid, Table, csv_of, grid
+from shapebias.report.study import (
     LARGEST_MATRIX,
     Figure,
     Part,
@@ -19,7 +20,6 @@ from shapebias.report_study import (
     single,
     span,
 )
-from shapebias.report_tables import Grid, Table, csv_of, grid
 from shapebias.tables.summaries import PEOPLE, observer_names
 
 MOST_PAIRS = 8000  # of all benchmarks together
@@ -52,7 +52,7 @@ def likeness(study: Study) -> Section | None:
         )
         table = grid(
             "Error consistency with people" if len(human) else "Error consistency of every pair",
-            report_tables.consistency_table,
+            html_tables.consistency_table,
             human if len(human) else table,
             csv_of(f"error_consistency.{name}", of_benchmark(consistency, name)),
         )
@@ -64,9 +64,7 @@ def likeness(study: Study) -> Section | None:
             "error consistency with people (higher is more alike); and the mean of the ranks in these last three, over "
             "benchmarks.",
         )
-        table = grid(
-            "Ranks of likeness to people", report_tables.likeness_table, ranks, csv_of("human_likeness", ranks)
-        )
+        table = grid("Ranks of likeness to people", html_tables.likeness_table, ranks, csv_of("human_likeness", ranks))
         parts.append(Part("All benchmarks together", likeness_findings(ranks, names), "", [figure], [table]))
     title = "How human-like are the errors?" if len(with_people(consistency)) else "Which observers err alike?"
     return Section("likeness", title, parts) if parts else None
@@ -83,11 +81,11 @@ def consistency_chart(everything: pd.DataFrame, study: Study) -> Chart | None:
     if len({*everything["observer_1"], *everything["observer_2"]}) > LARGEST_MATRIX or len(everything) > MOST_PAIRS:
         return None
     rows = pair_rows(everything, study).assign(kappa=everything["kappa"], images=everything["images"])
-    rows["value_text"] = everything["kappa"].map(report_tables.fraction)
+    rows["value_text"] = everything["kappa"].map(html_tables.fraction)
     rows["cell"] = cells(everything["kappa"])
     rows["interval_text"] = intervals(everything, "ci_low", "ci_high")
-    rows["observed_text"] = everything["observed"].map(report_tables.fraction)
-    rows["expected_text"] = everything["expected"].map(report_tables.fraction)
+    rows["observed_text"] = everything["observed"].map(html_tables.fraction)
+    rows["expected_text"] = everything["expected"].map(html_tables.fraction)
     both = pd.concat([rows, charts.turned(rows)], ignore_index=True)
     both = both.drop_duplicates(["benchmark", "who_1", "who_2"])  # people with people is its own mirror image
     benchmarks = [(str(name), str(name)) for name in dict.fromkeys(rows["benchmark"])]
@@ -132,7 +130,7 @@ def answers(study: Study) -> Section | None:
         grids = [
             Grid(
                 "Precision, recall and F1, mean of the categories",
-                report_tables.classification_table(report),
+                html_tables.classification_table(report),
                 csv_of(f"classification_report.{name}", report),
             ),
             Grid("All confusions", Table([]), csv_of(f"confusion.{name}", confusion)),

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from shapebias import findings_words as words
+from shapebias.report import wording as words
 from shapebias.tables.summaries import BASELINE, PEOPLE, kind_of, pool_accuracy, pool_means
 
 MOST_STATEMENTS = 4  # in a row, that a reader still reads

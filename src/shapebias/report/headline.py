@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from shapebias import findings_words as words
+from shapebias.report import wording as words
 from shapebias.tables.summaries import BASELINE, PEOPLE, kind_of, pool_coverage, regime_order
 
 # Guessing names one of the two cues in 2 of 16 answers. Below twice that, a bias rests mostly on guesses.

@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from shapebias.conflict_browser import Browser, Thumbnail
-from shapebias.report import render
-from shapebias.report_bias import wide
-from shapebias.report_study import Image
-from shapebias.report_tables import LARGEST_CSV, csv_of, fraction, interval
+from shapebias.report.bias import wide
+from shapebias.report.conflict_browser import Browser, Thumbnail
+from shapebias.report.html_tables import LARGEST_CSV, csv_of, fraction, interval
+from shapebias.report.page import render
+from shapebias.report.study import Image
 from shapebias.tables.reading import COLUMNS
 
 PEOPLE = pd.DataFrame({"category": ["cat"], "conflict_images": [100], "shape_hits": [96], "texture_hits": [4]})

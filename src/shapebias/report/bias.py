@@ -2,12 +2,12 @@
 
 import pandas as pd
 
-from shapebias import charts, report_tables
 from shapebias.categories import CATEGORIES
-from shapebias.charts import Chart, Control, observer_rows
-from shapebias.findings_bias import category_findings, change_findings, changes, side_finding
-from shapebias.findings_words import TREATED
-from shapebias.report_study import (
+from shapebias.report import charts, html_tables
+from shapebias.report.charts import Chart, Control, observer_rows
+from shapebias.report.headline import category_findings, change_findings, changes, side_finding
+from shapebias.report.html_tables import Grid, Table, csv_of, grid
+from shapebias.report.study import (
     LARGEST_MATRIX,
     Figure,
     Part,
@@ -22,7 +22,7 @@ from shapebias.report_study import (
     single,
     span,
 )
-from shapebias.report_tables import Grid, Table, csv_of, grid
+from shapebias.report.wording import TREATED
 from shapebias.tables.summaries import PEOPLE, kind_of, pool_bias
 
 # Does SIN training change the bias?
@@ -48,17 +48,17 @@ def bias(study: Study) -> Section | None:
         grids = [
             Grid(
                 "Bias of each model and regime, all seeds together",
-                report_tables.pooled_table(pooled),
+                html_tables.pooled_table(pooled),
                 csv_of(f"shape_bias_pooled.{name}", pooled),
             ),
             Grid(
                 "Bias, hits and training of every observer",
-                report_tables.bias_table(table, of_benchmark(tables["cue_accuracy"], name), tables["runs"]),
+                html_tables.bias_table(table, of_benchmark(tables["cue_accuracy"], name), tables["runs"]),
                 csv_of(f"shape_bias.{name}", table),
             ),
             grid(
                 "Change of bias in every run" if len(own) else "Difference of bias between every two observers",
-                report_tables.changes_table if len(own) else report_tables.differences_table,
+                html_tables.changes_table if len(own) else html_tables.differences_table,
                 own if len(own) else pairs,
                 csv_of(f"shape_bias_differences.{name}", pairs),
             ),
@@ -105,14 +105,14 @@ def difference_charts(benchmark: str, moves: pd.DataFrame, pairs: pd.DataFrame, 
     rows = pair_rows(known, study)
     rows["difference"] = known["difference"]
     rows["interval_text"] = [
-        report_tables.interval(*pair) for pair in zip(known["ci_low"], known["ci_high"], strict=True)
+        html_tables.interval(*pair) for pair in zip(known["ci_low"], known["ci_high"], strict=True)
     ]
     back = charts.turned(rows).assign(difference=-known["difference"])
     back["interval_text"] = [
-        report_tables.interval(-high, -low) for low, high in zip(known["ci_low"], known["ci_high"], strict=True)
+        html_tables.interval(-high, -low) for low, high in zip(known["ci_low"], known["ci_high"], strict=True)
     ]
     both = pd.concat([rows, back], ignore_index=True)
-    both["value_text"] = both["difference"].map(report_tables.fraction)
+    both["value_text"] = both["difference"].map(html_tables.fraction)
     both["cell"] = cells(both["difference"])
     chart = charts.matrix(
         f"shape_bias_differences_of_others.{benchmark}",
@@ -138,7 +138,7 @@ def bias_chart(benchmark: str, pooled: pd.DataFrame, looks: charts.Looks) -> Cha
     """Every observer's bias with its interval."""
     rows = observer_rows(pooled)
     rows["interval_text"] = intervals(rows, "ci_low", "ci_high")
-    rows["value_text"] = rows["shape_bias"].map(report_tables.fraction)
+    rows["value_text"] = rows["shape_bias"].map(html_tables.fraction)
     return charts.forest(
         f"shape_bias.{benchmark}",
         rows[["who", "model", "regime", "look", "shape_bias", "ci_low", "ci_high", *_BIAS_NUMBERS]],
@@ -210,12 +210,12 @@ PEOPLE_ELSEWHERE = " Black diamonds are ten people on the published stimuli: oth
 def wide(pooled: pd.DataFrame, row: str) -> Table:
     """One line a category, a column an observer: bias and its interval."""
     cells = [
-        report_tables.fraction(bias) + ("" if pd.isna(low) else f" ({report_tables.interval(low, high)})")
+        html_tables.fraction(bias) + ("" if pd.isna(low) else f" ({html_tables.interval(low, high)})")
         for bias, low, high in zip(pooled["shape_bias"], pooled["ci_low"], pooled["ci_high"], strict=True)
     ]
     spread = pooled.assign(cell=cells).pivot(index=row, columns="who", values="cell")
     spread = spread.reindex(index=list(dict.fromkeys(pooled[row])), columns=list(dict.fromkeys(pooled["who"])))
-    lines = [[str(name), *values] for name, *values in spread.fillna(report_tables.MISSING).itertuples()]
+    lines = [[str(name), *values] for name, *values in spread.fillna(html_tables.MISSING).itertuples()]
     return Table([(row, False), *((str(who), True) for who in spread.columns)], lines)
 
 
@@ -224,7 +224,7 @@ def change_chart(benchmark: str, moves: pd.DataFrame, looks: charts.Looks) -> Ch
     rows = observer_rows(moves)
     rows["interval_text"] = intervals(rows, "ci_low", "ci_high")
     for column in ("before", "after", "difference"):
-        rows[f"{column}_text"] = rows[column].map(report_tables.fraction)
+        rows[f"{column}_text"] = rows[column].map(html_tables.fraction)
     widest = float(rows[["difference", "ci_low", "ci_high"]].abs().max(axis=None))
     end = min(1.0, round(1.1 * widest, 2)) if widest > 0 else 1.0
     kept = ["who", "model", "regime", "look", "difference", "ci_low", "ci_high", "conflict_images", "interval_text"]
@@ -256,7 +256,7 @@ def category_chart(benchmark: str, study: Study) -> Chart:
     if study.people is not None and not has_people(rows):
         rows = pd.concat([rows, _reference(study.people)], ignore_index=True)
     rows["interval_text"] = intervals(rows, "ci_low", "ci_high")
-    rows["value_text"] = rows["shape_bias"].map(report_tables.fraction)
+    rows["value_text"] = rows["shape_bias"].map(html_tables.fraction)
     first = rows[rows["grouped"] == "shape_bias_by_category"]
     networks, people = first[first["model"] != PEOPLE], first[first["model"] == PEOPLE]
     sorts = {"by bias": by_mean(networks if len(networks) else people, "category", "shape_bias")}

@@ -3,12 +3,12 @@
 A section without data is None; `unmeasured` says what it would take.
 """
 
-from shapebias.findings_answers import with_people
-from shapebias.report_accuracy import cost, melanoma
-from shapebias.report_answers import answers, likeness
-from shapebias.report_bias import architectures, bias
-from shapebias.report_cues import inside, reliance
-from shapebias.report_study import Section, Study
+from shapebias.report.accuracy import cost, melanoma
+from shapebias.report.answers import answers, likeness
+from shapebias.report.answers_findings import with_people
+from shapebias.report.bias import architectures, bias
+from shapebias.report.cues import inside, reliance
+from shapebias.report.study import Section, Study
 
 
 def sections(study: Study) -> list[Section]:
