@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 from measuring import ROOT, seconds, table
 
-from shapebias.config_problems import timm_names
+from shapebias.config.checks import timm_names
 
 MODELS, SEEDS, FEW = 52, 5, 50  # FEW: shards of each split but train, and of the paintings
 TARGET = "at most 60 s and 1,536 MiB"

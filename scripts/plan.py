@@ -18,15 +18,15 @@ from pathlib import Path
 import yaml
 
 from shapebias.cli import Parser, at_least_zero, positive, run, whole
-from shapebias.config import checked
-from shapebias.config_problems import Config
+from shapebias.config.checks import Config
+from shapebias.config.dataset_sizes import counted
+from shapebias.config.validation import checked
 from shapebias.costs import Given, Known, Network, given_throughputs
 from shapebias.errors import UserError
 from shapebias.files import replacing
 from shapebias.planning import planned
 from shapebias.planning_course import course
 from shapebias.planning_networks import is_listed
-from shapebias.planning_sets import counted
 from shapebias.planning_table import COLUMNS, assumptions, comparison, rows_of, table, totals
 
 log = logging.getLogger(__name__)

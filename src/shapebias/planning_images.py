@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from shapebias.config_problems import ALL, Config, file_of, is_url, networks
+from shapebias.config.checks import ALL, Config, file_of, is_url, networks
+from shapebias.config.dataset_sizes import images_in, images_in_set, shard_counts
 from shapebias.costs import (
     START,
     Known,
@@ -15,7 +16,6 @@ from shapebias.costs import (
 )
 from shapebias.planning_jobs import Jobs, Key
 from shapebias.planning_networks import model_bytes, observer_entry
-from shapebias.planning_sets import images_in, images_in_set, shard_counts
 
 VECTOR = {"ghiasi": 530, "adain": 4300}  # bytes of a style vector with its label
 ROW = 130  # bytes of an image in a listing and a manifest

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from shapebias.config_problems import Config, recipe_of
+from shapebias.config.checks import Config, recipe_of
 from shapebias.costs import Network
 from shapebias.evaluation.inputs import Sights
 from shapebias.evaluation.observer import observe, observer_of

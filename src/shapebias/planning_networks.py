@@ -8,7 +8,8 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from shapebias.config_problems import Config, recipe_of
+from shapebias.config.checks import Config, recipe_of
+from shapebias.config.dataset_sizes import images_in_benchmark, images_shown, training_images
 from shapebias.costs import (
     ASSUMED,
     CPU_RATE,
@@ -23,7 +24,6 @@ from shapebias.costs import (
     own,
     per_second,
 )
-from shapebias.planning_sets import images_in_benchmark, images_shown, training_images
 from shapebias.training.recipe import Recipe
 
 # Measured as the constants of costs.

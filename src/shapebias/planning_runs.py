@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shapebias.config_problems import Config, melanoma_regimes
+from shapebias.config.checks import Config, melanoma_regimes
+from shapebias.config.dataset_sizes import images_shown, training_images
 from shapebias.costs import ANSWER, Known
 from shapebias.planning_images import split_bytes, wanted_downloads, weights_job
 from shapebias.planning_jobs import Jobs, Key
@@ -19,7 +20,6 @@ from shapebias.planning_networks import (
     training_cost,
     training_seconds,
 )
-from shapebias.planning_sets import images_shown, training_images
 
 WANDB = (17, 1.4e6)  # files and bytes of a run that is recorded offline
 REPORT = 8e6

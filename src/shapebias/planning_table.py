@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from shapebias.config_problems import Config
+from shapebias.config.checks import Config
+from shapebias.config.dataset_sizes import PAINTINGS
 from shapebias.costs import Known
 from shapebias.planning import STAGES
 from shapebias.planning_course import Course
 from shapebias.planning_jobs import Jobs
 from shapebias.planning_networks import epochs_of, recipe_in
-from shapebias.planning_sets import PAINTINGS
 
 HEADER = ("", "jobs", "images", "core-hours", "GPU-hours", "files", "written")
 COLUMNS = ("rule", "stage", "jobs", "images", "core_hours", "gpu_hours", "files", "bytes")

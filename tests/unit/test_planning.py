@@ -9,7 +9,8 @@ import pytest
 import yaml
 from helpers import ROOT
 
-from shapebias.config import checked
+from shapebias.config.dataset_sizes import DRAWN_CLASSES, counted, images_in, images_in_shard, images_shown
+from shapebias.config.validation import checked
 from shapebias.costs import Given, Known, Network, given_throughputs, image_bytes
 from shapebias.errors import UserError
 from shapebias.planning import planned
@@ -17,7 +18,6 @@ from shapebias.planning_course import course
 from shapebias.planning_jobs import Jobs
 from shapebias.planning_measure import count, counted_networks
 from shapebias.planning_networks import NETWORKS, checkpoint_bytes, evaluation_seconds, network_key, training_seconds
-from shapebias.planning_sets import DRAWN_CLASSES, counted, images_in, images_in_shard, images_shown
 from shapebias.planning_table import assumptions, comparison, duration, size, summed, table
 from shapebias.synthetic.scene import CLASSES
 

@@ -9,9 +9,9 @@ import sys
 LIBRARY = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, LIBRARY)
 SCRIPTS = os.path.join(workflow.basedir, "scripts")
-from shapebias import planning_sets
-from shapebias.config import checked, missing_folders, parse_scalars, unshared
-from shapebias.config_problems import (
+from shapebias.config import dataset_sizes
+from shapebias.config.validation import checked, missing_folders, parse_scalars, unshared
+from shapebias.config.checks import (
     file_of,
     is_url,
     melanoma_regimes,
@@ -114,7 +114,7 @@ wildcard_constraints:
 
 def shard_counts(name):
     """split → number of shards of a set."""
-    return planning_sets.shard_counts(config, name)
+    return dataset_sizes.shard_counts(config, name)
 
 
 def shards(name, split):

@@ -5,7 +5,7 @@
 import math
 from functools import cache
 
-from shapebias import planning_sets
+from shapebias.config import dataset_sizes
 from shapebias.cluster import partitions
 from shapebias.costs import Known, encode_seconds, given_throughputs, pack_seconds, stylize_seconds
 from shapebias.planning_networks import (
@@ -118,13 +118,13 @@ def memory(megabytes):
 @within_partition("mem_mb")
 def set_memory(wildcards, attempt):
     """Of a job that looks at all labels of a set, MB: measured 2.5 for a thousand."""
-    return attempt * (1000 + round(3 * planning_sets.images_in_set(config, wildcards.set) / 1000))
+    return attempt * (1000 + round(3 * dataset_sizes.images_in_set(config, wildcards.set) / 1000))
 
 
 @within_partition("mem_mb")
 def train_memory(wildcards, attempt):
     """MB of a node, for its ranks: torch and a network, workers, and 3 MB for the labels of a thousand images."""
-    images = sum(planning_sets.training_images(config, wildcards.regime, split) for split in ("train", "val"))
+    images = sum(dataset_sizes.training_images(config, wildcards.regime, split) for split in ("train", "val"))
     each = 4000 + 600 * train_recipe(wildcards).get("workers", 0) + round(3 * images / 1000)
     return attempt * each * ranks_of(wildcards) // nodes_of(wildcards)
 

@@ -15,7 +15,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
-from shapebias.config_problems import CLASS_COUNTS, Config, is_url, problems, suggestion
+from shapebias.config.checks import CLASS_COUNTS, Config, is_url, problems, suggestion
 from shapebias.errors import UserError
 
 # Where a config names files and folders: section, key, what it must be.

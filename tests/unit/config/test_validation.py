@@ -10,8 +10,8 @@ import pytest
 import yaml
 from helpers import ROOT, image_folder
 
-from shapebias.config import checked, missing_folders, parse_scalars
-from shapebias.config_problems import melanoma_regimes, recipe_of, splits_of
+from shapebias.config.checks import melanoma_regimes, recipe_of, splits_of
+from shapebias.config.validation import checked, missing_folders, parse_scalars
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.training.recipe import Recipe

@@ -1,0 +1,1 @@
+"""The config of a study: what is allowed, what does not fit together, what a study says of itself."""
