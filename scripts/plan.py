@@ -21,13 +21,13 @@ from shapebias.cli import Parser, at_least_zero, positive, run, whole
 from shapebias.config.checks import Config
 from shapebias.config.dataset_sizes import counted
 from shapebias.config.validation import checked
-from shapebias.costs import Given, Known, Network, given_throughputs
 from shapebias.errors import UserError
 from shapebias.files import replacing
-from shapebias.planning import planned
-from shapebias.planning_course import course
-from shapebias.planning_networks import is_listed
-from shapebias.planning_table import COLUMNS, assumptions, comparison, rows_of, table, totals
+from shapebias.planning.costs import Given, Known, Network, given_throughputs
+from shapebias.planning.network_costs import is_listed
+from shapebias.planning.plan import planned
+from shapebias.planning.schedule import course
+from shapebias.planning.summary import COLUMNS, assumptions, comparison, rows_of, table, totals
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ def counted_where_needed(config: Config) -> dict[str, Network]:
     if all(map(is_listed, entries)):
         return {}
     try:
-        from shapebias.planning_measure import counted_networks
+        from shapebias.planning.throughput import counted_networks
     except ModuleNotFoundError as error:
         log.warning("%s is not installed: networks are taken for a ResNet-50's size", error.name)
         return {}
@@ -132,7 +132,7 @@ def counted_where_needed(config: Config) -> dict[str, Network]:
 
 def measure(config: Config, device: str, out: Path) -> None:
     from shapebias.networks.devices import resolve_device
-    from shapebias.planning_measure import measured
+    from shapebias.planning.throughput import measured
 
     device = resolve_device(device)
     with tempfile.TemporaryDirectory() as folder:

@@ -7,8 +7,8 @@ from functools import cache
 
 from shapebias.config import dataset_sizes
 from shapebias.cluster import partitions
-from shapebias.costs import Known, encode_seconds, given_throughputs, pack_seconds, stylize_seconds
-from shapebias.planning_networks import (
+from shapebias.planning.costs import Known, encode_seconds, given_throughputs, pack_seconds, stylize_seconds
+from shapebias.planning.network_costs import (
     evaluation_seconds,
     is_listed,
     observer_entry,

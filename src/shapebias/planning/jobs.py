@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shapebias.costs import Basis
+from shapebias.planning.costs import Basis
 
 Key = tuple[str, ...]
 

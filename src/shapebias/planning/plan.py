@@ -5,10 +5,10 @@ compares both); what an image costs is in costs and planning_networks, how long 
 """
 
 from shapebias.config.checks import Config
-from shapebias.costs import ASSUMED, Known
-from shapebias.planning_images import checksum_jobs, download_jobs, packing_jobs, set_jobs, stylizing_jobs
-from shapebias.planning_jobs import Jobs
-from shapebias.planning_runs import measuring_jobs, report_jobs, training_jobs
+from shapebias.planning.costs import ASSUMED, Known
+from shapebias.planning.images import checksum_jobs, download_jobs, packing_jobs, set_jobs, stylizing_jobs
+from shapebias.planning.jobs import Jobs
+from shapebias.planning.runs import measuring_jobs, report_jobs, training_jobs
 
 STAGES = {
     "downloads": (

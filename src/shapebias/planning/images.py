@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from shapebias.config.checks import ALL, Config, file_of, is_url, networks
 from shapebias.config.dataset_sizes import images_in, images_in_set, shard_counts
-from shapebias.costs import (
+from shapebias.planning.costs import (
     START,
     Known,
     decoder_cost,
@@ -14,8 +14,8 @@ from shapebias.costs import (
     stylize_cost,
     stylizer_start,
 )
-from shapebias.planning_jobs import Jobs, Key
-from shapebias.planning_networks import model_bytes, observer_entry
+from shapebias.planning.jobs import Jobs, Key
+from shapebias.planning.network_costs import model_bytes, observer_entry
 
 VECTOR = {"ghiasi": 530, "adain": 4300}  # bytes of a style vector with its label
 ROW = 130  # bytes of an image in a listing and a manifest

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shapebias.errors import UserError
-from shapebias.planning_jobs import Jobs
+from shapebias.planning.jobs import Jobs
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from shapebias.config.checks import Config, recipe_of
 from shapebias.config.dataset_sizes import images_in_benchmark, images_shown, training_images
-from shapebias.costs import (
+from shapebias.planning.costs import (
     ASSUMED,
     CPU_RATE,
     GPU_RATE,

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from shapebias.config.checks import Config
 from shapebias.config.dataset_sizes import PAINTINGS
-from shapebias.costs import Known
-from shapebias.planning import STAGES
-from shapebias.planning_course import Course
-from shapebias.planning_jobs import Jobs
-from shapebias.planning_networks import epochs_of, recipe_in
+from shapebias.planning.costs import Known
+from shapebias.planning.jobs import Jobs
+from shapebias.planning.network_costs import epochs_of, recipe_in
+from shapebias.planning.plan import STAGES
+from shapebias.planning.schedule import Course
 
 HEADER = ("", "jobs", "images", "core-hours", "GPU-hours", "files", "written")
 COLUMNS = ("rule", "stage", "jobs", "images", "core_hours", "gpu_hours", "files", "bytes")

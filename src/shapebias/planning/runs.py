@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from shapebias.config.checks import Config, melanoma_regimes
 from shapebias.config.dataset_sizes import images_shown, training_images
-from shapebias.costs import ANSWER, Known
-from shapebias.planning_images import split_bytes, wanted_downloads, weights_job
-from shapebias.planning_jobs import Jobs, Key
-from shapebias.planning_networks import (
+from shapebias.planning.costs import ANSWER, Known
+from shapebias.planning.images import split_bytes, wanted_downloads, weights_job
+from shapebias.planning.jobs import Jobs, Key
+from shapebias.planning.network_costs import (
     checkpoint_bytes,
     epochs_of,
     evaluation_seconds,

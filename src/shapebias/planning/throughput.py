@@ -16,14 +16,14 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from shapebias.config.checks import Config, recipe_of
-from shapebias.costs import Network
 from shapebias.evaluation.inputs import Sights
 from shapebias.evaluation.observer import observe, observer_of
 from shapebias.images.codec import encode
 from shapebias.images.pictures import Rejections, decoded, open_pictures
 from shapebias.images.shards import label, open_shards, write_shard
 from shapebias.networks.models import build, memory_format, preparation
-from shapebias.planning_networks import is_listed, network_key, observer_entry
+from shapebias.planning.costs import Network
+from shapebias.planning.network_costs import is_listed, network_key, observer_entry
 from shapebias.stylize.pipeline import Draw, Geometry, encoded, stylized
 from shapebias.stylize.style_vectors import StyleVectors, write_style_vectors
 from shapebias.stylize.stylizers import Stylizer, make_stylizer

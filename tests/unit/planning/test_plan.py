@@ -11,14 +11,20 @@ from helpers import ROOT
 
 from shapebias.config.dataset_sizes import DRAWN_CLASSES, counted, images_in, images_in_shard, images_shown
 from shapebias.config.validation import checked
-from shapebias.costs import Given, Known, Network, given_throughputs, image_bytes
 from shapebias.errors import UserError
-from shapebias.planning import planned
-from shapebias.planning_course import course
-from shapebias.planning_jobs import Jobs
-from shapebias.planning_measure import count, counted_networks
-from shapebias.planning_networks import NETWORKS, checkpoint_bytes, evaluation_seconds, network_key, training_seconds
-from shapebias.planning_table import assumptions, comparison, duration, size, summed, table
+from shapebias.planning.costs import Given, Known, Network, given_throughputs, image_bytes
+from shapebias.planning.jobs import Jobs
+from shapebias.planning.network_costs import (
+    NETWORKS,
+    checkpoint_bytes,
+    evaluation_seconds,
+    network_key,
+    training_seconds,
+)
+from shapebias.planning.plan import planned
+from shapebias.planning.schedule import course
+from shapebias.planning.summary import assumptions, comparison, duration, size, summed, table
+from shapebias.planning.throughput import count, counted_networks
 from shapebias.synthetic.scene import CLASSES
 
 SCHEMA = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())
@@ -278,5 +284,5 @@ def test_a_throughput_of_nothing_is_a_mistake_in_the_config(kind, name, told):
 
 
 def test_planning_imports_no_torch():
-    code = "import sys, shapebias.planning, shapebias.planning_table; sys.exit('torch' in sys.modules)"
+    code = "import sys, shapebias.planning.plan, shapebias.planning.summary; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT / "src").returncode == 0

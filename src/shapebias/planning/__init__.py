@@ -1,0 +1,1 @@
+"""Planning: what a study would take, before it runs."""
