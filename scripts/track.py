@@ -9,7 +9,7 @@ from shapebias.cli import Parser, run
 from shapebias.errors import UserError
 from shapebias.files import replacing
 from shapebias.tables.reading import read_json
-from shapebias.tracking import Tracker, add_tracking_flags, new_run_id, tracking_settings
+from shapebias.tracking.client import Tracker, add_tracking_flags, new_run_id, tracking_settings
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

@@ -25,7 +25,7 @@ from shapebias.networks import models
 from shapebias.networks.memory import keep_freed_memory
 from shapebias.networks.weights import METADATA_KEY
 from shapebias.provenance import provenance
-from shapebias.tracking import Tracker, add_tracking_flags, new_run_id, tracking_settings
+from shapebias.tracking.client import Tracker, add_tracking_flags, new_run_id, tracking_settings
 from shapebias.training.checkpoints import Checkpoints, claimed_folder, digest, fingerprint
 from shapebias.training.data_loading import Augmented, Pictures, class_names
 from shapebias.training.distributed import Ranks, join, leave

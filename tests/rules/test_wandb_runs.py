@@ -16,7 +16,7 @@ import pytest
 from helpers import ENV
 from wandb_server import KEY, Run, Server, wandb_server
 
-from shapebias.tracking import Settings, Tracker
+from shapebias.tracking.client import Settings, Tracker
 
 RUN = "0123abcd"
 ABOUT: dict[str, Any] = {
@@ -30,7 +30,7 @@ ABOUT: dict[str, Any] = {
 TRAIN = f"""
 import sys, time
 from pathlib import Path
-from shapebias.tracking import Settings, Tracker
+from shapebias.tracking.client import Settings, Tracker
 rows, then = int(sys.argv[1]), sys.argv[2]
 tracker = Tracker(Settings(), **{ABOUT}, config={{"lr": 0.1}})
 for epoch in range(1, rows + 1):
@@ -215,7 +215,9 @@ def test_a_failure_is_one_warning(place, caplog, monkeypatch, failure):
         told = "Not a directory"
     elif failure == "a broken package":
         (place / "wandb.py").write_text("raise ImportError('no package')")
-        monkeypatch.setattr("shapebias.tracking.LIBRARY", f"{place}{os.pathsep}{Path(__file__).parents[2] / 'src'}")
+        monkeypatch.setattr(
+            "shapebias.tracking.client.LIBRARY", f"{place}{os.pathsep}{Path(__file__).parents[2] / 'src'}"
+        )
         told = "ImportError: no package"
     else:
         settings, told = Settings("online"), "WANDB_API_KEY is neither in the environment nor in .env"
@@ -230,8 +232,8 @@ def test_a_failure_is_one_warning(place, caplog, monkeypatch, failure):
 def test_a_full_disk_is_one_warning(place, caplog, monkeypatch):
     limited = "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); "
     monkeypatch.setattr(
-        "shapebias.tracking.COMMAND",
-        [sys.executable, "-c", limited + "runpy.run_module('shapebias.tracking_process', run_name='__main__')"],
+        "shapebias.tracking.client.COMMAND",
+        [sys.executable, "-c", limited + "runpy.run_module('shapebias.tracking.process', run_name='__main__')"],
     )
     tracker = Tracker(Settings(), **ABOUT, config={})
     for step in range(1, 1001):

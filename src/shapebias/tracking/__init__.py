@@ -1,0 +1,1 @@
+"""Tracking: runs and tables at Weights & Biases."""
