@@ -30,7 +30,7 @@ from shapebias.errors import UserError
 # Those that the tests of a real cluster ran with; pyproject.toml has the same.
 VERSIONS = {"snakemake": ">=9.27,<9.28", "snakemake-executor-plugin-slurm": ">=2.8,<2.9"}
 CONFIG_REFUSED = ("78:0", str(78 << 8))  # EX_CONFIG of sysexits.h, by which a job says that it cannot read its config
-NODES = "--format=%12P %11l %5D %4c %8m %24G %f"  # partition, time, nodes: CPUs, MB, GPUs, features
+NODES = "--format=%12P %11l %5D %8T %4c %8m %24G %f"  # partition, time, nodes: state, CPUs, MB, GPUs, features
 ADVICE = """Change what they ask for in the profile (default-resources for all rules, set-resources for one), or `gpus`,
 `ranks`, `nodes` in the config. `sacctmgr show assoc user=$USER` lists your accounts and their QOS."""
 
@@ -84,7 +84,8 @@ class Executor(SlurmExecutor):
     def refuse_what_the_cluster_refuses(self) -> None:
         """Show each kind of job to `sbatch --test-only` before the first is submitted."""
         jobs = [job for job in self.dag.needrun_jobs() if not job.is_local]
-        kinds, problems = {tuple(self.sbatch(job, job.rule.name, Path("/dev/null"))): job for job in jobs}, []
+        kinds = {tuple(self.sbatch(job, job.rule.name, Path("/dev/null"))): job for job in jobs}
+        problems: dict[str, list[tuple[str, str]]] = {}  # what is wrong → rule and call of each kind
         for call, job in kinds.items():
             done = subprocess.run([*call, "--test-only", "--wrap=true"], text=True, capture_output=True, check=False)
             words = " ".join(done.stderr.split())
@@ -92,12 +93,14 @@ class Executor(SlurmExecutor):
                 self.logger.warning(f"{words} - jobs are submitted unchecked")
                 break
             if refusal := words if done.returncode else self.excess(job):
-                problems.append(f"- rule {job.rule.name}: {refusal}\n  {shlex.join(call)}")
+                problems.setdefault(refusal, []).append((job.rule.name, shlex.join(call)))
         if problems:
             nodes = subprocess.run(["sinfo", NODES], text=True, capture_output=True, check=False).stdout
-            raise WorkflowError("\n".join(["The cluster refuses:", *dict.fromkeys(problems), nodes, ADVICE]))
-        rules = {job.rule.name for job in kinds.values()}
-        self.logger.info(f"sbatch takes all jobs: {len(kinds)} kinds, of {len(rules)} rules.")
+            lines = [f"- {words}: rules {', '.join(sorted(dict(of)))}\n  {of[0][1]}" for words, of in problems.items()]
+            raise WorkflowError("\n".join(["The cluster refuses:", *lines, nodes, ADVICE]))
+        if kinds:
+            rules = {job.rule.name for job in kinds.values()}
+            self.logger.info(f"sbatch takes all jobs: {len(kinds)} kinds, of {len(rules)} rules.")
 
     def excess(self, job: JobExecutorInterface) -> str:
         """What is wrong with a time limit beyond the partition's, with which Slurm lets a job wait for ever."""

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 import yaml
 from helpers import ROOT
 
@@ -31,12 +32,13 @@ def test_a_job_whose_inputs_do_not_appear_has_failed(workspace, demo_config):
     assert "gone.tar (missing locally" in done.stdout and "do its nodes see them?" in done.stdout
 
 
-def test_a_job_that_is_told_to_end_while_it_waits_for_its_outputs_ends(tmp_path):
+@pytest.mark.parametrize("mode", [JOB, ["--cores", "1"]], ids=["job", "main"])
+def test_sigterm_ends_a_process_that_waits_for_outputs(tmp_path, mode):
     (tmp_path / "Snakefile").write_text(
         f'include: "{ROOT}/workflow/rules/upstream.smk"\n'
         'rule made_elsewhere:\n    output: "never"\n    shell: "touch begun"\n'
     )
-    command = [sys.executable, "-m", "snakemake", *JOB, "--latency-wait", "3", "never"]
+    command = [sys.executable, "-m", "snakemake", *mode, "--latency-wait", "3", "never"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as job:
         try:
             while not (tmp_path / "begun").exists():

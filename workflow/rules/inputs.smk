@@ -1,6 +1,7 @@
 # Functions of wildcards for training, measuring and the report: what a job takes as its input and params.
 
 import hashlib
+from glob import glob
 
 # Training
 
@@ -148,6 +149,6 @@ def decision_flags():
 # Report
 
 
-def code(*modules):
+def code(*patterns):
     """Source files as inputs: editing how a figure looks redraws it, without --force."""
-    return [os.path.join(workflow.basedir, name) for name in modules]
+    return sorted(path for pattern in patterns for path in glob(os.path.join(workflow.basedir, pattern)))

@@ -23,14 +23,6 @@ FIGURES = {name: (name, category) for name, category in OF_ALL.items()}
 FIGURES |= {f"{kind}.{name}": (kind, category) for name in CONFLICTS for kind, category in OF_CONFLICTS.items()}
 FIGURES |= {f"read_out.{name}": ("read_out", "Inside the networks") for name in READ_OUT}
 FIGURES |= {f"{kind}.{name}": (kind, category) for name in MELANOMA for kind, category in OF_MELANOMA.items()}
-FIGURE_CODE = ["figures", "figure_style", "forest", "line_panels", "icons", "summaries", "reading"]
-FIGURE_CODE += [
-    f"{what}_figures" for what in ("cue", "answer", "condition", "consistency", "depth", "training", "melanoma")
-]
-REPORT_CODE = ["report", "charts", "conflict_browser", "summaries", "bias"]
-REPORT_CODE += [f"findings_{what}" for what in ("bias", "accuracy", "answers", "cues", "words")]
-REPORT_CODE += [f"report_{what}" for what in ("study", "sections", "bias", "accuracy", "answers", "cues", "tables")]
-TEMPLATES = [f"src/shapebias/templates/report.{ending}" for ending in ("html.j2", "css", "js")]
 # A photograph beside its stylized kin first, then all other sets.
 SHOWN = dict.fromkeys(entry["content"] for entry in config["stylized"].values())
 SHOWN |= dict.fromkeys([*config["stylized"], *config["sources"]])
@@ -46,7 +38,7 @@ rule figures:
         images=benchmark_images(CONFLICTS),
         histories=[f"results/runs/{model}/{regime}/seed{seed}/history.csv" for model, regime, seed in RUNS.values()],
         people=PEOPLE,
-        code=code("scripts/figures.py", *(f"src/shapebias/{name}.py" for name in FIGURE_CODE)),
+        code=code("scripts/figures.py", "src/shapebias/figures/*.py", "src/shapebias/tables/*.py"),
     output:
         [
             report(f"results/figures/{name}.png", caption=f"../report/{kind}.rst", category=category)
@@ -107,7 +99,7 @@ rule report:
         manifests=[f"results/images/{name}/manifest.csv" for name in SETS],
         config=rules.settings.output,
         people=PEOPLE,
-        code=code("scripts/report.py", *(f"src/shapebias/{name}.py" for name in REPORT_CODE), *TEMPLATES),
+        code=code("scripts/report.py", "src/shapebias/report/*.py", "src/shapebias/report/templates/*"),
     output:
         "results/report.html",
     log:

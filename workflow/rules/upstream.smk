@@ -1,11 +1,11 @@
-# Faults of Snakemake itself, mended in the jobs of a cluster until Snakemake mends them: docs/upstream.md.
+# Faults of Snakemake itself, mended here until Snakemake mends them: docs/upstream.md.
 
 import threading
 
 import snakemake
 from snakemake.scheduling.job_scheduler import JobScheduler
 
-if workflow.remote_exec and snakemake.__version__.startswith("9.27."):
+if snakemake.__version__.startswith("9.27."):
     exit_gracefully, execute = JobScheduler.exit_gracefully, workflow.execute
 
     # "SIGTERM hangs a process for ever while it waits for outputs": the handler waits for the scheduler's lock, which its
@@ -18,4 +18,6 @@ if workflow.remote_exec and snakemake.__version__.startswith("9.27."):
         if execute(*args, **kwargs) is False:
             raise WorkflowError("The job cannot begin without these files: do its nodes see them?")
 
-    JobScheduler.exit_gracefully, workflow.execute = exit_in_a_thread, execute_or_fail
+    JobScheduler.exit_gracefully = exit_in_a_thread
+    if workflow.remote_exec:
+        workflow.execute = execute_or_fail

@@ -151,7 +151,7 @@ def assumptions(config: Config, plan: Sequence[Jobs], known: Known, start: float
         found.append("training: ranks share the work without loss")
     found.append("core-hours: of the cores that jobs ask for, those beside a GPU, too")
     found.append(f"jobs: {start:g} s of the scheduler to start one; 5 s until torch is imported, 0.7 s without torch")
-    found.append("wall time: profiles/slurm notices the end of a job after 40 s to three minutes, which is not in it")
+    found.append("wall time: profiles/slurm notices the end of a job after a second to three minutes, not counted here")
     if runs := [jobs for jobs in plan if jobs.rule == "train"]:
         longest = max(runs, key=lambda jobs: jobs.seconds)
         found.append(f"training: {' '.join(longest.key[1:])} is the longest run, {duration(longest.seconds)}")
