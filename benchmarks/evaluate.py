@@ -33,7 +33,7 @@ from shapebias.evaluation.observer import Observer, answered, load_observer, mea
 from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.images.pictures import Picture
 from shapebias.images.shards import Label, label
-from shapebias.networks.memory import keep_freed_memory
+from shapebias.networks.device import keep_freed_memory
 from shapebias.networks.models import Preparation, build, preparation
 from shapebias.networks.weights import weights_path
 from shapebias.synthetic.scene import CLASSES, draw

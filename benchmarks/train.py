@@ -30,7 +30,7 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from shapebias.images.shards import label, open_shards, write_shard
-from shapebias.networks.memory import keep_freed_memory
+from shapebias.networks.device import keep_freed_memory
 from shapebias.networks.models import preparation
 from shapebias.synthetic.scene import CLASSES, draw
 from shapebias.training.checkpoints import Checkpoints

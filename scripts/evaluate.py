@@ -28,8 +28,7 @@ from shapebias.files import replacing
 from shapebias.images.image_folder import read_categories
 from shapebias.metrics.linear_read_out import StageReader, is_conflict
 from shapebias.networks import models
-from shapebias.networks.devices import resolve_device
-from shapebias.networks.memory import keep_freed_memory
+from shapebias.networks.device import keep_freed_memory, resolve_device
 from shapebias.networks.weights import weights_path
 from shapebias.provenance import provenance
 

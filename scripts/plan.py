@@ -131,7 +131,7 @@ def counted_where_needed(config: Config) -> dict[str, Network]:
 
 
 def measure(config: Config, device: str, out: Path) -> None:
-    from shapebias.networks.devices import resolve_device
+    from shapebias.networks.device import resolve_device
     from shapebias.planning.throughput import measured
 
     device = resolve_device(device)

@@ -22,7 +22,7 @@ from shapebias.errors import UserError
 from shapebias.files import replacing
 from shapebias.images.shards import Sample, expand, open_shards
 from shapebias.networks import models
-from shapebias.networks.memory import keep_freed_memory
+from shapebias.networks.device import keep_freed_memory
 from shapebias.networks.weights import METADATA_KEY
 from shapebias.provenance import provenance
 from shapebias.tracking.client import Tracker, add_tracking_flags, new_run_id, tracking_settings

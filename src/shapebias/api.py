@@ -59,7 +59,7 @@ def evaluate(
     """
     from shapebias.evaluation.observer import load_observer, measure, observer_of, unchanged
     from shapebias.evaluation.stimuli import open_benchmark
-    from shapebias.networks.devices import resolve_device
+    from shapebias.networks.device import resolve_device
     from shapebias.networks.weights import weights_path
     from shapebias.provenance import provenance
 

@@ -53,7 +53,7 @@ def make_stylizer(name: str, weights: Path | None = None, device: str = "cpu", t
             raise UserError("the stylizer adain needs the folder of its weights (--weights); README says where from")
         import torch
 
-        from shapebias.networks.devices import resolve_device
+        from shapebias.networks.device import resolve_device
         from shapebias.stylize.adain import load_adain
 
         torch.set_num_threads(threads)

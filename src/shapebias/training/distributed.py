@@ -14,7 +14,7 @@ import torch
 from torch import distributed
 
 from shapebias.errors import UserError
-from shapebias.networks.devices import resolve_device
+from shapebias.networks.device import resolve_device
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from shapebias.errors import UserError
+from shapebias.networks.device import autocast
 from shapebias.networks.models import classifier
-from shapebias.networks.precision import autocast
 from shapebias.training.data_loading import Batch, ImageFeed, Loader, Plan, Step
 from shapebias.training.interruption import StoppedError
 

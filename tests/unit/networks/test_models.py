@@ -17,7 +17,7 @@ from shapebias.errors import UserError
 from shapebias.evaluation.observer import Observer, category_probabilities, load_observer, observe
 from shapebias.images.pictures import ImageFile
 from shapebias.images.shards import label
-from shapebias.networks.devices import resolve_device
+from shapebias.networks.device import resolve_device
 from shapebias.networks.models import (
     Preparation,
     build,
