@@ -20,7 +20,7 @@ from shapebias.images.image_folder import image_files
 from shapebias.images.image_store import ImageStore
 from shapebias.images.listing import Listed, listing, write_listing
 from shapebias.images.packing import FromFiles, packed
-from shapebias.images.pictures import Rejections
+from shapebias.images.rejections import Rejections
 from shapebias.synthetic.scene import CLASSES, draw
 
 SIZE = 256

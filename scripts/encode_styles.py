@@ -7,7 +7,8 @@ from pathlib import Path
 
 from shapebias.cli import Parser, fraction, progress, run, side
 from shapebias.errors import BadImageError
-from shapebias.images.pictures import Rejections, decoded, open_pictures
+from shapebias.images.pictures import decoded, open_pictures
+from shapebias.images.rejections import Rejections
 from shapebias.stylize.pipeline import encoded
 from shapebias.stylize.style_vectors import write_style_vectors
 from shapebias.stylize.stylizers import add_stylizer_flags, stylizer_from

@@ -22,6 +22,7 @@ from shapebias.draws import draw_key
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.stimuli import open_benchmark
+from shapebias.evaluation.stimulus_names import stimulus_name
 from shapebias.figures.accuracy import ConditionAxis, accuracy_overview, condition_lines, reliance_lines
 from shapebias.figures.answers import MOST_ANSWERS, MOST_SAMPLES, Sample, answer_matrices, sample_predictions
 from shapebias.figures.cues import bias_differences, cue_plane
@@ -31,7 +32,7 @@ from shapebias.figures.read_out import read_out_lines, top_k_lines
 from shapebias.figures.shape_bias import shape_bias_by_category, shape_bias_overview
 from shapebias.figures.style import FigureStyle, save
 from shapebias.figures.training_curves import training_curves
-from shapebias.images.pictures import Picture, stimulus_name
+from shapebias.images.pictures import Picture
 from shapebias.tables.reading import read_answers, read_histories, read_people, read_table
 from shapebias.tables.summaries import PEOPLE, kind_of, observer_names, one_of_each
 

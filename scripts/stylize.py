@@ -11,10 +11,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from shapebias.cli import Parser, fraction, progress, run, side, write_rejections
+from shapebias.cli import Parser, fraction, progress, run, side
 from shapebias.files import require_space
 from shapebias.images.codec import ENCODINGS, encode, encoded_bytes
-from shapebias.images.pictures import Rejections, decoded, open_pictures
+from shapebias.images.pictures import decoded, open_pictures
+from shapebias.images.rejections import Rejections, write_rejections
 from shapebias.images.shards import Label, write_shard
 from shapebias.parallel import ordered_map
 from shapebias.stylize.pipeline import Draw, Geometry, StylePictures, StyleSet, stylized

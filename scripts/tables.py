@@ -20,8 +20,8 @@ from shapebias.cli import Parser, progress, run
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import read_answers, read_observers, read_predictions
+from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem
 from shapebias.files import replacing
-from shapebias.images.pictures import CUE_CONFLICT_NAME, stem
 from shapebias.tables import assemble
 
 log = logging.getLogger(__name__)

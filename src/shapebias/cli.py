@@ -1,7 +1,6 @@
 """What every script shares: clean exits, logging, progress."""
 
 import argparse
-import csv
 import logging
 import math
 import os
@@ -9,14 +8,11 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
 from shapebias.errors import BadImageError, UserError
-from shapebias.files import replacing
-from shapebias.images.pictures import Rejections
 
 T = TypeVar("T")
 
@@ -115,11 +111,3 @@ def fraction(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
     return value
-
-
-def write_rejections(out: Path, rejections: Rejections) -> None:
-    """Write `X.rejected.csv` (file,reason) beside `X.tar`, also when it is empty: its absence would say nothing."""
-    with replacing(out.with_suffix(".rejected.csv")) as draft, draft.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["file", "reason"])
-        writer.writerows(sorted(rejections.rows))

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS, Kind
+from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem, stimulus_name, toolbox_name, trial_name
 from shapebias.files import replacing
-from shapebias.images.pictures import CUE_CONFLICT_NAME, stem, stimulus_name, toolbox_name, trial_name
 
 CSV_COLUMNS = ["subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename"]
 PROBABILITIES = [f"p_{category}" for category in CATEGORIES]

@@ -10,7 +10,8 @@ import numpy as np
 
 from shapebias.errors import BadImageError
 from shapebias.evaluation.cue_suppression import Strengths, conditions, suppressed
-from shapebias.images.pictures import Picture, Rejections
+from shapebias.images.pictures import Picture
+from shapebias.images.rejections import Rejections
 from shapebias.images.shards import Label, Sample
 from shapebias.networks.models import Preparation
 from shapebias.parallel import ordered_map

@@ -27,7 +27,8 @@ from shapebias.evaluation.cue_suppression import STRENGTHS, Strengths, checked
 from shapebias.evaluation.decisions import PROBABILITIES
 from shapebias.evaluation.inputs import Kept, Labelled, Sights
 from shapebias.images.isic2017 import MELANOMA
-from shapebias.images.pictures import Picture, Rejections
+from shapebias.images.pictures import Picture
+from shapebias.images.rejections import Rejections
 from shapebias.networks.models import Preparation, build, category_indices, memory_format, preparation
 from shapebias.networks.weights import load_weights, read_weights
 

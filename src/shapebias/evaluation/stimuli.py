@@ -26,19 +26,17 @@ from PIL import Image
 from shapebias.categories import CATEGORIES, ilsvrc_categories
 from shapebias.errors import BadImageError, UserError
 from shapebias.evaluation.benchmarks import ARCHIVES, KINDS, OWN, Kind
-from shapebias.images.codec import is_image_name, load_rgb
-from shapebias.images.image_folder import image_files, unique_ids
-from shapebias.images.pictures import (
-    ImageFile,
-    Picture,
+from shapebias.evaluation.stimulus_names import (
     cue_conflict_label,
-    folder_label,
     is_published,
     stem,
     stimulus_name,
     toolbox_name,
     trial_name,
 )
+from shapebias.images.codec import is_image_name, load_rgb
+from shapebias.images.image_folder import image_files, unique_ids
+from shapebias.images.pictures import ImageFile, Picture, folder_label
 from shapebias.images.shards import Label, expand, label, open_shards
 
 SESSION = re.compile(r"session[-_](\d+)")

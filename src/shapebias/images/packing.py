@@ -9,7 +9,7 @@ from shapebias.errors import BadImageError, UserError
 from shapebias.images.codec import MAX_MEGAPIXELS, encode, load_rgb, resize_shorter
 from shapebias.images.image_store import ImageStore
 from shapebias.images.listing import RESERVE, Listed
-from shapebias.images.pictures import Rejections
+from shapebias.images.rejections import Rejections
 from shapebias.images.shards import Label, label
 from shapebias.parallel import ordered_map, processes
 

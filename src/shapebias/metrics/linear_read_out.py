@@ -25,7 +25,7 @@ from shapebias.draws import generator
 from shapebias.errors import UserError
 from shapebias.evaluation.inputs import Labelled
 from shapebias.evaluation.observer import Batches, Observer
-from shapebias.images.pictures import CUE_CONFLICT_NAME, stimulus_name
+from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stimulus_name
 from shapebias.metrics.bootstrap import image_draws, resampled_sums, strata_of
 from shapebias.metrics.shape_bias import fraction_intervals
 from shapebias.networks.stages import Stage, find_stages, read_stages

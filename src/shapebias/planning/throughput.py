@@ -19,7 +19,8 @@ from shapebias.config.checks import Config, recipe_of
 from shapebias.evaluation.inputs import Sights
 from shapebias.evaluation.observer import observe, observer_of
 from shapebias.images.codec import encode
-from shapebias.images.pictures import Rejections, decoded, open_pictures
+from shapebias.images.pictures import decoded, open_pictures
+from shapebias.images.rejections import Rejections
 from shapebias.images.shards import label, open_shards, write_shard
 from shapebias.networks.models import build, memory_format, preparation
 from shapebias.planning.costs import Network

@@ -13,7 +13,8 @@ from PIL import Image
 from shapebias.categories import CATEGORIES
 from shapebias.draws import generator
 from shapebias.errors import BadImageError, UserError
-from shapebias.images.pictures import Picture, stimulus_name
+from shapebias.evaluation.stimulus_names import stimulus_name
+from shapebias.images.pictures import Picture
 
 log = logging.getLogger(__name__)
 

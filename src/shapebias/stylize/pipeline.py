@@ -12,7 +12,8 @@ from PIL import Image
 from shapebias.draws import generator
 from shapebias.errors import BadImageError, UserError
 from shapebias.images.codec import centre_crop, resize_shorter
-from shapebias.images.pictures import Picture, Rejections
+from shapebias.images.pictures import Picture
+from shapebias.images.rejections import Rejections
 from shapebias.images.shards import Label
 from shapebias.stylize.stylizers import Stylizer
 

@@ -12,7 +12,7 @@ from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import TRIALS
-from shapebias.images.pictures import stimulus_name
+from shapebias.evaluation.stimulus_names import stimulus_name
 from shapebias.metrics import accuracy_by_condition, cue_reliance, error_consistency, human_likeness, melanoma
 from shapebias.metrics.bias_differences import difference_rows
 from shapebias.metrics.classification import (

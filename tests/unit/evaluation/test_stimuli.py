@@ -20,7 +20,8 @@ from shapebias.evaluation.benchmarks import PUBLISHED
 from shapebias.evaluation.decisions import read_decisions, read_observers, stimulus_name
 from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.images.codec import encode
-from shapebias.images.pictures import Rejections, decoded
+from shapebias.images.pictures import decoded
+from shapebias.images.rejections import Rejections
 from shapebias.images.shards import label, write_shard
 
 # An image of each published set, as its file is called there, and what that says: condition, category, name for all.

@@ -13,7 +13,7 @@ from shapebias.images.image_folder import list_imagefolder
 from shapebias.images.image_store import ImageStore
 from shapebias.images.listing import Counts, read_listing, read_pool, write_listing
 from shapebias.images.packing import FromFiles, packed
-from shapebias.images.pictures import Rejections
+from shapebias.images.rejections import Rejections
 from shapebias.images.shards import Label
 
 WANTED: Counts = {"test": 6}
