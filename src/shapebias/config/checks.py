@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from shapebias.errors import UserError
-from shapebias.evaluation.benchmarks import ARCHIVES, KINDS, PUBLISHED
+from shapebias.evaluation.benchmarks import KINDS, PUBLISHED
+from shapebias.images.archives import ARCHIVES
 from shapebias.training.recipe import Recipe
 
 Config = dict[str, Any]

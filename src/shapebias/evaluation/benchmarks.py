@@ -138,5 +138,3 @@ KINDS = {
 OWN = frozenset({"in_test", "sin_test", "suppressed", "melanoma"})
 # Only ever published: nothing here makes them.
 PUBLISHED = frozenset({"sketch", "stylized"} | {name for name, kind in KINDS.items() if kind.conditions})
-
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")  # what a set may be packed in
