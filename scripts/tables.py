@@ -22,12 +22,12 @@ from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import read_answers, read_observers, read_predictions
 from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem
 from shapebias.files import replacing
-from shapebias.tables import assemble
+from shapebias.tables import assemble, columns
 
 log = logging.getLogger(__name__)
 
 NEEDED = ["observer", "model", "regime", "seed", "benchmark", "rejected"]  # of the metadata of all predictions
-PEOPLE = f"{assemble.PEOPLE}=subject-*"
+PEOPLE = f"{columns.PEOPLE}=subject-*"
 # What the toolbox calls its data sets where these kinds have another name.
 TOOLBOX_NAMES = {"cue-conflict": "cue_conflict", "silhouette": "silhouettes", "edge": "edges"}
 
@@ -182,7 +182,7 @@ def read_out(paths: Sequence[Path]) -> Iterator[pd.DataFrame]:
             table = pd.read_csv(path, dtype=str, keep_default_na=False)  # as it was written
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: not a table of scripts/evaluate.py ({error})") from None
-        missing = [name for name in assemble.COLUMNS["read_out"] if name not in table]
+        missing = [name for name in columns.COLUMNS["read_out"] if name not in table]
         if missing:
             raise UserError(f"{path}: column {missing[0]!r} is missing; make it with scripts/evaluate.py")
         yield table

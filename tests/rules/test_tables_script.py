@@ -10,7 +10,7 @@ from helpers import files_below, refused, run_script, succeeded
 
 from shapebias.categories import CATEGORIES
 from shapebias.evaluation.decisions import CSV_COLUMNS, PROBABILITIES, read_answers, write_predictions
-from shapebias.tables.assemble import COLUMNS as TABLES
+from shapebias.tables.columns import COLUMNS as TABLES
 from shapebias.tables.reading import COLUMNS, read_table
 
 ALWAYS = sorted([f"{name}.csv" for name in TABLES] + ["rejected.csv", "runs.csv"])

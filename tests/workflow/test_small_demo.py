@@ -11,7 +11,7 @@ import time
 import pandas as pd
 import pytest
 
-from shapebias.tables import assemble
+from shapebias.tables import columns
 
 RUNS = 2 * 3  # models × regimes
 CATEGORIES = 16
@@ -77,9 +77,9 @@ def test_every_run_is_measured_on_every_benchmark(made):
 
 def test_every_table_that_the_rule_promises_is_one_of_the_library_s(made):
     made_tables = {path.stem for path in (made.folder / "results/tables").glob("*.csv")}
-    assert made_tables == {*assemble.COLUMNS, "runs", "rejected", "answers.conflict"}
-    for name, columns in assemble.COLUMNS.items():
-        assert list(pd.read_csv(made.folder / f"results/tables/{name}.csv").columns) == columns
+    assert made_tables == {*columns.COLUMNS, "runs", "rejected", "answers.conflict"}
+    for name, names in columns.COLUMNS.items():
+        assert list(pd.read_csv(made.folder / f"results/tables/{name}.csv").columns) == names
 
 
 def test_tables_and_figures_are_made_again_alone(made, small):

@@ -22,6 +22,8 @@ MACRO = "macro average"
 CONFUSION = ["observer", "trials", "cue", "category", "answer", "count"]
 CLASSIFICATION = ["observer", "cue", "category", "precision", "recall", "f1", "support", "reason"]
 TOP_K = ["observer", "cue", "of", "k", "images", "hits", "accuracy", "ci_low", "ci_high", "chance"]
+# Of linear_read_out, which needs torch.
+READ_OUT = ["stage", "depth", "features", "cue", "images", "accuracy", "ci_low", "ci_high", "chance", "reason"]
 KS = (1, 5, 10, 20)
 CLASS, BEST = "class", "best class of the category"
 

@@ -27,13 +27,13 @@ from shapebias.evaluation.inputs import Labelled
 from shapebias.evaluation.observer import Batches, Observer
 from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stimulus_name
 from shapebias.metrics.bootstrap import image_draws, resampled_sums, strata_of
+from shapebias.metrics.classification import READ_OUT
 from shapebias.metrics.shape_bias import fraction_intervals
 from shapebias.networks.stages import Stage, find_stages, read_stages
 
 log = logging.getLogger(__name__)
 
 CUES = {"shape": "content", "texture": "style"}  # cue → the photograph that it comes from
-COLUMNS = ["stage", "depth", "features", "cue", "images", "accuracy", "ci_low", "ci_high", "chance", "reason"]
 FOLDS = 5
 # One penalty for all stages, networks and cues, none is tuned: on D features of unit variance C is 30 / D, so that
 # logits may be as large at any width. In trials on small and large networks, between 10 and 100, accuracies differed
@@ -93,7 +93,7 @@ class StageReader:
 
 
 def read_out(stages: Sequence[Stage], features: Sequence[np.ndarray], images: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy of a linear read-out of shape and of texture from each stage; one row a stage and cue, as in COLUMNS.
+    """Accuracy of a linear read-out of shape and of texture from each stage; one row a stage and cue, as in READ_OUT.
 
     features: of each stage, float32 [images, D]. images: a row each, with `shape` and `texture` (categories), and
     `content` and `style` (the photographs that they come from). Each image is tested once, by a read-out that saw no
@@ -113,7 +113,7 @@ def read_out(stages: Sequence[Stage], features: Sequence[np.ndarray], images: pd
             accuracy = right[k].mean() if right else np.nan
             told = [stage.name, stage.depth, features[k].shape[1], cue, len(images)]
             rows.append([*told, accuracy, *intervals[k], chance, reason])
-    return pd.DataFrame(rows, columns=COLUMNS).sort_values("depth", kind="stable", ignore_index=True)
+    return pd.DataFrame(rows, columns=READ_OUT).sort_values("depth", kind="stable", ignore_index=True)
 
 
 def why_not(cue: str, categories: np.ndarray, photographs: np.ndarray) -> str:

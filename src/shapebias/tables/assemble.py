@@ -16,9 +16,6 @@ from shapebias.evaluation.stimulus_names import stimulus_name
 from shapebias.metrics import accuracy_by_condition, cue_reliance, error_consistency, human_likeness, melanoma
 from shapebias.metrics.bias_differences import difference_rows
 from shapebias.metrics.classification import (
-    CLASSIFICATION,
-    CONFUSION,
-    TOP_K,
     classification_table,
     confusion_table,
     top_k_table,
@@ -35,62 +32,18 @@ from shapebias.metrics.shape_bias import (
     pooled_accuracy,
     reciprocal_ranks,
 )
+from shapebias.tables.columns import (
+    COLUMNS,
+    IMAGE_COLUMNS,
+    MELANOMA_COLUMNS,
+    PEOPLE,
+    RANKS,
+    REJECTED_COLUMNS,
+    RUN_COLUMNS,
+    WHO,
+    by_observer,
+)
 
-WHO = ["benchmark", "observer", "model", "regime", "seed"]
-
-
-def by_observer(columns: Iterable[str]) -> list[str]:
-    """A table's columns, of who answered first."""
-    return [*WHO, *(name for name in columns if name not in WHO)]
-
-
-BIAS = ["conflict_images", "shape_hits", "texture_hits", "shape_bias", "ci_low", "ci_high"]
-RANKS = ["shape_reciprocal_rank", "texture_reciprocal_rank"]
-RANKS += [f"{name}_{bound}" for name in RANKS for bound in ("low", "high")]
-COLUMNS = {
-    "shape_bias": [*WHO, *BIAS],
-    "shape_bias_by_category": [*WHO, "category", *BIAS],
-    "shape_bias_by_answer": [*WHO, "category", *BIAS],
-    "shape_bias_pooled": ["benchmark", "model", "regime", "kind", "seeds", *BIAS, "interval"],
-    "shape_bias_differences": [
-        *["benchmark", "observer_1", "observer_2", "conflict_images", "shape_bias_1", "shape_bias_2"],
-        *["difference", "ci_low", "ci_high", "reason"],
-    ],
-    "shape_bias_differences_pooled": [
-        *["benchmark", "model_1", "regime_1", "model_2", "regime_2", "seeds"],
-        *["difference", "ci_low", "ci_high", "interval", "reason"],
-    ],
-    "cue_accuracy": [
-        *[*WHO, "conflict_images", "shape_accuracy", "texture_accuracy", "coverage"],
-        *["shape_low", "shape_high", "texture_low", "texture_high", "coverage_low", "coverage_high"],
-        *[*RANKS, "reason"],
-    ],
-    "top_k": by_observer(TOP_K),
-    "confusion": by_observer(CONFUSION),
-    "classification_report": by_observer(CLASSIFICATION),
-    "accuracy": [*WHO, "unit", "images", "correct", "accuracy", "ci_low", "ci_high", "chance"],
-    # squared_difference is for human_likeness alone.
-    "accuracy_by_condition": by_observer(
-        name for name in accuracy_by_condition.COLUMNS if name != "squared_difference"
-    ),
-    "error_consistency": ["benchmark", *error_consistency.COLUMNS],
-    "error_consistency_pooled": ["benchmark", *error_consistency.POOLED_COLUMNS],
-    "human_likeness": human_likeness.COLUMNS,
-    "reliance": by_observer(cue_reliance.COLUMNS),
-    # As read_out.COLUMNS, whose module needs torch.
-    "read_out": [
-        *[*WHO, "stage", "depth", "features", "cue", "images", "accuracy", "ci_low", "ci_high", "chance", "reason"]
-    ],
-    "undefined": ["table", "benchmark", "observer", "what", "reason"],
-}
-RUN_COLUMNS = [
-    *["observer", "model", "regime", "seed", "timm", "parameters", "init", "train_on", "trainable"],
-    *["epochs", "best_epoch", "steps", "images_seen", "val_accuracy", "lineage"],
-]
-REJECTED_COLUMNS = ["set", "split", "file", "reason"]
-MELANOMA_COLUMNS = [*WHO, *melanoma.COLUMNS]
-PEOPLE = "people"
-IMAGE_COLUMNS = ["image", "shape", "texture"]
 # Tables of values that may be NaN, without a column of reasons.
 UNDEFINED = ["shape_bias", "shape_bias_by_category", "shape_bias_by_answer", "shape_bias_pooled", "accuracy", "top_k"]
 NO_CONFLICT = "no image whose shape and texture differ and are both open to the observer"

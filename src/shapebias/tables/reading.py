@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 
 from shapebias.errors import UserError
-from shapebias.tables import assemble
+from shapebias.tables import columns
 
-COLUMNS: dict[str, list[str]] = assemble.COLUMNS | {
-    "runs": assemble.RUN_COLUMNS,
-    "rejected": assemble.REJECTED_COLUMNS,
-    "melanoma": assemble.MELANOMA_COLUMNS,
+COLUMNS: dict[str, list[str]] = columns.COLUMNS | {
+    "runs": columns.RUN_COLUMNS,
+    "rejected": columns.REJECTED_COLUMNS,
+    "melanoma": columns.MELANOMA_COLUMNS,
     "people": ["category", "conflict_images", "shape_hits", "texture_hits"],
 }
 _TEXT = [
@@ -48,7 +48,7 @@ def read_tables(folder: Path, *, melanoma: bool) -> dict[str, pd.DataFrame]:
 
     melanoma: whether it was measured. It is not what lies there that says so: a table of an earlier config may.
     """
-    names = [*assemble.COLUMNS, "runs", "rejected", *(["melanoma"] if melanoma else [])]
+    names = [*columns.COLUMNS, "runs", "rejected", *(["melanoma"] if melanoma else [])]
     return {name: read_table(folder, name) for name in names}
 
 

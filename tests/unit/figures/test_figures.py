@@ -23,7 +23,7 @@ from shapebias.figures.shape_bias import shape_bias_by_category, shape_bias_over
 from shapebias.figures.style import FigureStyle, save, wrapped
 from shapebias.figures.training_curves import training_curves
 from shapebias.metrics.melanoma import COUNTS
-from shapebias.tables.assemble import MELANOMA_COLUMNS
+from shapebias.tables.columns import MELANOMA_COLUMNS
 from shapebias.tables.summaries import in_order, pool_bias
 
 

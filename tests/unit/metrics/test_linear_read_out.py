@@ -13,8 +13,8 @@ from sklearn.preprocessing import StandardScaler
 
 from shapebias.images.pictures import ImageFile
 from shapebias.images.shards import label
+from shapebias.metrics.classification import READ_OUT
 from shapebias.metrics.linear_read_out import (
-    COLUMNS,
     FOLDS,
     cluster_intervals,
     cues_of,
@@ -57,7 +57,7 @@ def test_features_that_say_the_shape_give_it_away_and_nothing_of_the_texture():
     images = conflicts()
     features = np.hstack([one_hot(images["shape"]), 0.1 * noise(images)])
     table = read_out([Stage("blocks.3", 0.5)], [features], images)
-    assert list(table.columns) == COLUMNS
+    assert list(table.columns) == READ_OUT
     row = by_cue(table)
     assert (row["shape"]["stage"], row["shape"]["depth"], row["shape"]["features"]) == ("blocks.3", 0.5, 12)
     assert (row["shape"]["images"], row["shape"]["accuracy"], row["shape"]["ci_high"]) == (120, 1.0, 1.0)

@@ -10,7 +10,8 @@ from helpers import trials
 from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.evaluation.decisions import PROBABILITIES
-from shapebias.tables.assemble import COLUMNS, Measured, lineage
+from shapebias.tables.assemble import Measured, lineage
+from shapebias.tables.columns import COLUMNS
 
 RUN = {"observer": "net_in_seed0", "model": "net", "regime": "in", "seed": 0, "benchmark": "cue_conflict"}
 CUES = [("cat", "dog", "cat"), ("cat", "dog", "dog"), ("cat", "dog", "car")]
