@@ -18,8 +18,8 @@ from pathlib import Path
 import yaml
 
 from shapebias.cli import Parser, at_least_zero, positive, run, whole
-from shapebias.config.checks import Config
 from shapebias.config.dataset_sizes import counted
+from shapebias.config.queries import Config
 from shapebias.config.validation import checked
 from shapebias.errors import UserError
 from shapebias.files import replacing

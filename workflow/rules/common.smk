@@ -11,14 +11,7 @@ sys.path.insert(0, LIBRARY)
 SCRIPTS = os.path.join(workflow.basedir, "scripts")
 from shapebias.config import dataset_sizes
 from shapebias.config.validation import checked, missing_folders, parse_scalars, unshared
-from shapebias.config.checks import (
-    file_of,
-    is_url,
-    melanoma_regimes,
-    networks,
-    recipe_of,
-    run_name,
-)
+from shapebias.config.queries import file_of, is_url, melanoma_regimes, networks, recipe_of, run_name
 from shapebias.errors import UserError
 from shapebias.training.recipe import EXECUTION
 from snakemake.exceptions import WorkflowError

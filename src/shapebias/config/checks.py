@@ -11,12 +11,21 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from shapebias.config.queries import (
+    Config,
+    file_of,
+    is_melanoma,
+    is_url,
+    melanoma_regimes,
+    networks,
+    recipe_of,
+    run_name,
+    splits_of,
+)
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS, PUBLISHED
 from shapebias.images.archives import ARCHIVES
 from shapebias.training.recipe import Recipe
-
-Config = dict[str, Any]
 
 ALL = "all"  # a count: every image that there is
 CLASS_COUNTS = {"categories": 207, "present": 207, "all": 1000}  # of ILSVRC, by `classes`
@@ -28,16 +37,6 @@ def problems(config: Config) -> Iterator[str]:
     checks = (name_problems, set_problems, stylizer_problems, regime_problems, test_problems, weights_problems)
     for check in (*checks, download_problems, throughput_problems):
         yield from check(config)
-
-
-def is_url(value: str) -> bool:
-    """Whether a file is named by where to download it from."""
-    return "://" in value
-
-
-def file_of(url: str) -> str:
-    """The name of the file at a URL; what is fetched is called the same."""
-    return url.partition("?")[0].rpartition("/")[2]
 
 
 def suggestion(value: Any, allowed: Iterable[str]) -> str:
@@ -334,13 +333,6 @@ def weights_problems(config: Config) -> Iterator[str]:
             yield f"{key}: another network's weights are called {file_of(weights)} too, with other URL or checksum"
 
 
-def networks(config: Config) -> Iterator[tuple[str, Config]]:
-    """Key and entry of all that may name weights: models and observers."""
-    for section in ("models", "observers"):
-        for name, entry in config[section].items():
-            yield f"{section}.{name}", entry
-
-
 def network_problems(key: str, name: str) -> Iterator[str]:
     library = "torchvision" if name.startswith("torchvision/") else "timm"
     own = name.removeprefix("torchvision/")
@@ -377,33 +369,3 @@ def named_in(package: str, files: str, pattern: str) -> set[str]:
         return set()
     texts = (path.read_text(encoding="utf-8") for path in Path(spec.origin).parent.glob(files))
     return {name for text in texts for name in re.findall(pattern, text)}
-
-
-def splits_of(config: Config, images: str) -> list[str]:
-    """The splits of a source or a stylized set."""
-    if images in config["stylized"]:
-        return config["stylized"][images]["splits"]
-    if is_melanoma(config, images):
-        return ["train", "val", "test"]  # those of the challenge
-    return list(config["sources"][images]["per_class"])
-
-
-def is_melanoma(config: Config, images: str) -> bool:
-    """Whether a set's classes are melanoma and other: an isic2017 source, or one stylized."""
-    content = config["stylized"].get(images, {}).get("content", images)
-    return config["sources"].get(content, {}).get("kind") == "isic2017"
-
-
-def melanoma_regimes(config: Config) -> list[str]:
-    """The regimes that learn to tell melanomas, whose runs see benchmarks of kind melanoma alone."""
-    return [name for name, regime in config["regimes"].items() if is_melanoma(config, regime["train_on"][0])]
-
-
-def run_name(model: str, regime: str, seed: int) -> str:
-    """The observer that a run is."""
-    return f"{model}_{regime}_seed{seed}"
-
-
-def recipe_of(config: Config, model: str, regime: str) -> dict[str, Any]:
-    """The training keys of one run: the common ones, the model's over them, the regime's over both."""
-    return config["training"] | config["models"][model]["training"] | config["regimes"][regime]["training"]

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from shapebias.config.checks import ALL, CLASS_COUNTS, Config, splits_of
+from shapebias.config.checks import ALL, CLASS_COUNTS
+from shapebias.config.queries import Config, splits_of
 
 Found = Mapping[str, int]
 NOTHING: Found = MappingProxyType({})

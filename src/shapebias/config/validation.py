@@ -15,7 +15,8 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
-from shapebias.config.checks import CLASS_COUNTS, Config, is_url, problems, suggestion
+from shapebias.config.checks import CLASS_COUNTS, problems, suggestion
+from shapebias.config.queries import Config, is_url
 from shapebias.errors import UserError
 
 # Where a config names files and folders: section, key, what it must be.

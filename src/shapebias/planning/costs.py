@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from shapebias.config.checks import Config
 from shapebias.config.dataset_sizes import Found, images_in_shard
+from shapebias.config.queries import Config
 
 CPU_RATE = 50e9  # operations a second of one core in a network, float32; 41 to 75 in the demo's networks
 # An A100 with PyTorch's defaults: float32, TF32 in convolutions alone. Its peak is 19.5 TFLOP/s without, 156 with TF32.

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from shapebias.config.checks import ALL, Config, file_of, is_url, networks
+from shapebias.config.checks import ALL
 from shapebias.config.dataset_sizes import images_in, images_in_set, shard_counts
+from shapebias.config.queries import Config, file_of, is_url, networks
 from shapebias.planning.costs import (
     START,
     Known,

@@ -8,8 +8,8 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from shapebias.config.checks import Config, recipe_of
 from shapebias.config.dataset_sizes import images_in_benchmark, images_shown, training_images
+from shapebias.config.queries import Config, recipe_of
 from shapebias.planning.costs import (
     ASSUMED,
     CPU_RATE,

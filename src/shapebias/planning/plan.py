@@ -4,7 +4,7 @@ A pure function of the checked config. Rules are named as Snakemake names them a
 compares both); what an image costs is in costs and planning_networks, how long all jobs take in planning_course.
 """
 
-from shapebias.config.checks import Config
+from shapebias.config.queries import Config
 from shapebias.planning.costs import ASSUMED, Known
 from shapebias.planning.images import checksum_jobs, download_jobs, packing_jobs, set_jobs, stylizing_jobs
 from shapebias.planning.jobs import Jobs

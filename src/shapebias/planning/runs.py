@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shapebias.config.checks import Config, melanoma_regimes
 from shapebias.config.dataset_sizes import images_shown, training_images
+from shapebias.config.queries import Config, melanoma_regimes
 from shapebias.planning.costs import ANSWER, Known
 from shapebias.planning.images import split_bytes, wanted_downloads, weights_job
 from shapebias.planning.jobs import Jobs, Key

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from shapebias.config.checks import Config
 from shapebias.config.dataset_sizes import PAINTINGS
+from shapebias.config.queries import Config
 from shapebias.planning.costs import Known
 from shapebias.planning.jobs import Jobs
 from shapebias.planning.network_costs import epochs_of, recipe_in

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from shapebias.config.checks import Config, recipe_of
+from shapebias.config.queries import Config, recipe_of
 from shapebias.evaluation.inputs import Sights
 from shapebias.evaluation.observer import observe, observer_of
 from shapebias.images.codec import encode

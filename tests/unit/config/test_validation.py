@@ -10,7 +10,7 @@ import pytest
 import yaml
 from helpers import ROOT, image_folder
 
-from shapebias.config.checks import melanoma_regimes, recipe_of, splits_of
+from shapebias.config.queries import melanoma_regimes, recipe_of, splits_of
 from shapebias.config.validation import checked, missing_folders, parse_scalars
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
