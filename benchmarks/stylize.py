@@ -17,11 +17,11 @@ from torch import nn
 from torchvision import transforms
 from torchvision.utils import save_image
 
-from shapebias.draws import generator
 from shapebias.images.codec import encode
 from shapebias.images.pictures import decoded, open_pictures
 from shapebias.images.rejections import Rejections
 from shapebias.images.shards import write_shard
+from shapebias.seeding import generator
 from shapebias.stylize.adain import load_adain, make_decoder, make_encoder
 from shapebias.stylize.ghiasi import Ghiasi, as_batch
 from shapebias.stylize.pipeline import Draw, Geometry, StylePictures, stylized

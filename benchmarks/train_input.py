@@ -20,12 +20,12 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from shapebias.draws import generator
 from shapebias.images.codec import load_rgb
 from shapebias.images.image_folder import image_files
 from shapebias.images.shards import Sample, label, open_shards, write_shard
 from shapebias.networks.device import keep_freed_memory
 from shapebias.networks.models import Preparation
+from shapebias.seeding import generator
 from shapebias.training.augmentation import Crop, cropped, decoded, decoded_rows, draw_crop, plain_frame
 from shapebias.training.data_loading import Augmented, Loader
 from shapebias.training.recipe import Recipe

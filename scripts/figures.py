@@ -18,7 +18,6 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from shapebias.cli import Parser, run
-from shapebias.draws import draw_key
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.stimuli import open_benchmark
@@ -33,6 +32,7 @@ from shapebias.figures.shape_bias import shape_bias_by_category, shape_bias_over
 from shapebias.figures.style import FigureStyle, save
 from shapebias.figures.training_curves import training_curves
 from shapebias.images.pictures import Picture
+from shapebias.seeding import draw_key
 from shapebias.tables.reading import read_answers, read_histories, read_people, read_table
 from shapebias.tables.summaries import PEOPLE, kind_of, observer_names, one_of_each
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from PIL import Image
 
 from shapebias.cli import Parser, count_map, fraction, positive, progress, run, side, whole
-from shapebias.draws import generator
 from shapebias.files import require_space
 from shapebias.images.codec import ENCODINGS, MAX_MEGAPIXELS, encode, encoded_bytes
 from shapebias.images.image_folder import list_styles, list_synthetic
@@ -24,6 +23,7 @@ from shapebias.images.listing import ALL, Listed, read_listing, read_pool, rows_
 from shapebias.images.packing import Encoded, FromFiles, packed
 from shapebias.images.rejections import Rejections, write_rejections
 from shapebias.images.shards import write_shard
+from shapebias.seeding import generator
 from shapebias.synthetic.paintings import painting
 from shapebias.synthetic.scene import APPEARANCES, CLASSES, draw
 

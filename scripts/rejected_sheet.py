@@ -9,13 +9,13 @@ import pandas as pd
 from PIL import Image, ImageFile
 
 from shapebias.cli import Parser, positive, run
-from shapebias.draws import draw_key
 from shapebias.errors import BadImageError, UserError
 from shapebias.files import replacing
 from shapebias.images.codec import MAX_MEGAPIXELS, to_rgb
 from shapebias.images.contact_sheets import Cell, contact_sheet
 from shapebias.images.image_store import ImageStore
 from shapebias.images.listing import Listed, read_rows
+from shapebias.seeding import draw_key
 
 CELL = 160
 

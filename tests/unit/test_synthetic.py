@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shapebias.categories import CATEGORIES
-from shapebias.draws import generator
+from shapebias.seeding import generator
 from shapebias.synthetic.paintings import painting
 from shapebias.synthetic.parts import mask
 from shapebias.synthetic.scene import APPEARANCES, CLASSES, SILHOUETTES, draw

@@ -20,9 +20,9 @@ from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, sync_playwright
 
 from shapebias.categories import CATEGORIES
-from shapebias.draws import generator
 from shapebias.evaluation.decisions import CSV_COLUMNS, PROBABILITIES, write_predictions
 from shapebias.report.charts import contrast_of
+from shapebias.seeding import generator
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 PHONE: ViewportSize = {"width": 390, "height": 844}

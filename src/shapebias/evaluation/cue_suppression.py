@@ -21,8 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from shapebias.draws import generator
 from shapebias.errors import UserError
+from shapebias.seeding import generator
 
 CUES = ("shape", "texture", "colour")
 UNTOUCHED = "none"  # the condition of the photograph as it is

@@ -16,8 +16,8 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.transforms import Affine2D
 
-from shapebias.draws import generator
 from shapebias.errors import UserError
+from shapebias.seeding import generator
 from shapebias.synthetic import animals, bears_and_elephants, birds, household, objects, vehicles, wheels
 from shapebias.synthetic.parts import Part, box, mask, ring, stroke
 from shapebias.synthetic.sketching import Kind

@@ -18,11 +18,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from shapebias.categories import ilsvrc_categories, ilsvrc_wnids
-from shapebias.draws import draw_key
 from shapebias.errors import UserError
 from shapebias.images.codec import is_image_name
 from shapebias.images.image_store import IMAGE_COLUMN, members
 from shapebias.images.listing import SPLITS, Counts, Listed, draw_splits, listing
+from shapebias.seeding import draw_key
 
 CLASSES = ("categories", "present", "all")
 WNID = re.compile(r"n\d{8}")

@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from shapebias.categories import CATEGORIES, category_of
-from shapebias.draws import draw_key
 from shapebias.errors import UserError
 from shapebias.images.codec import is_image_name
 from shapebias.images.listing import ALL, SPLITS, Counts, Listed, draw_splits, listing
+from shapebias.seeding import draw_key
 
 
 def image_files(folder: Path) -> list[str]:

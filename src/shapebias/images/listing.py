@@ -15,9 +15,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shapebias.draws import draw_key
 from shapebias.errors import UserError
 from shapebias.files import replacing
+from shapebias.seeding import draw_key
 
 SPLITS = ("train", "val", "test")
 ALL = "all"  # a count: as many as there are; also the one split of a set of styles

@@ -7,11 +7,11 @@ from typing import Any
 
 from PIL import Image
 
-from shapebias.draws import draw_key
 from shapebias.errors import UserError
 from shapebias.images.codec import centre_crop
 from shapebias.images.contact_sheets import Cell, cell_size_for, contact_sheet
 from shapebias.images.shards import Sample, Shard, expand, open_shards
+from shapebias.seeding import draw_key
 
 HEADINGS = ("content", "style", "stylized")
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shapebias.draws import generator
 from shapebias.metrics.bootstrap import JEFFREYS, strata_of
 from shapebias.metrics.panel import Panel
 from shapebias.metrics.shape_bias import TAILS, accuracy
+from shapebias.seeding import generator
 
 CONDITION_RESAMPLES = 2_000
 COLUMNS = [

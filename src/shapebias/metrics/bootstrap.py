@@ -8,7 +8,7 @@ near 0 and 1 (Brown, Cai and DasGupta 2001), where the percentile bootstrap fail
 
 import numpy as np
 
-from shapebias.draws import generator
+from shapebias.seeding import generator
 
 LEVEL = 0.95
 RESAMPLES = 10_000

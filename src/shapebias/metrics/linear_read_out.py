@@ -21,7 +21,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from shapebias.draws import generator
 from shapebias.errors import UserError
 from shapebias.evaluation.inputs import Labelled
 from shapebias.evaluation.observer import Batches, Observer
@@ -30,6 +29,7 @@ from shapebias.metrics.bootstrap import image_draws, resampled_sums, strata_of
 from shapebias.metrics.classification import READ_OUT
 from shapebias.metrics.shape_bias import fraction_intervals
 from shapebias.networks.stages import Stage, find_stages, read_stages
+from shapebias.seeding import generator
 
 log = logging.getLogger(__name__)
 

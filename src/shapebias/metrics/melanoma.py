@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from shapebias.draws import generator
 from shapebias.errors import UserError
 from shapebias.images.isic2017 import MELANOMA
 from shapebias.metrics.shape_bias import LEVEL, RESAMPLES
+from shapebias.seeding import generator
 
 PROPORTIONS = ("accuracy", "sensitivity", "specificity")
 MEASURES = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auc")

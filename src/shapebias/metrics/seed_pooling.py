@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
-from shapebias.draws import generator
 from shapebias.metrics.bias_differences import difference_intervals, on_images
 from shapebias.metrics.shape_bias import TAILS, Counts, bias_rows, ratio, with_prior
+from shapebias.seeding import generator
 
 IMAGES, IMAGES_AND_SEEDS = "images", "images and seeds"
 

@@ -11,10 +11,10 @@ import pandas as pd
 from PIL import Image
 
 from shapebias.categories import CATEGORIES
-from shapebias.draws import generator
 from shapebias.errors import BadImageError, UserError
 from shapebias.evaluation.stimulus_names import stimulus_name
 from shapebias.images.pictures import Picture
+from shapebias.seeding import generator
 
 log = logging.getLogger(__name__)
 

@@ -19,13 +19,13 @@ from torch import distributed, nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from shapebias.draws import generator
 from shapebias.errors import BadImageError, UserError
 from shapebias.files import replacing
 from shapebias.images.codec import resize_shorter
 from shapebias.images.pictures import Picture
 from shapebias.images.rejections import Rejections
 from shapebias.parallel import ordered_map
+from shapebias.seeding import generator
 from shapebias.stylize.adain import RELUS, adain, encoder_hash, make_decoder, mean_std, width_of
 
 log = logging.getLogger(__name__)

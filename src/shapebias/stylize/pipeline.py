@@ -9,12 +9,12 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from shapebias.draws import generator
 from shapebias.errors import BadImageError, UserError
 from shapebias.images.codec import centre_crop, resize_shorter
 from shapebias.images.pictures import Picture
 from shapebias.images.rejections import Rejections
 from shapebias.images.shards import Label
+from shapebias.seeding import generator
 from shapebias.stylize.stylizers import Stylizer
 
 MIN_STYLE = 16  # pixels: below, statistics over what a network leaves of it mean nothing

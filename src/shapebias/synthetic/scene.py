@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from shapebias.draws import generator
+from shapebias.seeding import generator
 from shapebias.synthetic import animals, household, objects, vehicles
 from shapebias.synthetic.backgrounds import background
 from shapebias.synthetic.parts import Part, mask, rotation, transformed

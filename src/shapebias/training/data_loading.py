@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from shapebias.draws import generator
 from shapebias.errors import BadImageError, UserError
 from shapebias.images.shards import Sample
 from shapebias.networks.models import Preparation
+from shapebias.seeding import generator
 from shapebias.training.augmentation import augmented, cropped, decoded, draw_crop
 from shapebias.training.distributed import ALONE, Ranks
 from shapebias.training.recipe import Recipe

@@ -15,11 +15,11 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from shapebias.draws import draw_key
 from shapebias.errors import UserError
 from shapebias.networks.device import autocast
 from shapebias.networks.models import classifier, memory_format
 from shapebias.networks.sync_batch_norm import synchronized
+from shapebias.seeding import draw_key
 from shapebias.training.checkpoints import Checkpoints
 from shapebias.training.data_loading import Augmented, Batch, Feed, ImageFeed, Pictures, Plan, Step
 from shapebias.training.distributed import ALONE, Ranks

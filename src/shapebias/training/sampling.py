@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from shapebias.draws import generator
 from shapebias.errors import UserError
+from shapebias.seeding import generator
 
 Key = tuple[int, int]  # epoch, index: augmentation needs both
 

@@ -14,10 +14,10 @@ from PIL import Image
 from scipy.stats import chisquare
 
 from shapebias.categories import CATEGORIES
-from shapebias.draws import generator
 from shapebias.errors import BadImageError, UserError
 from shapebias.images.pictures import ImageFile, Picture
 from shapebias.images.shards import Label, label
+from shapebias.seeding import generator
 from shapebias.stylize.ghiasi import Ghiasi
 from shapebias.stylize.pipeline import Draw, Geometry, draw_other_category, draw_styles, encoded, in_batches, stylized
 from shapebias.stylize.stylizers import make_stylizer

@@ -10,10 +10,10 @@ from PIL import Image
 from scipy.stats import ks_2samp
 from torchvision.transforms import RandomResizedCrop
 
-from shapebias.draws import generator
 from shapebias.errors import BadImageError
 from shapebias.images.codec import load_rgb
 from shapebias.images.image_folder import image_files
+from shapebias.seeding import generator
 from shapebias.training.augmentation import Crop, augmented, cropped, decoded, decoded_rows, draw_crop, plain_frame
 
 SCALE = (0.08, 1.0)
