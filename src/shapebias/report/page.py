@@ -17,12 +17,14 @@ import yaml
 from shapebias.categories import CATEGORIES
 from shapebias.figures.style import FigureStyle
 from shapebias.report import charts
-from shapebias.report.bias import bias_figure
+from shapebias.report.accuracy import cost, melanoma
+from shapebias.report.answers import answers, likeness, with_people
+from shapebias.report.bias import architectures, bias, bias_figure
 from shapebias.report.conflict_browser import SIDE, Browser
+from shapebias.report.cues import inside, reliance
 from shapebias.report.headline import cautions, headline
 from shapebias.report.html_tables import csv_of, rejected_table, runs_table, software, undefined_table
-from shapebias.report.sections import sections, unmeasured
-from shapebias.report.study import Image, Study, grids_with_rows
+from shapebias.report.study import Image, Section, Study, grids_with_rows
 from shapebias.tables.reading import COLUMNS
 
 WITH_OBSERVERS = ("shape_bias", "accuracy", "accuracy_by_condition", "reliance", "read_out")
@@ -63,7 +65,7 @@ def render(
     data["observers"] = _observers(study)
     scripts = [charts.library(), _resource("report.js")]
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("shapebias"),
+        loader=jinja2.PackageLoader("shapebias.report"),
         autoescape=True,  # a name from a config or a file is text, never markup
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -109,7 +111,7 @@ def script_hash(script: str) -> str:
 
 
 def _resource(name: str) -> str:
-    text = (resources.files("shapebias") / "templates" / name).read_text(encoding="utf-8")
+    text = (resources.files("shapebias.report") / "templates" / name).read_text(encoding="utf-8")
     return text.replace("</script", "<\\/script")
 
 
@@ -127,3 +129,28 @@ def _observers(study: Study) -> dict[str, dict[str, str]]:
         for observer, model, regime in zip(table["observer"], table["model"], regimes, strict=True):
             found.setdefault(str(observer), {"model": str(model), "regime": regime})
     return found
+
+
+def sections(study: Study) -> list[Section]:
+    """All sections that have something to say, in the order of a reader's questions."""
+    found = [bias(study), architectures(study), cost(study), likeness(study), inside(study), reliance(study)]
+    found += [melanoma(study), answers(study)]
+    return [section for section in found if section is not None]
+
+
+def unmeasured(study: Study) -> list[str]:
+    """What else can be measured, and what to add to the config for it."""
+    tables, told = study.tables, []
+    if tables["shape_bias"].empty:
+        told.append("Shape bias: a benchmark of kind cue_conflict.")
+    if tables["accuracy"].empty:
+        told.append("Accuracy: a benchmark of kind in_test, silhouettes, edges or one of the model-vs-human sets.")
+    if tables["error_consistency"].empty or with_people(tables["error_consistency"]).empty:
+        told.append("Likeness to people: an observer with people's decisions on a benchmark, pooled as people.")
+    if tables["read_out"].empty:
+        told.append("Where the bias arises: read_out: true at a benchmark of kind cue_conflict.")
+    if tables["reliance"].empty:
+        told.append("Reliance without conflict: a benchmark of kind suppressed.")
+    if tables["melanoma"].empty:
+        told.append("Transfer to melanoma: a benchmark of kind melanoma, and regimes that train on it.")
+    return told

@@ -10,7 +10,7 @@ import pytest
 from shapebias.errors import UserError
 from shapebias.figures.melanoma import confusion_matrices, melanoma_overview
 from shapebias.metrics.melanoma import COUNTS, MEASURES, auc, performance, resamples, row
-from shapebias.report.accuracy_findings import melanoma_findings
+from shapebias.report.accuracy import melanoma_findings
 from shapebias.tables.assemble import melanoma_table
 from shapebias.tables.columns import MELANOMA_COLUMNS
 from shapebias.tables.summaries import pool_melanoma

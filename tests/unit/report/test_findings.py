@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shapebias.report.accuracy_findings import condition_findings, cost_findings, cue_findings, melanoma_findings
-from shapebias.report.answers_findings import answer_findings, consistency_findings, likeness_findings
-from shapebias.report.cues_findings import able, read_out_findings, reliance_findings
+from shapebias.report.accuracy import condition_findings, cost_findings, cue_findings, melanoma_findings
+from shapebias.report.answers import answer_findings, consistency_findings, likeness_findings
+from shapebias.report.cues import able, read_out_findings, reliance_findings
 from shapebias.report.headline import (
     category_findings,
     cautions,
