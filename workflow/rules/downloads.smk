@@ -1,7 +1,7 @@
 # What may be fetched freely, on the machine that submits: compute nodes have no internet. A path in the config
 # instead of a URL or `download:…` needs none of these.
 
-import hashlib
+from shapebias.config.queries import pretrained_name
 
 # Geirhos et al. 2019 (CC BY 4.0), at a commit: what it names does not change.
 TEXTURE_VS_SHAPE = (
@@ -18,14 +18,6 @@ def needed(path):
     """The input of a job that reads it; of a download, the folder that is fetched as a whole."""
     name = path.removeprefix("download:").partition("/")[0]
     return os.path.join("results/downloads", name) if path.startswith("download:") else path
-
-
-def pretrained_name(entry):
-    """What a network's published weights are called; those that are fitted to kwargs bear a digest of these."""
-    if not entry.get("kwargs"):
-        return entry["timm"]
-    digest = hashlib.sha256(json.dumps(entry["kwargs"], sort_keys=True).encode()).hexdigest()
-    return f"{entry['timm']}-{digest[:8]}"
 
 
 def own_weights(entry):
