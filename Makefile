@@ -5,8 +5,10 @@ RUN := $(UV) run --locked --no-sync
 
 .PHONY: setup demo plan test lint check format clean
 
+# Each job of the workflow is a process: without compiled bytecode each would compile torch and timm anew where Python may
+# not write beside them (measured: 9.3 s of CPU for `import timm`, 4.3 s compiled).
 setup: $(UV) ## install everything into .venv
-	@$(UV) sync --locked --quiet
+	@$(UV) sync --locked --quiet --compile-bytecode
 
 .uv/bin/uv: ## a uv of the project's own, where the machine has none
 	@python3 -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv
