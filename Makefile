@@ -32,6 +32,7 @@ lint: setup ## lint, format and types
 	@$(RUN) snakefmt --check Snakefile workflow
 	@$(RUN) ty check
 	@$(RUN) lint-imports
+	@$(RUN) deptry src scripts
 	@! $(RUN) snakemake --lint 2>&1 | grep '^    \* ' | grep -v 'Mixed rules and functions' # helpers stand above their rules
 
 check: lint ## lint and unit tests: about a minute, so that it is run often

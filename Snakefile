@@ -20,7 +20,6 @@ include: "workflow/rules/images.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/measuring.smk"
 include: "workflow/rules/report.smk"
-include: "workflow/rules/deployment.smk"
 include: "workflow/rules/starting.smk"
 
 
