@@ -89,7 +89,7 @@ def rows(schema: Node, node: Node, path: str, top: dict[str, str]) -> Iterator[t
         if not raw:  # declared so that a variant allows it; described with all of them
             continue
         section = top.get(reference(raw))
-        values = f"the keys of [`{section}`](#{section})" if section and path else values_text(schema, raw)
+        values = f"the keys of [`{section}`](#{section})" if section else values_text(schema, raw)
         default = raw.get("default")
         default = default if isinstance(default, str) else json.dumps(default, ensure_ascii=False)
         default = "" if raw.get("default") in (None, "", {}, []) else f"`{default}`"
@@ -97,7 +97,7 @@ def rows(schema: Node, node: Node, path: str, top: dict[str, str]) -> Iterator[t
             default = "*required*"
         meaning = raw.get("description") or value.get("description") or ""
         yield f"`{key}`", values, default, " ".join(meaning.split())
-        if not (section and path):
+        if not section:
             yield from rows(schema, value, f"{key}.", top)
             if (entry := entries_of(schema, value)) and entry.get("properties"):
                 yield from rows(schema, entry, f"{key}.NAME.", top)
@@ -110,8 +110,16 @@ def reference(node: Node) -> str:
 
 
 def table(lines: list[tuple[str, str, str, str]]) -> list[str]:
-    cells = [[cell.replace("|", "\\|").replace("<", "&lt;") if k == 3 else cell for k, cell in enumerate(line)] for line in lines]
-    return ["| key | values | default | meaning |", "|---|---|---|---|", *(f"| {' | '.join(line)} |" for line in cells), ""]
+    cells = [
+        [cell.replace("|", "\\|").replace("<", "&lt;") if k == 3 else cell for k, cell in enumerate(line)]
+        for line in lines
+    ]
+    return [
+        "| key | values | default | meaning |",
+        "|---|---|---|---|",
+        *(f"| {' | '.join(line)} |" for line in cells),
+        "",
+    ]
 
 
 def section(schema: Node, name: str, raw: Node, top: dict[str, str]) -> list[str]:
@@ -129,7 +137,11 @@ def section(schema: Node, name: str, raw: Node, top: dict[str, str]) -> list[str
     for kind, variant in kinds.items():
         own = {key: value for key, value in variant.get("properties", {}).items() if key != "kind"}
         if own:
-            text += [f"### {name}: kind `{kind}`", "", *table(list(rows(schema, variant | {"properties": own}, path, top)))]
+            text += [
+                f"### {name}: kind `{kind}`",
+                "",
+                *table(list(rows(schema, variant | {"properties": own}, path, top))),
+            ]
         elif not entry.get("properties"):
             text += [f"### {name}: kind `{kind}`", "", "No other keys.", ""]
     for key in ("oneOf", "anyOf"):
@@ -151,7 +163,11 @@ def configuration(schema: Node) -> str:
     nested = {name: raw for name, raw in properties.items() if is_mapping(schema, raw)}
     top = {reference(raw): name for name, raw in nested.items() if reference(raw)}
     single = {"properties": {name: raw for name, raw in properties.items() if name not in nested}}
-    text = ["## Single values", "", *table(list(rows(schema, single | {"required": schema.get("required", [])}, "", top)))]
+    text = [
+        "## Single values",
+        "",
+        *table(list(rows(schema, single | {"required": schema.get("required", [])}, "", top))),
+    ]
     for name, raw in nested.items():
         text += section(schema, name, raw, top)
     return "\n".join(text)
@@ -169,7 +185,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Put the keys into configuration.md. A link to a file outside of docs/ becomes its path: the site holds only pages."""
+    """Put the keys into configuration.md. A link to a file outside of docs/ becomes its path."""
     if page.file.src_path == "configuration.md":
         assert KEYS in markdown
         markdown = markdown.replace(KEYS, configuration(json.loads(SCHEMA.read_text(encoding="utf-8"))))
