@@ -3,7 +3,7 @@
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --locked --no-sync
 
-.PHONY: setup demo plan test lint check format clean
+.PHONY: setup demo plan test lint check format docs clean
 
 # Each job of the workflow is a process: without compiled bytecode each would compile torch and timm anew where Python may
 # not write beside them (measured: 9.3 s of CPU for `import timm`, 4.3 s compiled).
@@ -41,5 +41,10 @@ check: lint ## lint and unit tests: about a minute, so that it is run often
 format: setup ## rewrite the code in its standard form
 	@$(RUN) ruff check --fix . && $(RUN) ruff format . && $(RUN) snakefmt Snakefile workflow
 
+docs: setup ## build the pages of docs/ into site/, offline; open site/index.html
+	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict --quiet
+	@echo "Open site/index.html"
+
 clean: ## remove what was made, not what was installed
-	rm -rf results logs .snakemake .pytest_cache .ruff_cache
+	rm -rf logs .snakemake .pytest_cache .ruff_cache site
+	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
