@@ -124,7 +124,7 @@ def stages(files: Sequence[Path], samples: Sequence[Sample], rounds: int) -> lis
         ),
         "to float32, normalize": (
             lambda: [to_float(picture) for picture in plain_bytes[:64]],
-            lambda: PREPARATION.normalized(batch),
+            lambda: PREPARATION.normalize(batch),
             len(batch),
         ),
         "stack": (lambda: torch.stack(plain_float[:64]), lambda: torch.stack(our_bytes[:64]), len(batch)),

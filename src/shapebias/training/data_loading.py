@@ -75,7 +75,7 @@ class Pictures(Dataset):
         """One image, uint8 [size, size, 3], the same in every epoch; raises BadImageError."""
         pixels = self.cache.get(position)
         if pixels is None:
-            pixels = np.array(self.preparation.picture(self.samples[position].image()))
+            pixels = np.array(self.preparation.resize_and_crop(self.samples[position].image()))
             self.keep(position, pixels)
         return torch.from_numpy(pixels)
 
@@ -205,7 +205,7 @@ class Loader:
         """Normalized float32 [B, 3, H, W] and labels int64 [B] of each batch of keys."""
         self.sampler.batches = plan
         for images, labels in in_own_words(self.loader):
-            batch = self.preparation.normalized(images, self.device)
+            batch = self.preparation.normalize(images, self.device)
             yield batch.contiguous(memory_format=self.layout), labels.to(self.device, non_blocking=True)
 
 

@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from shapebias.errors import UserError
 from shapebias.networks.device import autocast
 from shapebias.networks.models import classifier, memory_format
-from shapebias.networks.sync_batch_norm import synchronized
+from shapebias.networks.sync_batch_norm import synchronize_batch_norm
 from shapebias.seeding import draw_key
 from shapebias.training.checkpoints import Checkpoints
 from shapebias.training.data_loading import Augmented, Batch, Feed, ImageFeed, Pictures, Plan, Step
@@ -275,7 +275,7 @@ def train(
         learner = classifier(network)
         del images  # and its workers
     else:
-        feed, learner = images, network if ranks.world == 1 else synchronized(network, ranks.device)
+        feed, learner = images, network if ranks.world == 1 else synchronize_batch_norm(network, ranks.device)
     weights = None if weights is None else weights.to(ranks.device)
     job = Job(feed, recipe, seed, ranks, weights, checkpoints, stop, show)
     state = start(learner, recipe, trainable, feed.steps, ranks)

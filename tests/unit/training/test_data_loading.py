@@ -126,7 +126,7 @@ def test_validation_shows_all_images_once_in_order_unaugmented(samples):
     batches = list(feed(samples).validation())
     assert [len(labels) for _, labels in batches] == [4, 4, 2]
     assert torch.cat([labels for _, labels in batches]).tolist() == [0, 1] * 5
-    whole = PREPARATION.tensor([np.asarray(PREPARATION.picture(picture(0)))])
+    whole = PREPARATION.tensor([np.asarray(PREPARATION.resize_and_crop(picture(0)))])
     assert torch.equal(batches[0][0][:1], whole)
 
 

@@ -11,7 +11,7 @@ from timm.layers import BatchNormAct2d
 from torch import distributed, nn
 
 from shapebias.errors import UserError
-from shapebias.networks.sync_batch_norm import synchronized
+from shapebias.networks.sync_batch_norm import synchronize_batch_norm
 from shapebias.training.distributed import Ranks, join, own_device
 
 
@@ -54,7 +54,7 @@ def test_batch_norm_over_two_ranks_is_that_of_the_whole_batch(kind, tmp_path):
 
     def work(ranks: Ranks) -> tuple[torch.Tensor, ...]:
         network, images = made()
-        out = synchronized(network, "cpu")(images[2 * ranks.rank : 2 + 4 * ranks.rank])
+        out = synchronize_batch_norm(network, "cpu")(images[2 * ranks.rank : 2 + 4 * ranks.rank])
         return out.detach(), network.get_buffer("0.running_mean"), network.get_buffer("0.running_var")
 
     network, images = made()
@@ -72,7 +72,7 @@ def test_gradients_of_batch_norm_over_two_ranks_are_those_of_the_whole_batch(tmp
 
     def gradient(part: slice, across: bool) -> torch.Tensor:
         network: nn.Module = nn.Sequential(nn.BatchNorm2d(3)).train()
-        network = synchronized(network, "cpu") if across else network
+        network = synchronize_batch_norm(network, "cpu") if across else network
         own = images[part].clone().requires_grad_()
         (network(own).pow(3) * weights[part]).sum().backward()
         assert own.grad is not None
