@@ -33,11 +33,12 @@ class Training:
 
     def __init__(self, arguments: list[str]) -> None:
         # Paths of this checkout, since nothing need be installed where the job runs.
-        self.script, self.library, self.arguments = str(SCRIPT), str(SCRIPT.parents[1] / "src"), arguments
+        self.script, self.arguments = str(SCRIPT), arguments
+        self.folders = [str(SCRIPT.parent), str(SCRIPT.parents[1] / "src")]
 
     def __call__(self) -> None:
         queue_again = signal.getsignal(signal.SIGUSR2)
-        sys.argv, sys.path = [self.script, *self.arguments], [self.library, *sys.path]
+        sys.argv, sys.path = [self.script, *self.arguments], [*self.folders, *sys.path]
         try:
             runpy.run_path(self.script, run_name="__main__")
         except SystemExit as left:

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
+from tracking_options import add_tracking_options, tracking_settings
 
 from shapebias.cli import Parser, above_zero, at_least_zero, positive, progress, run, side, whole
 from shapebias.errors import UserError
@@ -25,7 +26,7 @@ from shapebias.networks import models
 from shapebias.networks.device import keep_freed_memory
 from shapebias.networks.weights import METADATA_KEY
 from shapebias.provenance import provenance
-from shapebias.tracking.client import Tracker, add_tracking_flags, new_run_id, tracking_settings
+from shapebias.tracking.client import Tracker, new_run_id
 from shapebias.training.checkpoints import Checkpoints, claimed_folder, digest, fingerprint
 from shapebias.training.data_loading import Augmented, Pictures, class_names
 from shapebias.training.distributed import Ranks, join, leave
@@ -108,7 +109,7 @@ def make_parser(**more: Any) -> argparse.ArgumentParser:
         help="leave with a checkpoint and status 75 shortly before the job has run so long (default: no limit)",
     )
     add_staging_flag(job)
-    add_tracking_flags(parser)
+    add_tracking_options(parser)
     return parser
 
 
