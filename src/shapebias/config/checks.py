@@ -223,7 +223,7 @@ def recipe_problems(config: Config) -> Iterator[str]:
         if "crop_scale" in values:
             values["crop_scale"] = tuple(values["crop_scale"])
         try:
-            recipe = Recipe(**values).checked()
+            recipe = Recipe(**values).validate()
         except UserError as error:
             yield f"training of models.{model} in regimes.{regime}: {error}"
             continue
