@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from shapebias.cli import Parser, run
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.images.shards import expand
 
 
@@ -19,7 +19,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    with replacing(args.out) as draft, draft.open("w", encoding="utf-8") as out:
+    with atomic_write(args.out) as draft, draft.open("w", encoding="utf-8") as out:
         for path in expand(args.files):
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()

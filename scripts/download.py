@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from shapebias.cli import Parser, progress, run
-from shapebias.downloads import fetch, fetch_all, read_list
+from shapebias.downloads import fetch, fetch_all, read_checksum_list
 
 log = logging.getLogger(__name__)
 
@@ -57,12 +57,12 @@ def main(argv: list[str] | None = None) -> None:
         fetch(args.source, args.out, args.sha256)
         log.info("%s: from %s", args.out, args.source)
         return
-    wanted = read_list(args.checksums, dict(args.take))
+    wanted = read_checksum_list(args.checksums, dict(args.take))
     fetch_all(
         args.source,
         wanted,
         args.out,
-        show=lambda done: progress(done, total=len(wanted), unit="file", what=args.out.name),
+        show=lambda done: progress(done, total=len(wanted), unit="file", label=args.out.name),
     )
     log.info("%s: %d files from %s", args.out, len(wanted), args.source)
 

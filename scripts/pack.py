@@ -14,18 +14,18 @@ from pathlib import Path
 
 from PIL import Image
 
-from shapebias.cli import Parser, count_map, fraction, positive, progress, run, side, whole
+from shapebias.cli import Parser, count_map, image_size, non_negative_int, positive_int, progress, proportion, run
 from shapebias.files import require_space
-from shapebias.images.codec import ENCODINGS, MAX_MEGAPIXELS, encode, encoded_bytes
-from shapebias.images.image_folder import list_styles, list_synthetic
+from shapebias.images.codec import ENCODINGS, MAX_MEGAPIXELS, encode, expected_encoded_bytes
+from shapebias.images.image_folder import list_paintings, list_synthetic
 from shapebias.images.image_store import ImageStore
-from shapebias.images.listing import ALL, Listed, read_listing, read_pool, rows_of_shard
-from shapebias.images.packing import Encoded, FromFiles, packed
+from shapebias.images.listing import ALL, ListedImage, read_listing, read_pool, rows_of_shard
+from shapebias.images.packing import EncodedImage, FileEncoder, pack_images
 from shapebias.images.rejections import Rejections, write_rejections
 from shapebias.images.shards import write_shard
 from shapebias.seeding import generator
 from shapebias.synthetic.paintings import painting
-from shapebias.synthetic.scene import APPEARANCES, CLASSES, draw
+from shapebias.synthetic.scene import APPEARANCES, CLASSES, draw_image
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +44,12 @@ class Drawn:
     seed: int
     encoding: str
 
-    def __call__(self, image: Listed) -> Encoded:
+    def __call__(self, image: ListedImage) -> EncodedImage:
         if self.kind == "paintings":
             return encode(
                 Image.fromarray(painting(generator(self.seed, "painting", image.id), self.size)), self.encoding
             )
-        drawn = draw(image.class_name, image.id, size=self.size, seed=self.seed, appearance=self.appearance)
+        drawn = draw_image(image.class_name, image.id, size=self.size, seed=self.seed, appearance=self.appearance)
         return encode(drawn, self.encoding)
 
 
@@ -57,7 +57,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--listing", type=Path, help="what scripts/scan.py wrote (kinds of files)")
     parser.add_argument("--per-class", type=count_map, metavar="SPLIT=N,…", help="images of each class (synthetic)")
-    parser.add_argument("--count", type=positive, help="number of paintings (paintings)")
+    parser.add_argument("--count", type=positive_int, help="number of paintings (paintings)")
     parser.add_argument("--shards", type=count_map, metavar="SPLIT=N,…", help="number of shards (drawn kinds)")
     parser.add_argument("--split", required=True, help="which split")
     parser.add_argument("--shard", type=int, required=True, help="which shard of it, from 0")
@@ -66,13 +66,13 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--appearance", choices=APPEARANCES, default="photograph", help="what is drawn (kind synthetic)"
     )
-    parser.add_argument("--size", type=side, required=True, help="the shorter side of a packed image, pixels")
+    parser.add_argument("--size", type=image_size, required=True, help="the shorter side of a packed image, pixels")
     parser.add_argument("--seed", type=int, default=0, help="seed of what is drawn (default: %(default)s)")
     parser.add_argument("--format", choices=sorted(ENCODINGS), default="jpeg", help="default: %(default)s, quality 95")
     parser.add_argument("--max-megapixels", type=float, default=MAX_MEGAPIXELS, help="larger images are set aside")
-    parser.add_argument("--max-rejected", type=fraction, default=0.25, help="allowed fraction of images set aside")
+    parser.add_argument("--max-rejected", type=proportion, default=0.25, help="allowed fraction of images set aside")
     parser.add_argument(
-        "--workers", type=whole, default=0, help="processes that decode and encode (default: in this one)"
+        "--workers", type=non_negative_int, default=0, help="processes that decode and encode (default: in this one)"
     )
     parser.add_argument("--out", type=Path, required=True, help="the shard; X.rejected.csv is written beside X.tar")
     args = parser.parse_args(argv)
@@ -85,20 +85,20 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
-def maker(args: argparse.Namespace) -> Callable[[Listed], Encoded]:
+def maker(args: argparse.Namespace) -> Callable[[ListedImage], EncodedImage]:
     if args.folder is None:
         return Drawn(args.kind, args.appearance, args.size, args.seed, args.format)
-    return FromFiles(ImageStore(args.folder), args.size, args.format, args.max_megapixels)
+    return FileEncoder(ImageStore(args.folder), args.size, args.format, args.max_megapixels)
 
 
-def listed_rows(args: argparse.Namespace) -> list[Listed]:
+def listed_rows(args: argparse.Namespace) -> list[ListedImage]:
     """The images of the shard, from the listing or by the numbers of what is drawn."""
     if args.listing:
         return read_listing(args.listing, args.split, args.shard)
     table = (
         list_synthetic(CLASSES, args.per_class, args.shards, args.seed)
         if args.kind == "synthetic"
-        else list_styles(args.count, args.shards[ALL], args.seed)
+        else list_paintings(args.count, args.shards[ALL], args.seed)
     )
     return rows_of_shard(table, args.split, args.shard)
 
@@ -106,9 +106,9 @@ def listed_rows(args: argparse.Namespace) -> list[Listed]:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     rows, rejections = listed_rows(args), Rejections(args.max_rejected)
-    require_space(args.out.parent, len(rows) * encoded_bytes(args.size, args.format), args.out.name)
-    made = packed(rows, maker(args), partial(read_pool, args.listing), rejections, args.workers)
-    count = write_shard(args.out, progress(made, total=len(rows), unit="image", what=args.out.name))
+    require_space(args.out.parent, len(rows) * expected_encoded_bytes(args.size, args.format), args.out.name)
+    made = pack_images(rows, maker(args), partial(read_pool, args.listing), rejections, args.workers)
+    count = write_shard(args.out, progress(made, total=len(rows), unit="image", label=args.out.name))
     write_rejections(args.out, rejections)
     log.info("%s: %d images, %d rejected", args.out, count, len(rejections.rows))
 

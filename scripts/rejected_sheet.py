@@ -8,13 +8,13 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image, ImageFile
 
-from shapebias.cli import Parser, positive, run
+from shapebias.cli import Parser, positive_int, run
 from shapebias.errors import BadImageError, UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.images.codec import MAX_MEGAPIXELS, to_rgb
 from shapebias.images.contact_sheets import Cell, contact_sheet
 from shapebias.images.image_store import ImageStore
-from shapebias.images.listing import Listed, read_rows
+from shapebias.images.listing import ListedImage, read_rows
 from shapebias.seeding import draw_key
 
 CELL = 160
@@ -39,12 +39,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         metavar="NAME=CSV[=FOLDER]",
         help="a set's rejected.csv, and the folder that its files are in",
     )
-    parser.add_argument("--count", type=positive, default=40, help="at most so many images (%(default)s)")
+    parser.add_argument("--count", type=positive_int, default=40, help="at most so many images (%(default)s)")
     parser.add_argument("--out", type=Path, required=True, metavar="PNG", help="the sheet")
     return parser.parse_args(argv)
 
 
-def located(table: Path, files: list[str]) -> dict[str, Listed]:
+def located(table: Path, files: list[str]) -> dict[str, ListedImage]:
     """Where files are that the listing beside a rejected.csv knows, in archives too."""
     listing = table.with_name("listing.parquet")
     if not files or not listing.is_file():
@@ -52,7 +52,7 @@ def located(table: Path, files: list[str]) -> dict[str, Listed]:
     return {row.file: row for row in read_rows(listing, [("file", "in", files)])}
 
 
-def encoded(folder: Path | None, file: str, known: dict[str, Listed]) -> bytes:
+def encoded(folder: Path | None, file: str, known: dict[str, ListedImage]) -> bytes:
     """The bytes of a file of a set; none if it is not to be had."""
     if folder is None:
         return b""
@@ -100,7 +100,7 @@ def main(argv: list[str] | None = None) -> None:
             cells.append((image, [f"{name}: {Path(row['file']).name}", row["reason"]]))
     of = f"{len(shown)} of {len(everything):,}" if len(shown) < len(everything) else f"{len(everything):,}"
     title = f"{of} images set aside" if len(everything) else f"No image of {len(tables)} sets was set aside"
-    with replacing(args.out) as draft:
+    with atomic_write(args.out) as draft:
         contact_sheet(cells, title=title, columns=8, cell_size=CELL).save(draft, format="PNG")
 
 

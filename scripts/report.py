@@ -22,7 +22,7 @@ import tables
 from shapebias.cli import Parser, run
 from shapebias.errors import UserError
 from shapebias.evaluation.stimuli import open_benchmark
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.provenance import provenance
 from shapebias.report.conflict_browser import Browser, browser
 from shapebias.report.page import render
@@ -79,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
             figures.main(["--tables", str(folder), "--runs", made, "--out", str(drawn), "--dpi", "50", *options])
             config = {"benchmarks": {name: {"kind": "melanoma"} for name in lesions}} if lesions else {}
             page = page_of(args, folder, drawn, Path(made), config)
-    with replacing(args.out) as draft:
+    with atomic_write(args.out) as draft:
         draft.write_text(page, encoding="utf-8")
 
 

@@ -10,9 +10,9 @@ import pandas as pd
 from shapebias.cli import Parser, count_map, run
 from shapebias.errors import UserError
 from shapebias.images import image_folder
-from shapebias.images.ilsvrc import CLASSES as ILSVRC_CLASSES
+from shapebias.images.ilsvrc import CLASS_CHOICES as ILSVRC_CLASSES
 from shapebias.images.ilsvrc import list_ilsvrc
-from shapebias.images.isic2017 import PARTS, list_isic
+from shapebias.images.isic2017 import CHALLENGE_PARTS, list_isic
 from shapebias.images.listing import ALL, RESERVE, write_listing
 from shapebias.synthetic.scene import CLASSES
 
@@ -53,7 +53,7 @@ def check(args: argparse.Namespace) -> None:
     for option in NEEDED[args.kind]:
         if getattr(args, option) is None:
             raise UserError(f"--kind {args.kind} needs --{option.replace('_', '-')}")
-    for split in PARTS if args.kind == "isic2017" else args.per_class or [ALL]:
+    for split in CHALLENGE_PARTS if args.kind == "isic2017" else args.per_class or [ALL]:
         if split not in args.shards:
             raise UserError(f"--shards names no number for split {split!r}")
     if args.kind == "synthetic" and ALL in args.per_class.values():
@@ -71,7 +71,7 @@ def make_listing(args: argparse.Namespace) -> pd.DataFrame:
     if args.kind == "isic2017":
         return list_isic(args.folder, args.shards, args.seed)
     if args.kind == "paintings":
-        return image_folder.list_styles(args.count, args.shards[ALL], args.seed)
+        return image_folder.list_paintings(args.count, args.shards[ALL], args.seed)
     return image_folder.list_style_folder(args.folder, args.shards[ALL], args.seed)
 
 

@@ -17,7 +17,7 @@ import submitit
 import train
 from submitit.core.utils import FailedJobError, UncompletedJobError
 
-from shapebias.cli import Parser, above_zero, positive, run, whole
+from shapebias.cli import Parser, non_negative_int, positive_float, positive_int, run
 from shapebias.errors import UserError
 from shapebias.training.interruption import TRY_AGAIN
 from shapebias.training.recipe import recipe_from
@@ -57,11 +57,15 @@ def submission_parser(**more: Any) -> argparse.ArgumentParser:
     parser = Parser(description=__doc__, allow_abbrev=False, **more)
     group = parser.add_argument_group("submission")
     group.add_argument("--cluster", choices=("slurm", "local", "debug"), default="slurm", help="default: %(default)s")
-    group.add_argument("--nodes", type=positive, default=1, help="that share the ranks evenly (default: %(default)s)")
-    group.add_argument("--minutes", type=positive, default=1440, help="time limit of one try (default: %(default)s)")
-    group.add_argument("--tries", type=positive, default=10, help="that may run out of time (default: %(default)s)")
-    group.add_argument("--memory", type=above_zero, default=16, help="of a node, GB (default: %(default)s)")
-    group.add_argument("--gpus", type=whole, help="of a node (default: one a rank, none with --device cpu)")
+    group.add_argument(
+        "--nodes", type=positive_int, default=1, help="that share the ranks evenly (default: %(default)s)"
+    )
+    group.add_argument(
+        "--minutes", type=positive_int, default=1440, help="time limit of one try (default: %(default)s)"
+    )
+    group.add_argument("--tries", type=positive_int, default=10, help="that may run out of time (default: %(default)s)")
+    group.add_argument("--memory", type=positive_float, default=16, help="of a node, GB (default: %(default)s)")
+    group.add_argument("--gpus", type=non_negative_int, help="of a node (default: one a rank, none with --device cpu)")
     group.add_argument("--partition", help="of the cluster (default: the cluster's)")
     group.add_argument("--account", help="that is charged (default: the user's)")
     group.add_argument("--constraint", help="feature that nodes must have, such as a100")

@@ -21,7 +21,7 @@ from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import read_answers, read_observers, read_predictions
 from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.tables import assemble, columns
 
 log = logging.getLogger(__name__)
@@ -203,7 +203,7 @@ def main(argv: list[str] | None = None) -> None:
         decisions = [(benchmark, paths, None) for benchmark, *paths in found]
 
     measured, trained, rejected, lesions = assemble.Measured(), dict[str, dict[str, Any]](), [], []
-    for path in progress([*files, *lesion_files], unit="file", what="tables"):
+    for path in progress([*files, *lesion_files], unit="file", label="tables"):
         predictions, metadata = read_answers(path, NEEDED)
         benchmark = path.parent.name
         if metadata["benchmark"] not in KINDS:
@@ -245,7 +245,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.melanoma_benchmarks or lesions:
         made["melanoma"] = assemble.melanoma_table(lesions, args.melanoma_baseline)
     for name, table in made.items():
-        with replacing(args.out / f"{name}.csv") as draft:
+        with atomic_write(args.out / f"{name}.csv") as draft:
             table.to_csv(
                 draft, index=False, na_rep="NaN" if name not in ("runs", "rejected") else "", lineterminator="\n"
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shapebias.cli import Parser, run
 from shapebias.errors import UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.tables.reading import read_json
 from shapebias.tracking.client import Tracker, add_tracking_flags, new_run_id, tracking_settings
 
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
         "figures": sorted(figures) if tracker.arrived else [],
         "warning": tracker.warning,
     }
-    with replacing(args.out) as draft:
+    with atomic_write(args.out) as draft:
         draft.write_text(json.dumps(receipt, indent=2))
 
 

@@ -17,9 +17,18 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from shapebias.cli import Parser, above_zero, at_least_zero, positive, progress, run, side, whole
+from shapebias.cli import (
+    Parser,
+    image_size,
+    non_negative_float,
+    non_negative_int,
+    positive_float,
+    positive_int,
+    progress,
+    run,
+)
 from shapebias.errors import UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.images.shards import Sample, expand, open_shards
 from shapebias.networks import models
 from shapebias.networks.device import keep_freed_memory
@@ -54,7 +63,7 @@ def trainable_part(text: str) -> str | int:
     """Parse `all`, `head` or a number of layer groups (an argparse type)."""
     if text in ("all", "head"):
         return text
-    return positive(text)
+    return positive_int(text)
 
 
 def make_parser(**more: Any) -> argparse.ArgumentParser:
@@ -70,7 +79,7 @@ def make_parser(**more: Any) -> argparse.ArgumentParser:
         help="training sets; {0..3} stands for several shards",
     )
     data.add_argument("--val", type=named_shards, nargs="+", required=True, metavar="SET=TAR", help="validation sets")
-    data.add_argument("--image-size", type=side, help="input of the network, pixels (default: the network's own)")
+    data.add_argument("--image-size", type=image_size, help="input of the network, pixels (default: the network's own)")
     network = parser.add_argument_group("network")
     network.add_argument(
         "--timm", required=True, metavar="NAME", help="the network's name in timm, or torchvision/NAME"
@@ -89,20 +98,24 @@ def make_parser(**more: Any) -> argparse.ArgumentParser:
     who = parser.add_argument_group("the run")
     who.add_argument("--model", help="what to call the network in tables (default: its timm name)")
     who.add_argument("--regime", default="", help="what to call the way it is trained")
-    who.add_argument("--seed", type=whole, default=0, help="of weights, order, augmentation (default: %(default)s)")
+    who.add_argument(
+        "--seed", type=non_negative_int, default=0, help="of weights, order, augmentation (default: %(default)s)"
+    )
     who.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="for model.safetensors, history.csv, run.json"
     )
     add_recipe_flags(parser)
     job = parser.add_argument_group("the job")
     job.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
-    job.add_argument("--cpus", type=whole, default=0, help="end at once unless each rank may use so many CPUs")
+    job.add_argument(
+        "--cpus", type=non_negative_int, default=0, help="end at once unless each rank may use so many CPUs"
+    )
     job.add_argument("--checkpoints", type=Path, metavar="DIR", help="default: checkpoints in the folder of --out")
-    job.add_argument("--checkpoint-minutes", type=above_zero, default=10.0, help="default: %(default)s")
-    job.add_argument("--checkpoint-epochs", type=positive, default=1, help="default: %(default)s")
+    job.add_argument("--checkpoint-minutes", type=positive_float, default=10.0, help="default: %(default)s")
+    job.add_argument("--checkpoint-epochs", type=positive_int, default=1, help="default: %(default)s")
     job.add_argument(
         "--time-limit",
-        type=at_least_zero,
+        type=non_negative_float,
         default=0.0,
         metavar="MINUTES",
         help="leave with a checkpoint and status 75 shortly before the job has run so long (default: no limit)",
@@ -122,7 +135,7 @@ def categories(samples: Sequence[Sample]) -> dict[str, str]:
 
 
 def write_history(path: Path, history: list[dict[str, float]]) -> None:
-    with replacing(path) as draft, draft.open("w", newline="") as file:
+    with atomic_write(path) as draft, draft.open("w", newline="") as file:
         writer = csv.DictWriter(file, history[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
@@ -130,7 +143,7 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
 
 def write_model(path: Path, network: torch.nn.Module, metadata: dict[str, Any]) -> None:
     weights = {key: value.contiguous().cpu() for key, value in network.state_dict().items()}
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         # Through bytes, so that a full disk is an OSError like any other.
         draft.write_bytes(save(weights, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
 
@@ -163,7 +176,7 @@ def refuse_other_run(folder: Path, known: dict[str, Any]) -> None:
 
 
 def show_progress(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
-    return progress(items, total=total, unit="batch", what=what)
+    return progress(items, total=total, unit="batch", label=what)
 
 
 def record(args: argparse.Namespace, start: Start, state: TrainState, sets: Sets, ranks: Ranks) -> dict[str, Any]:
@@ -328,7 +341,7 @@ def train_one(
     }
     write_history(args.out / "history.csv", state.history)
     write_model(args.out / "model.safetensors", start.network, metadata)
-    with replacing(args.out / "run.json") as draft:
+    with atomic_write(args.out / "run.json") as draft:
         times = {"started": started.isoformat(timespec="seconds"), "seconds": seconds}
         draft.write_text(json.dumps(told | {"identity": known} | times, indent=2))
     checkpoints.remove()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and decisions are counted wi
     from shapebias.evaluation.inputs import Kept
     from shapebias.networks.models import Preparation
 
-NEEDED = ["observer", "image", "shape", "texture", "decision"]
+REQUIRED_COLUMNS = ["observer", "image", "shape", "texture", "decision"]
 
 
 def evaluate(
@@ -70,15 +70,15 @@ def evaluate(
     pictures = open_benchmark(as_paths(images), benchmark)
     if isinstance(network, str):
         file = weights_path(str(weights)) if weights else None
-        own = with_categories(classes) if classes else None
+        own = class_categories(classes) if classes else None
         shown = load_observer(network, name=observer, weights=file, kwargs=kwargs, classes=own, prepared=preparation)
         used = resolve_device(device or "auto")
     else:
         if weights or kwargs:
             raise UserError("weights and kwargs are for networks given by name; this one is in memory, with its own")
-        own = with_categories(classes) if classes else None
+        own = class_categories(classes) if classes else None
         shown = observer_of(network, name=observer, classes=own, prepared=preparation)
-        used = resolve_device(device or place(network))
+        used = resolve_device(device or network_device(network))
     with unchanged(shown.network):
         table, facts = measure(
             shown,
@@ -89,7 +89,7 @@ def evaluate(
             device=used,
             max_rejected=max_rejected,
             suppress=suppress,
-            kept=kept_images(),
+            kept=shared_image_cache(),
         )
     table.attrs.update(shown.facts | provenance(used) | facts)
     return table
@@ -105,20 +105,20 @@ def shape_bias(answers: pd.DataFrame | str | Path | Sequence[str | Path]) -> pd.
     or answers an image twice, and where two tell of one image differently.
     """
     trials = answers if isinstance(answers, pd.DataFrame) else read_observers(as_paths(answers))
-    missing = [name for name in NEEDED if name not in trials]
+    missing = [name for name in REQUIRED_COLUMNS if name not in trials]
     if missing:
-        raise UserError(f"no column {', '.join(missing)} in this table; shape bias needs {', '.join(NEEDED)}")
+        raise UserError(f"no column {', '.join(missing)} in this table; shape bias needs {', '.join(REQUIRED_COLUMNS)}")
     if trials.empty:
         raise UserError("no trial in this table; shape bias needs a row for each image and observer")
     trials = trials.reset_index(drop=True)
     if "answerable" not in trials:
-        trials = trials.assign(answerable=answerable(trials))
+        trials = trials.assign(answerable=answerable_trials(trials))
     counts = counts_of(panel_of(trials))
     rows = zip(counts.names, bias_rows(counts), strict=True)
     return pd.DataFrame([{"observer": name} | row for name, row in rows])
 
 
-def answerable(trials: pd.DataFrame) -> pd.Series:
+def answerable_trials(trials: pd.DataFrame) -> pd.Series:
     """Whether an observer could have named both cues: predictions hold no probability for what a network cannot."""
     found = pd.Series(True, index=trials.index)
     for cue in ("shape", "texture"):
@@ -132,21 +132,21 @@ def as_paths(given: str | Path | Sequence[str | Path]) -> list[Path]:
     return [Path(given)] if isinstance(given, (str, Path)) else [Path(path) for path in given]
 
 
-def with_categories(classes: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+def class_categories(classes: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
     """Class → category; of names alone, those of ILSVRC and the categories themselves have one."""
     if isinstance(classes, Mapping):
         return dict(classes)
     return {name: category_of(name) or "" for name in classes}
 
 
-def place(network: nn.Module) -> str:
+def network_device(network: nn.Module) -> str:
     """The device that a network is on."""
     tensor = next(network.parameters(), None)
     return "cpu" if tensor is None else str(tensor.device)
 
 
 @functools.cache
-def kept_images() -> Kept:
+def shared_image_cache() -> Kept:
     """The images that all calls of this process share."""
     from shapebias.evaluation.inputs import Kept
 

@@ -49,9 +49,9 @@ def run(main: Callable[[], None]) -> None:
         sys.exit("interrupted")
 
 
-def progress(items: Iterable[T], *, total: int | None = None, unit: str, what: str) -> Iterable[T]:
+def progress(items: Iterable[T], *, total: int | None = None, unit: str, label: str) -> Iterable[T]:
     """A progress bar on a terminal; nothing where the output is a log file."""
-    return tqdm(items, total=total, unit=unit, desc=what, disable=None, dynamic_ncols=True)
+    return tqdm(items, total=total, unit=unit, desc=label, disable=None, dynamic_ncols=True)
 
 
 def count_map(text: str) -> dict[str, int | str]:
@@ -65,7 +65,7 @@ def count_map(text: str) -> dict[str, int | str]:
     return counts
 
 
-def positive(text: str) -> int:
+def positive_int(text: str) -> int:
     """Parse a whole number above 0 (an argparse type)."""
     value = int(text)
     if value < 1:
@@ -73,7 +73,7 @@ def positive(text: str) -> int:
     return value
 
 
-def whole(text: str) -> int:
+def non_negative_int(text: str) -> int:
     """Parse a whole number of at least 0 (an argparse type)."""
     value = int(text)
     if value < 0:
@@ -81,7 +81,7 @@ def whole(text: str) -> int:
     return value
 
 
-def at_least_zero(text: str) -> float:
+def non_negative_float(text: str) -> float:
     """Parse a number of at least 0 (an argparse type)."""
     value = float(text)
     if not 0 <= value < math.inf:
@@ -89,15 +89,15 @@ def at_least_zero(text: str) -> float:
     return value
 
 
-def above_zero(text: str) -> float:
+def positive_float(text: str) -> float:
     """Parse a number above 0 (an argparse type)."""
-    value = at_least_zero(text)
+    value = non_negative_float(text)
     if value == 0:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return value
 
 
-def side(text: str) -> int:
+def image_size(text: str) -> int:
     """Parse the side of an image in pixels (an argparse type)."""
     value = int(text)
     if not 16 <= value <= 2048:
@@ -105,7 +105,7 @@ def side(text: str) -> int:
     return value
 
 
-def fraction(text: str) -> float:
+def proportion(text: str) -> float:
     """Parse a number from 0 to 1 (an argparse type)."""
     value = float(text)
     if not 0 <= value <= 1:

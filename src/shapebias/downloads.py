@@ -22,23 +22,23 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote, urlsplit
 
 from shapebias.errors import UserError
-from shapebias.files import replacing, require_space
+from shapebias.files import atomic_write, require_space
 from shapebias.parallel import ordered_map
 
 log = logging.getLogger(__name__)
 
 TIMEOUT = 60  # seconds without a byte
 PAUSES = (1, 5, 20)  # seconds before each further try
-TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+RETRY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 BLOCK = 1 << 16  # bytes; what a killed download loses at most
 CONNECTIONS = 8
-KNOCK = 5  # seconds for a server to take a connection
+CONNECT_TIMEOUT = 5  # seconds for a server to take a connection
 # What every failed download ends in where the machine, not the server, is the reason.
 AIR_GAP = (
     "compute nodes have no internet as a rule: fetch where there is (the workflow's target `downloads`, on a login "
     "node), or give a local file"
 )
-LISTED = re.compile(r"([0-9a-f]{64}) [ *](.+)", re.IGNORECASE)  # a line of sha256sum
+CHECKSUM_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)", re.IGNORECASE)  # a line of sha256sum
 
 
 def fetch(source: str, target: Path, sha256: str | None = None, pauses: Sequence[float] = PAUSES) -> None:
@@ -49,23 +49,23 @@ def fetch(source: str, target: Path, sha256: str | None = None, pauses: Sequence
     for a source that cannot be had, a wrong checksum or too small a disk, and OSError where the disk fills up all the
     same; the target is then as it was.
     """
-    if sha256 is not None and matches(target, sha256):
+    if sha256 is not None and has_checksum(target, sha256):
         log.debug("%s is there already", target)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    if (path := path_of(source)) is not None:
-        copy(path, target, sha256)
+    if (path := local_path(source)) is not None:
+        copy_verified(path, target, sha256)
         return
     partial_file = target.with_name(f".{target.name}.partial")
-    retried(partial(download, source, partial_file), source, pauses)
+    retry(partial(download, source, partial_file), source, pauses)
     found = checksum(partial_file)
     if sha256 is not None and not found.startswith(sha256):
         partial_file.unlink()  # resuming it would end in the same
-        raise UserError(wrong(source, sha256, found))
+        raise UserError(checksum_error(source, sha256, found))
     partial_file.replace(target)
 
 
-def path_of(source: str) -> Path | None:
+def local_path(source: str) -> Path | None:
     """Where a path or a file URL is on this machine; None for a URL of another. Raises UserError for other schemes."""
     if "://" not in source:
         return Path(source)
@@ -80,18 +80,18 @@ def path_of(source: str) -> Path | None:
     return None
 
 
-def copy(source: Path, target: Path, sha256: str | None) -> None:
+def copy_verified(source: Path, target: Path, sha256: str | None) -> None:
     """Copy a file of this machine, verified."""
     if not source.is_file():
         raise UserError(f"{source}: no such file")
     if sha256 is not None and not (found := checksum(source)).startswith(sha256):
-        raise UserError(wrong(str(source), sha256, found))
+        raise UserError(checksum_error(str(source), sha256, found))
     require_space(target.parent, source.stat().st_size, target.name)
-    with replacing(target) as draft:
+    with atomic_write(target) as draft:
         shutil.copyfile(source, draft)
 
 
-def wrong(source: str, expected: str, found: str) -> str:
+def checksum_error(source: str, expected: str, found: str) -> str:
     return (
         f"{source}: its SHA-256 is {found}, expected {expected}; the file is another one or was damaged on its way: "
         f"run again, or give a path to the right file instead"
@@ -104,18 +104,18 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def matches(path: Path, sha256: str) -> bool:
+def has_checksum(path: Path, sha256: str) -> bool:
     return path.is_file() and checksum(path).startswith(sha256)
 
 
-def retried(work: Callable[[], None], source: str, pauses: Sequence[float]) -> None:
+def retry(work: Callable[[], None], source: str, pauses: Sequence[float]) -> None:
     """Do it again after a pause where that can help; raises UserError once it has not."""
     for pause in (*pauses, None):
         try:
             return work()
         except urllib.error.HTTPError as error:
             reason = f"the server answered {error.code} {error.reason}"
-            if error.code not in TRY_AGAIN:
+            if error.code not in RETRY_STATUSES:
                 raise UserError(f"{source}: {reason}; give a path to the file instead") from None
         except http.client.InvalidURL as error:
             raise UserError(f"{source}: {error}; correct the URL, or give a path to the file instead") from None
@@ -136,14 +136,14 @@ def retried(work: Callable[[], None], source: str, pauses: Sequence[float]) -> N
     return None
 
 
-def has_way_to(url: str) -> bool:
+def is_reachable(url: str) -> bool:
     """Whether a server takes a connection; behind a proxy nobody can tell, so the answer is yes."""
     parts = urlsplit(url)
     if parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.netloc):
         return True
     try:
         port = parts.port or (80 if parts.scheme == "http" else 443)
-        socket.create_connection((parts.hostname or "", port), KNOCK).close()
+        socket.create_connection((parts.hostname or "", port), CONNECT_TIMEOUT).close()
     except OSError:
         return False
     return True
@@ -192,7 +192,7 @@ def download(source: str, target: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ListedFile:
     """One file of a list: its checksum, where it is below the source, and where it goes below the target."""
 
     sha256: str
@@ -200,16 +200,16 @@ class Wanted:
     target: PurePosixPath
 
 
-def read_list(path: Path, renamed: Mapping[str, str]) -> list[Wanted]:
+def read_checksum_list(path: Path, renamed: Mapping[str, str]) -> list[ListedFile]:
     """The files of a list as sha256sum writes it.
 
     renamed: folders of the source → folders of the target; files of other folders are not wanted, and with no folder
     renamed all are, as they are. Raises UserError for a line that is none, a path that leaves the folder, or two files
     that would become one.
     """
-    wanted: dict[PurePosixPath, Wanted] = {}
+    wanted: dict[PurePosixPath, ListedFile] = {}
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
-        found = LISTED.fullmatch(line)
+        found = CHECKSUM_LINE.fullmatch(line)
         source = PurePosixPath(found[2] if found else "/")
         if found is None or source.is_absolute() or ".." in source.parts:
             raise UserError(f"{path}, line {number}: {line!r} is not a SHA-256 and a path below the folder")
@@ -218,14 +218,14 @@ def read_list(path: Path, renamed: Mapping[str, str]) -> list[Wanted]:
                 target = PurePosixPath(replacement) / source.relative_to(folder)
                 if target in wanted:
                     raise UserError(f"{path}, line {number}: {wanted[target].source} would be {target} too")
-                wanted[target] = Wanted(found[1].lower(), source, target)
+                wanted[target] = ListedFile(found[1].lower(), source, target)
     if not wanted:
         raise UserError(f"{path}: it lists no file{' below ' if renamed else ''}{', '.join(renamed)}")
     return list(wanted.values())
 
 
 def fetch_all(
-    source: str, wanted: Sequence[Wanted], target: Path, pauses: Sequence[float] = PAUSES, show: Callable = iter
+    source: str, wanted: Sequence[ListedFile], target: Path, pauses: Sequence[float] = PAUSES, show: Callable = iter
 ) -> None:
     """Bring all files of a list to a folder, which appears when it is whole and holds nothing else.
 
@@ -235,10 +235,10 @@ def fetch_all(
     """
     collected = target.with_name(f".{target.name}.partial")
 
-    def one(item: Wanted) -> Wanted:
+    def one(item: ListedFile) -> ListedFile:
         there = target / item.target
         name = quote(str(item.source)) if "://" in source else item.source
-        origin = str(there) if matches(there, item.sha256) else f"{source.rstrip('/')}/{name}"
+        origin = str(there) if has_checksum(there, item.sha256) else f"{source.rstrip('/')}/{name}"
         fetch(origin, collected / item.target, item.sha256, pauses)
         return item
 

@@ -10,7 +10,7 @@ from shapebias.errors import UserError
 
 
 @contextlib.contextmanager
-def replacing(target: Path) -> Generator[Path]:
+def atomic_write(target: Path) -> Generator[Path]:
     """Yield a path beside `target` to write to; move it over `target` on success, remove it on any failure.
 
     Folders above the target are made. The temporary name keeps the suffix, since writers choose formats by it.

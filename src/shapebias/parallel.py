@@ -41,18 +41,18 @@ def ordered_map(
             executor.shutdown(cancel_futures=True)
 
 
-def processes(workers: int) -> ProcessPoolExecutor:
+def process_pool(workers: int) -> ProcessPoolExecutor:
     """Processes that end with the one that started them, however it ends, and leave signals to it."""
-    return ProcessPoolExecutor(workers, initializer=follow_parent)
+    return ProcessPoolExecutor(workers, initializer=prepare_worker)
 
 
-def follow_parent() -> None:
+def prepare_worker() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=leave_with_parent, daemon=True).start()
+    threading.Thread(target=exit_with_parent, daemon=True).start()
 
 
-def leave_with_parent() -> None:
+def exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])

@@ -24,7 +24,7 @@ from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 
 from shapebias.cluster import partitions, sessions
 from shapebias.cluster.queue import FAILED, JobStates
-from shapebias.cluster.submission import LATER, submit
+from shapebias.cluster.submission import RETRYABLE, submit
 from shapebias.errors import UserError
 
 # Those that the tests of a real cluster ran with; pyproject.toml has the same.
@@ -35,7 +35,7 @@ ADVICE = """Change what they ask for in the profile (default-resources for all r
 `ranks`, `nodes` in the config. `sacctmgr show assoc user=$USER` lists your accounts and their QOS."""
 
 
-def pause(running: float, quiet: float, active: int) -> float:
+def poll_interval(running: float, quiet: float, active: int) -> float:
     """Seconds until the next question about so many active jobs: one at first, a minute after an hour, and three where
     nothing has changed for long. running, quiet: seconds since the run's start, and since a job was submitted or ended.
     """
@@ -59,7 +59,7 @@ class Executor(SlurmExecutor):
         self.leaving, self.cancelled = threading.Event(), False
         self.session: sessions.Session | None = None  # the parent's thread is there before it
         try:
-            if jobs := sessions.cancel_left_behind():
+            if jobs := sessions.cancel_orphaned_jobs():
                 logger.warning(f"Jobs {', '.join(jobs)} were left behind by an earlier run: cancelled.")
         except UserError as error:
             raise WorkflowError(str(error)) from None
@@ -67,7 +67,7 @@ class Executor(SlurmExecutor):
 
     def __post_init__(self, test_mode: bool = False) -> None:
         super().__post_init__(test_mode)
-        self.session = sessions.begin(self.run_uuid)
+        self.session = sessions.begin_session(self.run_uuid)
         self.states = JobStates(self.run_uuid)
         self.started = self.changed = time.monotonic()
         try:
@@ -89,7 +89,7 @@ class Executor(SlurmExecutor):
         for call, job in kinds.items():
             done = subprocess.run([*call, "--test-only", "--wrap=true"], text=True, capture_output=True, check=False)
             words = " ".join(done.stderr.split())
-            if done.returncode and LATER.search(words):
+            if done.returncode and RETRYABLE.search(words):
                 self.logger.warning(f"{words} - jobs are submitted unchecked")
                 break
             if refusal := words if done.returncode else self.excess(job):
@@ -166,7 +166,7 @@ class Executor(SlurmExecutor):
             self.session.give_sign_of_life()
         if active_jobs and not self.leaving.is_set():
             try:
-                answers = await asyncio.to_thread(self.states.ask, [str(job.external_jobid) for job in active_jobs])
+                answers = await asyncio.to_thread(self.states.query, [str(job.external_jobid) for job in active_jobs])
             except (UserError, OSError, ValueError) as error:
                 self.logger.warning(f"{error} - asked again at the next look")
         for job in active_jobs:
@@ -190,7 +190,7 @@ class Executor(SlurmExecutor):
             self.changed, active = time.monotonic(), active - 1
         if active:
             now = time.monotonic()
-            self.next_seconds_between_status_checks = pause(now - self.started, now - self.changed, active)
+            self.next_seconds_between_status_checks = poll_interval(now - self.started, now - self.changed, active)
 
     async def sleep(self) -> None:
         await asyncio.to_thread(self.leaving.wait, self.next_seconds_between_status_checks)

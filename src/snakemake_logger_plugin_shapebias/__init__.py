@@ -29,10 +29,10 @@ class BriefFormatter(DefaultFormatter):
         return f"{timestamp()}\n{rule}\n    reason: {reason}"
 
     def format_job_error(self, msg: dict[str, Any]) -> str:
-        return super().format_job_error(msg | {key: shorten(msg[key]) for key in ("input", "output")})
+        return super().format_job_error(msg | {key: shorten_paths(msg[key]) for key in ("input", "output")})
 
 
-def shorten(paths: list[str]) -> list[str]:
+def shorten_paths(paths: list[str]) -> list[str]:
     """The first of some paths, and their number."""
     return [*paths[:FILES], f"… ({len(paths)} files)"] if len(paths) > FILES else paths
 

@@ -12,7 +12,7 @@ from helpers import ENV, image_folder, picture, run_script, succeeded, tiny_resn
 from torch import nn
 
 from shapebias import evaluate, shape_bias
-from shapebias.api import kept_images
+from shapebias.api import shared_image_cache
 from shapebias.errors import UserError
 from shapebias.networks.models import preparation
 
@@ -75,7 +75,7 @@ def test_the_bias_of_a_network_that_sees_one_colour_can_be_counted_by_hand(stimu
 
 
 def test_a_second_call_decodes_nothing(stimuli, monkeypatch):
-    kept_images.cache_clear()
+    shared_image_cache.cache_clear()
     first = shown(tiny_resnet(), [stimuli])
     monkeypatch.setattr("shapebias.images.pictures.load_rgb", lambda path: pytest.fail(f"{path} decoded again"))
     pd.testing.assert_frame_equal(shown(tiny_resnet(), [stimuli]), first)

@@ -204,11 +204,11 @@ def test_a_machine_without_internet_says_so_at_once_and_what_to_do(tmp_path, mon
 
 
 def test_whether_there_is_a_way_to_a_server_is_found_out(site, monkeypatch):
-    assert downloads.has_way_to(site.address)
-    assert not downloads.has_way_to("http://127.0.0.1:9/x")
+    assert downloads.is_reachable(site.address)
+    assert not downloads.is_reachable("http://127.0.0.1:9/x")
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv("http_proxy", "http://proxy.example.org:3128")  # which may know the way
-    assert downloads.has_way_to("http://127.0.0.1:9/x")
+    assert downloads.is_reachable("http://127.0.0.1:9/x")
 
 
 def test_a_full_disk_is_told_before_anything_is_written(site, tmp_path, monkeypatch):
@@ -263,7 +263,7 @@ FILES = {f"stimuli/edges/cat/cat{i}.png": CONTENT[i:] for i in range(20)} | {"ot
 
 def test_all_files_of_a_list_come_to_a_folder_and_only_those_asked_for(site, tmp_path):
     site.files = {f"/base/{name}": data for name, data in FILES.items()}
-    wanted = downloads.read_list(checksums(tmp_path / "list", FILES), {"stimuli/edges": "edges"})
+    wanted = downloads.read_checksum_list(checksums(tmp_path / "list", FILES), {"stimuli/edges": "edges"})
     downloads.fetch_all(f"{site.address}/base", wanted, tmp_path / "out", pauses=())
     found = {str(path.relative_to(tmp_path / "out")): path.read_bytes() for path in (tmp_path / "out").rglob("*.*")}
     assert found == {name.removeprefix("stimuli/"): data for name, data in FILES.items() if "edges" in name}
@@ -274,7 +274,7 @@ def test_a_list_goes_on_with_the_files_that_have_not_come(site, tmp_path):
     site.files = {f"/{name}": data for name, data in FILES.items()}
     bad = "/stimuli/edges/cat/cat13.png"
     right, site.files[bad] = site.files[bad], b"something else"
-    wanted = downloads.read_list(checksums(tmp_path / "list", FILES), {})
+    wanted = downloads.read_checksum_list(checksums(tmp_path / "list", FILES), {})
     with pytest.raises(UserError, match=r"cat13\.png: its SHA-256"):
         downloads.fetch_all(site.address, wanted, tmp_path / "out", pauses=())
     assert not (tmp_path / "out").exists()
@@ -292,7 +292,9 @@ def test_a_list_takes_what_its_folder_holds_already_and_drops_the_rest(site, tmp
     for folder, name, data in [(out, "c.csv", CONTENT[1:]), (out, "old.csv", b"old"), (earlier, "other.csv", b"no")]:
         folder.mkdir(exist_ok=True)
         (folder / name).write_bytes(data)
-    downloads.fetch_all(site.address, downloads.read_list(checksums(tmp_path / "list", files), {}), out, pauses=())
+    downloads.fetch_all(
+        site.address, downloads.read_checksum_list(checksums(tmp_path / "list", files), {}), out, pauses=()
+    )
     assert site.asked == [("/a%20b.csv", None)]
     assert {name: (out / name).read_bytes() for name in files_below(out)} == files
 
@@ -308,18 +310,18 @@ def test_a_list_takes_what_its_folder_holds_already_and_drops_the_rest(site, tmp
 def test_a_list_that_leaves_its_folder_or_is_none_is_refused(tmp_path, line):
     (tmp_path / "list").write_text(f"{line}\n")
     with pytest.raises(UserError, match="list, line 1"):
-        downloads.read_list(tmp_path / "list", {})
+        downloads.read_checksum_list(tmp_path / "list", {})
 
 
 def test_two_files_of_a_list_do_not_become_one(tmp_path):
     listed = checksums(tmp_path / "list", {"a/x.csv": b"1", "b/x.csv": b"2"})
     with pytest.raises(UserError, match=r"list, line 2: a/x\.csv would be x\.csv too"):
-        downloads.read_list(listed, {"a": ".", "b": "."})
+        downloads.read_checksum_list(listed, {"a": ".", "b": "."})
 
 
 def test_a_list_without_a_file_of_the_folders_asked_for_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"lists no file below b$"):
-        downloads.read_list(checksums(tmp_path / "list", {"a/x.csv": b"1"}), {"b": "."})
+        downloads.read_checksum_list(checksums(tmp_path / "list", {"a/x.csv": b"1"}), {"b": "."})
 
 
 def test_the_published_stimuli_are_those_of_the_checksums(shared_data):
@@ -329,12 +331,12 @@ def test_the_published_stimuli_are_those_of_the_checksums(shared_data):
         "stimuli/filled-silhouettes": "stimuli/silhouettes",
         "stimuli/edges": "stimuli/edges",
     }
-    wanted = downloads.read_list(resources / "stimuli.sha256", folders)
+    wanted = downloads.read_checksum_list(resources / "stimuli.sha256", folders)
     there = [item for item in wanted if (shared_data / item.target).is_file()]
     assert (len(wanted), len(there)) == (1600, 240 + 160 + 160)
     assert all(downloads.checksum(shared_data / item.target) == item.sha256 for item in there)
     folder = "raw-data/style-transfer-512-nomask-experiment"
-    decisions = downloads.read_list(
+    decisions = downloads.read_checksum_list(
         resources / "decisions.sha256", {folder: "observers", f"{folder}-trained-CNNs": "observers"}
     )
     assert len(decisions) == 14

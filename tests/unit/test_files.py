@@ -5,12 +5,12 @@ import shutil
 import pytest
 
 from shapebias.errors import UserError
-from shapebias.files import replacing, require_space
+from shapebias.files import atomic_write, require_space
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     (tmp_path / "x.txt").write_text("old")
-    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "x.txt") as draft:
+    with pytest.raises(ZeroDivisionError), atomic_write(tmp_path / "x.txt") as draft:
         draft.write_text("new")
         _ = 1 / 0
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x.txt", "old")]

@@ -8,8 +8,8 @@ import pytest
 from shapebias.categories import CATEGORIES
 from shapebias.seeding import generator
 from shapebias.synthetic.paintings import painting
-from shapebias.synthetic.parts import mask
-from shapebias.synthetic.scene import APPEARANCES, CLASSES, SILHOUETTES, draw
+from shapebias.synthetic.parts import render_mask
+from shapebias.synthetic.scene import APPEARANCES, CLASSES, SILHOUETTES, draw_image
 
 SIZE = 48
 
@@ -21,7 +21,7 @@ def grey(image) -> np.ndarray:
 @pytest.mark.parametrize("appearance", APPEARANCES)
 def test_equal_seed_and_id_draw_equal_pixels(appearance):
     first, again, other, reseeded = (
-        draw("tabby", name, size=SIZE, seed=seed, appearance=appearance).tobytes()
+        draw_image("tabby", name, size=SIZE, seed=seed, appearance=appearance).tobytes()
         for name, seed in (("a", 0), ("a", 0), ("b", 0), ("a", 1))
     )
     assert first == again
@@ -31,13 +31,13 @@ def test_equal_seed_and_id_draw_equal_pixels(appearance):
 def test_every_category_has_at_least_two_classes_and_every_class_draws():
     assert sorted(set(CLASSES.values())) == list(CATEGORIES)
     assert all(list(CLASSES.values()).count(category) >= 2 for category in CATEGORIES)
-    drawn = {draw(name, "x", size=SIZE, seed=0).tobytes() for name in CLASSES}
+    drawn = {draw_image(name, "x", size=SIZE, seed=0).tobytes() for name in CLASSES}
     assert len(drawn) == len(CLASSES)
-    assert all(draw(name, "x", size=SIZE, seed=0).size == (SIZE, SIZE) for name in list(CLASSES)[:2])
+    assert all(draw_image(name, "x", size=SIZE, seed=0).size == (SIZE, SIZE) for name in list(CLASSES)[:2])
 
 
 def test_a_photograph_is_textured_everywhere():
-    values = grey(draw("tabby", "x", size=SIZE, seed=0)).astype(float)
+    values = grey(draw_image("tabby", "x", size=SIZE, seed=0)).astype(float)
     blocks = values.reshape(4, SIZE // 4, 4, SIZE // 4).std(axis=(1, 3))
     assert blocks.min() > 2  # no flat corner
 
@@ -45,7 +45,7 @@ def test_a_photograph_is_textured_everywhere():
 @pytest.mark.parametrize("name", CLASSES)
 def test_a_silhouette_is_a_black_object_of_sensible_size_on_white(name):
     for number in range(3):
-        values = grey(draw(name, f"{name}/{number}", size=SIZE, seed=0, appearance="silhouette"))
+        values = grey(draw_image(name, f"{name}/{number}", size=SIZE, seed=0, appearance="silhouette"))
         assert 0.05 < (values < 128).mean() < 0.7
         assert np.isin(values, (0, 255)).mean() > 0.7  # all but its soft border
         border = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
@@ -54,7 +54,7 @@ def test_a_silhouette_is_a_black_object_of_sensible_size_on_white(name):
 
 def test_edges_are_thin_dark_lines_on_white():
     for name in CLASSES:
-        values = grey(draw(name, "x", size=96, seed=0, appearance="edges"))
+        values = grey(draw_image(name, "x", size=96, seed=0, appearance="edges"))
         assert np.median(values) == 255
         assert 0.01 < (values < 128).mean() < 0.4
 
@@ -63,14 +63,14 @@ def test_edges_are_thin_dark_lines_on_white():
 def test_a_category_comes_in_four_clearly_different_shapes(category):
     kinds = [kind for kinds in SILHOUETTES[category].values() for kind in kinds]
     assert len(kinds) >= 4
-    shapes = [mask(kind(np.random.default_rng(0)), SIZE)[0] > 0.5 for kind in kinds]
+    shapes = [render_mask(kind(np.random.default_rng(0)), SIZE)[0] > 0.5 for kind in kinds]
     for one, other in combinations(shapes, 2):
         # Two ellipses whose axes are a third longer overlap by 0.75.
         assert (one & other).sum() / (one | other).sum() < 0.75
 
 
 def test_a_class_does_not_betray_itself_by_one_outline():
-    shapes = {draw("tabby", str(i), size=SIZE, seed=0, appearance="silhouette").tobytes() for i in range(20)}
+    shapes = {draw_image("tabby", str(i), size=SIZE, seed=0, appearance="silhouette").tobytes() for i in range(20)}
     assert len(shapes) == 20
 
 

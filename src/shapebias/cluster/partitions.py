@@ -2,7 +2,7 @@
 
 import math
 
-from shapebias.cluster.queue import ask
+from shapebias.cluster.queue import query_slurm
 from shapebias.errors import UserError
 
 
@@ -31,7 +31,7 @@ def list_limits() -> dict[str, dict[str, float]]:
     default partition also under an empty name. Nothing where sinfo is missing or does not answer.
     """
     try:
-        return parse_limits(ask("sinfo", "--noheader", "--format=%P|%l|%m"))
+        return parse_limits(query_slurm("sinfo", "--noheader", "--format=%P|%l|%m"))
     except UserError:
         return {}
 

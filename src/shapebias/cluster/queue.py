@@ -13,7 +13,7 @@ FAILED += ("TIMEOUT",)
 MISSING = 120.0  # seconds until a job that neither the queue nor accounting knows counts as lost
 
 
-def ask(*command: str) -> str:
+def query_slurm(*command: str) -> str:
     """Return what a command of Slurm prints. Raises UserError where it is missing or fails."""
     if shutil.which(command[0]) is None:
         raise UserError(f"{command[0]} does not answer (no such command)")
@@ -23,14 +23,14 @@ def ask(*command: str) -> str:
     return done.stdout
 
 
-def queued(*options: str) -> list[str]:
+def queued_jobs(*options: str) -> list[str]:
     """Return the numbers of the jobs that squeue lists, none where there is no squeue; raises as `ask` does."""
-    return ask("squeue", "--noheader", "--format=%A", *options).split() if shutil.which("squeue") else []
+    return query_slurm("squeue", "--noheader", "--format=%A", *options).split() if shutil.which("squeue") else []
 
 
-def cancel(name: str, patience: float = 120) -> list[str]:
+def cancel_jobs(name: str, patience: float = 120) -> list[str]:
     """Cancel all jobs of a name and return their numbers. Raises UserError if some are there after so many seconds."""
-    jobs = remaining = queued("--name", name)
+    jobs = remaining = queued_jobs("--name", name)
     end = time.monotonic() + patience
     if jobs:
         subprocess.run(["scancel", "--name", name], capture_output=True, check=False)
@@ -38,11 +38,11 @@ def cancel(name: str, patience: float = 120) -> list[str]:
         if time.monotonic() > end:
             raise UserError(f"jobs {', '.join(remaining)} do not end; wait for an empty `squeue` and start again")
         time.sleep(1)
-        remaining = queued("--name", name)
+        remaining = queued_jobs("--name", name)
     return jobs
 
 
-def parse(rows: str) -> dict[str, tuple[str, str]]:
+def parse_states(rows: str) -> dict[str, tuple[str, str]]:
     """Return job → state and status from lines such as `12 CANCELLED by 1000 0:15`."""
     words = [row.split() for row in rows.splitlines()]
     return {row[0]: (row[1], row[-1]) for row in words if len(row) > 2}
@@ -58,18 +58,18 @@ class JobStates:
         self.name = name
         self.missing: dict[str, float] = {}  # job → when it was first missing from the queue
 
-    def ask(self, jobs: Iterable[str]) -> dict[str, tuple[str, str]]:
+    def query(self, jobs: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Return job → state and status: that of its process (19968), or exit code and signal (`78:0`), by version.
         Raises UserError if the queue does not answer.
         """
         layout = "--Format=JobID:20,State:20,exit_code:20"
-        answers = parse(ask("squeue", "--noheader", "--states=all", layout, "--name", self.name))
+        answers = parse_states(query_slurm("squeue", "--noheader", "--states=all", layout, "--name", self.name))
         now = time.monotonic()
         self.missing = {job: self.missing.get(job, now) for job in jobs if job not in answers}
         if self.missing:
             with contextlib.suppress(UserError):  # many sites have no accounting
                 layout = "--format=JobIDRaw,State%20,ExitCode"
-                past = parse(ask("sacct", "-X", "--noheader", layout, "--jobs", ",".join(self.missing)))
+                past = parse_states(query_slurm("sacct", "-X", "--noheader", layout, "--jobs", ",".join(self.missing)))
                 answers |= {job: answer for job, answer in past.items() if answer[0] in ("COMPLETED", *FAILED)}
         for job, since in self.missing.items():
             if now - since >= MISSING:

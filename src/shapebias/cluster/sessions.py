@@ -15,12 +15,12 @@ from pathlib import Path
 
 import psutil
 
-from shapebias.cluster.queue import cancel, queued
+from shapebias.cluster.queue import cancel_jobs, queued_jobs
 from shapebias.errors import UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 
 FOLDER = Path(".snakemake/sessions")
-SILENCE = 900.0  # seconds; the executor gives a sign of life every three minutes at least
+MAX_SILENCE = 900.0  # seconds; the executor gives a sign of life every three minutes at least
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Session:
         return FOLDER / f"{self.host}-{self.pid}-{self.started:.0f}.json"
 
     def write(self) -> None:
-        with replacing(self.path) as draft:
+        with atomic_write(self.path) as draft:
             draft.write_text(json.dumps(asdict(self)))
 
     def give_sign_of_life(self) -> None:
@@ -52,7 +52,7 @@ class Session:
     def has_ended(self) -> bool:
         """Whether its process is gone from this machine, or so silent elsewhere that it must be."""
         if self.host != socket.gethostname():
-            return self.jobs_name is not None and self.silence > SILENCE
+            return self.jobs_name is not None and self.silence > MAX_SILENCE
         try:  # a process of the same number may be another; the clock may have been set since
             return abs(psutil.Process(self.pid).create_time() - self.started) > 60
         except psutil.NoSuchProcess:
@@ -61,11 +61,11 @@ class Session:
     def end(self) -> None:
         """Remove the record, unless jobs are still in the queue, or may be: the next session cancels those."""
         with contextlib.suppress(UserError):
-            if not (self.jobs_name and queued("--name", self.jobs_name)):
+            if not (self.jobs_name and queued_jobs("--name", self.jobs_name)):
                 self.path.unlink(missing_ok=True)
 
 
-def begin(jobs_name: str | None = None) -> Session:
+def begin_session(jobs_name: str | None = None) -> Session:
     """Write the record of this process, which it removes at its end."""
     process = psutil.Process()
     session = Session(socket.gethostname(), process.pid, process.create_time(), jobs_name)
@@ -83,7 +83,7 @@ def recorded_sessions() -> list[Session]:
     return sessions
 
 
-def cancel_left_behind() -> list[str]:
+def cancel_orphaned_jobs() -> list[str]:
     """Cancel the jobs of killed sessions, which this one submits again; return their numbers.
 
     Raises UserError where a session elsewhere may still be alive, or jobs do not end: two jobs would write one file.
@@ -91,7 +91,7 @@ def cancel_left_behind() -> list[str]:
     cancelled = []
     for session in recorded_sessions():
         if session.has_ended():
-            cancelled += cancel(session.jobs_name) if session.jobs_name else []
+            cancelled += cancel_jobs(session.jobs_name) if session.jobs_name else []
             session.path.unlink(missing_ok=True)
         elif session.jobs_name and session.host != socket.gethostname():
             raise UserError(

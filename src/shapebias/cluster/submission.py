@@ -6,12 +6,12 @@ import subprocess
 import threading
 from collections.abc import Callable
 
-from shapebias.cluster.queue import ask
+from shapebias.cluster.queue import query_slurm
 from shapebias.errors import UserError
 
-UNSURE = re.compile(r"timed out|Zero Bytes")  # the answer was lost; the job may be there all the same
+UNCERTAIN = re.compile(r"timed out|Zero Bytes")  # the answer was lost; the job may be there all the same
 # The last is a limit of the user, the account or the QOS: there is room again when jobs end.
-LATER = re.compile(rf"{UNSURE.pattern}|Unable to contact|temporarily un|standby mode|(?:Max|Grp)Submit\w*Limit")
+RETRYABLE = re.compile(rf"{UNCERTAIN.pattern}|Unable to contact|temporarily un|standby mode|(?:Max|Grp)Submit\w*Limit")
 
 
 def submit(
@@ -35,7 +35,7 @@ def submit(
     error, warned = "", False
     while not leaving.is_set():
         with contextlib.suppress(UserError):  # squeue does not answer either: nobody knows whether there is a job
-            if UNSURE.search(error) and (job := find(name, comment)):
+            if UNCERTAIN.search(error) and (job := find_job(name, comment)):
                 return job
             done = subprocess.run(call, input=script, text=True, capture_output=True, check=False)
             error = " ".join(done.stderr.split())
@@ -43,8 +43,8 @@ def submit(
                 # A line of its own: `12`, or `12;cluster`. Some sites print more.
                 number = re.search(r"^(\d+)(?:;\S+)?$", done.stdout, re.MULTILINE)
                 error = f"sbatch printed no number, but {done.stdout!r}"
-                return number[1] if number else find(name, comment)
-        if not LATER.search(error):
+                return number[1] if number else find_job(name, comment)
+        if not RETRYABLE.search(error):
             raise UserError(error)
         if not warned:
             warn(f"sbatch: {error} - asked again every {pause:.0f} s until it takes the job")
@@ -53,8 +53,8 @@ def submit(
     raise UserError(error or "the run is ending")
 
 
-def find(name: str, comment: str) -> str:
+def find_job(name: str, comment: str) -> str:
     """Return the number of the job of this name and comment, ended or not; empty where there is none."""
-    answer = ask("squeue", "--noheader", "--format=%A %k", "--name", name, "--states", "all")
+    answer = query_slurm("squeue", "--noheader", "--format=%A %k", "--name", name, "--states", "all")
     rows = [row.partition(" ") for row in answer.splitlines()]
     return next((job for job, _, its_comment in rows if its_comment == comment), "")

@@ -20,9 +20,11 @@ from shapebias.errors import BadImageError, UserError
 from shapebias.images.codec import is_image_name, load_rgb
 from shapebias.images.shards import Label
 
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")  # what a set may be packed in
-ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:")
-PIECE = 2**19  # bytes between places from which a gzip file can be unpacked: what reading one image wastes at most
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")  # what a set may be packed in
+ABSOLUTE_PATH = re.compile(r"[/\\]|[A-Za-z]:")
+CHECKPOINT_BYTES = (
+    2**19
+)  # bytes between places from which a gzip file can be unpacked: what reading one image wastes at most
 
 
 @dataclass(frozen=True)
@@ -93,22 +95,22 @@ def open_archive(path: Path) -> Archive:
     """Open an archive by the ending of its name."""
     name = path.name.lower()
     if name.endswith(".zip"):
-        return Zip(path)
+        return ZipArchive(path)
     if name.endswith(".tar"):
-        return Tar(path)
+        return TarArchive(path)
     if name.endswith((".tar.gz", ".tgz")):
-        return GzippedTar(path)
+        return GzippedTarArchive(path)
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
-    raise UserError(f"{path}: neither a folder nor an archive that is read here: {', '.join(ARCHIVES)}")
+    raise UserError(f"{path}: neither a folder nor an archive that is read here: {', '.join(ARCHIVE_SUFFIXES)}")
 
 
-class Tar(Archive):
+class TarArchive(Archive):
     """An uncompressed tar file."""
 
     def index(self) -> dict[str, tuple[int, int]]:
         with tarfile.open(self.path, "r:") as tar:
-            members = tar_members(tar, self.path)
+            members = index_tar_members(tar, self.path)
             if self.path.stat().st_size <= tar.offset:  # zeros end a tar file; tarfile does without them
                 raise EOFError("it ends too early")
             return members
@@ -118,7 +120,7 @@ class Tar(Archive):
         return self.packed(offset, size)
 
 
-class Zip(Archive):
+class ZipArchive(Archive):
     """A zip file."""
 
     def index(self) -> dict[str, str]:
@@ -127,7 +129,7 @@ class Zip(Archive):
             for member in archive.infolist():
                 name = member.filename.replace("\\", "/")  # some programs write Windows' paths
                 kind = stat.S_IFMT(member.external_attr >> 16)
-                if checked_member(self.path, name, member.is_dir(), kind in (0, stat.S_IFREG), found):
+                if is_image_member(self.path, name, member.is_dir(), kind in (0, stat.S_IFREG), found):
                     if member.flag_bits & 1:
                         raise UserError(f"{self.path}: member {name!r} is encrypted; give an archive without password")
                     found[str(PurePosixPath(name))] = member.filename
@@ -141,7 +143,7 @@ class Zip(Archive):
 
 
 @dataclass(frozen=True)
-class Place:
+class GzipCheckpoint:
     """Where a gzip file can be unpacked from: bytes before it, unpacked and packed, and a decompressor to copy."""
 
     position: int
@@ -149,20 +151,20 @@ class Place:
     decompressor: Any
 
 
-class GzippedTar(Archive):
+class GzippedTarArchive(Archive):
     """A gzipped tar file, unpacked in memory from the last of several places before what is asked for.
 
     One pass finds the members and keeps the decompressor's state every PIECE bytes (some 40 KB each), so that no image
     needs more than that unpacked before it, in any order.
     """
 
-    places: list[Place]
+    places: list[GzipCheckpoint]
 
     def index(self) -> dict[str, tuple[int, int]]:
-        stream = Unpacked(self)
+        stream = GzipStream(self)
         with tarfile.open(fileobj=stream, mode="r|") as tar:
-            members = tar_members(tar, self.path)
-        while stream.read(PIECE):  # to the end, where its checksum is
+            members = index_tar_members(tar, self.path)
+        while stream.read(CHECKPOINT_BYTES):  # to the end, where its checksum is
             pass
         self.places = stream.places
         return members
@@ -179,16 +181,16 @@ class GzippedTar(Archive):
                 break
         return b"".join(parts)
 
-    def pieces(self, start: Place) -> Iterator[tuple[Place, bytes]]:
+    def pieces(self, start: GzipCheckpoint) -> Iterator[tuple[GzipCheckpoint, bytes]]:
         """What is unpacked from a place on, at most PIECE bytes at a time, each with its own place."""
         position, offset, decompressor = start.position, start.offset, start.decompressor.copy()
-        while packed := self.packed(offset, PIECE):
+        while packed := self.packed(offset, CHECKPOINT_BYTES):
             if decompressor.eof:  # a gzip file may have several parts, and zeros behind the last
                 decompressor = zlib.decompressobj(wbits=31)
                 if not packed.strip(b"\0"):
                     return
-            here = Place(position, offset, decompressor.copy())
-            data = decompressor.decompress(packed, PIECE)
+            here = GzipCheckpoint(position, offset, decompressor.copy())
+            data = decompressor.decompress(packed, CHECKPOINT_BYTES)
             offset += len(packed) - len(decompressor.unconsumed_tail) - len(decompressor.unused_data)
             position += len(data)
             yield here, data
@@ -199,12 +201,12 @@ class GzippedTar(Archive):
         return {**super().__getstate__(), "places": []}
 
 
-class Unpacked(io.RawIOBase):
+class GzipStream(io.RawIOBase):
     """What a gzip file holds, as a stream that is read once and notes the places it passes."""
 
-    def __init__(self, archive: GzippedTar) -> None:
-        self.places: list[Place] = []
-        self.pieces = archive.pieces(Place(0, 0, zlib.decompressobj(wbits=31)))
+    def __init__(self, archive: GzippedTarArchive) -> None:
+        self.places: list[GzipCheckpoint] = []
+        self.pieces = archive.pieces(GzipCheckpoint(0, 0, zlib.decompressobj(wbits=31)))
         self.piece = io.BytesIO()
 
     def read(self, size: int = -1) -> bytes:
@@ -218,23 +220,23 @@ class Unpacked(io.RawIOBase):
         return data
 
 
-def tar_members(tar: tarfile.TarFile, path: Path) -> dict[str, tuple[int, int]]:
+def index_tar_members(tar: tarfile.TarFile, path: Path) -> dict[str, tuple[int, int]]:
     """Image → offset and size (bytes) in the unpacked tar file."""
     found: dict[str, tuple[int, int]] = {}
     for member in tar:
         plain = member.isreg() and not member.issparse()
-        if checked_member(path, member.name, member.isdir(), plain, found):
+        if is_image_member(path, member.name, member.isdir(), plain, found):
             found[str(PurePosixPath(member.name))] = (member.offset_data, member.size)
     return found
 
 
-def checked_member(path: Path, name: str, folder: bool, plain: bool, found: dict[str, Any]) -> bool:
+def is_image_member(path: Path, name: str, folder: bool, plain: bool, found: dict[str, Any]) -> bool:
     """Whether a member is an image to show; hidden ones, __MACOSX and other files are none.
 
     Raises UserError for one that is outside the archive's folder, a link or device, unreadably named or there twice.
     """
     parts = re.split(r"[/\\]", name)
-    if ABSOLUTE.match(name) or ".." in parts:
+    if ABSOLUTE_PATH.match(name) or ".." in parts:
         raise UserError(f"{path}: member {name!r} lies outside the archive's folder; do not trust this archive")
     if not folder and not plain:
         raise UserError(f"{path}: member {name!r} is a link or device, no file; pack the files themselves")

@@ -58,7 +58,7 @@ def load_rgb(
         if megapixels > max_megapixels:
             raise BadImageError(f"{megapixels:.1f} megapixels, more than the {max_megapixels:g} allowed")
         image.load()
-        return to_rgb(upright(image))
+        return to_rgb(make_upright(image))
     except BadImageError:
         raise
     except UnidentifiedImageError:
@@ -70,7 +70,7 @@ def load_rgb(
         raise BadImageError(f"damaged image: {error}") from None
 
 
-def upright(image: Image.Image) -> Image.Image:
+def make_upright(image: Image.Image) -> Image.Image:
     """Turn the image as its camera says; camera data that cannot be read turn nothing."""
     with contextlib.suppress(struct.error, TypeError, ValueError, KeyError, OSError):
         ImageOps.exif_transpose(image, in_place=True)
@@ -121,7 +121,7 @@ def encode(image: Image.Image, kind: str) -> tuple[str, bytes]:
     return suffix, buffer.getvalue()
 
 
-def encoded_bytes(side: int, kind: str) -> int:
+def expected_encoded_bytes(side: int, kind: str) -> int:
     """About how large an encoded photograph is: what a job asks of a disk before it starts, rather too much.
 
     side: the shorter side, pixels. Measured on 207 ILSVRC photographs: BYTES_A_PIXEL at a ratio of sides of 4:3.

@@ -37,12 +37,12 @@ def contact_sheet(
     """
     columns = max(1, min(columns, -(-len(cells) // group)))
     font, title_font = ImageFont.load_default(size=FONT_SIZE), ImageFont.load_default(size=TITLE_SIZE)
-    wrapped = [[part for text in caption for part in wrap(text, cell_size, font)] for _, caption in cells]
+    wrapped = [[part for text in caption for part in wrap_text(text, cell_size, font)] for _, caption in cells]
     lines = max(map(len, wrapped), default=0)
     rows = -(-len(cells) // (columns * group))
     pitch_x, pitch_y = cell_size + GAP, cell_size + 4 + lines * LINE_HEIGHT + GAP
     group_width = group * pitch_x - GAP + (GROUP_GAP if group > 1 else GAP)
-    title_lines = wrap(title, max(columns * group_width, MIN_WIDTH), title_font, most=3)
+    title_lines = wrap_text(title, max(columns * group_width, MIN_WIDTH), title_font, most=3)
     top = MARGIN + len(title_lines) * (TITLE_SIZE + 8) + 8
     width = 2 * MARGIN + max(columns * group_width, *(int(title_font.getlength(line)) + 1 for line in title_lines))
     heading_height = LINE_HEIGHT + 4 if headings else 0
@@ -70,7 +70,7 @@ def contact_sheet(
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-def wrap(text: str, width: float, font: Font, most: int = 2) -> list[str]:
+def wrap_text(text: str, width: float, font: Font, most: int = 2) -> list[str]:
     """The text in at most so many lines of `width` pixels, broken at spaces; the last ends in an ellipsis if needed."""
     words, lines = text.split(" "), list[str]()
     while words:
@@ -80,11 +80,11 @@ def wrap(text: str, width: float, font: Font, most: int = 2) -> list[str]:
         if len(lines) == most - 1 and words:
             line = " ".join([line, *words])
             words = []
-        lines.append(shortened(line, width, font))
+        lines.append(ellipsize(line, width, font))
     return lines
 
 
-def shortened(text: str, width: float, font: Font) -> str:
+def ellipsize(text: str, width: float, font: Font) -> str:
     """The text, or as much of its start as fits `width` pixels with an ellipsis."""
     if font.getlength(text) <= width:
         return text

@@ -10,7 +10,7 @@ import pandas as pd
 from shapebias.categories import CATEGORIES, category_of
 from shapebias.errors import UserError
 from shapebias.images.codec import is_image_name
-from shapebias.images.listing import ALL, SPLITS, Counts, Listed, draw_splits, listing
+from shapebias.images.listing import ALL, SPLITS, ListedImage, SplitCounts, assign_splits, build_listing
 from shapebias.seeding import draw_key
 
 
@@ -41,20 +41,22 @@ def unique_ids(files: list[str]) -> list[str]:
     return ids
 
 
-def list_synthetic(classes: dict[str, str], per_class: Counts, shards: dict[str, int], seed: int) -> pd.DataFrame:
+def list_synthetic(classes: dict[str, str], per_class: SplitCounts, shards: dict[str, int], seed: int) -> pd.DataFrame:
     """The listing of a drawn source: `per_class[split]` images of each class (class → category)."""
     rows = [
-        Listed(f"{split}/{name}/{number:05d}", "", name, category, split)
+        ListedImage(f"{split}/{name}/{number:05d}", "", name, category, split)
         for split, count in per_class.items()
         for name, category in classes.items()
         for number in range(int(count))
     ]
-    return listing(rows, shards, seed)
+    return build_listing(rows, shards, seed)
 
 
-def list_styles(count: int, shards: int, seed: int) -> pd.DataFrame:
+def list_paintings(count: int, shards: int, seed: int) -> pd.DataFrame:
     """The listing of `count` drawn paintings."""
-    return listing([Listed(f"painting-{number:05d}", "", "", "", ALL) for number in range(count)], {ALL: shards}, seed)
+    return build_listing(
+        [ListedImage(f"painting-{number:05d}", "", "", "", ALL) for number in range(count)], {ALL: shards}, seed
+    )
 
 
 def list_style_folder(root: Path, shards: int, seed: int) -> pd.DataFrame:
@@ -62,12 +64,12 @@ def list_style_folder(root: Path, shards: int, seed: int) -> pd.DataFrame:
     files = image_files(root)
     if not files:
         raise UserError(f"{root}: no images in this folder of styles; give a folder with paintings or photographs")
-    rows = [Listed(i, file, "", "", ALL) for i, file in zip(unique_ids(files), files, strict=True)]
-    return listing(rows, {ALL: shards}, seed)
+    rows = [ListedImage(i, file, "", "", ALL) for i, file in zip(unique_ids(files), files, strict=True)]
+    return build_listing(rows, {ALL: shards}, seed)
 
 
 def list_imagefolder(
-    root: Path, per_class: Counts, shards: dict[str, int], seed: int, categories: dict[str, str] | None = None
+    root: Path, per_class: SplitCounts, shards: dict[str, int], seed: int, categories: dict[str, str] | None = None
 ) -> pd.DataFrame:
     """The listing of a folder `<class>/image` or `<split>/<class>/image`.
 
@@ -81,14 +83,14 @@ def list_imagefolder(
     ids = dict(zip(files, unique_ids(files), strict=True))
     rows = []
     for name in sorted({name for pool in pools.values() for name in pool}):
-        category = checked_category(name, root, categories)
-        in_order = {split: drawn_order(pool.get(name, []), seed) for split, pool in pools.items()}
-        for file, split, pool, rank in draw_splits(name, in_order, per_class, root):
-            rows.append(Listed(ids[file], file, name, category, split, pool=pool, rank=rank))
-    return listing(rows, shards, seed)
+        category = require_category(name, root, categories)
+        in_order = {split: sampling_order(pool.get(name, []), seed) for split, pool in pools.items()}
+        for file, split, pool, rank in assign_splits(name, in_order, per_class, root):
+            rows.append(ListedImage(ids[file], file, name, category, split, pool=pool, rank=rank))
+    return build_listing(rows, shards, seed)
 
 
-def drawn_order(files: list[str], seed: int) -> list[str]:
+def sampling_order(files: list[str], seed: int) -> list[str]:
     """One class's files in the order in which they are drawn."""
     return sorted(files, key=lambda file: (draw_key(seed, "split", Path(file).with_suffix("")), file))
 
@@ -129,7 +131,7 @@ def class_pools(root: Path) -> dict[str, dict[str, list[str]]]:
     return pools
 
 
-def checked_category(name: str, root: Path, categories: dict[str, str] | None) -> str:
+def require_category(name: str, root: Path, categories: dict[str, str] | None) -> str:
     category = category_of(name, categories)
     if category is None:
         raise UserError(

@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from shapebias.errors import UserError
-from shapebias.images.listing import Listed, listing
+from shapebias.images.listing import ListedImage, build_listing
 
 MELANOMA, OTHER = "melanoma", "other"  # the two classes
-PARTS = {"train": "Training", "val": "Validation", "test": "Test_v2"}  # split → what the challenge calls it
-COLUMNS = ["image_id", "melanoma", "seborrheic_keratosis"]
-VALUES = {"0": False, "0.0": False, "1": True, "1.0": True}
+CHALLENGE_PARTS = {"train": "Training", "val": "Validation", "test": "Test_v2"}  # split → what the challenge calls it
+TRUTH_COLUMNS = ["image_id", "melanoma", "seborrheic_keratosis"]
+TRUTH_VALUES = {"0": False, "0.0": False, "1": True, "1.0": True}
 
 
 def list_isic(root: Path, shards: Mapping[str, int], seed: int) -> pd.DataFrame:
@@ -25,7 +25,7 @@ def list_isic(root: Path, shards: Mapping[str, int], seed: int) -> pd.DataFrame:
     Raises UserError for missing files and images, damaged tables, and an image in two places.
     """
     rows, owner = [], dict[str, Path]()
-    for split, part in PARTS.items():
+    for split, part in CHALLENGE_PARTS.items():
         folder, table = f"ISIC-2017_{part}_Data", root / f"ISIC-2017_{part}_Part3_GroundTruth.csv"
         diagnoses = read_diagnoses(table)
         if not (root / folder).is_dir():
@@ -41,8 +41,8 @@ def list_isic(root: Path, shards: Mapping[str, int], seed: int) -> pd.DataFrame:
             if image in owner:
                 raise UserError(f"{table}: image {image!r} is in {owner[image].name} too; a split may not leak")
             owner[image] = table
-            rows.append(Listed(image, f"{folder}/{image}.jpg", MELANOMA if melanoma else OTHER, "", split))
-    return listing(rows, shards, seed)
+            rows.append(ListedImage(image, f"{folder}/{image}.jpg", MELANOMA if melanoma else OTHER, "", split))
+    return build_listing(rows, shards, seed)
 
 
 def read_diagnoses(path: Path) -> dict[str, bool]:
@@ -51,14 +51,14 @@ def read_diagnoses(path: Path) -> dict[str, bool]:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except FileNotFoundError:
         raise UserError(
-            f"{path}: no such file; expected ISIC-2017_{{{','.join(PARTS.values())}}}_Part3_GroundTruth.csv "
+            f"{path}: no such file; expected ISIC-2017_{{{','.join(CHALLENGE_PARTS.values())}}}_Part3_GroundTruth.csv "
             f"and the folders ISIC-2017_{{…}}_Data beside them"
         ) from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable CSV: {error}") from None
-    absent = [name for name in COLUMNS if name not in table]
+    absent = [name for name in TRUTH_COLUMNS if name not in table]
     if absent:
-        raise UserError(f"{path}: column {absent[0]!r} is missing; expected {','.join(COLUMNS)}")
+        raise UserError(f"{path}: column {absent[0]!r} is missing; expected {','.join(TRUTH_COLUMNS)}")
     if table.empty:
         raise UserError(f"{path}: lists no images")
     strange = table.loc[~table["image_id"].str.fullmatch(r"ISIC_\d+"), "image_id"]
@@ -67,12 +67,12 @@ def read_diagnoses(path: Path) -> dict[str, bool]:
     doubled = table.loc[table["image_id"].duplicated(), "image_id"]
     if len(doubled):
         raise UserError(f"{path}: image {doubled.iloc[0]!r} is listed twice; keep one of the rows")
-    for name in COLUMNS[1:]:
-        odd = table[~table[name].isin(list(VALUES))]
+    for name in TRUTH_COLUMNS[1:]:
+        odd = table[~table[name].isin(list(TRUTH_VALUES))]
         if len(odd):
             image, value = odd[["image_id", name]].iloc[0]
             raise UserError(f"{path}: {name} of {image} is {value!r}; allowed: 0.0 and 1.0")
-    melanoma, keratosis = (table[name].map(VALUES) for name in COLUMNS[1:])
+    melanoma, keratosis = (table[name].map(TRUTH_VALUES) for name in TRUTH_COLUMNS[1:])
     both = table.loc[melanoma & keratosis, "image_id"]
     if len(both):
         raise UserError(f"{path}: image {both.iloc[0]!r} is both a melanoma and a seborrheic keratosis; it is one")

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shapebias.errors import UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.seeding import draw_key
 
 SPLITS = ("train", "val", "test")
@@ -24,12 +24,12 @@ ALL = "all"  # a count: as many as there are; also the one split of a set of sty
 RESERVE = ""  # the split of an image that no split took
 ROW_GROUP = 2000  # rows that a job reads at once to find its own
 
-Counts = dict[str, int | str]
+SplitCounts = dict[str, int | str]
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedImage:
     """One image of a listing.
 
     file: its location below the source's folder, for people. archive: the real file there that holds it, "" for a
@@ -49,11 +49,11 @@ class Listed:
     rank: int = -1
 
 
-COLUMNS = [field.name for field in fields(Listed)]
+LISTING_COLUMNS = [field.name for field in fields(ListedImage)]
 
 
-def draw_splits(
-    name: str, pools: Mapping[str, list[T]], per_class: Counts, where: object
+def assign_splits(
+    name: str, pools: Mapping[str, list[T]], per_class: SplitCounts, where: object
 ) -> Iterator[tuple[T, str, str, int]]:
     """Deal one class's images, in drawn order, to splits: yields (image, split, pool, rank), reserves too.
 
@@ -85,13 +85,13 @@ def draw_splits(
                 yield images[rank], RESERVE, pool, rank
 
 
-def listing(rows: Iterable[Listed], shards: Mapping[str, int], seed: int) -> pd.DataFrame:
+def build_listing(rows: Iterable[ListedImage], shards: Mapping[str, int], seed: int) -> pd.DataFrame:
     """The table of some images, each dealt to a shard of its split.
 
     The order is drawn by (seed, id), classes mixed; images in Parquet files are dealt in their files' order instead,
     so that a job reads each of their row groups once.
     """
-    table = pd.DataFrame([astuple(row) for row in rows], columns=COLUMNS)
+    table = pd.DataFrame([astuple(row) for row in rows], columns=LISTING_COLUMNS)
     for split, count in shards.items():
         images = int((table["split"] == split).sum())
         if 0 < images < count:
@@ -111,31 +111,31 @@ def listing(rows: Iterable[Listed], shards: Mapping[str, int], seed: int) -> pd.
 
 def write_listing(target: Path, table: pd.DataFrame) -> None:
     """Write a listing (Parquet)."""
-    with replacing(target) as draft:
+    with atomic_write(target) as draft:
         pq.write_table(pa.Table.from_pandas(table, preserve_index=False), draft, row_group_size=ROW_GROUP)
 
 
-def read_listing(path: Path, split: str, shard: int) -> list[Listed]:
+def read_listing(path: Path, split: str, shard: int) -> list[ListedImage]:
     """The rows of one shard of a listing; of a long one only their part of the file is read."""
     return read_rows(path, [("split", "==", split), ("shard", "==", shard)])
 
 
-def rows_of_shard(table: pd.DataFrame, split: str, shard: int) -> list[Listed]:
+def rows_of_shard(table: pd.DataFrame, split: str, shard: int) -> list[ListedImage]:
     """The rows of one shard of a listing in memory, as `read_listing` reads them."""
     rows = table[(table["split"] == split) & (table["shard"] == shard)]
-    return [Listed(**row) for row in rows.to_dict("records")]
+    return [ListedImage(**row) for row in rows.to_dict("records")]
 
 
-def read_pool(path: Path, class_name: str, pool: str) -> list[Listed]:
+def read_pool(path: Path, class_name: str, pool: str) -> list[ListedImage]:
     """All rows of one class's pool, reserves included, by rank."""
     rows = read_rows(path, [("class_name", "==", class_name), ("pool", "==", pool)])
     return sorted(rows, key=lambda row: row.rank)
 
 
-def read_rows(path: Path, filters: list[tuple]) -> list[Listed]:
+def read_rows(path: Path, filters: list[tuple]) -> list[ListedImage]:
     try:
         table = pq.read_table(path, filters=filters)
-        return [Listed(**row) for row in table.to_pylist()]
+        return [ListedImage(**row) for row in table.to_pylist()]
     except FileNotFoundError:
         raise UserError(f"{path}: no such listing; make it with scripts/scan.py") from None
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, TypeError):

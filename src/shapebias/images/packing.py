@@ -8,20 +8,20 @@ from functools import cached_property, partial
 from shapebias.errors import BadImageError, UserError
 from shapebias.images.codec import MAX_MEGAPIXELS, encode, load_rgb, resize_shorter
 from shapebias.images.image_store import ImageStore
-from shapebias.images.listing import RESERVE, Listed
+from shapebias.images.listing import RESERVE, ListedImage
 from shapebias.images.rejections import Rejections
 from shapebias.images.shards import Label, label
-from shapebias.parallel import ordered_map, processes
+from shapebias.parallel import ordered_map, process_pool
 
 log = logging.getLogger(__name__)
 
 CHUNK = 8  # images that a process is given at a time
 
-Encoded = tuple[str, bytes]  # file ending and bytes
+EncodedImage = tuple[str, bytes]  # file ending and bytes
 
 
 @dataclass(frozen=True)
-class FromFiles:
+class FileEncoder:
     """Makes a packed image of a listed one: decoded, scaled to a shorter side of `size` pixels, encoded."""
 
     store: ImageStore
@@ -29,15 +29,17 @@ class FromFiles:
     encoding: str
     max_megapixels: float = MAX_MEGAPIXELS
 
-    def __call__(self, image: Listed) -> Encoded:
+    def __call__(self, image: ListedImage) -> EncodedImage:
         """Raises BadImageError if it is broken."""
         decoded = load_rgb(self.store.read(image), self.max_megapixels, shorter=self.size)
         return encode(resize_shorter(decoded, self.size), self.encoding)
 
 
-def attempt(make: Callable[[Listed], Encoded], images: Sequence[Listed]) -> list[Encoded | BadImageError]:
+def attempt_all(
+    make: Callable[[ListedImage], EncodedImage], images: Sequence[ListedImage]
+) -> list[EncodedImage | BadImageError]:
     """What is made of each image, or why nothing can be."""
-    made: list[Encoded | BadImageError] = []
+    made: list[EncodedImage | BadImageError] = []
     for image in images:
         try:
             made.append(make(image))
@@ -46,26 +48,26 @@ def attempt(make: Callable[[Listed], Encoded], images: Sequence[Listed]) -> list
     return made
 
 
-class Pool:
+class ClassPool:
     """One class's pool of images: which of them are broken, and what replaces them.
 
     The reserve for a broken image is the j-th usable one, where j counts the broken images of lower rank that are in
     splits: a function of the files alone, so that jobs which know nothing of each other never take the same one.
     """
 
-    def __init__(self, rows: Sequence[Listed], make: Callable[[Listed], Encoded]) -> None:
+    def __init__(self, rows: Sequence[ListedImage], make: Callable[[ListedImage], EncodedImage]) -> None:
         self.drawn = [row for row in rows if row.split != RESERVE]
         self.reserves = [row for row in rows if row.split == RESERVE]
         self.make = make
-        self.usable: list[tuple[Listed, Encoded]] = []
-        self.broken: list[tuple[Listed, BadImageError]] = []  # of the reserves tried
+        self.usable: list[tuple[ListedImage, EncodedImage]] = []
+        self.broken: list[tuple[ListedImage, BadImageError]] = []  # of the reserves tried
 
     @cached_property
     def broken_ranks(self) -> list[int]:
         """Which drawn images are broken: all are looked at once, which only a class with a broken image costs."""
-        return [row.rank for row in self.drawn if isinstance(attempt(self.make, [row])[0], BadImageError)]
+        return [row.rank for row in self.drawn if isinstance(attempt_all(self.make, [row])[0], BadImageError)]
 
-    def replacement(self, image: Listed) -> tuple[Listed, Encoded] | None:
+    def replacement(self, image: ListedImage) -> tuple[ListedImage, EncodedImage] | None:
         """The reserve that stands in for a broken image; raises UserError if there are too few.
 
         None where every image of the class was asked for, so that none stands by: the broken one is left out.
@@ -82,7 +84,7 @@ class Pool:
                     f"`all` that can be used. Broken is {image.file}"
                 )
             row = self.reserves[tried]
-            (made,) = attempt(self.make, [row])
+            (made,) = attempt_all(self.make, [row])
             if isinstance(made, BadImageError):
                 self.broken.append((row, made))
             else:
@@ -90,10 +92,10 @@ class Pool:
         return self.usable[place]
 
 
-def packed(
-    rows: Sequence[Listed],
-    make: Callable[[Listed], Encoded],
-    read_pool: Callable[[str, str], Sequence[Listed]],
+def pack_images(
+    rows: Sequence[ListedImage],
+    make: Callable[[ListedImage], EncodedImage],
+    read_pool: Callable[[str, str], Sequence[ListedImage]],
     rejections: Rejections,
     workers: int = 0,
 ) -> Iterator[tuple[Label, str, bytes]]:
@@ -102,10 +104,10 @@ def packed(
     read_pool: (class, pool) → its rows, for what replaces a broken image. Broken images go to `rejections`; raises
     UserError if they are too many, or nothing can replace one.
     """
-    pools: dict[tuple[str, str], Pool] = {}
+    pools: dict[tuple[str, str], ClassPool] = {}
     replaced = 0
     chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-    done = ordered_map(partial(attempt, make), chunks, workers, processes)
+    done = ordered_map(partial(attempt_all, make), chunks, workers, process_pool)
     for chunk, results in zip(chunks, done, strict=True):
         for row, made in zip(chunk, results, strict=True):
             if not isinstance(made, BadImageError):
@@ -116,7 +118,7 @@ def packed(
                 continue
             key = (row.class_name, row.pool)
             if key not in pools:
-                pools[key] = Pool(read_pool(*key), make)
+                pools[key] = ClassPool(read_pool(*key), make)
             found = pools[key].replacement(row)
             if found is None:
                 log.warning("no image of class %s stands by to replace it", row.class_name)
@@ -132,7 +134,7 @@ def packed(
             rejections.add(reserve.file, error)
 
 
-def packed_label(image: Listed, replaces: str | None = None) -> Label:
+def packed_label(image: ListedImage, replaces: str | None = None) -> Label:
     """The label of a photograph, in which both cues agree; or of a style, which has no class."""
     name, category = image.class_name or None, image.category or None
     return label(

@@ -83,14 +83,14 @@ def folder_label(sample_id: str, file: str) -> Label:
     return label(sample_id, class_name=folder, shape=category, texture=category, texture_class=folder, content=file)
 
 
-def decoded(
+def decode_pictures(
     pictures: Sequence[Picture], rejections: Rejections, workers: int = 0
 ) -> Iterator[tuple[Picture, Image.Image]]:
     """Decode pictures in their order, by some threads; the broken ones go to `rejections`, too many raise UserError.
 
     The check comes before the end of the stream, so whoever writes what it yields never finishes a file of the rest.
     """
-    for picture, image in zip(pictures, ordered_map(image_or_reason, pictures, workers), strict=True):
+    for picture, image in zip(pictures, ordered_map(try_decode, pictures, workers), strict=True):
         if isinstance(image, BadImageError):
             rejections.add(picture.label["content"] or picture.id, image)
             continue
@@ -98,7 +98,7 @@ def decoded(
     rejections.check(len(pictures))
 
 
-def image_or_reason(picture: Picture) -> Image.Image | BadImageError:
+def try_decode(picture: Picture) -> Image.Image | BadImageError:
     """The decoded image, or why there is none."""
     try:
         return picture.image()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shapebias.errors import BadImageError, UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Rejections:
 
 def write_rejections(out: Path, rejections: Rejections) -> None:
     """Write `X.rejected.csv` (file,reason) beside `X.tar`, also when it is empty: its absence would say nothing."""
-    with replacing(out.with_suffix(".rejected.csv")) as draft, draft.open("w", newline="") as file:
+    with atomic_write(out.with_suffix(".rejected.csv")) as draft, draft.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["file", "reason"])
         writer.writerows(sorted(rejections.rows))

@@ -31,13 +31,13 @@ def sample_sheet(
     content, styles: the shards that a stylized set was made of; each image then stands beside its content and style.
     Raises UserError where an image was made of others.
     """
-    samples = spread(open_shards(shards), count, seed)
-    cells: list[Cell] = [(sample.image(), caption(sample.label)) for sample in samples]
+    samples = sample_evenly(open_shards(shards), count, seed)
+    cells: list[Cell] = [(sample.image(), caption_lines(sample.label)) for sample in samples]
     side = max((max(image.size) for image, _ in cells), default=64)
     if content:
-        contents = samples_of(content, {sample.id for sample in samples}, "content")
-        sources = samples_of(styles, {sample.label["style_id"] for sample in samples}, "style")
-        cells = [cell for sample in samples for cell in triple(sample, contents[sample.id], sources)]
+        contents = find_samples(content, {sample.id for sample in samples}, "content")
+        sources = find_samples(styles, {sample.label["style_id"] for sample in samples}, "style")
+        cells = [cell for sample in samples for cell in comparison_cells(sample, contents[sample.id], sources)]
     return contact_sheet(
         cells,
         title=title,
@@ -48,7 +48,7 @@ def sample_sheet(
     )
 
 
-def samples_of(shards: Iterable[Path], ids: set[str], what: str) -> dict[str, Sample]:
+def find_samples(shards: Iterable[Path], ids: set[str], what: str) -> dict[str, Sample]:
     """The samples of these ids; shards are gone through one by one, since a set of styles may hold very many.
 
     Raises UserError if one is in none of the shards.
@@ -64,7 +64,7 @@ def samples_of(shards: Iterable[Path], ids: set[str], what: str) -> dict[str, Sa
     return samples
 
 
-def triple(sample: Sample, content: Sample, styles: dict[str, Sample]) -> list[Cell]:
+def comparison_cells(sample: Sample, content: Sample, styles: dict[str, Sample]) -> list[Cell]:
     """Content, style and result; the content is cropped as the result was, so that the two can be compared."""
     result, original = sample.image(), content.image()
     if min(original.size) > max(result.size):
@@ -78,7 +78,7 @@ def triple(sample: Sample, content: Sample, styles: dict[str, Sample]) -> list[C
     ]
 
 
-def spread(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
+def sample_evenly(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
     """`count` samples, evenly over classes; where classes are too many, evenly over categories first.
 
     Which ones is a pure function of the seed and the ids. They come ordered by category, class and id.
@@ -99,7 +99,7 @@ def spread(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
     )
 
 
-def caption(label: dict[str, Any]) -> list[str]:
+def caption_lines(label: dict[str, Any]) -> list[str]:
     """Class and category of a photograph; shape and texture, or the painting, of a stylized image."""
     category, name = label.get("shape"), label.get("class")
     if label.get("style") is None:

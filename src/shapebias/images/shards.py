@@ -20,7 +20,7 @@ from braceexpand import braceexpand
 from PIL import Image
 
 from shapebias.errors import UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.images.codec import load_rgb
 
 Label = dict[str, Any]
@@ -62,7 +62,7 @@ def write_shard(target: Path, samples: Iterable[tuple[Label, str, bytes]]) -> in
     The same samples give the same bytes: members carry no time, owner or mode of this machine.
     """
     count = 0
-    with replacing(target) as draft, tarfile.open(draft, "w", format=tarfile.PAX_FORMAT) as tar:
+    with atomic_write(target) as draft, tarfile.open(draft, "w", format=tarfile.PAX_FORMAT) as tar:
         for sample_label, suffix, data in samples:
             text = json.dumps(sample_label, ensure_ascii=False, sort_keys=True).encode()
             for name, content in ((suffix, data), ("json", text)):

@@ -81,7 +81,7 @@ def adain(
     return features * scale[:, :, None, None] + shift[:, :, None, None]
 
 
-class Adain:
+class AdainStylizer:
     """An encoder and a decoder that stylize images.
 
     On a CPU in float32; on a GPU in half precision, statistics in float32.
@@ -97,7 +97,7 @@ class Adain:
         # On a CPU a batch is hardly faster, and the last bits of an image would depend on what is beside it.
         self.batch_size = 32 if self.half else 1
         self.encoder = self.prepared(encoder)
-        self.decoder = self.prepared(decoder if self.half else without_doubling(decoder))
+        self.decoder = self.prepared(decoder if self.half else merge_upsampling(decoder))
 
     def prepared(self, network: nn.Sequential) -> nn.Sequential:
         network = network.eval().requires_grad_(False).to(self.device)
@@ -142,7 +142,7 @@ class DoubledConvolution(nn.Module):
         self.register_buffer("bias", convolution.get_parameter("bias").detach())
         for row in (0, 1):
             for column in (0, 1):
-                kernel = summed(summed(convolution.weight.detach(), 2, row), 3, column)
+                kernel = merge_taps(merge_taps(convolution.weight.detach(), 2, row), 3, column)
                 self.register_buffer(f"kernel_{row}{column}", kernel)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -159,13 +159,13 @@ class DoubledConvolution(nn.Module):
         return made
 
 
-def summed(kernel: torch.Tensor, dim: int, place: int) -> torch.Tensor:
+def merge_taps(kernel: torch.Tensor, dim: int, place: int) -> torch.Tensor:
     """Three taps of a kernel as the two of an image half as large, for its first or second pixel."""
     first, second, third = kernel.unbind(dim)
     return torch.stack([first, second + third] if place == 0 else [first + second, third], dim)
 
 
-def without_doubling(decoder: nn.Sequential) -> nn.Sequential:
+def merge_upsampling(decoder: nn.Sequential) -> nn.Sequential:
     """The same decoder with each enlargement, reflection and convolution as one DoubledConvolution."""
     modules, made = list(decoder), list[nn.Module]()
     while modules:
@@ -178,16 +178,16 @@ def without_doubling(decoder: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(*made)
 
 
-def load_adain(folder: Path, device: str = "cpu") -> Adain:
+def load_adain(folder: Path, device: str = "cpu") -> AdainStylizer:
     """The stylizer whose encoder and decoder are files of a folder.
 
     Raises UserError unless the folder holds one file of each, with weights of these networks.
     """
-    encoder = load_encoder(only_file(folder, ENCODER_FILES))
-    return Adain(encoder, load_decoder(only_file(folder, DECODER_FILES), encoder), device)
+    encoder = load_encoder(find_one_file(folder, ENCODER_FILES))
+    return AdainStylizer(encoder, load_decoder(find_one_file(folder, DECODER_FILES), encoder), device)
 
 
-def only_file(folder: Path, names: Sequence[str]) -> Path:
+def find_one_file(folder: Path, names: Sequence[str]) -> Path:
     """The one file of these names in a folder."""
     found = [folder / name for name in names if (folder / name).is_file()]
     if len(found) != 1:
@@ -203,7 +203,7 @@ def load_encoder(path: Path) -> nn.Sequential:
     """
     state, _ = read_weights(path)
     if "features.0.weight" in state:
-        state = from_torchvision(state, path)
+        state = convert_torchvision_weights(state, path)
     first = state.get("2.weight")
     if first is None or first.ndim != 4:
         raise UserError(
@@ -217,7 +217,7 @@ def load_encoder(path: Path) -> nn.Sequential:
     return encoder
 
 
-def from_torchvision(state: State, path: Path) -> State:
+def convert_torchvision_weights(state: State, path: Path) -> State:
     """torchvision's VGG-19 in the published layout: its normalisation becomes the first, 1 × 1 convolution."""
     std = torch.tensor(IMAGENET_STD)
     converted: State = {
@@ -237,8 +237,8 @@ def from_torchvision(state: State, path: Path) -> State:
 def load_decoder(path: Path, encoder: nn.Sequential) -> nn.Sequential:
     """The decoder of an encoder, published or our own; raises UserError for other files, or another encoder's."""
     state, metadata = read_weights(path)
-    decoder = make_decoder(width_of(encoder))
-    load_weights(decoder, state, f"{path}, decoder of an encoder of width {width_of(encoder)}")
+    decoder = make_decoder(encoder_width(encoder))
+    load_weights(decoder, state, f"{path}, decoder of an encoder of width {encoder_width(encoder)}")
     trained_for = metadata.get("encoder", encoder_hash(encoder))
     if trained_for != encoder_hash(encoder):
         raise UserError(
@@ -274,7 +274,7 @@ def random_encoder(width: int, seed: int, images: torch.Tensor) -> nn.Sequential
     return encoder
 
 
-def width_of(encoder: nn.Sequential) -> int:
+def encoder_width(encoder: nn.Sequential) -> int:
     """The channels of an encoder's first stage."""
     return encoder[2].out_channels  # ty: ignore[invalid-explicit-return]
 

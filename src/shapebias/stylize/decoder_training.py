@@ -20,20 +20,20 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from shapebias.errors import BadImageError, UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.images.codec import resize_shorter
 from shapebias.images.pictures import Picture
 from shapebias.images.rejections import Rejections
 from shapebias.parallel import ordered_map
 from shapebias.seeding import generator
-from shapebias.stylize.adain import RELUS, adain, encoder_hash, make_decoder, mean_std, width_of
+from shapebias.stylize.adain import RELUS, adain, encoder_hash, encoder_width, make_decoder, mean_std
 
 log = logging.getLogger(__name__)
 
 LR_DECAY = 5e-5  # of the published code: the rate is lr / (1 + LR_DECAY · step)
 HISTORY_ROWS = 400  # losses are averaged to about so many rows
 
-Row = dict[str, float]
+LossRow = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class DecoderRecipe:
     seed: int = 0
 
 
-class Crops:
+class RandomCrops:
     """Random crops of drawn pictures; a broken one is replaced by the next drawn and counted."""
 
     def __init__(self, pictures: Sequence[Picture], recipe: DecoderRecipe, allowed: float) -> None:
@@ -85,19 +85,19 @@ class Crops:
             self.rejections.check(len(self.pictures))
 
 
-class Pairs:
+class ContentStylePairs:
     """Contents and styles, drawn and cropped for each step."""
 
     def __init__(
         self, contents: Sequence[Picture], styles: Sequence[Picture], recipe: DecoderRecipe, allowed: float = 0.0
     ) -> None:
         self.recipe = recipe
-        self.contents, self.styles = Crops(contents, recipe, allowed), Crops(styles, recipe, allowed)
+        self.contents, self.styles = RandomCrops(contents, recipe, allowed), RandomCrops(styles, recipe, allowed)
 
     def batch(self, step: int, part: range) -> tuple[torch.Tensor, torch.Tensor]:
         """The pairs of one step whose numbers are in `part`: contents and styles, each [B, 3, size, size], [0, 1]."""
         drawn = [self.pair("pair", step, number) for number in part]
-        return as_tensor([content for content, _ in drawn]), as_tensor([style for _, style in drawn])
+        return stack_images([content for content, _ in drawn]), stack_images([style for _, style in drawn])
 
     def pair(self, *names: object) -> tuple[Image.Image, Image.Image]:
         """A content and a style, drawn by the seed and some names."""
@@ -105,12 +105,12 @@ class Pairs:
         return self.contents.crop(rng), self.styles.crop(rng)
 
 
-def as_tensor(images: Sequence[Image.Image]) -> torch.Tensor:
+def stack_images(images: Sequence[Image.Image]) -> torch.Tensor:
     """RGB images of one size → [B, 3, H, W] in [0, 1]."""
     return torch.from_numpy(np.stack([np.asarray(image) for image in images])).permute(0, 3, 1, 2).float() / 255
 
 
-def stages(encoder: nn.Sequential, images: torch.Tensor) -> list[torch.Tensor]:
+def stage_features(encoder: nn.Sequential, images: torch.Tensor) -> list[torch.Tensor]:
     """The encoder's features at relu1_1, relu2_1, relu3_1 and relu4_1."""
     found, x = [], images
     for index, module in enumerate(encoder):
@@ -120,7 +120,7 @@ def stages(encoder: nn.Sequential, images: torch.Tensor) -> list[torch.Tensor]:
     return found
 
 
-def losses(
+def adain_losses(
     encoder: nn.Sequential, decoder: nn.Module, contents: torch.Tensor, styles: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Content loss and style loss of a batch (equations 12 and 13 of the paper), each 0-dim.
@@ -129,9 +129,9 @@ def losses(
     deviations of the result's and the style's features, summed over the four stages.
     """
     with torch.no_grad():
-        wanted = stages(encoder, styles)
-        target = adain(stages(encoder, contents)[-1], *mean_std(wanted[-1]))
-    made = stages(encoder, decoder(target))
+        wanted = stage_features(encoder, styles)
+        target = adain(stage_features(encoder, contents)[-1], *mean_std(wanted[-1]))
+    made = stage_features(encoder, decoder(target))
     style_loss = target.new_zeros(())
     for ours, theirs in zip(made, wanted, strict=True):
         for statistic, goal in zip(mean_std(ours), mean_std(theirs), strict=True):
@@ -145,19 +145,19 @@ class DecoderState:
 
     decoder: nn.Sequential
     optimizer: torch.optim.Optimizer
-    history: list[Row]
+    history: list[LossRow]
     sums: list[float]  # of content and style loss since the last row of the history
     step: int = 0  # updates done
 
 
-def new_state(encoder: nn.Sequential, recipe: DecoderRecipe, device: torch.device) -> DecoderState:
+def initial_state(encoder: nn.Sequential, recipe: DecoderRecipe, device: torch.device) -> DecoderState:
     """A decoder whose weights are drawn by the seed.
 
     Layers that keep the number of channels begin as the identity, the others with He's initial weights: with torch's,
     nothing reaches the far end of nine plain layers for the first few hundred steps, and with nine layers of He's
     little of where things are.
     """
-    draw, decoder = torch.Generator().manual_seed(recipe.seed), make_decoder(width_of(encoder))
+    draw, decoder = torch.Generator().manual_seed(recipe.seed), make_decoder(encoder_width(encoder))
     *inner, last = (module for module in decoder if isinstance(module, nn.Conv2d))
     for module in (*inner, last):
         if module.in_channels == module.out_channels:
@@ -174,7 +174,7 @@ def new_state(encoder: nn.Sequential, recipe: DecoderRecipe, device: torch.devic
 
 def train_decoder(
     encoder: nn.Sequential,
-    pairs: Pairs,
+    pairs: ContentStylePairs,
     recipe: DecoderRecipe,
     *,
     device: torch.device,
@@ -189,7 +189,7 @@ def train_decoder(
     checkpoint of another recipe, a batch that the processes cannot share, and losses that are not finite.
     """
     encoder = encoder.eval().requires_grad_(False).to(device)
-    state = new_state(encoder, recipe, device)
+    state = initial_state(encoder, recipe, device)
     fixed = asdict(recipe) | {"encoder": encoder_hash(encoder)}
     if checkpoint is not None and checkpoint.is_file():
         resume(state, checkpoint, fixed, device)
@@ -205,11 +205,11 @@ def train_decoder(
         rate = recipe.lr / (1 + LR_DECAY * step)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
-        content_loss, style_loss = losses(encoder, network, *(images.to(device) for images in batch))
+        content_loss, style_loss = adain_losses(encoder, network, *(images.to(device) for images in batch))
         loss = recipe.content_weight * content_loss + recipe.style_weight * style_loss
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        told = over_all_processes(torch.stack([content_loss.detach(), style_loss.detach()]), world)
+        told = mean_over_processes(torch.stack([content_loss.detach(), style_loss.detach()]), world)
         if not all(map(math.isfinite, told)):
             raise UserError(f"step {step}: content loss {told[0]}, style loss {told[1]}; lower the learning rate")
         state.optimizer.step()
@@ -227,7 +227,7 @@ def train_decoder(
     return state
 
 
-def over_all_processes(values: torch.Tensor, world: int) -> list[float]:
+def mean_over_processes(values: torch.Tensor, world: int) -> list[float]:
     """The mean of some numbers over all processes."""
     if world > 1:
         distributed.all_reduce(values)
@@ -236,7 +236,7 @@ def over_all_processes(values: torch.Tensor, world: int) -> list[float]:
 
 
 def save_checkpoint(state: DecoderState, path: Path, fixed: dict[str, Any]) -> None:
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         torch.save(
             {
                 "fixed": fixed,

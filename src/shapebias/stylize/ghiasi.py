@@ -12,7 +12,7 @@ STYLE_SIZE = 256  # the style network's fixed input, pixels
 STRIDE = 4  # the transformer halves its input twice and doubles it twice
 
 
-def session(name: str, dynamic_size: bool, threads: int) -> onnxruntime.InferenceSession:
+def load_session(name: str, dynamic_size: bool, threads: int) -> onnxruntime.InferenceSession:
     """Load one of the two networks, on a given number of threads so that no result depends on the machine's cores.
 
     dynamic_size: declare height and width free; only the declaration was fixed (at 384), no operator is.
@@ -33,7 +33,7 @@ def session(name: str, dynamic_size: bool, threads: int) -> onnxruntime.Inferenc
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-class Ghiasi:
+class GhiasiStylizer:
     """The style network and the transformer network."""
 
     name = "ghiasi"
@@ -42,8 +42,8 @@ class Ghiasi:
     resample = Image.Resampling.BICUBIC
 
     def __init__(self, threads: int = 1) -> None:
-        self.predict = session("predict", dynamic_size=False, threads=threads)
-        self.transform = session("transform", dynamic_size=True, threads=threads)
+        self.predict = load_session("predict", dynamic_size=False, threads=threads)
+        self.transform = load_session("transform", dynamic_size=True, threads=threads)
         self.content_input, self.style_input = (value.name for value in self.transform.get_inputs())
 
     def encode(self, style: Image.Image) -> np.ndarray:
@@ -55,7 +55,7 @@ class Ghiasi:
         if min(style.size) >= STYLE_SIZE:
             pixels = as_batch(style.resize((STYLE_SIZE, STYLE_SIZE), Image.Resampling.BICUBIC))
         else:
-            pixels = mirrored(as_batch(style), STYLE_SIZE)
+            pixels = mirror_pad(as_batch(style), STYLE_SIZE)
         return np.asarray(self.predict.run(None, {self.predict.get_inputs()[0].name: pixels})[0]).reshape(-1)
 
     def apply(self, contents: Sequence[Image.Image], styles: np.ndarray, strength: float) -> list[Image.Image]:
@@ -85,7 +85,7 @@ def as_batch(image: Image.Image) -> np.ndarray:
     return np.asarray(image, dtype=np.float32)[None] / 255
 
 
-def mirrored(pixels: np.ndarray, size: int) -> np.ndarray:
+def mirror_pad(pixels: np.ndarray, size: int) -> np.ndarray:
     """Repeat [1, H, W, 3] by reflection at its borders, and cut it to [1, size, size, 3]."""
     pads = [(0, max(0, size - side)) for side in pixels.shape[1:3]]
     return np.pad(pixels, [(0, 0), *pads, (0, 0)], mode="symmetric")[:, :size, :size]

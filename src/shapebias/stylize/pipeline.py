@@ -17,7 +17,7 @@ from shapebias.images.shards import Label
 from shapebias.seeding import generator
 from shapebias.stylize.stylizers import Stylizer
 
-MIN_STYLE = 16  # pixels: below, statistics over what a network leaves of it mean nothing
+MIN_STYLE_SIZE = 16  # pixels: below, statistics over what a network leaves of it mean nothing
 
 
 class StyleSet(Protocol):
@@ -53,21 +53,21 @@ class StylePictures:
     def vector(self, style_id: str) -> np.ndarray | None:
         if style_id not in self.vectors:
             try:
-                self.vectors[style_id] = encoded(self.stylizer, self.pictures[style_id].image(), self.size)
+                self.vectors[style_id] = encode_style(self.stylizer, self.pictures[style_id].image(), self.size)
             except BadImageError as error:
                 self.rejections.add(self.labels[style_id]["content"], error)
                 self.vectors[style_id] = None
         return self.vectors[style_id]
 
 
-def encoded(stylizer: Stylizer, style: Image.Image, size: int | None) -> np.ndarray:
+def encode_style(stylizer: Stylizer, style: Image.Image, size: int | None) -> np.ndarray:
     """The vector of a style that is first scaled to a shorter side of `size` pixels; raises BadImageError."""
-    if min(style.size) < MIN_STYLE:
-        raise BadImageError(f"{style.width} × {style.height} pixels: too small for a style, at least {MIN_STYLE}")
+    if min(style.size) < MIN_STYLE_SIZE:
+        raise BadImageError(f"{style.width} × {style.height} pixels: too small for a style, at least {MIN_STYLE_SIZE}")
     return stylizer.encode(style if size is None else resize_shorter(style, size, stylizer.resample))
 
 
-class Draw:
+class StyleSampler:
     """The draw of a style for an image: a function of (seed, image id) and of which styles there are.
 
     other_category: the style is a photograph of another category than the content's, uniformly over categories.
@@ -88,13 +88,13 @@ class Draw:
         Raises UserError if none is, or if the image has no category that another could differ from.
         """
         if not self.other_category:
-            drawn = draw_styles(self.seed, content["id"], self.ids)
+            drawn = shuffle_styles(self.seed, content["id"], self.ids)
         elif content["shape"] is None:
             raise UserError(
                 f"image {content['id']} has no category, so none can be another; its folder must name its class"
             )
         else:
-            drawn = draw_other_category(self.seed, content["id"], content["shape"], self.by_category)
+            drawn = shuffle_other_categories(self.seed, content["id"], content["shape"], self.by_category)
         for style_id in drawn:
             vector = self.styles.vector(style_id)
             if vector is not None:
@@ -105,7 +105,7 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Geometry:
+class ContentGeometry:
     """What becomes of a content before it is stylized: a shorter side of `size` pixels, then the central square."""
 
     size: int
@@ -116,11 +116,11 @@ class Geometry:
         return image if self.crop is None else centre_crop(image, self.crop)
 
 
-def stylized(
+def stylize_images(
     contents: Iterable[tuple[Picture, Image.Image]],
     stylizer: Stylizer,
-    draw: Draw,
-    geometry: Geometry,
+    draw: StyleSampler,
+    geometry: ContentGeometry,
     *,
     strength: float = 1.0,
 ) -> Iterator[tuple[Label, Image.Image]]:
@@ -133,12 +133,12 @@ def stylized(
     while chunk := list(itertools.islice(contents, 8 * stylizer.batch_size)):
         images = [geometry(image, stylizer.resample) for _, image in chunk]
         drawn = [draw(content.label) for content, _ in chunk]
-        results = in_batches(stylizer, images, [vector for _, vector in drawn], strength)
+        results = stylize_in_batches(stylizer, images, [vector for _, vector in drawn], strength)
         for (content, _), (style, _), result in zip(chunk, drawn, results, strict=True):
-            yield both_cues(content.label, style, draw.other_category, stylizer, strength), result
+            yield stylized_label(content.label, style, draw.other_category, stylizer, strength), result
 
 
-def both_cues(content: Label, style: Label, conflict: bool, stylizer: Stylizer, strength: float) -> Label:
+def stylized_label(content: Label, style: Label, conflict: bool, stylizer: Stylizer, strength: float) -> Label:
     """The label of a stylized image: shape from the content, texture from the style."""
     return content | {
         "texture": style["texture"] if conflict else None,
@@ -150,7 +150,7 @@ def both_cues(content: Label, style: Label, conflict: bool, stylizer: Stylizer, 
     }
 
 
-def in_batches(
+def stylize_in_batches(
     stylizer: Stylizer, images: Sequence[Image.Image], vectors: Sequence[np.ndarray], strength: float
 ) -> list[Image.Image]:
     """Stylize images, those of equal size together; the results stand in the images' order."""
@@ -168,13 +168,13 @@ def in_batches(
     return [results[i] for i in range(len(images))]
 
 
-def draw_styles(seed: int, content_id: str, style_ids: Sequence[str]) -> Iterator[str]:
+def shuffle_styles(seed: int, content_id: str, style_ids: Sequence[str]) -> Iterator[str]:
     """Styles for one image in the order drawn, by (seed, id): the first is used, the next if it is broken."""
     order = generator(seed, "style", content_id).permutation(len(style_ids))
     return (style_ids[i] for i in order)
 
 
-def draw_other_category(
+def shuffle_other_categories(
     seed: int, content_id: str, category: str, by_category: Mapping[str, Sequence[str]]
 ) -> Iterator[str]:
     """Styles from another category (by_category: category → ids), uniformly over categories, then over its images.

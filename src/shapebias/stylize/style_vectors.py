@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from shapebias.errors import UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.images.shards import Label, expand
 
 # What a stylized image's label takes over from its style.
@@ -24,7 +24,7 @@ def write_style_vectors(target: Path, fingerprint: str, labels: Sequence[Label],
     """Write the style vectors [D] of some styles with their labels."""
     kept = [{key: label[key] for key in LABEL_KEYS} for label in labels]
     metadata = {"fingerprint": fingerprint, "styles": json.dumps(kept, ensure_ascii=False)}
-    with replacing(target) as draft:
+    with atomic_write(target) as draft:
         draft.write_bytes(save({"vectors": np.stack(vectors)}, metadata=metadata))
 
 

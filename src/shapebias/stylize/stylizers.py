@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from shapebias.cli import positive, whole
+from shapebias.cli import non_negative_int, positive_int
 from shapebias.errors import UserError
 
 STYLIZERS = ("adain", "ghiasi")
@@ -45,9 +45,9 @@ def make_stylizer(name: str, weights: Path | None = None, device: str = "cpu", t
     if name == "ghiasi":
         if weights is not None:
             raise UserError(f"weights {weights}: ghiasi brings its own; leave them out, or choose the stylizer adain")
-        from shapebias.stylize.ghiasi import Ghiasi
+        from shapebias.stylize.ghiasi import GhiasiStylizer
 
-        return Ghiasi(threads)
+        return GhiasiStylizer(threads)
     if name == "adain":
         if weights is None:
             raise UserError("the stylizer adain needs the folder of its weights (--weights); README says where from")
@@ -67,12 +67,17 @@ def add_stylizer_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--stylizer", choices=STYLIZERS, required=True, help="the style-transfer network")
     group.add_argument("--weights", type=Path, metavar="DIR", help="folder with its encoder and decoder (adain)")
     group.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU where there is one (adain)")
-    group.add_argument("--threads", type=positive, default=1, help="CPU threads that compute (default: %(default)s)")
     group.add_argument(
-        "--workers", type=whole, default=0, help="threads that decode and encode beside that (default: %(default)s)"
+        "--threads", type=positive_int, default=1, help="CPU threads that compute (default: %(default)s)"
+    )
+    group.add_argument(
+        "--workers",
+        type=non_negative_int,
+        default=0,
+        help="threads that decode and encode beside that (default: %(default)s)",
     )
 
 
-def stylizer_from(args: argparse.Namespace) -> Stylizer:
+def stylizer_from_args(args: argparse.Namespace) -> Stylizer:
     """The stylizer that the flags describe."""
     return make_stylizer(args.stylizer, args.weights, args.device, args.threads)

@@ -33,7 +33,7 @@ def clouds(rng: np.random.Generator, size: int, grain: float, stretch: float = 1
     """
     along, across = _frequencies(size, angle)
     blur = (along * (grain * stretch)) ** 2 + (across * grain) ** 2
-    return _shaped(rng, size, np.exp(-2 * np.pi**2 * blur))
+    return _filtered_noise(rng, size, np.exp(-2 * np.pi**2 * blur))
 
 
 def labyrinth(
@@ -49,7 +49,7 @@ def labyrinth(
     if fan < np.pi:
         tilt = np.arctan2(across, np.abs(along))
         ring *= np.exp(-((tilt / fan) ** 2) / 2)
-    return _shaped(rng, size, ring)
+    return _filtered_noise(rng, size, ring)
 
 
 def _frequencies(size: int, angle: float) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +61,7 @@ def _frequencies(size: int, angle: float) -> tuple[np.ndarray, np.ndarray]:
     return fx * cos + fy * sin, fy * cos - fx * sin
 
 
-def _shaped(rng: np.random.Generator, size: int, gain: np.ndarray) -> np.ndarray:
+def _filtered_noise(rng: np.random.Generator, size: int, gain: np.ndarray) -> np.ndarray:
     """White noise whose spectrum is multiplied by `gain`, set to mean 0 and deviation 1."""
     gain = gain.astype(np.float32)
     gain[0, 0] = 0
@@ -79,7 +79,7 @@ def warp(field: np.ndarray, shift_x: np.ndarray, shift_y: np.ndarray) -> np.ndar
     return ndimage.map_coordinates(field, where, order=1, mode="grid-wrap")
 
 
-def cells(
+def voronoi_cells(
     rng: np.random.Generator, x: np.ndarray, y: np.ndarray, jitter: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Split the plane into cells around the jittered points of a unit grid (Worley noise).

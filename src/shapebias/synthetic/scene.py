@@ -9,10 +9,10 @@ from scipy import ndimage
 from shapebias.seeding import generator
 from shapebias.synthetic import animals, household, objects, vehicles
 from shapebias.synthetic.backgrounds import background
-from shapebias.synthetic.parts import Part, mask, rotation, transformed
+from shapebias.synthetic.parts import FilledOutline, render_mask, rotation, transform_parts
 from shapebias.synthetic.textures import TEXTURE_OF, texture
 
-Kind = Callable[[np.random.Generator], list[Part]]
+Kind = Callable[[np.random.Generator], list[FilledOutline]]
 
 SILHOUETTES: dict[str, dict[str, tuple[Kind, ...]]] = {
     **animals.SILHOUETTES,
@@ -24,15 +24,15 @@ CLASSES = {name: category for category, classes in sorted(SILHOUETTES.items()) f
 APPEARANCES = ("photograph", "silhouette", "edges")
 
 
-def draw(class_name: str, sample_id: str, *, size: int, seed: int, appearance: str = "photograph") -> Image.Image:
+def draw_image(class_name: str, sample_id: str, *, size: int, seed: int, appearance: str = "photograph") -> Image.Image:
     """Draw one image of a class, RGB of `size` × `size` pixels, a pure function of (seed, id).
 
     appearance: `photograph` (textured, lit, on a cluttered background), `silhouette` (black on white) or
     `edges` (its outlines, black on white), as in the stimuli of Geirhos et al. 2019.
     """
     rng = generator(seed, "object", sample_id)
-    parts = placed(pick(SILHOUETTES[CLASSES[class_name]][class_name], rng)(rng), rng)
-    coverage, tone = mask(parts, size)
+    parts = place_parts(pick_variant(SILHOUETTES[CLASSES[class_name]][class_name], rng)(rng), rng)
+    coverage, tone = render_mask(parts, size)
     if appearance == "silhouette":
         return to_image(np.repeat(1 - coverage[..., None], 3, axis=2))
     if appearance == "edges":
@@ -46,27 +46,27 @@ def draw(class_name: str, sample_id: str, *, size: int, seed: int, appearance: s
     return to_image(scene * shadow * (1 - coverage[..., None]) + lit * coverage[..., None])
 
 
-def pick(kinds: tuple[Kind, ...], rng: np.random.Generator) -> Kind:
+def pick_variant(kinds: tuple[Kind, ...], rng: np.random.Generator) -> Kind:
     return kinds[rng.integers(len(kinds))]
 
 
-def placed(parts: list[Part], rng: np.random.Generator) -> list[Part]:
+def place_parts(parts: list[FilledOutline], rng: np.random.Generator) -> list[FilledOutline]:
     """The silhouette mirrored, turned, scaled, sheared, bent and moved at random, as objects are in photographs."""
     mirror = np.diag([rng.choice([-1.0, 1.0]), 1.0])
     stretch = np.diag(np.exp(rng.normal(0, 0.06, 2)))
     shear = np.array([[1, rng.normal(0, 0.06)], [0, 1]])
     scale = rng.uniform(0.85, 1.05)
-    parts = transformed(parts, scale * rotation(rng.normal(0, 7)) @ shear @ stretch @ mirror)
+    parts = transform_parts(parts, scale * rotation(rng.normal(0, 7)) @ shear @ stretch @ mirror)
     # Centred by its own extent, so that a move never pushes much of it out of the picture.
     corners = np.concatenate([part.outline for part in parts])
     low, high = corners.min(axis=0), corners.max(axis=0)
     room = np.maximum(1 - (high - low), 0.02)
     offset = (0.5 - (low + high) / 2) + rng.uniform(-0.5, 0.5, 2) * room
     phase, bend = rng.uniform(0, 2 * np.pi, 2), rng.normal(0, 0.012, 2)
-    return [Part(bent(part.outline + offset, phase, bend), part.hole, part.tone) for part in parts]
+    return [FilledOutline(bend_outline(part.outline + offset, phase, bend), part.hole, part.tone) for part in parts]
 
 
-def bent(outline: np.ndarray, phase: np.ndarray, bend: np.ndarray) -> np.ndarray:
+def bend_outline(outline: np.ndarray, phase: np.ndarray, bend: np.ndarray) -> np.ndarray:
     """A slow wave through the drawing: each coordinate moves with the other."""
     return outline + bend * np.sin(2 * np.pi * outline[:, ::-1] + phase)
 

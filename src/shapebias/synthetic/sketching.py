@@ -7,37 +7,37 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from shapebias.synthetic.parts import Part, ellipse, polygon, rotation, smooth
+from shapebias.synthetic.parts import FilledOutline, ellipse, polygon, rotation, smooth_outline
 
-Kind = Callable[[np.random.Generator], list[Part]]  # draws one variant of a silhouette in the unit square
+Kind = Callable[[np.random.Generator], list[FilledOutline]]  # draws one variant of a silhouette in the unit square
 
 EXTENT = 0.9  # larger side of a finished drawing in the unit square
 CIRCLE = ellipse(0, 0, 1).outline[::2]  # [20, 2]
 
 
-def points(text: str) -> np.ndarray:
+def parse_points(text: str) -> np.ndarray:
     """The points noted in the text, float64 [N, 2]."""
     return np.array([float(number) for number in text.replace(",", " ").split()]).reshape(-1, 2)
 
 
-def contour(text: str, *, hole: bool = False, tone: float = 1.0) -> Part:
+def contour(text: str, *, hole: bool = False, tone: float = 1.0) -> FilledOutline:
     """A part with a smooth outline through the noted points."""
-    return smooth(points(text), hole=hole, tone=tone, samples=5)
+    return smooth_outline(parse_points(text), hole=hole, tone=tone, samples=5)
 
 
-def corners(text: str, *, hole: bool = False, tone: float = 1.0) -> Part:
+def corners(text: str, *, hole: bool = False, tone: float = 1.0) -> FilledOutline:
     """A part with straight edges between the noted points."""
-    return polygon(points(text), hole=hole, tone=tone)
+    return polygon(parse_points(text), hole=hole, tone=tone)
 
 
 def limb(
     text: str, widths: Sequence[float], *, turn: float = 0.0, blunt: bool = False, hole: bool = False, tone: float = 1.0
-) -> list[Part]:
+) -> list[FilledOutline]:
     """A smoothly bent, tapering tube through the noted points, one width a point; a leg, a trunk, a tail.
 
     turn: degrees clockwise about the first point. blunt: cut off flat at the last point, like an elephant's foot.
     """
-    knots = np.column_stack([points(text), widths])  # x, y, width
+    knots = np.column_stack([parse_points(text), widths])  # x, y, width
     knots[:, :2] = (knots[:, :2] - knots[0, :2]) @ rotation(turn).T + knots[0, :2]
     padded = np.concatenate([2 * knots[:1] - knots[1:2], knots, 2 * knots[-1:] - knots[-2:-1]])
     p0, p1, p2, p3 = (padded[i : len(padded) - 3 + i, None] for i in range(4))
@@ -52,24 +52,29 @@ def limb(
     # One quadrilateral a step: a single outline would cancel itself where a sharp bend makes it overlap.
     quads = np.stack([left[:-1], left[1:], right[1:], right[:-1]], axis=1)
     ends = [0] if blunt else [0, -1]
-    caps = [Part(CIRCLE * radius[i] + spine[i], hole, tone) for i in ends]
-    return caps + [Part(quad, hole, tone) for quad in quads]
+    caps = [FilledOutline(CIRCLE * radius[i] + spine[i], hole, tone) for i in ends]
+    return caps + [FilledOutline(quad, hole, tone) for quad in quads]
 
 
-def turned(parts: Iterable[Part], pivot: tuple[float, float], degrees: float) -> list[Part]:
+def rotate_parts(parts: Iterable[FilledOutline], pivot: tuple[float, float], degrees: float) -> list[FilledOutline]:
     """The parts turned clockwise about a pivot on the board: a nodding head, a raised wing."""
     matrix = rotation(degrees).T
-    return [Part((p.outline - pivot) @ matrix + pivot, p.hole, p.tone) for p in parts]
+    return [FilledOutline((p.outline - pivot) @ matrix + pivot, p.hole, p.tone) for p in parts]
 
 
-def mirrored(parts: Iterable[Part], x: float = 50.0) -> list[Part]:
+def mirror_parts(parts: Iterable[FilledOutline], x: float = 50.0) -> list[FilledOutline]:
     """The parts reflected in the vertical line at x."""
-    return [Part(p.outline * (-1, 1) + (2 * x, 0), p.hole, p.tone) for p in parts]
+    return [FilledOutline(p.outline * (-1, 1) + (2 * x, 0), p.hole, p.tone) for p in parts]
 
 
-def fitted(
-    parts: Sequence[Part], rng: np.random.Generator, *, stretch: float = 0.06, tilt: float = 2.0, warp: float = 1.5
-) -> list[Part]:
+def fit_drawing(
+    parts: Sequence[FilledOutline],
+    rng: np.random.Generator,
+    *,
+    stretch: float = 0.06,
+    tilt: float = 2.0,
+    warp: float = 1.5,
+) -> list[FilledOutline]:
     """Vary a drawing from the board as a whole, then centre and scale it to EXTENT in the unit square.
 
     stretch: largest relative change of its aspect. tilt: largest turn in degrees.
@@ -87,5 +92,6 @@ def fitted(
     outline = (outline - (low + high) / 2) * (EXTENT / (high - low).max()) + 0.5
     ends = np.cumsum(lengths)
     return [
-        Part(outline[end - length : end], p.hole, p.tone) for p, end, length in zip(parts, ends, lengths, strict=True)
+        FilledOutline(outline[end - length : end], p.hole, p.tone)
+        for p, end, length in zip(parts, ends, lengths, strict=True)
     ]

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from shapebias.cluster.queue import queued
+from shapebias.cluster.queue import queued_jobs
 from shapebias.errors import UserError
 from shapebias.training.distributed import ALONE, Ranks
 from shapebias.training.interruption import StoppedError
@@ -140,7 +140,7 @@ def is_over(path: Path) -> bool:
     """Whether Slurm says that the job that holds the lock of a file has ended: its node is lost, or does not answer."""
     job = re.search(r"\(Slurm job (\d+)\)", holder(path))
     try:
-        return bool(job and shutil.which("squeue") and not queued("--jobs", job[1]))
+        return bool(job and shutil.which("squeue") and not queued_jobs("--jobs", job[1]))
     except UserError:
         return False
 

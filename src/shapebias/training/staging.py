@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from shapebias.errors import UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.training.distributed import ALONE, Ranks
 from shapebias.training.interruption import StoppedError
 
@@ -129,7 +129,7 @@ def copy(copies: Mapping[Path, Path], sizes: Mapping[Path, int], needed: int, st
             return False
         if seconds > LONGEST:
             raise InPlaceError(f"after {seconds:.0f} s, {megabytes(done)} of {megabytes(needed)} were copied")
-        with replacing(target) as draft:
+        with atomic_write(target) as draft:
             shutil.copyfile(original, draft)
             if (size := draft.stat().st_size) != sizes[original]:
                 raise OSError(errno.EIO, f"{size} of {sizes[original]} bytes were copied", str(original))

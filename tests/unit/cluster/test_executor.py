@@ -52,7 +52,7 @@ def questions(hours, active, ends_every):
     """Questions of a run of so many hours in which a job ends every so many seconds."""
     now = count = 0.0
     while now < 3600 * hours:
-        now += executor.pause(now, now % ends_every, active)
+        now += executor.poll_interval(now, now % ends_every, active)
         count += 1
     return count
 

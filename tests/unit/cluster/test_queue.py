@@ -27,19 +27,19 @@ def clock(monkeypatch):
 def test_a_squeue_that_does_not_answer_is_not_an_empty_queue(commands):
     stand_in(commands, "squeue", "echo 'slurm_load_jobs error: Socket timed out' >&2; exit 1")
     with pytest.raises(UserError, match=r"squeue does not answer \(.*Socket timed out\)"):
-        queue.queued("--name", "run")
+        queue.queued_jobs("--name", "run")
     with pytest.raises(UserError, match="squeue does not answer"):
-        queue.JobStates("run").ask(["7"])
+        queue.JobStates("run").query(["7"])
 
 
 def test_a_job_that_slurm_has_forgotten_is_not_in_the_queue(commands):
     stand_in(commands, "squeue", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
-    assert queue.queued("--jobs", "12") == []
+    assert queue.queued_jobs("--jobs", "12") == []
 
 
 def test_where_slurm_is_not_nothing_is_queued(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert queue.queued("--name", "run") == []
+    assert queue.queued_jobs("--name", "run") == []
 
 
 def test_one_question_about_the_queue_is_about_all_jobs(commands):
@@ -47,7 +47,7 @@ def test_one_question_about_the_queue_is_about_all_jobs(commands):
     (commands / "rows").write_text(rows)
     stand_in(commands, "squeue", f'echo "$*" >> {commands}/questions; cat {commands}/rows')
     stand_in(commands, "sacct", f"echo sacct >> {commands}/questions")
-    assert queue.JobStates("a-run").ask(["1", "2", "3", "4"]) == {
+    assert queue.JobStates("a-run").query(["1", "2", "3", "4"]) == {
         "1": ("COMPLETED", "0"),
         "2": ("CANCELLED", "15"),
         "3": ("FAILED", "19968"),
@@ -62,7 +62,7 @@ def test_accounting_is_asked_about_jobs_that_the_queue_has_forgotten(commands):
     rows = "5 CANCELLED by 1000 0:15\n6 FAILED 78:0\n"
     (commands / "rows").write_text(rows)
     stand_in(commands, "sacct", f'echo "$*" > {commands}/question; cat {commands}/rows')
-    assert queue.JobStates("a-run").ask(["5", "6", "7"]) == {
+    assert queue.JobStates("a-run").query(["5", "6", "7"]) == {
         "5": ("CANCELLED", "0:15"),
         "6": ("FAILED", "78:0"),
         "7": ("RUNNING", "0"),
@@ -79,22 +79,22 @@ def test_a_job_that_the_queue_has_lost_and_accounting_does_not_see_ended_is_lost
     """
     stand_in(commands, "sacct", accounting)
     states = queue.JobStates("a-run")
-    assert states.ask(["7"]) == {}
+    assert states.query(["7"]) == {}
     clock[0] = 119
-    assert states.ask(["7"]) == {}
+    assert states.query(["7"]) == {}
     clock[0] = 120
-    assert states.ask(["7"]) == {"7": ("LOST", "")}
+    assert states.query(["7"]) == {"7": ("LOST", "")}
 
 
 def test_a_job_that_is_in_the_queue_again_was_not_lost(commands, clock):
     states = queue.JobStates("a-run")
-    assert states.ask(["7"]) == {}
+    assert states.query(["7"]) == {}
     clock[0] = 100
     stand_in(commands, "squeue", "echo '7 PENDING 0'")
-    assert states.ask(["7"]) == {"7": ("PENDING", "0")}
+    assert states.query(["7"]) == {"7": ("PENDING", "0")}
     clock[0] = 200
     stand_in(commands, "squeue", "true")
-    assert states.ask(["7"]) == {}
+    assert states.query(["7"]) == {}
 
 
 def test_all_jobs_of_a_name_are_cancelled_and_waited_for(commands):
@@ -102,7 +102,7 @@ def test_all_jobs_of_a_name_are_cancelled_and_waited_for(commands):
     remaining.write_text("7\n9\n")
     stand_in(commands, "scancel", f'echo "$@" > {commands}/cancelled; : > {remaining}')
     stand_in(commands, "squeue", f"cat {remaining}")
-    assert queue.cancel("a-run") == ["7", "9"]
+    assert queue.cancel_jobs("a-run") == ["7", "9"]
     assert (commands / "cancelled").read_text().split() == ["--name", "a-run"]
 
 
@@ -110,4 +110,4 @@ def test_jobs_that_do_not_end_are_named(commands):
     stand_in(commands, "scancel", "true")
     stand_in(commands, "squeue", "echo 7")
     with pytest.raises(UserError, match=r"jobs 7 do not end; wait for an empty `squeue`"):
-        queue.cancel("a-run", patience=0.1)
+        queue.cancel_jobs("a-run", patience=0.1)

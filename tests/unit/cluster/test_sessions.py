@@ -30,7 +30,7 @@ def squeue(tmp_path):
 
 
 def test_a_record_says_what_a_later_session_needs():
-    own = sessions.begin()
+    own = sessions.begin_session()
     assert (own.host, own.pid, own.jobs_name) == (socket.gethostname(), os.getpid(), None)
     replace(own, jobs_name="a-run").write()
     assert sessions.recorded_sessions() == [replace(own, jobs_name="a-run")]
@@ -40,7 +40,7 @@ def test_a_record_says_what_a_later_session_needs():
 
 
 def test_a_session_whose_jobs_are_still_queued_keeps_its_record(squeue):
-    own = sessions.begin("a-run")
+    own = sessions.begin_session("a-run")
     for answer in ("echo 12", "echo timeout >&2; exit 1"):
         squeue(answer)
         own.end()
@@ -57,7 +57,7 @@ def test_a_record_that_vanishes_while_it_is_read_is_left_out(tmp_path):
 
 
 def test_on_this_machine_the_process_decides():
-    own = sessions.begin()
+    own = sessions.begin_session()
     assert not own.has_ended()
     assert replace(own, started=own.started - 3600).has_ended()  # another process of that number
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
@@ -66,7 +66,7 @@ def test_on_this_machine_the_process_decides():
 
 
 def test_elsewhere_a_quarter_of_an_hour_of_silence_decides():
-    elsewhere = replace(sessions.begin("a-run"), host="another")
+    elsewhere = replace(sessions.begin_session("a-run"), host="another")
     elsewhere.write()
     assert not elsewhere.has_ended()
     os.utime(elsewhere.path, (1000, 1000))
@@ -79,21 +79,21 @@ def test_elsewhere_a_quarter_of_an_hour_of_silence_decides():
 
 
 def test_jobs_of_a_killed_session_are_cancelled_and_its_record_goes(tmp_path, squeue):
-    killed = replace(sessions.begin("killed-run"), pid=1, started=0.0)
+    killed = replace(sessions.begin_session("killed-run"), pid=1, started=0.0)
     killed.write()
     (tmp_path / "queue").write_text("7\n8\n")
     squeue("cat queue")
     stand_in(tmp_path, "scancel", 'echo "$*" > cancelled; : > queue')
-    assert sessions.cancel_left_behind() == ["7", "8"]
+    assert sessions.cancel_orphaned_jobs() == ["7", "8"]
     assert (tmp_path / "cancelled").read_text() == "--name killed-run\n"
     assert not killed.path.exists()
 
 
 def test_beside_a_session_that_may_be_alive_elsewhere_nothing_starts():
-    elsewhere = replace(sessions.begin("a-run"), host="another", pid=12)
+    elsewhere = replace(sessions.begin_session("a-run"), host="another", pid=12)
     elsewhere.write()
     with pytest.raises(
         UserError, match=r"process 12 on another\) gave a sign of life 0 minutes ago.*touch -d yesterday"
     ):
-        sessions.cancel_left_behind()
+        sessions.cancel_orphaned_jobs()
     assert elsewhere.path.exists()

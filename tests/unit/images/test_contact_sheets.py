@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageFont
 
-from shapebias.images.contact_sheets import GAP, GROUP_GAP, LINE_HEIGHT, MARGIN, contact_sheet, wrap
+from shapebias.images.contact_sheets import GAP, GROUP_GAP, LINE_HEIGHT, MARGIN, contact_sheet, wrap_text
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -33,8 +33,8 @@ def test_content_style_and_result_stand_side_by_side_under_their_headings():
 
 def test_a_long_caption_is_broken_at_a_space_and_only_then_cut():
     font = ImageFont.load_default(size=16)
-    assert wrap("not an image in a known format", 150, font) == ["not an image in a", "known format"]
-    lines = wrap("damaged image: broken data stream when reading image file", 150, font)
+    assert wrap_text("not an image in a known format", 150, font) == ["not an image in a", "known format"]
+    lines = wrap_text("damaged image: broken data stream when reading image file", 150, font)
     assert len(lines) == 2 and lines[1].endswith("…")
     assert all(font.getlength(line) <= 150 for line in lines)
 

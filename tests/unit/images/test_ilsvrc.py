@@ -147,9 +147,9 @@ def test_the_real_photographs_have_a_class_each(shared_data):
 
 
 def read_rows_of(listing) -> list:
-    from shapebias.images.listing import Listed
+    from shapebias.images.listing import ListedImage
 
-    return [Listed(*row) for row in listing.itertuples(index=False)]
+    return [ListedImage(*row) for row in listing.itertuples(index=False)]
 
 
 def test_hidden_files_in_archives_are_no_images(tmp_path, photographs):

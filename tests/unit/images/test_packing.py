@@ -11,12 +11,12 @@ from shapebias.errors import UserError
 from shapebias.images.codec import load_rgb
 from shapebias.images.image_folder import list_imagefolder
 from shapebias.images.image_store import ImageStore
-from shapebias.images.listing import Counts, read_listing, read_pool, write_listing
-from shapebias.images.packing import FromFiles, packed
+from shapebias.images.listing import SplitCounts, read_listing, read_pool, write_listing
+from shapebias.images.packing import FileEncoder, pack_images
 from shapebias.images.rejections import Rejections
 from shapebias.images.shards import Label
 
-WANTED: Counts = {"test": 6}
+WANTED: SplitCounts = {"test": 6}
 
 
 @pytest.fixture
@@ -41,11 +41,11 @@ def pack(folder: Path, shards: int, workers: int = 0, allowed: float = 1.0) -> t
     """All shards, each packed on its own: id → label, and what was set aside."""
     listing = folder.parent / f"{shards}.parquet"
     write_listing(listing, list_imagefolder(folder, WANTED, {"test": shards}, 0))
-    make, labels, rejected = FromFiles(ImageStore(folder), 16, "png"), {}, []
+    make, labels, rejected = FileEncoder(ImageStore(folder), 16, "png"), {}, []
     for shard in range(shards):
         rejections = Rejections(allowed)
         rows = read_listing(listing, "test", shard)
-        for told, _, data in packed(rows, make, lambda *key: read_pool(listing, *key), rejections, workers):
+        for told, _, data in pack_images(rows, make, lambda *key: read_pool(listing, *key), rejections, workers):
             assert told["id"] not in labels
             assert load_rgb(data).size == (16, 16)
             labels[told["id"]] = told
@@ -93,8 +93,8 @@ def test_where_all_images_are_taken_a_broken_one_is_left_out(folder):
     listing = list_imagefolder(folder, {"test": "all"}, {"test": 1}, 0)
     write_listing(folder.parent / "all.parquet", listing)
     rows, rejections = read_listing(folder.parent / "all.parquet", "test", 0), Rejections(0.5)
-    make = FromFiles(ImageStore(folder), 16, "png")
-    ids = [told["id"] for told, _, _ in packed(rows, make, lambda *key: [], rejections)]
+    make = FileEncoder(ImageStore(folder), 16, "png")
+    ids = [told["id"] for told, _, _ in pack_images(rows, make, lambda *key: [], rejections)]
     assert len(ids) == 15 and "dog/3" not in ids
 
 

