@@ -1,4 +1,4 @@
-"""What every script shares: clean exits, logging, progress."""
+"""Command-line helpers shared by all scripts: argument types, clean exits, logging, progress."""
 
 import argparse
 import logging
@@ -18,14 +18,14 @@ T = TypeVar("T")
 
 
 class Parser(argparse.ArgumentParser):
-    """A command line whose mistakes end as all bad input does: one line, exit status 1."""
+    """An argument parser that reports a mistake in one line and exits with status 1, as for any bad input."""
 
     def error(self, message: str) -> NoReturn:
         sys.exit(f"error: {message} ({self.prog} --help lists all options)")
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script's `main`: bad input, a full disk or Ctrl-C end in one line on stderr, not in a traceback."""
+    """Run a script's `main`; bad input, a full disk or Ctrl-C print one line on stderr instead of a traceback."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     # SIGTERM (scancel, Snakemake stopping its jobs) unwinds like Ctrl-C, so that half-written files are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -33,16 +33,16 @@ def run(main: Callable[[], None]) -> None:
         main()
     except (UserError, BadImageError) as error:
         sys.exit(f"error: {error}")
-    except BrokenPipeError:  # whoever read the output has left
+    except BrokenPipeError:  # the reader of the output has exited
         os._exit(1)
     except OSError as error:
         sys.exit(f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
     except (MemoryError, BrokenProcessPool):
         sys.exit("error: out of memory; give the job more, or fewer workers")
     except RuntimeError as error:
-        if str(error).startswith("DataLoader worker"):  # of which the kernel ended one
-            sys.exit(f"error: a worker process ended early, out of memory as a rule; give the job more ({error})")
-        if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported for it
+        if str(error).startswith("DataLoader worker"):  # the kernel killed a worker process
+            sys.exit(f"error: a worker process was killed, usually for lack of memory; give the job more ({error})")
+        if type(error).__name__ != "OutOfMemoryError":  # torch's class, compared by name to avoid importing torch
             raise
         sys.exit("error: the GPU is out of memory; take smaller images or a larger GPU")
     except KeyboardInterrupt:
@@ -50,7 +50,7 @@ def run(main: Callable[[], None]) -> None:
 
 
 def progress(items: Iterable[T], *, total: int | None = None, unit: str, label: str) -> Iterable[T]:
-    """A progress bar on a terminal; nothing where the output is a log file."""
+    """Wrap items in a progress bar on a terminal; show nothing if the output is a log file."""
     return tqdm(items, total=total, unit=unit, desc=label, disable=None, dynamic_ncols=True)
 
 
@@ -66,7 +66,7 @@ def count_map(text: str) -> dict[str, int | str]:
 
 
 def positive_int(text: str) -> int:
-    """Parse a whole number above 0 (an argparse type)."""
+    """Parse an integer above 0 (an argparse type)."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
@@ -74,7 +74,7 @@ def positive_int(text: str) -> int:
 
 
 def non_negative_int(text: str) -> int:
-    """Parse a whole number of at least 0 (an argparse type)."""
+    """Parse an integer of at least 0 (an argparse type)."""
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is not at least 0")

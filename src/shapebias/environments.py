@@ -1,4 +1,4 @@
-"""Conda environment files: mistakes that conda would tell late, or in many words."""
+"""Check conda environment files early, before conda reports a mistake late and at length."""
 
 import difflib
 import re
@@ -13,22 +13,22 @@ SPEC = re.compile(r"([\w-]+::)?[a-z0-9_][\w.-]*(\s*[=<>!~][=<>!~\w.*+,|\s-]*)?(\
 
 
 def environment_problems(path: Path) -> Iterator[str]:
-    """The mistakes of one environment file, each in a line that says what to edit."""
+    """Yield the mistakes of one environment file, each as one line that names the necessary edit."""
     if not path.is_file():
-        there = sorted(other.name for other in path.parent.glob("*.y*ml"))
-        near = difflib.get_close_matches(path.name, there, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"{path.parent} has {', '.join(there) or 'none'}"
+        existing = sorted(file.name for file in path.parent.glob("*.y*ml"))
+        similar = difflib.get_close_matches(path.name, existing, 1)
+        hint = f"did you mean {similar[0]!r}?" if similar else f"{path.parent} has {', '.join(existing) or 'none'}"
         yield f"{path}: no such environment file, but a rule names it (`conda:`); {hint}"
         return
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        place = getattr(error, "problem_mark", None)
-        where = f", line {place.line + 1}" if place else ""
-        yield f"{path}{where}: no YAML ({getattr(error, 'problem', None) or error}); correct it"
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        yield f"{path}{line}: invalid YAML ({getattr(error, 'problem', None) or error}); correct it"
         return
     if not isinstance(content, dict):
-        yield f"{path}: holds no keys; an environment file has the lists `channels` and `dependencies`"
+        yield f"{path}: has no keys; an environment file has the lists `channels` and `dependencies`"
         return
     for key in ("channels", "dependencies"):
         if not isinstance(content.get(key), list) or not content[key]:
@@ -40,7 +40,8 @@ def environment_problems(path: Path) -> Iterator[str]:
 def dependency_problems(path: Path, dependencies: list[Any]) -> Iterator[str]:
     for item in dependencies:
         if isinstance(item, dict) and list(item) == ["pip"] and isinstance(item["pip"], list):
-            if not any(isinstance(other, str) and re.split(r"[\s=<>]", other)[0] == "pip" for other in dependencies):
+            packages = [dependency for dependency in dependencies if isinstance(dependency, str)]
+            if not any(re.split(r"[\s=<>]", package)[0] == "pip" for package in packages):
                 yield f"{path}: dependencies: `pip:` lists packages, but pip itself is not listed; add `- pip`"
         elif not isinstance(item, str) or not SPEC.fullmatch(item.strip()):
-            yield f"{path}: dependencies: {item!r} is no package; write NAME=VERSION"
+            yield f"{path}: dependencies: {item!r} is not a package; write NAME=VERSION"

