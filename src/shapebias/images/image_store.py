@@ -1,4 +1,4 @@
-"""The bytes of a listed image, wherever it is: a file, a member of a tar file, a row of a Parquet file."""
+"""Read the bytes of a listed image from a file, a member of a tar file, or a row of a Parquet file."""
 
 import functools
 import io
@@ -18,12 +18,12 @@ IMAGE_COLUMN = "image"  # of Hugging Face's datasets: a struct of bytes and path
 
 @dataclass(frozen=True)
 class ImageStore:
-    """The images of a source's folder (or of the one archive that it is)."""
+    """The images of a source: a folder, or a single archive."""
 
     folder: Path
 
     def read(self, image: ListedImage) -> bytes:
-        """The encoded image; raises UserError if its file is gone."""
+        """Return the encoded image; raises UserError if its file is gone."""
         try:
             if not image.archive:
                 return (self.folder / image.file).read_bytes()
@@ -33,12 +33,12 @@ class ImageStore:
                 file.seek(image.offset)
                 return file.read(image.length)
         except FileNotFoundError:
-            there = self.folder / (image.archive or image.file)
-            raise UserError(f"{there}: gone since its listing was made; remove the listing and run again") from None
+            path = self.folder / (image.archive or image.file)
+            raise UserError(f"{path}: gone since its listing was made; remove the listing and run again") from None
 
 
 def read_parquet_image(path: Path, row: int) -> bytes:
-    """The image in a row of a Parquet file."""
+    """Return the encoded image in a row of a Parquet file."""
     try:
         metadata, group = open_parquet(path).metadata, 0
         while row >= (rows := metadata.row_group(group).num_rows):
@@ -58,13 +58,13 @@ def open_parquet(path: Path) -> pq.ParquetFile:
 
 @functools.lru_cache(maxsize=1)
 def read_row_group(path: Path, group: int) -> list[dict]:
-    """The images of a row group: rows are asked for in their order, so the one read last is mostly the next."""
+    """Return the images of a row group. Rows are read in order, so the last row group usually serves the next row."""
     return open_parquet(path).read_row_group(group, columns=[IMAGE_COLUMN])[IMAGE_COLUMN].to_pylist()
 
 
 @dataclass(frozen=True)
 class TarEntry:
-    """A file in a tar file: where its bytes are."""
+    """A file in a tar file: its name and the location of its bytes."""
 
     name: str
     offset: int
@@ -72,7 +72,7 @@ class TarEntry:
 
 
 def list_tar_entries(file: io.BufferedIOBase, start: int = 0) -> Iterator[TarEntry]:
-    """The files of a tar file that begins at byte `start` of `file`, in their order; only headers are read."""
+    """Yield the files of a tar file that begins at byte `start` of `file`, in order, reading only the headers."""
     file.seek(start)
     with tarfile.open(fileobj=file, mode="r:") as tar:
         for member in tar:

@@ -306,7 +306,7 @@ def test_a_file_that_an_archive_holds_twice_is_refused_by_name(tmp_path, mode):
         member("./cat/1.png", png(1)),
         mode=mode,
     )
-    with pytest.raises(UserError, match=r"'\./cat/1\.png' is there twice"):
+    with pytest.raises(UserError, match=r"'\./cat/1\.png' appears twice"):
         open_benchmark([path], "edges")
 
 
@@ -319,7 +319,7 @@ def test_broken_archives_are_refused_by_name(tmp_path, pack):
         broken |= {"bit": data[:-8] + bytes([data[-8] ^ 1]) + data[-7:], "no end": data[:-4], "junk": data + b"junk"}
     for what, content in broken.items():
         whole.write_bytes(content)
-        with pytest.raises(UserError, match="not a whole archive") as refusal:
+        with pytest.raises(UserError, match="not a complete archive") as refusal:
             open_benchmark([whole], "edges")
         assert str(whole) in str(refusal.value), what
 
@@ -348,7 +348,7 @@ def test_a_benchmark_without_images_is_refused(tmp_path, pack):
 
 def test_other_files_are_refused_with_what_is_read(tmp_path):
     (tmp_path / "set.rar").write_bytes(b"Rar!")
-    with pytest.raises(UserError, match=r"set\.rar: neither a folder nor an archive.*\.tar\.gz"):
+    with pytest.raises(UserError, match=r"set\.rar: neither a folder nor a supported archive.*\.tar\.gz"):
         open_benchmark([tmp_path / "set.rar"], "edges")
 
 
