@@ -1,4 +1,4 @@
-"""Silhouettes of the animal categories; cats and dogs are drawn here, the others in the modules beside."""
+"""Silhouettes of the animal categories; this module draws cats and dogs, its neighbours draw the others."""
 
 import numpy as np
 

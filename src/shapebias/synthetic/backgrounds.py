@@ -1,4 +1,4 @@
-"""Cluttered backgrounds that say nothing about the object in front of them."""
+"""Cluttered backgrounds that carry no information about the object."""
 
 import numpy as np
 from PIL import Image, ImageDraw

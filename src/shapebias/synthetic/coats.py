@@ -31,7 +31,7 @@ def scalloped_feathers(rng: np.random.Generator, size: int) -> np.ndarray:
     x, y = lattice(rng, size)
     x, y = (x + clouds(rng, size, 4) * 0.5) / 10.5, (y + clouds(rng, size, 4) * 0.5) / 6.5
     shade = np.zeros_like(x)
-    # From the rows below up: the feather of the upper row covers the lower one where it reaches.
+    # Draw from the lowest row up: a feather covers the row below it.
     for behind in (1, 0, -1):
         row = np.floor(y) + behind
         across = (x + 0.5 * (row % 2)) % 1 - 0.5
@@ -107,7 +107,7 @@ def wrinkled_hide(rng: np.random.Generator, size: int) -> np.ndarray:
     """Slate-grey folds that run side by side, crossed by finer ones, with pink freckles."""
     angle = rng.uniform(0, np.pi)
     zoom = rng.uniform(0.8, 1.25)
-    # |noise| is zero along lines: those are the creases.
+    # |noise| is zero along lines, which become the creases.
     folds = np.abs(labyrinth(rng, size, 12 * zoom, angle, 0.35))
     fine = np.abs(labyrinth(rng, size, 6 * zoom, angle + np.pi / 2, 0.5))
     skin = 0.2 + 0.5 * edge(folds, 0.35, 0.7) + 0.3 * edge(fine, 0.3, 0.6)

@@ -30,7 +30,7 @@ def bar(start: Point, end: Point, width: float, *, tone: float = 1.0) -> FilledO
 def symmetric_part(right: Points, *, hole: bool = False, tone: float = 1.0) -> FilledOutline:
     """A smooth outline that is its own mirror image, from the right half, top to bottom."""
     half = np.asarray(right, dtype=np.float64)
-    left = half[half[:, 0] > 0.5][::-1]  # points on the axis are there once
+    left = half[half[:, 0] > 0.5][::-1]  # points on the axis appear only once
     return smooth_outline(np.concatenate([half, left * (-1, 1) + (1, 0)]), hole=hole, tone=tone)
 
 
@@ -112,9 +112,9 @@ def rocking_chair(rng: np.random.Generator) -> list[FilledOutline]:
 
 
 def face(rng: np.random.Generator, x: float, y: float, radius: float, ticks: int = 12) -> list[FilledOutline]:
-    """A bright dial; hour marks and two hands are cut out so that the bare silhouette shows them."""
+    """A bright dial; hour marks and two hands are cut out, so that the silhouette shows them."""
     hour = rng.uniform(0, 360)
-    minute = hour + rng.choice([-1, 1]) * rng.uniform(60, 150)  # never on one line: that would look like one hand
+    minute = hour + rng.choice([-1, 1]) * rng.uniform(60, 150)  # the hands never align: they would look like one hand
     cuts = [(360 / ticks * i, 0.80, 0.97, 0.032) for i in range(ticks)]
     cuts += [(hour, -0.04, 0.50, 0.05), (minute, -0.06, 0.76, 0.04)]
     parts = [ellipse(x, y, radius, tone=1.5)]
@@ -146,7 +146,7 @@ def grandfather_clock(rng: np.random.Generator) -> list[FilledOutline]:
         ellipse(0.5, 0.065, 0.035, tone=0.6),
         *half,
         *transform_parts(half, MIRROR),
-        ellipse(0.5, 0.32, 0.155, hole=True),  # a gap: else the small dial drowns in its hood
+        ellipse(0.5, 0.32, 0.155, hole=True),  # a gap: otherwise the small dial blends into the hood
         *face(rng, 0.5, 0.32, 0.125, ticks=0),
         box(0.41, 0.53, 0.59, 0.78, hole=True),
         polygon([(0.485, 0.52), (0.515, 0.52), (0.515 + swing, 0.70), (0.485 + swing, 0.70)], tone=1.3),

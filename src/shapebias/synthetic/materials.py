@@ -20,7 +20,7 @@ from shapebias.synthetic.noise import (
 
 
 def box_distance(x: np.ndarray, y: np.ndarray, half_x: float, half_y: float, corner: float) -> np.ndarray:
-    """Distance to the outline of a rounded box around the origin; negative inside."""
+    """Return the distance to the outline of a rounded box around the origin; negative inside."""
     out_x, out_y = np.abs(x) - half_x + corner, np.abs(y) - half_y + corner
     return np.hypot(np.maximum(out_x, 0), np.maximum(out_y, 0)) + np.minimum(np.maximum(out_x, out_y), 0) - corner
 
@@ -66,7 +66,7 @@ def carbon_weave(rng: np.random.Generator, size: int) -> np.ndarray:
     column, row = np.floor(x), np.floor(y)
     lengthwise = (column + row) % 4 < 2
     across = np.where(lengthwise, x - column, y - row)
-    # A ribbon is seen over two cells: it rises in the first and dives in the second.
+    # A ribbon is visible over two cells: it rises in the first and sinks in the second.
     run = np.where(lengthwise, (y + column) % 4, (x + row + 2) % 4) / 2 % 1
     shine = (1 - np.abs(across - 0.5) * 1.5) * (0.45 + 0.55 * np.sin(np.pi * run))
     colours = palette(rng, "040508", "1c232e", "4a5768", "b4c2d4")
@@ -158,7 +158,7 @@ def wood_grain(rng: np.random.Generator, size: int) -> np.ndarray:
     rings = (clouds(rng, size, 5 * zoom, 3.2, angle) * 2.3) % 1
     pores = clouds(rng, size, 0.35, 8, angle)
     colours = palette(rng, "260a07", "692a1d", "a3513a", "d08a66")
-    # A ring darkens slowly and ends at once, as summer wood does.
+    # A ring darkens slowly and ends abruptly, like summer wood.
     return ramp(colours, 0.95 - 0.9 * rings * edge(-rings, -0.92, 0.16) + 0.08 * pores)
 
 

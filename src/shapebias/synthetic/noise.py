@@ -1,4 +1,4 @@
-"""Fields and colours that textures, backgrounds and paintings are made of.
+"""Noise fields and colours for textures, backgrounds and paintings.
 
 Lengths are in units of 1/64 of the image side, so a pattern looks the same at every size.
 Fields are float32 [size, size]; colours are RGB in [0, 1].
@@ -16,7 +16,7 @@ def lattice(rng: np.random.Generator, size: int, spread: float = 0.25) -> tuple[
     spread: the zoom is log-uniform in [1 / (1 + spread), 1 + spread].
     """
     angle, zoom = rng.uniform(0, 2 * np.pi), (1 + spread) ** rng.uniform(-1, 1)
-    # Far from the origin, or a pattern's centre of symmetry would show.
+    # Start far from the origin, where a pattern's centre of symmetry would be visible.
     shift_x, shift_y = rng.uniform(1000, 2000, 2)
     pixel = (np.arange(size, dtype=np.float32) + 0.5) * (UNITS / size / zoom)
     cos, sin = float(np.cos(angle)), float(np.sin(angle))
@@ -53,7 +53,7 @@ def labyrinth(
 
 
 def _frequencies(size: int, angle: float) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies along and across `angle`, in cycles per unit, laid out as rfft2 has them."""
+    """Return the frequencies along and across `angle`, in cycles per unit, in the layout of rfft2."""
     per_unit = size / UNITS
     fx = fft.rfftfreq(size).astype(np.float32)[None, :] * per_unit
     fy = fft.fftfreq(size).astype(np.float32)[:, None] * per_unit
@@ -62,7 +62,7 @@ def _frequencies(size: int, angle: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _filtered_noise(rng: np.random.Generator, size: int, gain: np.ndarray) -> np.ndarray:
-    """White noise whose spectrum is multiplied by `gain`, set to mean 0 and deviation 1."""
+    """Return white noise with its spectrum multiplied by `gain`, scaled to mean 0 and standard deviation 1."""
     gain = gain.astype(np.float32)
     gain[0, 0] = 0
     spectrum = fft.rfft2(rng.standard_normal((size, size), dtype=np.float32)) * gain

@@ -18,7 +18,7 @@ from shapebias.synthetic.sketching import (
 
 
 def lathed_part(text: str, *, axis: float = 50.0, tone: float = 1.0) -> FilledOutline:
-    """A part symmetric about the vertical line x = axis: a smooth curve through the noted "radius,y" profile.
+    """A part symmetric about the vertical line x = axis: a smooth curve through a profile of "radius,y" points.
 
     Two points close together make a corner.
     """

@@ -1,7 +1,7 @@
-"""Abstract paintings in a dozen genres: the styles that style transfer lays over photographs.
+"""Abstract paintings in a dozen genres: the styles for style transfer.
 
-A style wipes out an object's own texture only where it has texture itself, so every genre
-covers the whole canvas with strong local structure.
+A style replaces an object's texture only where the style itself has texture. Every genre therefore covers the
+entire canvas with strong local structure.
 """
 
 import colorsys
@@ -43,23 +43,23 @@ def _paint_colours(rng: np.random.Generator, count: int = 6) -> np.ndarray:
     hues = np.interp(hues % 1, np.linspace(0, 1, len(PAINTERS_WHEEL)), PAINTERS_WHEEL)
     values = np.linspace(rng.uniform(0.08, 0.3), 1, count)
     chromas = np.clip(vivid * rng.uniform(0.5, 1.2, count), 0, 1)
-    chromas[-1] *= rng.uniform(0.2, 1)  # a near-white, more often than not
+    chromas[-1] *= rng.uniform(0.2, 1)  # usually nearly white
     rgb = [colorsys.hsv_to_rgb(hue, chroma, value) for hue, chroma, value in zip(hues, chromas, values, strict=True)]
     return np.array(rgb, dtype=np.float32)
 
 
 def _shuffle_colours(rng: np.random.Generator, colours: np.ndarray) -> np.ndarray:
-    """The same colours in random order, for neighbours on a ramp that contrast."""
+    """Return the colours in random order, so that neighbours on a ramp contrast."""
     return colours[rng.permutation(len(colours))]
 
 
 def _palette_positions(rng: np.random.Generator, size: int, grain: float = 7) -> np.ndarray:
-    """Where on the palette each place of the canvas lies: [size, size] in (0, 1)."""
+    """Return each pixel's position on the palette: [size, size] in (0, 1)."""
     return 0.5 + 0.5 * np.tanh(0.8 * clouds(rng, size, grain))
 
 
 def _flow(rng: np.random.Generator, size: int, grain: float) -> np.ndarray:
-    """Directions (radians) of a swirling flow: along the contours of smooth hills."""
+    """Return the directions (radians) of a swirling flow, along the contours of smooth hills."""
     down, right = np.gradient(clouds(rng, size, grain))
     return np.arctan2(-right, down)
 
@@ -85,7 +85,7 @@ def _read_at_starts(field: np.ndarray, path: np.ndarray) -> np.ndarray:
 
 
 def _pick_colours(rng: np.random.Generator, colours: np.ndarray, place: np.ndarray, spread: float = 0.12) -> np.ndarray:
-    """One unmixed colour of the palette for each place (in [0, 1]) on it, give or take `spread`."""
+    """Return one unmixed palette colour for each position in [0, 1], randomly shifted by up to about `spread`."""
     scattered = place + rng.normal(0, spread, place.shape)
     index = np.clip(scattered * len(colours), 0, len(colours) - 1).astype(int)
     return np.clip(colours[index] + rng.normal(0, 0.03, (len(index), 3)), 0, 1)
@@ -126,7 +126,7 @@ def _bristles(
 
 
 def _relief(canvas: np.ndarray, strength: float) -> np.ndarray:
-    """Light the paint from the upper left, taking brightness for thickness."""
+    """Light the paint from the upper left, with brightness as thickness."""
     down, right = np.gradient(canvas.mean(axis=2))
     return canvas * (1 + strength * np.clip(down + right, -0.25, 0.25))[..., None]
 
@@ -175,7 +175,7 @@ def pointillism(rng: np.random.Generator, size: int) -> np.ndarray:
     for zoom in (1.3, 1.0, 0.8):
         x, y = lattice(rng, size, 0.1)
         near, _, value = voronoi_cells(rng, x / (side * zoom), y / (side * zoom), 0.8)
-        index = (theme * 4 + value * 3.99).astype(int)  # always four colours side by side
+        index = (theme * 4 + value * 3.99).astype(int)  # four neighbouring colours at a time
         canvas = mix(canvas, colours[index], edge(-near, -0.4, 0.15))
     return canvas
 
@@ -189,7 +189,7 @@ def cubist(rng: np.random.Generator, size: int) -> np.ndarray:
         x, _ = lattice(rng, size)
         distance = x - x.ravel()[rng.integers(x.size)]
         side = distance > 0
-        # Each line adds its own number on one side: facets differ in the sum.
+        # Each line adds its own number on one side, so facets differ in the sum.
         facet += side * np.float32(rng.random())
         shade += np.where(side, distance, 0) * rng.choice([-0.08, 0.08])
         outline = np.minimum(outline, np.abs(distance))
@@ -214,7 +214,7 @@ def ink_wash(rng: np.random.Generator, size: int) -> np.ndarray:
     red = rng.random(len(paths)) < 0.12
     colours = np.where(red[:, None], (0.72, 0.12, 0.08), ink + rng.uniform(0, 0.25, (len(paths), 1)))
     hairs, shades, widths = _bristles(rng, paths, colours, rng.uniform(2, 4), size, 12)
-    dry = rng.random(len(hairs)) < 0.55  # the brush has run dry: hairs are missing
+    dry = rng.random(len(hairs)) < 0.55  # the brush is nearly dry: hairs are missing
     return _lines(canvas, hairs[dry], shades[dry], widths[dry] * 0.6)
 
 
@@ -244,7 +244,7 @@ def drips(rng: np.random.Generator, size: int) -> np.ndarray:
     large = size * SUPERSAMPLING
     for layer in range(70):
         fill = tuple((colours[1 + layer % (len(colours) - 1)] * 255).astype(int).tolist())
-        # A curvature that wanders: the thread loops.
+        # The curvature changes slowly, so the thread loops.
         turn = np.cumsum(rng.normal(0, 0.18) + rng.normal(0, 0.3, 90))
         step = np.stack([np.cos(turn), np.sin(turn)], axis=1) * large * 0.02
         thread = np.cumsum(step, axis=0) + rng.uniform(0, large, 2)
@@ -284,7 +284,7 @@ def watercolour(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def stripes(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Bands of thick colour with torn edges and streaks of the broad brush that drew them."""
+    """Bands of thick colour with torn edges and streaks of a broad brush."""
     colours = _shuffle_colours(rng, _paint_colours(rng, 8))
     angle = rng.uniform(0, np.pi)
     along, across = np.cos(angle), np.sin(angle)

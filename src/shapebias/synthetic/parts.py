@@ -1,4 +1,4 @@
-"""The drawing kit of the silhouettes: closed outlines in the unit square, and how they become a mask.
+"""Drawing tools for silhouettes: closed outlines in the unit square, rendered to a mask.
 
 Coordinates are (x, y) in [0, 1] with y pointing down, as in an image.
 """
@@ -19,7 +19,7 @@ class FilledOutline:
     """One filled outline of a silhouette, painted over the parts before it.
 
     outline: float64 [N, 2], in drawing units. hole: cut away instead of filled.
-    tone: brightness of the texture inside, 1 = as it is; windows are below 1, highlights above.
+    tone: factor on the texture's brightness inside; 1 is unchanged, windows are below 1, highlights above.
     """
 
     outline: np.ndarray
@@ -79,7 +79,7 @@ def box(
 def stroke(
     points: Points, width: float | Sequence[float], *, hole: bool = False, tone: float = 1.0
 ) -> list[FilledOutline]:
-    """A line of the given width through the points, with round joints and ends; one width a point makes it taper."""
+    """A line of the given width through the points, with round joints and ends; one width per point makes it taper."""
     p = np.asarray(points, dtype=np.float64)
     w = np.broadcast_to(np.asarray(width, dtype=np.float64), len(p)) / 2
     parts = [ellipse(x, y, r, hole=hole, tone=tone) for (x, y), r in zip(p, w, strict=True)]
@@ -106,7 +106,7 @@ def rotation(degrees: float) -> np.ndarray:
 def transform_parts(
     parts: Iterable[FilledOutline], matrix: np.ndarray, offset: Sequence[float] = (0.0, 0.0)
 ) -> list[FilledOutline]:
-    """The parts under the linear map `matrix` [2, 2] about the centre (0.5, 0.5), then moved by `offset`."""
+    """Apply the linear map `matrix` [2, 2] about the centre (0.5, 0.5), then move the parts by `offset`."""
     centre = np.array([0.5, 0.5])
     return [
         FilledOutline((p.outline - centre) @ np.asarray(matrix).T + centre + np.asarray(offset), p.hole, p.tone)

@@ -1,4 +1,4 @@
-"""Drawn photographs: an object of a class, its texture, its background, all from (seed, id)."""
+"""Drawn photographs: an object of a class, its texture and its background, all determined by (seed, id)."""
 
 from collections.abc import Callable
 
@@ -38,7 +38,7 @@ def draw_image(class_name: str, sample_id: str, *, size: int, seed: int, appeara
     if appearance == "edges":
         return to_image(np.repeat(1 - outlines(coverage, tone)[..., None], 3, axis=2))
     surface = texture(TEXTURE_OF[class_name], generator(seed, "texture", sample_id), size)
-    # Out of focus, as behind most photographed objects.
+    # The background is out of focus, as in most photographs of objects.
     blur = size * rng.uniform(0.02, 0.05)
     scene = ndimage.gaussian_filter(background(generator(seed, "background", sample_id), size), (blur, blur, 0))
     lit = surface * (tone * shading(coverage, rng))[..., None]
@@ -51,13 +51,13 @@ def pick_variant(kinds: tuple[Kind, ...], rng: np.random.Generator) -> Kind:
 
 
 def place_parts(parts: list[FilledOutline], rng: np.random.Generator) -> list[FilledOutline]:
-    """The silhouette mirrored, turned, scaled, sheared, bent and moved at random, as objects are in photographs."""
+    """Mirror, rotate, scale, shear, bend and move the silhouette at random, as objects vary in photographs."""
     mirror = np.diag([rng.choice([-1.0, 1.0]), 1.0])
     stretch = np.diag(np.exp(rng.normal(0, 0.06, 2)))
     shear = np.array([[1, rng.normal(0, 0.06)], [0, 1]])
     scale = rng.uniform(0.85, 1.05)
     parts = transform_parts(parts, scale * rotation(rng.normal(0, 7)) @ shear @ stretch @ mirror)
-    # Centred by its own extent, so that a move never pushes much of it out of the picture.
+    # Centre the silhouette by its extent, so that the move never pushes much of it out of the image.
     corners = np.concatenate([part.outline for part in parts])
     low, high = corners.min(axis=0), corners.max(axis=0)
     room = np.maximum(1 - (high - low), 0.02)
@@ -67,12 +67,12 @@ def place_parts(parts: list[FilledOutline], rng: np.random.Generator) -> list[Fi
 
 
 def bend_outline(outline: np.ndarray, phase: np.ndarray, bend: np.ndarray) -> np.ndarray:
-    """A slow wave through the drawing: each coordinate moves with the other."""
+    """Bend an outline by a slow wave: each coordinate's shift depends on the other coordinate."""
     return outline + bend * np.sin(2 * np.pi * outline[:, ::-1] + phase)
 
 
 def shading(coverage: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Brightness of a rounded body lit from a random side, about 0.6 to 1.3, float32 [H, W]."""
+    """Return the brightness of a rounded body lit from a random side, about 0.6 to 1.3, float32 [H, W]."""
     size = len(coverage)
     height = ndimage.gaussian_filter(coverage, size / 16)
     slope_y, slope_x = np.gradient(height)
@@ -88,7 +88,7 @@ def shifted_shadow(coverage: np.ndarray, rng: np.random.Generator) -> np.ndarray
 
 
 def outlines(coverage: np.ndarray, tone: np.ndarray) -> np.ndarray:
-    """Edge strength in [0, 1] of the object's border and of its inner parts."""
+    """Return the edge strength in [0, 1] of the object's border and of its inner parts."""
     lines = np.zeros_like(coverage)
     for picture in (coverage, np.where(coverage > 0.5, tone, 1.0)):
         grey_opening = ndimage.grey_dilation(picture, 3) - ndimage.grey_erosion(picture, 3)

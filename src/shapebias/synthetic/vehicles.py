@@ -106,7 +106,7 @@ def junk_sail(x: float, top: float, bottom: float, reach: float) -> list[FilledO
     panels = []
     for i, (y0, y1) in enumerate(zip(edges[:-1], edges[1:] - 0.022, strict=True)):
         ahead, behind = 0.3 * reach * (0.55 + 0.15 * i), reach * (0.62 + 0.11 * i)
-        # The leech rises, most at the top: the panels spread like the ribs of a fan.
+        # The leech rises most at the top, so the panels spread like the ribs of a fan.
         lift0, lift1 = 0.10 - 0.025 * i, 0.075 - 0.025 * i
         panels.append(
             polygon(

@@ -1,4 +1,4 @@
-"""Silhouettes of the vehicles on wheels: bicycles, cars, trucks. Those seen from the side drive to the right."""
+"""Silhouettes of vehicles on wheels: bicycles, cars, trucks. Side views face right."""
 
 from collections.abc import Callable
 
@@ -26,12 +26,12 @@ def tubes(*lines: Points, width: float = 0.038, tone: float = 1.0) -> list[Fille
 
 
 def spoked_wheel(x: float, y: float, radius: float, tyre: float = 0.045) -> list[FilledOutline]:
-    """A bicycle wheel one can look through; spokes would be too thin to see."""
+    """A bicycle wheel, open inside; spokes would be too thin to see."""
     return [*ring(x, y, radius, radius - tyre, tone=0.4), ellipse(x, y, 0.035, tone=0.6)]
 
 
 def tyre(x: float, y: float, radius: float, arch: float = 0.02) -> list[FilledOutline]:
-    """A car wheel in its wheel arch; the bright gap keeps it apart from the body. No arch under an open chassis."""
+    """A car wheel in its wheel arch; the bright gap separates it from the body. An open chassis has no arch."""
     return [
         *([ellipse(x, y, radius + arch, hole=True)] if arch else []),
         ellipse(x, y, radius, tone=0.4),
@@ -84,7 +84,7 @@ def mountain_bike_wheelie(rng: np.random.Generator) -> list[FilledOutline]:
 
 
 def step_through(rng: np.random.Generator) -> list[FilledOutline]:
-    """A low curved frame one can step through, front basket, rear rack."""
+    """A step-through bicycle: low curved frame, front basket, rear rack."""
     rear, front, bracket, head = (0.25, 0.65), (0.73, 0.65), (0.45, 0.67), (0.635, 0.32)
     basket, saddle = rng.uniform(0.28, 0.31), rng.uniform(0.26, 0.30)
     return [
