@@ -1,4 +1,4 @@
-"""Training a decoder: losses from the paper's formulas, the same images whoever trains, resumed bit for bit."""
+"""Training a decoder: the paper's losses, batches independent of the number of processes, exact resuming."""
 
 import dataclasses
 from pathlib import Path
@@ -28,7 +28,7 @@ def pairs(tmp_path) -> ContentStylePairs:
     return ContentStylePairs(open_pictures([content]), open_pictures([image_folder(tmp_path, {"styles": 4})]), RECIPE)
 
 
-def test_losses_are_those_of_the_paper():
+def test_losses_equal_the_paper_s_formulas():
     torch.manual_seed(0)
     f, g = encoder(), make_decoder(2)
     content, style = torch.rand(2, 3, 16, 24), torch.rand(2, 3, 16, 24)
@@ -55,7 +55,7 @@ def test_losses_are_those_of_the_paper():
         torch.testing.assert_close(ours, theirs)
 
 
-def test_a_step_s_pairs_depend_on_seed_and_step_alone_and_are_shared_without_overlap(pairs):
+def test_pairs_depend_only_on_seed_and_step_and_are_shared_without_overlap(pairs):
     content, style = pairs.batch(3, range(4))
     assert content.shape == style.shape == (4, 3, 16, 16)
     halves = [pairs.batch(3, part) for part in (range(2), range(2, 4))]
@@ -64,7 +64,7 @@ def test_a_step_s_pairs_depend_on_seed_and_step_alone_and_are_shared_without_ove
     assert not torch.equal(content, pairs.batch(4, range(4))[0])
 
 
-def test_the_loss_falls(pairs):
+def test_the_loss_decreases(pairs):
     recipe = DecoderRecipe(steps=150, batch_size=4, resize=20, size=16, lr=3e-3)
     pairs = ContentStylePairs(pairs.contents.pictures, pairs.styles.pictures, recipe)
     history = train_decoder(encoder(), pairs, recipe, device=CPU).history
@@ -98,7 +98,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(pairs, tmp_p
         assert torch.equal(ours, theirs)
 
 
-def test_another_recipe_s_checkpoint_is_refused_with_what_differs(pairs, tmp_path):
+def test_a_checkpoint_of_another_recipe_is_refused_with_the_differences(pairs, tmp_path):
     checkpoint = tmp_path / "checkpoint.pt"
     train_decoder(encoder(), pairs, RECIPE, device=CPU, checkpoint=checkpoint, checkpoint_steps=2)
     other = dataclasses.replace(RECIPE, lr=0.1)
@@ -106,11 +106,11 @@ def test_another_recipe_s_checkpoint_is_refused_with_what_differs(pairs, tmp_pat
         train_decoder(encoder(), pairs, other, device=CPU, checkpoint=checkpoint)
     for damage in (lambda: checkpoint.write_bytes(b"cut short"), lambda: torch.save({"step": 3}, checkpoint)):
         damage()
-        with pytest.raises(UserError, match=r"not a checkpoint .*; remove it to begin anew"):
+        with pytest.raises(UserError, match=r"not a checkpoint .*; remove it to start again"):
             train_decoder(encoder(), pairs, RECIPE, device=CPU, checkpoint=checkpoint)
 
 
-def test_losses_that_are_not_finite_end_the_training_before_the_weights_change(pairs):
+def test_a_non_finite_loss_stops_training_before_the_weights_change(pairs):
     broken = encoder()
     with torch.no_grad():
         broken.get_parameter("2.weight")[0, 0, 0, 0] = float("nan")
@@ -118,7 +118,7 @@ def test_losses_that_are_not_finite_end_the_training_before_the_weights_change(p
         train_decoder(broken, pairs, RECIPE, device=CPU)
 
 
-def test_broken_images_are_skipped_and_too_many_of_them_named(tmp_path):
+def test_broken_images_are_skipped_and_too_many_are_an_error(tmp_path):
     content = image_folder(tmp_path / "content", {"cat": 20}, size=24)
     for name, data in bad_images().items():
         (content / "cat" / name).write_bytes(data)
