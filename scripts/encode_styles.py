@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Encode every style once: style images in, their style vectors with labels out (safetensors)."""
+"""Encode style images once: read images, write their style vectors with labels (safetensors)."""
 
 import argparse
 import logging
@@ -19,9 +19,11 @@ log = logging.getLogger(__name__)
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(description=__doc__)
     parser.add_argument("--styles", type=Path, nargs="+", required=True, metavar="DIR|TAR", help="style images")
-    parser.add_argument("--style-size", type=image_size, metavar="PIXELS", help="the shorter side of a style; as it is")
+    parser.add_argument(
+        "--style-size", type=image_size, metavar="PIXELS", help="scale styles to this shorter side (default: keep)"
+    )
     add_stylizer_flags(parser)
-    parser.add_argument("--max-rejected", type=proportion, default=0.25, help="allowed fraction of styles set aside")
+    parser.add_argument("--max-rejected", type=proportion, default=0.25, help="allowed fraction of rejected styles")
     parser.add_argument("--out", type=Path, required=True)
     return parser.parse_args(argv)
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Train a decoder for AdaIN, for an encoder that can be had: in one process, or in several started by torchrun.
+"""Train AdaIN's decoder for an existing or random encoder, in one process or in several started by torchrun.
 
-Writes into a folder: encoder.safetensors and decoder.safetensors (the folder is then --weights of the stylizer adain),
-history.csv (the losses) and sheet.png (what the decoder makes of some images before and after).
+Writes a folder with encoder.safetensors and decoder.safetensors (use the folder as --weights of the stylizer adain),
+history.csv (the losses) and sheet.png (example images stylized before and after training).
 """
 
 import argparse
@@ -52,8 +52,8 @@ from shapebias.training.staging import add_staging_flag, staged
 
 log = logging.getLogger(__name__)
 
-SHOWN = 6  # pairs on the sheet
-NORMALISED_ON = 32  # pairs of images for a random encoder
+SHEET_PAIRS = 6  # pairs on the sheet
+NORMALIZATION_PAIRS = 32  # pairs of images that normalize a random encoder
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -63,7 +63,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     inputs.add_argument("--styles", type=Path, nargs="+", required=True, metavar="DIR|TAR", help="paintings")
     inputs.add_argument("--encoder", required=True, metavar="FILE|random", help="VGG-19 to relu4_1")
     inputs.add_argument("--width", type=positive_int, default=64, help="channels of a random encoder's first stage")
-    inputs.add_argument("--max-rejected", type=proportion, default=0.25, help="allowed fraction of images set aside")
+    inputs.add_argument("--max-rejected", type=proportion, default=0.25, help="allowed fraction of rejected images")
     recipe = parser.add_argument_group("recipe (defaults of the published code)")
     kinds = (
         positive_int,
@@ -78,14 +78,14 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     for item, kind in zip(dataclasses.fields(DecoderRecipe), kinds, strict=True):
         recipe.add_argument(f"--{item.name.replace('_', '-')}", type=kind, default=item.default, help="%(default)s")
     job = parser.add_argument_group("job")
-    job.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU where there is one")
-    job.add_argument("--threads", type=positive_int, default=1, help="CPU threads that compute (default: %(default)s)")
+    job.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU if available")
+    job.add_argument("--threads", type=positive_int, default=1, help="CPU threads for computing (default: %(default)s)")
     job.add_argument(
         "--workers", type=non_negative_int, default=0, help="threads that decode images (default: %(default)s)"
     )
-    job.add_argument("--checkpoint", type=Path, metavar="FILE", help="where an interrupted training goes on from")
+    job.add_argument("--checkpoint", type=Path, metavar="FILE", help="an interrupted training resumes from this file")
     job.add_argument(
-        "--checkpoint-steps", type=positive_int, default=1000, help="steps between two (default: %(default)s)"
+        "--checkpoint-steps", type=positive_int, default=1000, help="steps between checkpoints (default: %(default)s)"
     )
     add_staging_flag(job)
     job.add_argument("--out", type=Path, required=True, metavar="DIR")
@@ -96,22 +96,22 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 
 def first_encoder(args: argparse.Namespace, pairs: ContentStylePairs) -> nn.Sequential:
-    """The encoder of a file, or a random one that is normalised on some of the images."""
+    """Return the encoder from a file, or a random encoder normalized on some of the images."""
     if args.encoder == "random":
-        return random_encoder(args.width, args.seed, torch.cat(pairs.batch(-1, range(NORMALISED_ON))))
+        return random_encoder(args.width, args.seed, torch.cat(pairs.batch(-1, range(NORMALIZATION_PAIRS))))
     return load_encoder(Path(args.encoder))
 
 
 def results(encoder: nn.Sequential, before: nn.Sequential, state: DecoderState, pairs: ContentStylePairs) -> list[Cell]:
-    """Some pairs: content, style, and what the decoder made of them before and after."""
+    """Return cells of example pairs: content, style, and the result before and after training."""
     networks = [AdainStylizer(encoder, decoder, "cpu") for decoder in (before, state.decoder)]
     cells: list[Cell] = []
-    for number in range(SHOWN):
+    for number in range(SHEET_PAIRS):
         content, style = pairs.pair("sheet", number)
         vector = networks[0].encode(style)[None]
-        made: list[Image.Image] = [network.apply([content], vector, 1.0)[0] for network in networks]
+        stylized: list[Image.Image] = [network.apply([content], vector, 1.0)[0] for network in networks]
         captions = ("content", "style", "before training", f"after {state.step:,} steps")
-        cells += [(image, [text]) for image, text in zip((content, style, *made), captions, strict=True)]
+        cells += [(image, [text]) for image, text in zip((content, style, *stylized), captions, strict=True)]
     return cells
 
 
@@ -154,7 +154,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def train_one(args: argparse.Namespace, ranks: Ranks, copies: Mapping[Path, Path]) -> None:
-    """Train and write the results. copies: of shards on the node's own disk."""
+    """Train the decoder and write the results. copies: shard → its copy on the node's local disk."""
     recipe = DecoderRecipe(**{item.name: getattr(args, item.name) for item in dataclasses.fields(DecoderRecipe)})
     contents, styles = (
         open_pictures([copies.get(path, path) for path in expand(paths)]) for paths in (args.content, args.styles)
@@ -174,7 +174,7 @@ def train_one(args: argparse.Namespace, ranks: Ranks, copies: Mapping[Path, Path
     if not ranks.first:
         return
     if not state.history:
-        raise UserError(f"--steps {recipe.steps}: no step was made")
+        raise UserError(f"--steps {recipe.steps}: training made no step")
     write(args, encoder, state, pairs)
     if args.checkpoint is not None:
         args.checkpoint.unlink(missing_ok=True)
