@@ -127,9 +127,9 @@ def test_a_killed_download_resumes(site, tmp_path):
     process.kill()
     process.wait()
     site.stall.set()
-    have, site.cut = partial_file.stat().st_size, None
+    partial_bytes, site.cut = partial_file.stat().st_size, None
     fetch(f"{site.address}/x.pth", tmp_path / "x.pth", sha(content))
-    assert 0 < have <= 150_000 and site.requests[1] == ("/x.pth", f"bytes={have}-")
+    assert 0 < partial_bytes <= 150_000 and site.requests[1] == ("/x.pth", f"bytes={partial_bytes}-")
     assert (tmp_path / "x.pth").read_bytes() == content
 
 

@@ -133,7 +133,7 @@ def test_images_of_parquet_files_are_read_in_file_order(tmp_path, photographs):
 
 
 def test_all_1000_classes_can_be_selected(tmp_path):
-    photographs = {wnid: {f"{wnid}_0.JPEG": b"not looked at"} for wnid in ilsvrc_wnids()}
+    photographs = {wnid: {f"{wnid}_0.JPEG": b"not read"} for wnid in ilsvrc_wnids()}
     listing = listed(nested_tar(tmp_path, photographs), "all", {"train": 1})
     assert list(listing["class_name"].sort_values()) == ilsvrc_wnids()
     assert (listing["category"] != "").sum() == 207

@@ -62,28 +62,28 @@ def test_intact_images_are_packed_without_reading_reserves(folder):
 
 @pytest.mark.parametrize("shards", [1, 2, 5])
 def test_counts_stay_exact_and_no_two_jobs_use_the_same_reserve(folder, shards):
-    drawn, reserves = cats(folder)
-    spoil(folder, drawn[1], drawn[4], reserves[0])
+    selected, reserves = cats(folder)
+    spoil(folder, selected[1], selected[4], reserves[0])
     labels, rejected = pack(folder, shards)
     packed_cats = {label["content"]: label.get("replaces") for label in labels.values() if label["class"] == "cat"}
     # The second cat is replaced by the first usable reserve, the fifth by the second.
-    expected = {file: None for file in drawn if file not in (drawn[1], drawn[4])}
-    expected |= {reserves[1]: drawn[1].removesuffix(".png"), reserves[2]: drawn[4].removesuffix(".png")}
+    expected = {file: None for file in selected if file not in (selected[1], selected[4])}
+    expected |= {reserves[1]: selected[1].removesuffix(".png"), reserves[2]: selected[4].removesuffix(".png")}
     assert packed_cats == expected
-    assert {file for file, _ in rejected} == {drawn[1], drawn[4], reserves[0]}
+    assert {file for file, _ in rejected} == {selected[1], selected[4], reserves[0]}
     assert {reason for _, reason in rejected} == {"not an image in a known format"}
 
 
 def test_a_class_that_runs_out_of_images_is_reported_with_counts(folder):
-    drawn, reserves = cats(folder)
-    spoil(folder, *drawn[:3], *reserves[:2])
+    selected, reserves = cats(folder)
+    spoil(folder, *selected[:3], *reserves[:2])
     with pytest.raises(UserError, match=r"'cat': 6 images wanted, 3 of them broken, and only 2 usable reserves"):
         pack(folder, 1)
 
 
 def test_too_many_broken_images_fail_even_if_reserves_exist(folder):
-    drawn, _ = cats(folder)
-    spoil(folder, drawn[0], drawn[1])
+    selected, _ = cats(folder)
+    spoil(folder, selected[0], selected[1])
     with pytest.raises(UserError, match=r"2 of 12 images cannot be used, more than the allowed fraction 0\.1"):
         pack(folder, 1, allowed=0.1)
 
@@ -106,11 +106,11 @@ def test_without_reserves_a_broken_image_is_left_out_and_counted(folder):
 
 
 def test_a_long_strip_is_rejected(folder):
-    drawn, _ = cats(folder)
-    Image.new("RGB", (2000, 1)).save(folder / drawn[0])
+    selected, _ = cats(folder)
+    Image.new("RGB", (2000, 1)).save(folder / selected[0])
     labels, rejected = pack(folder, 1)
     assert len(labels) == 12
-    assert rejected == [(drawn[0], "2000 × 1 pixels: longer than 8 times its width")]
+    assert rejected == [(selected[0], "2000 × 1 pixels: longer than 8 times its width")]
 
 
 def test_two_processes_give_the_same_shard(folder):

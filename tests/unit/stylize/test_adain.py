@@ -90,17 +90,17 @@ def published(content: Image.Image, style: Image.Image, alpha: float, width: int
 @pytest.mark.parametrize(("content", "style"), [((64, 64), (96, 64)), ((67, 50), (40, 77)), ((33, 90), (16, 16))])
 def test_stylizing_equals_the_published_formulas_within_one_grey_level(content, style, alpha):
     adain, image, painting = stylizer(), picture(1, content), picture(2, style)
-    (made,) = adain.apply([image], adain.encode(painting)[None], alpha)
+    (stylized,) = adain.apply([image], adain.encode(painting)[None], alpha)
     expected = published(image, painting, alpha)
     assert expected.std() > 5  # not a uniform grey image
-    assert made.size == content
-    assert np.abs(np.asarray(made) - expected).max() <= 1
+    assert stylized.size == content
+    assert np.abs(np.asarray(stylized) - expected).max() <= 1
 
 
 def test_stylizing_equals_the_formulas_at_the_published_width():
     adain, image, painting = stylizer(64), picture(1, (48, 40)), picture(2, (64, 56))
-    (made,) = adain.apply([image], adain.encode(painting)[None], 1.0)
-    assert np.abs(np.asarray(made) - published(image, painting, 1.0, 64)).max() <= 1
+    (stylized,) = adain.apply([image], adain.encode(painting)[None], 1.0)
+    assert np.abs(np.asarray(stylized) - published(image, painting, 1.0, 64)).max() <= 1
 
 
 def test_a_result_does_not_depend_on_the_other_images_of_its_batch():
@@ -114,9 +114,9 @@ def test_a_result_does_not_depend_on_the_other_images_of_its_batch():
 def test_a_batch_equals_single_images_within_a_grey_level():
     adain, images = stylizer(), [picture(i, (48, 40)) for i in range(3)]
     styles = np.stack([adain.encode(picture(10 + i, (40, 40))) for i in range(3)])
-    for i, made in enumerate(adain.apply(images, styles, 1.0)):
+    for i, stylized in enumerate(adain.apply(images, styles, 1.0)):
         alone = adain.apply(images[i : i + 1], styles[i : i + 1], 1.0)[0]
-        assert np.abs(np.asarray(made, int) - np.asarray(alone, int)).max() <= 1
+        assert np.abs(np.asarray(stylized, int) - np.asarray(alone, int)).max() <= 1
 
 
 # Weights
@@ -137,8 +137,8 @@ def test_the_published_file_with_all_of_vgg_19_loads_by_its_keys(tmp_path):
     adain = load_adain(tmp_path / "published")
     assert adain.fingerprint == stylizer().fingerprint
     image, painting = picture(1), picture(2)
-    made, expected = (a.apply([image], a.encode(painting)[None], 1.0)[0] for a in (adain, stylizer()))
-    assert made.tobytes() == expected.tobytes()
+    stylized, expected = (a.apply([image], a.encode(painting)[None], 1.0)[0] for a in (adain, stylizer()))
+    assert stylized.tobytes() == expected.tobytes()
 
 
 def vgg_features(letter: str) -> torch.nn.Sequential:
@@ -164,11 +164,11 @@ def test_torchvision_s_vgg_19_is_converted_with_its_normalization(tmp_path):
 
 def test_other_files_are_refused_by_name(tmp_path):
     encoder, decoder = weights()
-    other = {"conv1.weight": torch.zeros(64, 3, 7, 7)}
+    unrelated = {"conv1.weight": torch.zeros(64, 3, 7, 7)}
     with pytest.raises(UserError, match=r"encoder\.pth: not AdaIN's encoder: it has the keys conv1\.weight"):
-        load_adain(folder(tmp_path / "a", other, decoder))
+        load_adain(folder(tmp_path / "a", unrelated, decoder))
     with pytest.raises(UserError, match=r"decoder\.pth.*weights of another architecture.*missing"):
-        load_adain(folder(tmp_path / "b", encoder, other))
+        load_adain(folder(tmp_path / "b", encoder, unrelated))
     with pytest.raises(UserError, match=r"decoder\.pth, decoder of an encoder of width 8.*of another shape"):
         load_adain(folder(tmp_path / "c", encoder, make_decoder(16).state_dict()))
     cut = {key: value for key, value in encoder.items() if not key.startswith("29.")}
@@ -192,11 +192,11 @@ def test_a_folder_must_have_exactly_one_encoder_and_one_decoder(tmp_path):
 
 
 def test_our_own_decoder_loads_only_with_its_encoder(tmp_path):
-    ours, other = (random_encoder(WIDTH, seed, torch.rand(4, 3, 32, 32)) for seed in (0, 1))
+    ours, unrelated = (random_encoder(WIDTH, seed, torch.rand(4, 3, 32, 32)) for seed in (0, 1))
     metadata = {"shapebias": f'{{"encoder": "{encoder_hash(ours)}"}}'}
     save_file(make_decoder(WIDTH).state_dict(), tmp_path / "decoder.safetensors", metadata=metadata)
     save_file(ours.state_dict(), tmp_path / "encoder.safetensors")
     assert load_adain(tmp_path).fingerprint == f"adain-{encoder_hash(ours)[:16]}"
-    save_file(other.state_dict(), tmp_path / "encoder.safetensors")
+    save_file(unrelated.state_dict(), tmp_path / "encoder.safetensors")
     with pytest.raises(UserError, match=r"decoder\.safetensors: trained for the encoder .* but this one is"):
         load_adain(tmp_path)

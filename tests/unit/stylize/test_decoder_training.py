@@ -42,12 +42,12 @@ def test_losses_equal_the_paper_s_formulas():
     x, (mean, std) = features(content)[-1], statistics(features(style)[-1])
     own_mean, own_std = statistics(x)
     target = (x - own_mean[..., None, None]) / own_std[..., None, None] * std[..., None, None] + mean[..., None, None]
-    made = g(target)
+    decoded = g(target)
     expected = (
-        F.mse_loss(f(made), target),
+        F.mse_loss(f(decoded), target),
         sum(
             F.mse_loss(a, b)
-            for ours, theirs in zip(features(made), features(style), strict=True)
+            for ours, theirs in zip(features(decoded), features(style), strict=True)
             for a, b in zip(statistics(ours), statistics(theirs), strict=True)
         ),
     )
@@ -68,9 +68,9 @@ def test_the_loss_decreases(pairs):
     recipe = DecoderRecipe(steps=150, batch_size=4, resize=20, size=16, lr=3e-3)
     pairs = ContentStylePairs(pairs.contents.pictures, pairs.styles.pictures, recipe)
     history = train_decoder(encoder(), pairs, recipe, device=CPU).history
-    told = [row["loss"] for row in history]
-    assert len(told) == 150
-    assert sum(told[-20:]) < 0.7 * sum(told[:20])
+    losses = [row["loss"] for row in history]
+    assert len(losses) == 150
+    assert sum(losses[-20:]) < 0.7 * sum(losses[:20])
     assert history[1]["lr"] == pytest.approx(3e-3 / (1 + 5e-5))
 
 
@@ -80,30 +80,30 @@ def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(pairs, tmp_p
 
     def killed_at(step: int):
         def show(steps):
-            for one in steps:
-                if one == step:
+            for current in steps:
+                if current == step:
                     raise KilledError
-                yield one
+                yield current
 
         return show
 
-    whole = train_decoder(encoder(), pairs, RECIPE, device=CPU)
+    uninterrupted = train_decoder(encoder(), pairs, RECIPE, device=CPU)
     checkpoint = tmp_path / "checkpoint.pt"
     more: dict[str, Any] = {"device": CPU, "checkpoint": checkpoint, "checkpoint_steps": 2}
     with pytest.raises(KilledError):
         train_decoder(encoder(), pairs, RECIPE, show=killed_at(5), **more)
     resumed = train_decoder(encoder(), pairs, RECIPE, **more)
-    assert resumed.history == whole.history
-    for ours, theirs in zip(resumed.decoder.parameters(), whole.decoder.parameters(), strict=True):
+    assert resumed.history == uninterrupted.history
+    for ours, theirs in zip(resumed.decoder.parameters(), uninterrupted.decoder.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
 
 def test_a_checkpoint_of_another_recipe_is_refused_with_the_differences(pairs, tmp_path):
     checkpoint = tmp_path / "checkpoint.pt"
     train_decoder(encoder(), pairs, RECIPE, device=CPU, checkpoint=checkpoint, checkpoint_steps=2)
-    other = dataclasses.replace(RECIPE, lr=0.1)
+    changed_recipe = dataclasses.replace(RECIPE, lr=0.1)
     with pytest.raises(UserError, match=r"checkpoint of another recipe: lr 0\.001 → 0\.1; remove it"):
-        train_decoder(encoder(), pairs, other, device=CPU, checkpoint=checkpoint)
+        train_decoder(encoder(), pairs, changed_recipe, device=CPU, checkpoint=checkpoint)
     for damage in (lambda: checkpoint.write_bytes(b"cut short"), lambda: torch.save({"step": 3}, checkpoint)):
         damage()
         with pytest.raises(UserError, match=r"not a checkpoint .*; remove it to start again"):

