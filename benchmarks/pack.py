@@ -18,10 +18,10 @@ from PIL import Image
 from shapebias.images.codec import load_rgb, resize_shorter
 from shapebias.images.image_folder import image_files
 from shapebias.images.image_store import ImageStore
-from shapebias.images.listing import Listed, listing, write_listing
-from shapebias.images.packing import FromFiles, packed
+from shapebias.images.listing import ListedImage, build_listing, write_listing
+from shapebias.images.packing import FileEncoder, pack_images
 from shapebias.images.rejections import Rejections
-from shapebias.synthetic.scene import CLASSES, draw
+from shapebias.synthetic.scene import CLASSES, draw_image
 
 SIZE = 256
 
@@ -31,7 +31,7 @@ def draw_photographs(folder: Path, count: int) -> Path:
     folder.mkdir()
     for i in range(count):
         name = list(CLASSES)[i % len(CLASSES)]
-        pixels = np.asarray(draw(name, f"{i}", size=384, seed=0).resize((500, 375)), float)
+        pixels = np.asarray(draw_image(name, f"{i}", size=384, seed=0).resize((500, 375)), float)
         noise = np.random.default_rng(i).normal(0, 8, pixels.shape)
         image = Image.fromarray(np.clip(pixels + noise, 0, 255).astype(np.uint8))
         image.save(folder / f"{i:04d}.jpg", quality=90)
@@ -61,11 +61,11 @@ def plain_loop(folder: Path, files: list[str]) -> Callable[[], None]:
 
 
 def ours(folder: Path, files: list[str], workers: int) -> Callable[[], None]:
-    rows = [Listed(file, file, "", "", "all") for file in files]
-    make = FromFiles(ImageStore(folder), SIZE, "jpeg")
+    rows = [ListedImage(file, file, "", "", "all") for file in files]
+    make = FileEncoder(ImageStore(folder), SIZE, "jpeg")
 
     def work() -> None:
-        for _ in packed(rows, make, lambda *pool: [], Rejections(0), workers):
+        for _ in pack_images(rows, make, lambda *pool: [], Rejections(0), workers):
             pass
 
     return work
@@ -113,8 +113,8 @@ def memory(folder: Path, files: list[str]) -> None:
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
         for count in (200, 2000):
-            listed = [Listed(f"{i}", files[i % len(files)], "", "", "all") for i in range(count)]
-            write_listing(Path(temporary) / "listing.parquet", listing(listed, {"all": 1}, 0))
+            listed = [ListedImage(f"{i}", files[i % len(files)], "", "", "all") for i in range(count)]
+            write_listing(Path(temporary) / "listing.parquet", build_listing(listed, {"all": 1}, 0))
             arguments = ["--listing", Path(temporary) / "listing.parquet", "--split", "all", "--shard", 0]
             arguments += ["--kind", "folder", "--folder", folder, "--size", SIZE, "--out", Path(temporary) / "0.tar"]
             rows.append((f"{count:,} images", f"{peak_memory('pack', *arguments):.0f} MiB"))

@@ -18,16 +18,16 @@ from torchvision import transforms
 from torchvision.utils import save_image
 
 from shapebias.images.codec import encode
-from shapebias.images.pictures import decoded, open_pictures
+from shapebias.images.pictures import decode_pictures, open_pictures
 from shapebias.images.rejections import Rejections
 from shapebias.images.shards import write_shard
 from shapebias.seeding import generator
 from shapebias.stylize.adain import load_adain, make_decoder, make_encoder
-from shapebias.stylize.ghiasi import Ghiasi, as_batch
-from shapebias.stylize.pipeline import Draw, Geometry, StylePictures, stylized
+from shapebias.stylize.ghiasi import GhiasiStylizer, as_batch
+from shapebias.stylize.pipeline import ContentGeometry, StylePictures, StyleSampler, stylize_images
 from shapebias.stylize.stylizers import Stylizer
 from shapebias.synthetic.paintings import painting
-from shapebias.synthetic.scene import CLASSES, draw
+from shapebias.synthetic.scene import CLASSES, draw_image
 
 CONTENT, CROP, STYLE = 256, 224, 512
 # Multiply-adds of an encoder or a decoder of the published width at 224 × 224 pixels, twice: operations.
@@ -41,7 +41,7 @@ def draw_images(folder: Path, contents: int, styles: int) -> None:
         (folder / part).mkdir()
         for i in range(count):
             if part == "content":
-                image = draw(names[i % len(names)], f"{i}", size=384, seed=0)
+                image = draw_image(names[i % len(names)], f"{i}", size=384, seed=0)
             else:
                 image = Image.fromarray(painting(generator(0, "painting", i), STYLE))
             image.save(folder / part / f"{i:04d}.jpg", quality=95)
@@ -74,7 +74,9 @@ def ours(folder: Path, stylizer: Stylizer, size: int, crop: int | None) -> None:
     """The same by the library, as scripts/stylize.py calls it."""
     contents, rejections = open_pictures([folder / "content"]), Rejections(0)
     styles = StylePictures(open_pictures([folder / "styles"]), stylizer, rejections)
-    made = stylized(decoded(contents, rejections), stylizer, Draw(styles, 0, False), Geometry(size, crop))
+    made = stylize_images(
+        decode_pictures(contents, rejections), stylizer, StyleSampler(styles, 0, False), ContentGeometry(size, crop)
+    )
     write_shard(folder / "ours.tar", ((label, *encode(image, "jpeg")) for label, image in made))
 
 
@@ -90,7 +92,7 @@ def measure_adain(folder: Path, contents: int, rounds: int) -> None:
         },
         rounds,
     )
-    batch = [draw("tabby", "x", size=CROP, seed=0)] * stylizer.batch_size
+    batch = [draw_image("tabby", "x", size=CROP, seed=0)] * stylizer.batch_size
     vectors = np.stack([stylizer.encode(batch[0])] * len(batch))
     a, b = torch.rand(4096, 4096), torch.rand(4096, 4096)
     networks = alternating(
@@ -114,9 +116,9 @@ def measure_adain(folder: Path, contents: int, rounds: int) -> None:
 
 
 def measure_ghiasi(folder: Path, contents: int, rounds: int) -> None:
-    network = Ghiasi(threads=1)
+    network = GhiasiStylizer(threads=1)
     vector = network.encode(Image.fromarray(painting(generator(0, "painting", 0), 256))).reshape(1, 1, 1, -1)
-    pixels = as_batch(draw("tabby", "x", size=CROP, seed=0))
+    pixels = as_batch(draw_image("tabby", "x", size=CROP, seed=0))
 
     def bare() -> None:
         """Only the calls of the ONNX networks, on the number of images and styles that the job has."""

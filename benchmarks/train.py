@@ -33,7 +33,7 @@ from torchvision.datasets import ImageFolder
 from shapebias.images.shards import label, open_shards, write_shard
 from shapebias.networks.device import keep_freed_memory
 from shapebias.networks.models import preparation
-from shapebias.synthetic.scene import CLASSES, draw
+from shapebias.synthetic.scene import CLASSES, draw_image
 from shapebias.training.checkpoints import Checkpoints
 from shapebias.training.data_loading import AugmentedDataset, ImageDataset
 from shapebias.training.distributed import World, join_process_group, leave_process_group
@@ -57,7 +57,7 @@ def draw_images(folder: Path, train: int, val: int) -> None:
             name = list(CLASSES)[i % len(CLASSES)]
             path = folder / split / name / f"{i:05d}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(np.asarray(draw(name, f"{split}{i}", size=PACKED, seed=0))).save(path, quality=95)
+            Image.fromarray(np.asarray(draw_image(name, f"{split}{i}", size=PACKED, seed=0))).save(path, quality=95)
             samples.append((label(f"{i:05d}", class_name=name), "jpg", path.read_bytes()))
         write_shard(folder / f"{split}.tar", samples)
 

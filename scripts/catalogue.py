@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Say what became of a set's images: a table of where each is, one of those that were rejected, and a contact sheet.
+"""Summarize a set of images: a table of all images, a table of rejected images, and a contact sheet.
 
-With --content and --styles, the shards that a stylized set was made of, each image on the sheet stands beside these.
+--content and --styles are the shards that a stylized set was made from. With them, the sheet shows each image beside
+its content and style.
 """
 
 import argparse
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from shapebias.cli import Parser, count_map, positive, run
-from shapebias.files import replacing
+from shapebias.cli import Parser, count_map, positive_int, run
+from shapebias.files import atomic_write
 from shapebias.images.sample_sheets import sample_sheet
 from shapebias.images.shards import Shard
 
@@ -40,15 +41,15 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rejected", type=Path, required=True, help="rejected.csv")
     sheet = parser.add_argument_group("contact sheet")
     sheet.add_argument("--sheet", type=Path, required=True, metavar="PNG", help="the sheet")
-    sheet.add_argument("--sample", type=Path, nargs="+", required=True, metavar="TAR", help="the shards that it shows")
     sheet.add_argument(
-        "--content", type=Path, nargs="+", metavar="TAR", help="the shards that those were stylized from"
+        "--sample", type=Path, nargs="+", required=True, metavar="TAR", help="shards to show on the sheet"
     )
-    sheet.add_argument("--styles", type=Path, nargs="+", metavar="TAR", help="the shards of their styles")
+    sheet.add_argument("--content", type=Path, nargs="+", metavar="TAR", help="shards of the stylized images' contents")
+    sheet.add_argument("--styles", type=Path, nargs="+", metavar="TAR", help="shards of the stylized images' styles")
     sheet.add_argument("--title", required=True, metavar="T", help="title of the sheet")
-    sheet.add_argument("--count", type=positive, default=32, metavar="N", help="number of images (%(default)s)")
-    sheet.add_argument("--columns", type=positive, default=8, metavar="C", help="images in a row (%(default)s)")
-    sheet.add_argument("--seed", type=int, default=0, metavar="S", help="which images (%(default)s)")
+    sheet.add_argument("--count", type=positive_int, default=32, metavar="N", help="number of images (%(default)s)")
+    sheet.add_argument("--columns", type=positive_int, default=8, metavar="C", help="images in a row (%(default)s)")
+    sheet.add_argument("--seed", type=int, default=0, metavar="S", help="seed for choosing images (%(default)s)")
     args = parser.parse_args(argv)
     if bool(args.content) != bool(args.styles):
         parser.error("--content and --styles: give both, or neither")
@@ -64,11 +65,11 @@ def main(argv: list[str] | None = None) -> None:
             rows += [{"split": split, "shard": shard, **sample.label} for sample in Shard(path)]
             rejected.append(pd.read_csv(path.with_suffix(".rejected.csv"), dtype=str).assign(split=split))
     table = pd.DataFrame(rows, columns=COLUMNS).sort_values(["split", "id"])
-    with replacing(args.out) as draft:
+    with atomic_write(args.out) as draft:
         table.to_csv(draft, index=False, lineterminator="\n")
-    # A broken style, or a broken reserve, is met by every shard that draws it.
+    # Several shards may reject the same broken style or reserve.
     reasons = pd.concat(rejected)[["split", "file", "reason"]].drop_duplicates().sort_values(["split", "file"])
-    with replacing(args.rejected) as draft:
+    with atomic_write(args.rejected) as draft:
         reasons.to_csv(draft, index=False, lineterminator="\n")
     sheet = sample_sheet(
         args.sample,
@@ -79,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
         content=args.content or (),
         styles=args.styles or (),
     )
-    with replacing(args.sheet) as draft:
+    with atomic_write(args.sheet) as draft:
         sheet.save(draft, format="PNG")
     log.info("%s: %d images, %d rejected", args.folder, len(table), len(reasons))
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fetch a file, or all files of a list of checksums, from a URL or a path: verified, resumed after an interruption."""
+"""Download a file, or all files of a checksum list, from a URL or a path; verify, and resume if interrupted."""
 
 import argparse
 import logging
@@ -7,15 +7,15 @@ import re
 from pathlib import Path
 
 from shapebias.cli import Parser, progress, run
-from shapebias.downloads import fetch, fetch_all, read_list
+from shapebias.downloads import fetch, fetch_all, read_checksum_list
 
 log = logging.getLogger(__name__)
 
 
-def renaming(text: str) -> tuple[str, str]:
+def folder_pair(text: str) -> tuple[str, str]:
     """Parse `stimuli/edges=edges` (an argparse type)."""
-    source, found, target = text.partition("=")
-    if not found or ".." in Path(target).parts or Path(target).is_absolute():
+    source, separator, target = text.partition("=")
+    if not separator or ".." in Path(target).parts or Path(target).is_absolute():
         raise argparse.ArgumentTypeError(f"{text!r} is not FOLDER=FOLDER")
     return source, target
 
@@ -29,18 +29,20 @@ def sha256(text: str) -> str:
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(description=__doc__)
-    parser.add_argument("--source", required=True, metavar="URL|PATH", help="the file; what a list's files are below")
+    parser.add_argument(
+        "--source", required=True, metavar="URL|PATH", help="the file; with --checksums the folder of the files"
+    )
     parser.add_argument(
         "--sha256", type=sha256, metavar="HEX", help="the file's checksum, or its first 8 digits or more"
     )
-    parser.add_argument("--checksums", type=Path, metavar="LIST", help="what to fetch, as sha256sum writes it")
+    parser.add_argument("--checksums", type=Path, metavar="LIST", help="a list of files in the format of sha256sum")
     parser.add_argument(
         "--take",
-        type=renaming,
+        type=folder_pair,
         nargs="+",
         default=[],
         metavar="FROM=TO",
-        help="only folder FROM of the list, as folder TO of --out; all of it by default",
+        help="only folder FROM of the list, as folder TO of --out (default: the complete list)",
     )
     parser.add_argument("--out", type=Path, required=True, help="the file, or with --checksums the folder")
     args = parser.parse_args(argv)
@@ -57,14 +59,14 @@ def main(argv: list[str] | None = None) -> None:
         fetch(args.source, args.out, args.sha256)
         log.info("%s: from %s", args.out, args.source)
         return
-    wanted = read_list(args.checksums, dict(args.take))
+    files = read_checksum_list(args.checksums, dict(args.take))
     fetch_all(
         args.source,
-        wanted,
+        files,
         args.out,
-        show=lambda done: progress(done, total=len(wanted), unit="file", what=args.out.name),
+        show=lambda finished: progress(finished, total=len(files), unit="file", label=args.out.name),
     )
-    log.info("%s: %d files from %s", args.out, len(wanted), args.source)
+    log.info("%s: %d files from %s", args.out, len(files), args.source)
 
 
 if __name__ == "__main__":

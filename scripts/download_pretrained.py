@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from shapebias.cli import Parser, run
 from shapebias.downloads import checksum
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.networks import models
 from shapebias.networks.weights import METADATA_KEY
 from shapebias.training.initialization import published_weights
@@ -32,7 +32,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     state, metadata = published_weights(args.timm, args.kwargs)
-    with replacing(args.out) as draft:
+    with atomic_write(args.out) as draft:
         # Save through bytes, because a full disk then raises an OSError.
         draft.write_bytes(save(state, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
     log.info("%s: %d tensors of %s, SHA-256 %s", args.out, len(state), args.timm, checksum(args.out))

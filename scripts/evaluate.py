@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from shapebias.cli import Parser, fraction, positive, run, whole
+from shapebias.cli import Parser, non_negative_int, positive_int, proportion, run
 from shapebias.errors import UserError
 from shapebias.evaluation import cue_suppression
 from shapebias.evaluation.benchmarks import KINDS
@@ -24,7 +24,7 @@ from shapebias.evaluation.fingerprints import fingerprint
 from shapebias.evaluation.inputs import CAPACITY, Kept
 from shapebias.evaluation.observer import load_observer, measure
 from shapebias.evaluation.stimuli import open_benchmark
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.images.image_folder import read_categories
 from shapebias.metrics.linear_read_out import StageReader, is_conflict
 from shapebias.networks import models
@@ -85,16 +85,18 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         "into a table that calls the benchmark NAME; - for none",
     )
     parser.add_argument("--reuse", type=Path, metavar="FOLDER", help="keep a copy of each measurement here, and use it")
-    parser.add_argument("--batch-size", type=positive, default=16, help="images at a time (default: %(default)s)")
+    parser.add_argument("--batch-size", type=positive_int, default=16, help="images at a time (default: %(default)s)")
     parser.add_argument(
         "--threads",
-        type=positive,
+        type=positive_int,
         default=1,
         help="CPU threads; the last bits of a result depend on it (default: %(default)s)",
     )
-    parser.add_argument("--workers", type=whole, default=2, help="threads that decode ahead (default: %(default)s)")
+    parser.add_argument(
+        "--workers", type=non_negative_int, default=2, help="threads that decode ahead (default: %(default)s)"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, … (default: %(default)s)")
-    parser.add_argument("--max-rejected", type=fraction, default=0.25, help="allowed fraction of images set aside")
+    parser.add_argument("--max-rejected", type=proportion, default=0.25, help="allowed fraction of images set aside")
     args = parser.parse_args(argv)
     if not len(args.images) == len(args.benchmark) == len(args.out) or len(args.decisions) not in (0, len(args.out)):
         parser.error("give --images, --benchmark, --out (and --decisions) equally often")
@@ -154,7 +156,7 @@ def fingerprint_of(measurement: Measurement, args: argparse.Namespace, device: s
 
 def copy_whole(source: Path, target: Path) -> None:
     """Copy a file; the target appears whole or not at all."""
-    with replacing(target) as draft:
+    with atomic_write(target) as draft:
         shutil.copyfile(source, draft)
 
 
@@ -163,7 +165,7 @@ def write_read_out(target: Path, reader: StageReader, record: dict[str, Any]) ->
     table = reader.read_out()
     for position, (key, value) in enumerate(record.items()):
         table.insert(position, key, "" if value is None else value)
-    with replacing(target) as draft:
+    with atomic_write(target) as draft:
         table.to_csv(draft, index=False, na_rep="NaN", lineterminator="\n")
     log.info("%s: %d stages on %d images", target, table["stage"].nunique(), table["images"].iloc[0])
 

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import yaml
 
-from shapebias.cli import Parser, at_least_zero, positive, run, whole
+from shapebias.cli import Parser, non_negative_float, non_negative_int, positive_int, run
 from shapebias.config.dataset_sizes import counted
 from shapebias.config.queries import Config
 from shapebias.config.validation import checked
 from shapebias.errors import UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.planning.costs import Given, Known, Network, given_throughputs
 from shapebias.planning.graph import list_jobs
 from shapebias.planning.network_costs import is_listed
@@ -45,14 +45,14 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     machine = parser.add_argument_group("where it is to run")
     machine.add_argument(
-        "--gpus", type=whole, help="GPUs at one time (default: 1, or 0 where the config asks for none)"
+        "--gpus", type=non_negative_int, help="GPUs at one time (default: 1, or 0 where the config asks for none)"
     )
     machine.add_argument(
-        "--cpus", type=positive, help=f"cores at one time (default: {CORES_A_GPU} a GPU, or this machine's)"
+        "--cpus", type=positive_int, help=f"cores at one time (default: {CORES_A_GPU} a GPU, or this machine's)"
     )
     machine.add_argument(
         "--start",
-        type=at_least_zero,
+        type=non_negative_float,
         default=1.0,
         metavar="SECONDS",
         help="that the scheduler takes to start a job; 3 on a cluster (default: %(default)s)",
@@ -145,7 +145,7 @@ def measure(config: Config, device: str, out: Path) -> None:
     device = resolve_device(device)
     with tempfile.TemporaryDirectory() as folder:
         found = measured(config, Path(folder), device)
-    with replacing(out) as draft:
+    with atomic_write(out) as draft:
         draft.write_text(json.dumps({"machine": machine_name(device), "throughputs": found}, indent=2) + "\n")
     log.info("%s: read it with --throughputs, or copy its throughputs into the config", out)
 
@@ -196,7 +196,7 @@ def main(argv: list[str] | None = None) -> None:
     print(f"{table(plan)}\n\n{totals(config, plan, took, machine)}\n\nThis rests on:")
     print("\n".join(f"- {sentence}" for sentence in assumptions(config, plan, known, args.start)))
     if args.out:
-        with replacing(args.out) as draft, draft.open("w", newline="") as file:
+        with atomic_write(args.out) as draft, draft.open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
             writer.writerows(rows_of(plan))

@@ -11,7 +11,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from shapebias.cli import Parser, named_path, run
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.report.files import Extras, report_of_predictions, report_of_study
 from shapebias.tables.reading import read_json
 
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
         page = report_of_predictions(args.title, args.predictions, tables, extras)
     else:
         page = report_of_study(args.title, args.tables, args.figures, args.runs, read_json(args.config), extras)
-    with replacing(args.out) as draft:
+    with atomic_write(args.out) as draft:
         draft.write_text(page, encoding="utf-8")
 
 

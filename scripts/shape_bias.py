@@ -9,7 +9,7 @@ import pandas as pd
 
 from shapebias.cli import Parser, run
 from shapebias.evaluation.decisions import read_observers
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.metrics.panel import panel_of, pools_of
 from shapebias.metrics.shape_bias import bias_rows, counts_of
 
@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     groups = {name: [name] for name in panel.observers} | pools_of(args.pool, panel.observers)
     rows = bias_rows(counts_of(panel, groups))
     table = pd.DataFrame([{"observer": name} | row for name, row in zip(groups, rows, strict=True)])
-    with replacing(args.out) as draft:
+    with atomic_write(args.out) as draft:
         table.to_csv(draft, index=False, na_rep="NaN", lineterminator="\n")
     log.info("%s: %d observers", args.out, len(table))
 

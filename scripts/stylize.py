@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Stylize images: content and styles in, one shard of stylized images with the labels of both cues out.
+"""Stylize images: read content and style images, write one shard of stylized images labelled with both cues.
 
-Which style goes with which image is a function of (seed, image id) alone. With --other-category a style is
-a photograph of another category (a cue conflict), otherwise any of the styles (Stylized-ImageNet's way).
+The style of an image depends only on (seed, image id). With --other-category the style is a photograph of another
+category (a cue conflict); otherwise it is any of the styles (as in Stylized-ImageNet).
 """
 
 import argparse
@@ -11,16 +11,16 @@ from pathlib import Path
 
 from PIL import Image
 
-from shapebias.cli import Parser, fraction, progress, run, side
+from shapebias.cli import Parser, image_size, progress, proportion, run
 from shapebias.files import require_space
-from shapebias.images.codec import ENCODINGS, encode, encoded_bytes
-from shapebias.images.pictures import decoded, open_pictures
+from shapebias.images.codec import ENCODINGS, encode, expected_encoded_bytes
+from shapebias.images.pictures import decode_pictures, open_pictures
 from shapebias.images.rejections import Rejections, write_rejections
 from shapebias.images.shards import Label, write_shard
 from shapebias.parallel import ordered_map
-from shapebias.stylize.pipeline import Draw, Geometry, StylePictures, StyleSet, stylized
+from shapebias.stylize.pipeline import ContentGeometry, StylePictures, StyleSampler, StyleSet, stylize_images
 from shapebias.stylize.style_vectors import StyleVectors
-from shapebias.stylize.stylizers import Stylizer, add_stylizer_flags, stylizer_from
+from shapebias.stylize.stylizers import Stylizer, add_stylizer_flags, stylizer_from_args
 
 log = logging.getLogger(__name__)
 
@@ -36,23 +36,25 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         type=Path,
         nargs="+",
         metavar="FILE",
-        help="instead, what scripts/encode_styles.py wrote of them",
+        help="instead, style vectors from scripts/encode_styles.py",
     )
-    inputs.add_argument("--other-category", action="store_true", help="draw the style from another category")
+    inputs.add_argument("--other-category", action="store_true", help="choose the style from another category")
     sizes = parser.add_argument_group("sizes, in pixels")
     sizes.add_argument(
-        "--content-size", "--size", type=side, required=True, help="the shorter side that a content is scaled to"
+        "--content-size", "--size", type=image_size, required=True, help="scale contents to this shorter side"
     )
-    sizes.add_argument("--crop", type=side, help="then its central square of this side; all of it by default")
-    sizes.add_argument("--style-size", type=side, help="the shorter side that a style is scaled to; as it is")
+    sizes.add_argument("--crop", type=image_size, help="then crop the central square of this side (default: no crop)")
+    sizes.add_argument("--style-size", type=image_size, help="scale styles to this shorter side (default: keep)")
     add_stylizer_flags(parser)
-    parser.add_argument("--seed", type=int, default=0, help="seed of the draw of styles (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed for choosing styles (default: %(default)s)")
     parser.add_argument(
-        "--strength", "--alpha", type=fraction, default=1.0, help="0 keeps the content's own style, 1 none of it"
+        "--strength", "--alpha", type=proportion, default=1.0, help="0 keeps the content's style, 1 replaces it fully"
     )
     parser.add_argument("--format", choices=sorted(ENCODINGS), default="jpeg", help="default: %(default)s, quality 95")
-    parser.add_argument("--max-rejected", type=fraction, default=0.25, help="allowed fraction of images set aside")
-    parser.add_argument("--out", type=Path, required=True, help="the shard; X.rejected.csv is written beside X.tar")
+    parser.add_argument("--max-rejected", type=proportion, default=0.25, help="allowed fraction of rejected images")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="the shard X.tar; rejected images are listed in X.rejected.csv"
+    )
     args = parser.parse_args(argv)
     if args.crop and args.crop > args.content_size:
         parser.error(f"--crop {args.crop}: larger than --content-size {args.content_size}")
@@ -69,20 +71,26 @@ def open_styles(args: argparse.Namespace, stylizer: Stylizer, rejections: Reject
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    # Broken styles are replaced by the next one drawn, so any number of them may be.
+    # The next style replaces a broken one, so any number of styles may be broken.
     rejections, broken_styles = Rejections(args.max_rejected), Rejections(1.0)
-    contents, stylizer = open_pictures(args.content), stylizer_from(args)
-    draw = Draw(open_styles(args, stylizer, broken_styles), args.seed, args.other_category)
+    contents, stylizer = open_pictures(args.content), stylizer_from_args(args)
+    sampler = StyleSampler(open_styles(args, stylizer, broken_styles), args.seed, args.other_category)
     require_space(
-        args.out.parent, len(contents) * encoded_bytes(args.crop or args.content_size, args.format), args.out.name
+        args.out.parent,
+        len(contents) * expected_encoded_bytes(args.crop or args.content_size, args.format),
+        args.out.name,
     )
-    bar = progress(decoded(contents, rejections, args.workers), total=len(contents), unit="image", what=args.out.name)
-    made = stylized(bar, stylizer, draw, Geometry(args.content_size, args.crop), strength=args.strength)
+    bar = progress(
+        decode_pictures(contents, rejections, args.workers), total=len(contents), unit="image", label=args.out.name
+    )
+    results = stylize_images(
+        bar, stylizer, sampler, ContentGeometry(args.content_size, args.crop), strength=args.strength
+    )
 
-    def sample(item: tuple[Label, Image.Image]) -> tuple[Label, str, bytes]:
+    def encode_sample(item: tuple[Label, Image.Image]) -> tuple[Label, str, bytes]:
         return item[0], *encode(item[1], args.format)
 
-    count = write_shard(args.out, ordered_map(sample, made, args.workers))
+    count = write_shard(args.out, ordered_map(encode_sample, results, args.workers))
     rejections.rows += broken_styles.rows
     write_rejections(args.out, rejections)
     log.info("%s: %d images, %d rejected", args.out, count, len(rejections.rows))

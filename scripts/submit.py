@@ -18,7 +18,7 @@ import train
 from submitit.core.utils import FailedJobError, UncompletedJobError
 from training_options import recipe_from_options
 
-from shapebias.cli import Parser, above_zero, positive, run, whole
+from shapebias.cli import Parser, non_negative_int, positive_float, positive_int, run
 from shapebias.errors import UserError
 from shapebias.training.interruption import RETRY_STATUS
 
@@ -59,16 +59,16 @@ def submission_parser(**parser_arguments: Any) -> argparse.ArgumentParser:
     group = parser.add_argument_group("submission")
     group.add_argument("--cluster", choices=("slurm", "local", "debug"), default="slurm", help="default: %(default)s")
     group.add_argument(
-        "--nodes", type=positive, default=1, help="nodes, which share the ranks evenly (default: %(default)s)"
+        "--nodes", type=positive_int, default=1, help="nodes, which share the ranks evenly (default: %(default)s)"
     )
     group.add_argument(
-        "--minutes", type=positive, default=1440, help="time limit of one attempt (default: %(default)s)"
+        "--minutes", type=positive_int, default=1440, help="time limit of one attempt (default: %(default)s)"
     )
     group.add_argument(
-        "--tries", type=positive, default=10, help="attempts that may run out of time (default: %(default)s)"
+        "--tries", type=positive_int, default=10, help="attempts that may run out of time (default: %(default)s)"
     )
-    group.add_argument("--memory", type=above_zero, default=16, help="memory of a node in GB (default: %(default)s)")
-    group.add_argument("--gpus", type=whole, help="GPUs of a node (default: one per rank, none with --device cpu)")
+    group.add_argument("--memory", type=positive_float, default=16, help="GB of a node (default: %(default)s)")
+    group.add_argument("--gpus", type=non_negative_int, help="GPUs of a node (default: one per rank, 0 on a CPU)")
     group.add_argument("--partition", help="partition of the cluster (default: the cluster's own)")
     group.add_argument("--account", help="account to charge (default: the user's own)")
     group.add_argument("--constraint", help="feature that the nodes must have, such as a100")

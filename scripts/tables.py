@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
         table = pd.read_csv(args.images / name / "rejected.csv", dtype=str)
         rejected += [(name, *row) for row in table[["split", "file", "reason"]].itertuples(index=False)]
     tables = collect_tables(
-        progress(files, unit="file", what="tables"),
+        progress(files, unit="file", label="tables"),
         decisions,
         runs=args.runs,
         kinds=dict(args.kinds),

@@ -9,7 +9,7 @@ from tracking_options import add_tracking_options, tracking_settings
 
 from shapebias.cli import Parser, run
 from shapebias.errors import UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.tables.reading import read_json
 from shapebias.tracking.client import Tracker, new_run_id
 
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
         "figures": sorted(figures) if tracker.arrived else [],
         "warning": tracker.warning,
     }
-    with replacing(args.out) as draft:
+    with atomic_write(args.out) as draft:
         draft.write_text(json.dumps(receipt, indent=2))
 
 

@@ -19,9 +19,18 @@ from safetensors.torch import save
 from tracking_options import add_tracking_options, tracking_settings
 from training_options import add_recipe_options, add_staging_option, recipe_from_options
 
-from shapebias.cli import Parser, above_zero, at_least_zero, positive, progress, run, side, whole
+from shapebias.cli import (
+    Parser,
+    image_size,
+    non_negative_float,
+    non_negative_int,
+    positive_float,
+    positive_int,
+    progress,
+    run,
+)
 from shapebias.errors import UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.images.shards import Sample, expand, open_shards
 from shapebias.networks import models
 from shapebias.networks.device import keep_freed_memory
@@ -56,7 +65,7 @@ def trainable_part(text: str) -> str | int:
     """Parse `all`, `head` or a number of layer groups (an argparse type)."""
     if text in ("all", "head"):
         return text
-    return positive(text)
+    return positive_int(text)
 
 
 def make_parser(**parser_arguments: Any) -> argparse.ArgumentParser:
@@ -73,7 +82,7 @@ def make_parser(**parser_arguments: Any) -> argparse.ArgumentParser:
     )
     data.add_argument("--val", type=named_shards, nargs="+", required=True, metavar="SET=TAR", help="validation sets")
     data.add_argument(
-        "--image-size", type=side, help="size of the network's input in pixels (default: the network's own)"
+        "--image-size", type=image_size, help="size of the network's input in pixels (default: the network's own)"
     )
     network = parser.add_argument_group("network")
     network.add_argument(
@@ -94,7 +103,10 @@ def make_parser(**parser_arguments: Any) -> argparse.ArgumentParser:
     run_options.add_argument("--model", help="the network's name in tables (default: its timm name)")
     run_options.add_argument("--regime", default="", help="name of the training regime")
     run_options.add_argument(
-        "--seed", type=whole, default=0, help="seed of weights, order and augmentation (default: %(default)s)"
+        "--seed",
+        type=non_negative_int,
+        default=0,
+        help="of weights, order and augmentation (default: %(default)s)",
     )
     run_options.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for model.safetensors, history.csv and run.json"
@@ -104,7 +116,7 @@ def make_parser(**parser_arguments: Any) -> argparse.ArgumentParser:
     job.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
     job.add_argument(
         "--cpus",
-        type=whole,
+        type=non_negative_int,
         default=0,
         help="required CPUs per rank; with fewer, the run ends at once (default: no check)",
     )
@@ -115,14 +127,17 @@ def make_parser(**parser_arguments: Any) -> argparse.ArgumentParser:
         help="folder of checkpoints (default: checkpoints in the folder of --out)",
     )
     job.add_argument(
-        "--checkpoint-minutes", type=above_zero, default=10.0, help="minutes between checkpoints (default: %(default)s)"
+        "--checkpoint-minutes",
+        type=positive_float,
+        default=10.0,
+        help="between checkpoints (default: %(default)s)",
     )
     job.add_argument(
-        "--checkpoint-epochs", type=positive, default=1, help="epochs between checkpoints (default: %(default)s)"
+        "--checkpoint-epochs", type=positive_int, default=1, help="epochs between checkpoints (default: %(default)s)"
     )
     job.add_argument(
         "--time-limit",
-        type=at_least_zero,
+        type=non_negative_float,
         default=0.0,
         metavar="MINUTES",
         help="stop with a checkpoint and exit status 75 shortly before this limit (default: no limit)",
@@ -142,7 +157,7 @@ def class_categories(samples: Sequence[Sample]) -> dict[str, str]:
 
 
 def write_history(path: Path, history: list[dict[str, float]]) -> None:
-    with replacing(path) as draft, draft.open("w", newline="") as file:
+    with atomic_write(path) as draft, draft.open("w", newline="") as file:
         writer = csv.DictWriter(file, history[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
@@ -150,7 +165,7 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
 
 def write_weights(path: Path, network: torch.nn.Module, metadata: dict[str, Any]) -> None:
     weights = {key: value.contiguous().cpu() for key, value in network.state_dict().items()}
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         # Save through bytes, because a full disk then raises an OSError.
         draft.write_bytes(save(weights, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
 
@@ -185,7 +200,7 @@ def check_folder(folder: Path, identity: dict[str, Any]) -> None:
 
 
 def show_progress(items: Iterable[Any], total: int, label: str) -> Iterable[Any]:
-    return progress(items, total=total, unit="batch", what=label)
+    return progress(items, total=total, unit="batch", label=label)
 
 
 def run_record(
@@ -358,7 +373,7 @@ def train_network(
     }
     write_history(args.out / "history.csv", state.history)
     write_weights(args.out / "model.safetensors", initial.network, metadata)
-    with replacing(args.out / "run.json") as draft:
+    with atomic_write(args.out / "run.json") as draft:
         times = {"started": start_time.isoformat(timespec="seconds"), "seconds": seconds}
         draft.write_text(json.dumps(record | {"identity": identity} | times, indent=2))
     checkpoints.remove()

@@ -21,15 +21,31 @@ from safetensors.torch import save
 from torch import nn
 from training_options import add_staging_option
 
-from shapebias.cli import Parser, above_zero, at_least_zero, fraction, positive, progress, run, side, whole
+from shapebias.cli import (
+    Parser,
+    image_size,
+    non_negative_float,
+    non_negative_int,
+    positive_float,
+    positive_int,
+    progress,
+    proportion,
+    run,
+)
 from shapebias.errors import UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.images.contact_sheets import Cell, contact_sheet
 from shapebias.images.pictures import open_pictures
 from shapebias.images.shards import expand
 from shapebias.networks.weights import METADATA_KEY
-from shapebias.stylize.adain import Adain, encoder_hash, load_encoder, random_encoder
-from shapebias.stylize.decoder_training import DecoderRecipe, DecoderState, Pairs, new_state, train_decoder
+from shapebias.stylize.adain import AdainStylizer, encoder_hash, load_encoder, random_encoder
+from shapebias.stylize.decoder_training import (
+    ContentStylePairs,
+    DecoderRecipe,
+    DecoderState,
+    initial_state,
+    train_decoder,
+)
 from shapebias.training.distributed import World, join_process_group, leave_process_group
 from shapebias.training.interruption import RETRY_STATUS, StoppedError
 from shapebias.training.run_lock import lock_run
@@ -47,18 +63,27 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     inputs.add_argument("--content", type=Path, nargs="+", required=True, metavar="DIR|TAR", help="photographs")
     inputs.add_argument("--styles", type=Path, nargs="+", required=True, metavar="DIR|TAR", help="paintings")
     inputs.add_argument("--encoder", required=True, metavar="FILE|random", help="VGG-19 to relu4_1")
-    inputs.add_argument("--width", type=positive, default=64, help="channels of a random encoder's first stage")
-    inputs.add_argument("--max-rejected", type=fraction, default=0.25, help="allowed fraction of images set aside")
+    inputs.add_argument("--width", type=positive_int, default=64, help="channels of a random encoder's first stage")
+    inputs.add_argument("--max-rejected", type=proportion, default=0.25, help="allowed fraction of images set aside")
     recipe = parser.add_argument_group("recipe (defaults of the published code)")
-    kinds = (positive, positive, side, side, above_zero, at_least_zero, at_least_zero, whole)
+    kinds = (
+        positive_int,
+        positive_int,
+        image_size,
+        image_size,
+        positive_float,
+        non_negative_float,
+        non_negative_float,
+        non_negative_int,
+    )
     for item, kind in zip(dataclasses.fields(DecoderRecipe), kinds, strict=True):
         recipe.add_argument(f"--{item.name.replace('_', '-')}", type=kind, default=item.default, help="%(default)s")
     job = parser.add_argument_group("job")
     job.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU where there is one")
-    job.add_argument("--threads", type=positive, default=1, help="CPU threads that compute (default: %(default)s)")
-    job.add_argument("--workers", type=whole, default=0, help="threads that decode images (default: %(default)s)")
+    job.add_argument("--threads", type=positive_int, default=1, help="CPU threads that compute (default: %(default)s)")
+    job.add_argument("--workers", type=non_negative_int, default=0, help="threads that decode (default: %(default)s)")
     job.add_argument("--checkpoint", type=Path, metavar="FILE", help="where an interrupted training goes on from")
-    job.add_argument("--checkpoint-steps", type=positive, default=1000, help="steps between two (default: %(default)s)")
+    job.add_argument("--checkpoint-steps", type=positive_int, default=1000, help="between two (default: %(default)s)")
     add_staging_option(job)
     job.add_argument("--out", type=Path, required=True, metavar="DIR")
     args = parser.parse_args(argv)
@@ -67,16 +92,16 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
-def first_encoder(args: argparse.Namespace, pairs: Pairs) -> nn.Sequential:
+def first_encoder(args: argparse.Namespace, pairs: ContentStylePairs) -> nn.Sequential:
     """The encoder of a file, or a random one that is normalised on some of the images."""
     if args.encoder == "random":
         return random_encoder(args.width, args.seed, torch.cat(pairs.batch(-1, range(NORMALISED_ON))))
     return load_encoder(Path(args.encoder))
 
 
-def results(encoder: nn.Sequential, before: nn.Sequential, state: DecoderState, pairs: Pairs) -> list[Cell]:
+def results(encoder: nn.Sequential, before: nn.Sequential, state: DecoderState, pairs: ContentStylePairs) -> list[Cell]:
     """Some pairs: content, style, and what the decoder made of them before and after."""
-    networks = [Adain(encoder, decoder, "cpu") for decoder in (before, state.decoder)]
+    networks = [AdainStylizer(encoder, decoder, "cpu") for decoder in (before, state.decoder)]
     cells: list[Cell] = []
     for number in range(SHOWN):
         content, style = pairs.pair("sheet", number)
@@ -87,23 +112,23 @@ def results(encoder: nn.Sequential, before: nn.Sequential, state: DecoderState, 
     return cells
 
 
-def write(args: argparse.Namespace, encoder: nn.Sequential, state: DecoderState, pairs: Pairs) -> None:
+def write(args: argparse.Namespace, encoder: nn.Sequential, state: DecoderState, pairs: ContentStylePairs) -> None:
     recipe, history = pairs.recipe, state.history
     metadata = {"encoder": encoder_hash(encoder), "recipe": dataclasses.asdict(recipe), "losses": history[-1]}
-    with replacing(args.out / "encoder.safetensors") as draft:
+    with atomic_write(args.out / "encoder.safetensors") as draft:
         draft.write_bytes(save(encoder.cpu().state_dict()))
-    with replacing(args.out / "history.csv") as draft, draft.open("w", newline="") as file:
+    with atomic_write(args.out / "history.csv") as draft, draft.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(history[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
-    before = new_state(encoder, recipe, torch.device("cpu")).decoder
+    before = initial_state(encoder, recipe, torch.device("cpu")).decoder
     first, last = history[0], history[-1]
     title = ", ".join(f"{k} loss {first[f'{k}_loss']:.3g} to {last[f'{k}_loss']:.3g}" for k in ("content", "style"))
     cells = results(encoder, before, state, pairs)
     sheet = contact_sheet(cells, title=title, columns=4, cell_size=2 * min(recipe.size, 112))
-    with replacing(args.out / "sheet.png") as draft:
+    with atomic_write(args.out / "sheet.png") as draft:
         sheet.save(draft, format="PNG")
-    with replacing(args.out / "decoder.safetensors") as draft:
+    with atomic_write(args.out / "decoder.safetensors") as draft:
         weights = {key: value.contiguous() for key, value in state.decoder.cpu().state_dict().items()}
         draft.write_bytes(save(weights, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
 
@@ -131,7 +156,7 @@ def train_one(args: argparse.Namespace, world: World, copies: Mapping[Path, Path
     contents, styles = (
         open_pictures([copies.get(path, path) for path in expand(paths)]) for paths in (args.content, args.styles)
     )
-    pairs = Pairs(contents, styles, recipe, args.max_rejected)
+    pairs = ContentStylePairs(contents, styles, recipe, args.max_rejected)
     encoder = first_encoder(args, pairs)
     state = train_decoder(
         encoder,
@@ -141,7 +166,7 @@ def train_one(args: argparse.Namespace, world: World, copies: Mapping[Path, Path
         checkpoint=args.checkpoint,
         checkpoint_steps=args.checkpoint_steps,
         workers=args.workers,
-        show=lambda steps: iter(progress(steps, total=len(steps), unit="step", what="decoder")),
+        show=lambda steps: iter(progress(steps, total=len(steps), unit="step", label="decoder")),
     )
     if not world.is_first:
         return

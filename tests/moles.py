@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from shapebias.images.isic2017 import PARTS
+from shapebias.images.isic2017 import CHALLENGE_PARTS
 
 HEADER = "image_id,melanoma,seborrheic_keratosis"
 
@@ -28,7 +28,7 @@ def lesion(melanoma: bool, seed: int, size: tuple[int, int] = (64, 48)) -> Image
 def challenge(root: Path, each: dict[str, tuple[int, int]]) -> Path:
     """The challenge's folders and tables; each: split → how many melanomas, how many other lesions."""
     number = 0
-    for split, part in PARTS.items():
+    for split, part in CHALLENGE_PARTS.items():
         folder, rows = root / f"ISIC-2017_{part}_Data", [HEADER]
         folder.mkdir(parents=True)
         for melanoma, count in zip((True, False), each[split], strict=True):

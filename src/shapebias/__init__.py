@@ -9,7 +9,7 @@ __all__ = ["evaluate", "shape_bias"]
 
 
 def __getattr__(name: str) -> Any:
-    """The functions for notebooks, when they are asked for: every job of the workflow imports this package."""
+    """Import the notebook functions on first use, since every job of the workflow imports this package."""
     if name in __all__:
         from shapebias import api
 

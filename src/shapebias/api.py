@@ -16,13 +16,13 @@ from shapebias.evaluation.decisions import read_observers
 from shapebias.metrics.panel import panel_of
 from shapebias.metrics.shape_bias import bias_rows, counts_of
 
-if TYPE_CHECKING:  # torch takes seconds to import, and decisions are counted without it
+if TYPE_CHECKING:  # torch takes seconds to import, and counting decisions does not need it
     from torch import nn
 
     from shapebias.evaluation.inputs import Kept
     from shapebias.networks.models import Preparation
 
-NEEDED = ["observer", "image", "shape", "texture", "decision"]
+REQUIRED_COLUMNS = ["observer", "image", "shape", "texture", "decision"]
 
 
 def evaluate(
@@ -41,21 +41,25 @@ def evaluate(
     device: str | None = None,
     max_rejected: float = 0.0,
 ) -> pd.DataFrame:
-    """Show images to a network; returns a table with one row an image (and condition): label, decision, probabilities.
+    """Classify images with a network; return one row per image (and condition): label, decision, probabilities.
 
-    network: a name in timm (`torchvision/<name>` is one of torchvision's), or a network in memory, which is left as it
-    was. images: a folder, an archive (.zip, .tar, .tar.gz) or a shard, or several. benchmark: how they are labelled and
-    shown, of shapebias.evaluation.benchmarks.KINDS. observer: what to call the network in the table.
-    weights, kwargs: a file for a network given by name (without, the published weights are downloaded), and arguments.
-    classes: names of the outputs in their order, or name → category (airplane … truck, "" for none); by default
-    ILSVRC's 1,000. preparation: what the network expects of an image; by default what timm knows of it, for networks
-    that timm does not know 224 px and ImageNet's mean and standard deviation.
-    suppress: cue → strengths, of the benchmark `suppressed`. device: by default where the network is; for one given by
-    name a GPU, if there is one. max_rejected: the fraction of the images that may be broken.
+    network: a name in timm, or `torchvision/<name>` for torchvision, or a network in memory, which stays unchanged.
+    images: a folder, an archive (.zip, .tar, .tar.gz) or a shard, or a list of these.
+    benchmark: a key of shapebias.evaluation.benchmarks.KINDS; it decides how images are labelled and prepared.
+    observer: the network's name in the table.
+    weights: a weights file for a network given by name; without it, the published weights are downloaded.
+    kwargs: further arguments for building a network given by name.
+    classes: the names of the network's outputs in order, or a mapping name → category (airplane … truck, "" for
+    none); by default ILSVRC's 1,000 classes.
+    preparation: the network's input size and normalization; by default timm's settings for this network. A network
+    unknown to timm gets 224 px and ImageNet's mean and standard deviation.
+    suppress: cue → strengths, for the benchmark `suppressed`.
+    device: by default the device that the network is on. A network given by name uses a GPU if there is one.
+    max_rejected: the largest allowed fraction of broken images.
 
-    `table.attrs` holds the record that scripts/evaluate.py writes: what was shown to what, how images were fitted,
-    which were broken. Images are kept in memory, up to 1 GiB, and decoded once for several calls.
-    Raises shapebias.errors.UserError, in words, for whatever does not fit.
+    `table.attrs` holds the record that scripts/evaluate.py writes: the network, the images, their fit to the
+    network's input, and the broken images. Decoded images stay in memory, up to 1 GiB, and serve later calls.
+    Raises shapebias.errors.UserError with an explanation if the input is invalid.
     """
     from shapebias.evaluation.observer import load_observer, measure, observer_of, unchanged
     from shapebias.evaluation.stimuli import open_benchmark
@@ -66,88 +70,90 @@ def evaluate(
     if benchmark not in KINDS:
         raise UserError(f"unknown benchmark {benchmark!r}; allowed: {', '.join(KINDS)}")
     if suppress and KINDS[benchmark].measures != "reliance":
-        raise UserError(f"suppress is for the benchmark 'suppressed', not for {benchmark!r}")
-    pictures = open_benchmark(as_paths(images), benchmark)
+        raise UserError(f"suppress applies only to the benchmark 'suppressed', not to {benchmark!r}")
+    stimuli = open_benchmark(to_paths(images), benchmark)
+    categories = class_categories(classes) if classes else None
     if isinstance(network, str):
         file = weights_path(str(weights)) if weights else None
-        own = with_categories(classes) if classes else None
-        shown = load_observer(network, name=observer, weights=file, kwargs=kwargs, classes=own, prepared=preparation)
-        used = resolve_device(device or "auto")
+        loaded = load_observer(
+            network, name=observer, weights=file, kwargs=kwargs, classes=categories, prepared=preparation
+        )
+        used_device = resolve_device(device or "auto")
     else:
         if weights or kwargs:
-            raise UserError("weights and kwargs are for networks given by name; this one is in memory, with its own")
-        own = with_categories(classes) if classes else None
-        shown = observer_of(network, name=observer, classes=own, prepared=preparation)
-        used = resolve_device(device or place(network))
-    with unchanged(shown.network):
+            raise UserError("weights and kwargs need a network given by name; this network is already in memory")
+        loaded = observer_of(network, name=observer, classes=categories, prepared=preparation)
+        used_device = resolve_device(device or network_device(network))
+    with unchanged(loaded.network):
         table, facts = measure(
-            shown,
-            pictures,
+            loaded,
+            stimuli,
             benchmark,
             batch_size=batch_size,
             workers=workers,
-            device=used,
+            device=used_device,
             max_rejected=max_rejected,
             suppress=suppress,
-            kept=kept_images(),
+            kept=shared_image_cache(),
         )
-    table.attrs.update(shown.facts | provenance(used) | facts)
+    table.attrs.update(loaded.facts | provenance(used_device) | facts)
     return table
 
 
 def shape_bias(answers: pd.DataFrame | str | Path | Sequence[str | Path]) -> pd.DataFrame:
-    """Shape bias with its 95 % interval: one row an observer, as scripts/shape_bias.py writes it.
+    """Return shape bias with its 95 % interval: one row per observer, as scripts/shape_bias.py writes it.
 
-    answers: what `evaluate` returned, a table of decisions (observer, image, shape, texture, decision), or files:
-    predictions (.parquet) or decisions as the model-vs-human toolbox writes them (.csv).
+    answers: a table from `evaluate`, any table of decisions (observer, image, shape, texture, decision), or files:
+    predictions (.parquet) or decisions of the model-vs-human toolbox (.csv).
     Columns: observer, conflict_images, shape_hits, texture_hits, shape_bias (NaN without a hit), ci_low, ci_high.
-    Raises shapebias.errors.UserError for tables without those columns or without rows, where an observer has no name
-    or answers an image twice, and where two tell of one image differently.
+    Raises shapebias.errors.UserError if a column is missing, if there are no rows, if an observer has no name or
+    answers an image twice, or if two observers' tables label one image differently.
     """
-    trials = answers if isinstance(answers, pd.DataFrame) else read_observers(as_paths(answers))
-    missing = [name for name in NEEDED if name not in trials]
+    trials = answers if isinstance(answers, pd.DataFrame) else read_observers(to_paths(answers))
+    missing = [name for name in REQUIRED_COLUMNS if name not in trials]
     if missing:
-        raise UserError(f"no column {', '.join(missing)} in this table; shape bias needs {', '.join(NEEDED)}")
+        raise UserError(f"no column {', '.join(missing)} in this table; shape bias needs {', '.join(REQUIRED_COLUMNS)}")
     if trials.empty:
-        raise UserError("no trial in this table; shape bias needs a row for each image and observer")
+        raise UserError("this table has no trials; shape bias needs a row for each image and observer")
     trials = trials.reset_index(drop=True)
     if "answerable" not in trials:
-        trials = trials.assign(answerable=answerable(trials))
+        trials = trials.assign(answerable=answerable_trials(trials))
     counts = counts_of(panel_of(trials))
     rows = zip(counts.names, bias_rows(counts), strict=True)
     return pd.DataFrame([{"observer": name} | row for name, row in rows])
 
 
-def answerable(trials: pd.DataFrame) -> pd.Series:
-    """Whether an observer could have named both cues: predictions hold no probability for what a network cannot."""
-    found = pd.Series(True, index=trials.index)
+def answerable_trials(trials: pd.DataFrame) -> pd.Series:
+    """Return whether each trial's observer can name both cues: a missing probability marks an unknown category."""
+    answerable = pd.Series(True, index=trials.index)
     for cue in ("shape", "texture"):
         for category in trials[cue].dropna().unique():
             if f"p_{category}" in trials:
-                found &= (trials[cue] != category) | trials[f"p_{category}"].notna()
-    return found
+                answerable &= (trials[cue] != category) | trials[f"p_{category}"].notna()
+    return answerable
 
 
-def as_paths(given: str | Path | Sequence[str | Path]) -> list[Path]:
-    return [Path(given)] if isinstance(given, (str, Path)) else [Path(path) for path in given]
+def to_paths(paths: str | Path | Sequence[str | Path]) -> list[Path]:
+    """Return one path or several as a list."""
+    return [Path(paths)] if isinstance(paths, (str, Path)) else [Path(path) for path in paths]
 
 
-def with_categories(classes: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
-    """Class → category; of names alone, those of ILSVRC and the categories themselves have one."""
+def class_categories(classes: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+    """Return class → category. In a plain list of names, only ILSVRC classes and category names get a category."""
     if isinstance(classes, Mapping):
         return dict(classes)
     return {name: category_of(name) or "" for name in classes}
 
 
-def place(network: nn.Module) -> str:
-    """The device that a network is on."""
+def network_device(network: nn.Module) -> str:
+    """Return the device that a network is on."""
     tensor = next(network.parameters(), None)
     return "cpu" if tensor is None else str(tensor.device)
 
 
 @functools.cache
-def kept_images() -> Kept:
-    """The images that all calls of this process share."""
+def shared_image_cache() -> Kept:
+    """Return the image cache that all calls in this process share."""
     from shapebias.evaluation.inputs import Kept
 
     return Kept()

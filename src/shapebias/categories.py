@@ -29,27 +29,27 @@ CATEGORIES = (
 
 @functools.cache
 def ilsvrc_classes() -> dict[str, str]:
-    """WordNet id → category ("" if it has none) of the 1,000 ILSVRC-2012 classes, in the order of their ids."""
+    """Return WordNet id → category ("" for none) of the 1,000 ILSVRC-2012 classes, in the order of their ids."""
     table = resources.files("shapebias") / "resources" / "ilsvrc_classes.csv"
     rows = csv.DictReader(table.read_text(encoding="utf-8").splitlines())
     return {row["wnid"]: row["category"] for row in rows}
 
 
 def ilsvrc_wnids() -> list[str]:
-    """The WordNet ids of the 1,000 classes: also the order of a pretrained network's outputs."""
+    """Return the WordNet ids of the 1,000 classes, in the order of a pretrained network's outputs."""
     return list(ilsvrc_classes())
 
 
 @functools.cache
 def ilsvrc_categories() -> dict[str, str]:
-    """WordNet id → category, for the 207 classes that have one."""
+    """Return WordNet id → category for the 207 classes that have a category."""
     return {wnid: category for wnid, category in ilsvrc_classes().items() if category}
 
 
-def category_of(class_name: str, own: dict[str, str] | None = None) -> str | None:
-    """The category of a class: from `own`, else from ILSVRC, else the class itself if it names one; or None."""
-    if own and class_name in own:
-        return own[class_name]
+def category_of(class_name: str, custom: dict[str, str] | None = None) -> str | None:
+    """Return the category of a class, or None: from `custom`, else the class's own name, else from ILSVRC."""
+    if custom and class_name in custom:
+        return custom[class_name]
     if class_name in CATEGORIES:
         return class_name
     return ilsvrc_categories().get(class_name)

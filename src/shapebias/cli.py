@@ -1,4 +1,4 @@
-"""What every script shares: clean exits, logging, progress."""
+"""Command-line helpers shared by all scripts: argument types, clean exits, logging, progress."""
 
 import argparse
 import logging
@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 
 class Parser(argparse.ArgumentParser):
-    """A command line whose mistakes end as all bad input does: one line, exit status 1."""
+    """An argument parser that reports a mistake in one line and exits with status 1, as for any bad input."""
 
     def error(self, message: str) -> NoReturn:
         sys.exit(f"error: {message} ({self.prog} --help lists all options)")
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script's `main`: bad input, a full disk or Ctrl-C end in one line on stderr, not in a traceback."""
+    """Run a script's `main`; bad input, a full disk or Ctrl-C print one line on stderr instead of a traceback."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     # SIGTERM (scancel, Snakemake stopping its jobs) unwinds like Ctrl-C, so that half-written files are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -34,25 +34,25 @@ def run(main: Callable[[], None]) -> None:
         main()
     except (UserError, BadImageError) as error:
         sys.exit(f"error: {error}")
-    except BrokenPipeError:  # whoever read the output has left
+    except BrokenPipeError:  # the reader of the output has exited
         os._exit(1)
     except OSError as error:
         sys.exit(f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
     except (MemoryError, BrokenProcessPool):
         sys.exit("error: out of memory; give the job more, or fewer workers")
     except RuntimeError as error:
-        if str(error).startswith("DataLoader worker"):  # of which the kernel ended one
-            sys.exit(f"error: a worker process ended early, out of memory as a rule; give the job more ({error})")
-        if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported for it
+        if str(error).startswith("DataLoader worker"):  # the kernel killed a worker process
+            sys.exit(f"error: a worker process was killed, usually for lack of memory; give the job more ({error})")
+        if type(error).__name__ != "OutOfMemoryError":  # torch's class, compared by name to avoid importing torch
             raise
         sys.exit("error: the GPU is out of memory; take smaller images or a larger GPU")
     except KeyboardInterrupt:
         sys.exit("interrupted")
 
 
-def progress(items: Iterable[T], *, total: int | None = None, unit: str, what: str) -> Iterable[T]:
-    """A progress bar on a terminal; nothing where the output is a log file."""
-    return tqdm(items, total=total, unit=unit, desc=what, disable=None, dynamic_ncols=True)
+def progress(items: Iterable[T], *, total: int | None = None, unit: str, label: str) -> Iterable[T]:
+    """Wrap items in a progress bar on a terminal; show nothing if the output is a log file."""
+    return tqdm(items, total=total, unit=unit, desc=label, disable=None, dynamic_ncols=True)
 
 
 def count_map(text: str) -> dict[str, int | str]:
@@ -66,23 +66,23 @@ def count_map(text: str) -> dict[str, int | str]:
     return counts
 
 
-def positive(text: str) -> int:
-    """Parse a whole number above 0 (an argparse type)."""
+def positive_int(text: str) -> int:
+    """Parse an integer above 0 (an argparse type)."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
     return value
 
 
-def whole(text: str) -> int:
-    """Parse a whole number of at least 0 (an argparse type)."""
+def non_negative_int(text: str) -> int:
+    """Parse an integer of at least 0 (an argparse type)."""
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is not at least 0")
     return value
 
 
-def at_least_zero(text: str) -> float:
+def non_negative_float(text: str) -> float:
     """Parse a number of at least 0 (an argparse type)."""
     value = float(text)
     if not 0 <= value < math.inf:
@@ -90,15 +90,15 @@ def at_least_zero(text: str) -> float:
     return value
 
 
-def above_zero(text: str) -> float:
+def positive_float(text: str) -> float:
     """Parse a number above 0 (an argparse type)."""
-    value = at_least_zero(text)
+    value = non_negative_float(text)
     if value == 0:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return value
 
 
-def side(text: str) -> int:
+def image_size(text: str) -> int:
     """Parse the side of an image in pixels (an argparse type)."""
     value = int(text)
     if not 16 <= value <= 2048:
@@ -106,7 +106,7 @@ def side(text: str) -> int:
     return value
 
 
-def fraction(text: str) -> float:
+def proportion(text: str) -> float:
     """Parse a number from 0 to 1 (an argparse type)."""
     value = float(text)
     if not 0 <= value <= 1:

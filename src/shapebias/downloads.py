@@ -1,7 +1,7 @@
-"""Files from elsewhere: verified before they appear, resumed after an interruption.
+"""Download files: verify each by its checksum, and resume after an interruption.
 
-What has come so far stands beside the target under a hidden name. The standard library's client is enough here, and
-keeps the environments of jobs small.
+A partial download lies beside the target under a hidden name. Python's own HTTP client is enough here and keeps the
+jobs' environments small.
 """
 
 import errno
@@ -22,51 +22,53 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote, urlsplit
 
 from shapebias.errors import UserError
-from shapebias.files import replacing, require_space
+from shapebias.files import atomic_write, require_space
 from shapebias.parallel import ordered_map
 
 log = logging.getLogger(__name__)
 
 TIMEOUT = 60  # seconds without a byte
 PAUSES = (1, 5, 20)  # seconds before each further try
-TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
-BLOCK = 1 << 16  # bytes; what a killed download loses at most
+RETRY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+BLOCK = 1 << 16  # bytes; a killed download loses at most one block
 CONNECTIONS = 8
-KNOCK = 5  # seconds for a server to take a connection
-# What every failed download ends in where the machine, not the server, is the reason.
+CONNECT_TIMEOUT = 5  # seconds for a server to accept a connection
+# The advice when the machine, not the server, is the reason of a failed download.
 AIR_GAP = (
-    "compute nodes have no internet as a rule: fetch where there is (the workflow's target `downloads`, on a login "
-    "node), or give a local file"
+    "compute nodes usually have no internet: download on a machine that has it (the workflow's target `downloads`, on "
+    "a login node), or give a local file"
 )
-LISTED = re.compile(r"([0-9a-f]{64}) [ *](.+)", re.IGNORECASE)  # a line of sha256sum
+CHECKSUM_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)", re.IGNORECASE)  # a line of sha256sum
 
 
 def fetch(source: str, target: Path, sha256: str | None = None, pauses: Sequence[float] = PAUSES) -> None:
-    """Bring a file from a URL or a path to `target`; nothing is done if it is there with the right checksum.
+    """Download or copy a file to `target`; do nothing if the target already has the right checksum.
 
-    source: http, https or file URL, or a path. sha256: hexadecimal, lower case, all of it or its first digits (which
-    file names of torch.hub end in); None takes what comes. pauses: seconds before each further try. Raises UserError
-    for a source that cannot be had, a wrong checksum or too small a disk, and OSError where the disk fills up all the
-    same; the target is then as it was.
+    source: http, https or file URL, or a path.
+    sha256: hexadecimal, lower case, complete or only its first digits (torch.hub's file names end in these); None
+    accepts any content.
+    pauses: seconds before each further try.
+    Raises UserError for an unreachable source, a wrong checksum or too little disk space, and OSError if the disk
+    fills up during the download. The target then stays unchanged.
     """
-    if sha256 is not None and matches(target, sha256):
-        log.debug("%s is there already", target)
+    if sha256 is not None and has_checksum(target, sha256):
+        log.debug("%s already exists", target)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    if (path := path_of(source)) is not None:
-        copy(path, target, sha256)
+    if (path := local_path(source)) is not None:
+        copy_verified(path, target, sha256)
         return
     partial_file = target.with_name(f".{target.name}.partial")
-    retried(partial(download, source, partial_file), source, pauses)
-    found = checksum(partial_file)
-    if sha256 is not None and not found.startswith(sha256):
-        partial_file.unlink()  # resuming it would end in the same
-        raise UserError(wrong(source, sha256, found))
+    retry(partial(download, source, partial_file), source, pauses)
+    actual = checksum(partial_file)
+    if sha256 is not None and not actual.startswith(sha256):
+        partial_file.unlink()  # resuming it would give the same wrong file
+        raise UserError(checksum_error(source, sha256, actual))
     partial_file.replace(target)
 
 
-def path_of(source: str) -> Path | None:
-    """Where a path or a file URL is on this machine; None for a URL of another. Raises UserError for other schemes."""
+def local_path(source: str) -> Path | None:
+    """Return the local path of a path or file URL, None for http and https. Raises UserError for other schemes."""
     if "://" not in source:
         return Path(source)
     try:
@@ -80,42 +82,45 @@ def path_of(source: str) -> Path | None:
     return None
 
 
-def copy(source: Path, target: Path, sha256: str | None) -> None:
-    """Copy a file of this machine, verified."""
+def copy_verified(source: Path, target: Path, sha256: str | None) -> None:
+    """Copy a local file after checking its checksum."""
     if not source.is_file():
         raise UserError(f"{source}: no such file")
-    if sha256 is not None and not (found := checksum(source)).startswith(sha256):
-        raise UserError(wrong(str(source), sha256, found))
+    if sha256 is not None and not (actual := checksum(source)).startswith(sha256):
+        raise UserError(checksum_error(str(source), sha256, actual))
     require_space(target.parent, source.stat().st_size, target.name)
-    with replacing(target) as draft:
+    with atomic_write(target) as draft:
         shutil.copyfile(source, draft)
 
 
-def wrong(source: str, expected: str, found: str) -> str:
+def checksum_error(source: str, expected: str, actual: str) -> str:
     return (
-        f"{source}: its SHA-256 is {found}, expected {expected}; the file is another one or was damaged on its way: "
+        f"{source}: its SHA-256 is {actual}, expected {expected}; it is a different file or was damaged in transfer: "
         f"run again, or give a path to the right file instead"
     )
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
+    """Return the SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def matches(path: Path, sha256: str) -> bool:
+def has_checksum(path: Path, sha256: str) -> bool:
     return path.is_file() and checksum(path).startswith(sha256)
 
 
-def retried(work: Callable[[], None], source: str, pauses: Sequence[float]) -> None:
-    """Do it again after a pause where that can help; raises UserError once it has not."""
+def retry(work: Callable[[], None], source: str, pauses: Sequence[float]) -> None:
+    """Call `work` until it succeeds; raise UserError after the last try, or at once if another try cannot help.
+
+    pauses: seconds before each further try.
+    """
     for pause in (*pauses, None):
         try:
             return work()
         except urllib.error.HTTPError as error:
-            reason = f"the server answered {error.code} {error.reason}"
-            if error.code not in TRY_AGAIN:
+            reason = f"the server replied {error.code} {error.reason}"
+            if error.code not in RETRY_STATUSES:
                 raise UserError(f"{source}: {reason}; give a path to the file instead") from None
         except http.client.InvalidURL as error:
             raise UserError(f"{source}: {error}; correct the URL, or give a path to the file instead") from None
@@ -125,128 +130,128 @@ def retried(work: Callable[[], None], source: str, pauses: Sequence[float]) -> N
             if isinstance(cause, socket.gaierror) or getattr(cause, "errno", None) == errno.ENETUNREACH:
                 raise UserError(f"{source}: {reason}; {AIR_GAP}") from None
         except ValueError as error:
-            raise UserError(f"{source}: not an address to download from ({error})") from None
+            raise UserError(f"{source}: not a valid download address ({error})") from None
         if pause is None:
             raise UserError(
-                f"{source}: {reason}, {len(pauses) + 1} times; run again to go on from where it stopped, "
+                f"{source}: {reason}, {len(pauses) + 1} times; run again to resume the download, "
                 f"or give a path to the file instead"
             )
-        log.warning("%s: %s; again in %g s", source, reason, pause)
+        log.warning("%s: %s; next try in %g s", source, reason, pause)
         time.sleep(pause)
     return None
 
 
-def has_way_to(url: str) -> bool:
-    """Whether a server takes a connection; behind a proxy nobody can tell, so the answer is yes."""
+def is_reachable(url: str) -> bool:
+    """Return whether a server accepts a connection; True behind a proxy, where this cannot be tested."""
     parts = urlsplit(url)
     if parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.netloc):
         return True
     try:
         port = parts.port or (80 if parts.scheme == "http" else 443)
-        socket.create_connection((parts.hostname or "", port), KNOCK).close()
+        socket.create_connection((parts.hostname or "", port), CONNECT_TIMEOUT).close()
     except OSError:
         return False
     return True
 
 
 def download(source: str, target: Path) -> None:
-    """Append to `target` what it lacks of a URL's content.
+    """Download a URL to `target`, resuming a partial file.
 
-    A server that does not take up where it stopped, or whose file has changed since, sends all of it anew.
-    Raises the errors of urllib, and IncompleteRead where the connection ends early.
+    The server sends the complete file again if it cannot resume or if the file has changed since.
+    Raises the errors of urllib, and IncompleteRead if the connection ends early.
     """
-    have = target.stat().st_size if target.exists() else 0
+    offset = target.stat().st_size if target.exists() else 0
     tag = target.with_name(f"{target.name}.etag")
     headers = {"User-Agent": "shapebias", "Accept-Encoding": "identity"}
-    if have:
-        headers |= {"Range": f"bytes={have}-"}
+    if offset:
+        headers |= {"Range": f"bytes={offset}-"}
         if tag.exists():
             headers |= {"If-Range": tag.read_text()}
     try:
-        answer = urllib.request.urlopen(urllib.request.Request(source, headers=headers), timeout=TIMEOUT)
+        response = urllib.request.urlopen(urllib.request.Request(source, headers=headers), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code == 416:  # nothing is left to send
             tag.unlink(missing_ok=True)
             return
         raise
-    with answer:
-        if answer.status != 206:
-            have = 0
-        expected = int(answer.headers.get("Content-Length") or 0)
+    with response:
+        if response.status != 206:
+            offset = 0
+        expected = int(response.headers.get("Content-Length") or 0)
         require_space(target.parent, expected, target.name.strip(".").removesuffix(".partial"))
-        came = 0
+        received = 0
         try:
-            with target.open("ab" if have else "wb") as file:
-                # Only now that an older content is gone: its rest must not be asked for under the new tag.
-                if answer.headers.get("ETag") and not answer.headers["ETag"].startswith("W/"):
-                    tag.write_text(answer.headers["ETag"])
-                while block := answer.read(BLOCK):
-                    came += file.write(block)
+            with target.open("ab" if offset else "wb") as file:
+                # Write the tag only after removing older content, which must not be resumed under the new tag.
+                if response.headers.get("ETag") and not response.headers["ETag"].startswith("W/"):
+                    tag.write_text(response.headers["ETag"])
+                while block := response.read(BLOCK):
+                    received += file.write(block)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                error.filename = str(target)  # a full disk: whoever reads of it wants to know which
+                error.filename = str(target)  # the error message then names the full disk
             raise
-    if came < expected:
-        raise http.client.IncompleteRead(b"", expected - came)
+    if received < expected:
+        raise http.client.IncompleteRead(b"", expected - received)
     tag.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """One file of a list: its checksum, where it is below the source, and where it goes below the target."""
+class ListedFile:
+    """One file of a checksum list: its checksum, its path below the source, and its path below the target."""
 
     sha256: str
     source: PurePosixPath
     target: PurePosixPath
 
 
-def read_list(path: Path, renamed: Mapping[str, str]) -> list[Wanted]:
-    """The files of a list as sha256sum writes it.
+def read_checksum_list(path: Path, folders: Mapping[str, str]) -> list[ListedFile]:
+    """Return the files of a checksum list, as sha256sum writes it.
 
-    renamed: folders of the source → folders of the target; files of other folders are not wanted, and with no folder
-    renamed all are, as they are. Raises UserError for a line that is none, a path that leaves the folder, or two files
-    that would become one.
+    folders: source folder → target folder; files outside these folders are left out. If empty, all files keep their
+    paths. Raises UserError for a malformed line, a path outside the folder, or two files with the same target.
     """
-    wanted: dict[PurePosixPath, Wanted] = {}
+    entries: dict[PurePosixPath, ListedFile] = {}
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
-        found = LISTED.fullmatch(line)
-        source = PurePosixPath(found[2] if found else "/")
-        if found is None or source.is_absolute() or ".." in source.parts:
+        match = CHECKSUM_LINE.fullmatch(line)
+        source = PurePosixPath(match[2] if match else "/")
+        if match is None or source.is_absolute() or ".." in source.parts:
             raise UserError(f"{path}, line {number}: {line!r} is not a SHA-256 and a path below the folder")
-        for folder, replacement in (renamed or {".": "."}).items():
+        for folder, replacement in (folders or {".": "."}).items():
             if source.is_relative_to(folder):
                 target = PurePosixPath(replacement) / source.relative_to(folder)
-                if target in wanted:
-                    raise UserError(f"{path}, line {number}: {wanted[target].source} would be {target} too")
-                wanted[target] = Wanted(found[1].lower(), source, target)
-    if not wanted:
-        raise UserError(f"{path}: it lists no file{' below ' if renamed else ''}{', '.join(renamed)}")
-    return list(wanted.values())
+                if target in entries:
+                    raise UserError(f"{path}, line {number}: {entries[target].source} would be {target} too")
+                entries[target] = ListedFile(match[1].lower(), source, target)
+    if not entries:
+        raise UserError(f"{path}: it lists no file{' below ' if folders else ''}{', '.join(folders)}")
+    return list(entries.values())
 
 
 def fetch_all(
-    source: str, wanted: Sequence[Wanted], target: Path, pauses: Sequence[float] = PAUSES, show: Callable = iter
+    source: str, files: Sequence[ListedFile], target: Path, pauses: Sequence[float] = PAUSES, show: Callable = iter
 ) -> None:
-    """Bring all files of a list to a folder, which appears when it is whole and holds nothing else.
+    """Download all files of a list into a folder, which appears when it is complete and holds nothing else.
 
-    What has come is kept in a hidden folder beside it, so that another try fetches only the rest; what an earlier
-    folder holds already is taken from there. Several come at a time. source: the URL or folder that the list's paths
-    are below. show: wraps the stream of finished files, for a progress bar. Raises the errors of `fetch`.
+    Finished files wait in a hidden folder beside the target, so the next try downloads only the rest. Files that an
+    existing target folder already holds are copied from it. Several downloads run at a time.
+    source: the URL or folder that the list's paths are relative to.
+    show: wraps the stream of finished files, for a progress bar. Raises the errors of `fetch`.
     """
-    collected = target.with_name(f".{target.name}.partial")
+    partial_folder = target.with_name(f".{target.name}.partial")
 
-    def one(item: Wanted) -> Wanted:
-        there = target / item.target
+    def fetch_file(item: ListedFile) -> ListedFile:
+        existing = target / item.target
         name = quote(str(item.source)) if "://" in source else item.source
-        origin = str(there) if matches(there, item.sha256) else f"{source.rstrip('/')}/{name}"
-        fetch(origin, collected / item.target, item.sha256, pauses)
+        origin = str(existing) if has_checksum(existing, item.sha256) else f"{source.rstrip('/')}/{name}"
+        fetch(origin, partial_folder / item.target, item.sha256, pauses)
         return item
 
-    for _ in show(ordered_map(one, wanted, CONNECTIONS)):
+    for _ in show(ordered_map(fetch_file, files, CONNECTIONS)):
         pass
-    listed = {collected / item.target for item in wanted}
-    for path in [path for path in collected.rglob("*") if path.is_file() and path not in listed]:
-        path.unlink()  # an interrupted try wanted other files
+    expected = {partial_folder / item.target for item in files}
+    for path in [path for path in partial_folder.rglob("*") if path.is_file() and path not in expected]:
+        path.unlink()  # left by an interrupted try with another list
     if target.exists():
         shutil.rmtree(target)
-    collected.replace(target)
+    partial_folder.replace(target)

@@ -1,9 +1,9 @@
-"""Errors that a user can mend."""
+"""Errors that the user can fix."""
 
 
 class UserError(Exception):
-    """Bad input: the message names the thing, its value, what is allowed and what to do next."""
+    """Bad input. The message names the item, its value, the allowed values and the next step."""
 
 
 class BadImageError(ValueError):
-    """One image cannot be used; the message is its reason in `rejected.csv`."""
+    """An unusable image. The message appears as the reason in `rejected.csv`."""

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all."""
+"""Write files atomically: a file appears complete or not at all."""
 
 import contextlib
 import shutil
@@ -10,10 +10,10 @@ from shapebias.errors import UserError
 
 
 @contextlib.contextmanager
-def replacing(target: Path) -> Generator[Path]:
+def atomic_write(target: Path) -> Generator[Path]:
     """Yield a path beside `target` to write to; move it over `target` on success, remove it on any failure.
 
-    Folders above the target are made. The temporary name keeps the suffix, since writers choose formats by it.
+    Missing parent folders are created. The temporary name keeps the suffix, since writers choose formats by it.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -22,19 +22,22 @@ def replacing(target: Path) -> Generator[Path]:
         yield draft
         draft.replace(target)
     except OSError as error:
-        if error.errno is not None and error.filename is None:  # a full disk: whoever reads of it wants to know which
+        if error.errno is not None and error.filename is None:  # a full disk: the message should name its file
             error.filename = str(target)
         raise
     finally:
         draft.unlink(missing_ok=True)
 
 
-def require_space(folder: Path, needed: int, what: str) -> None:
-    """Raise UserError unless the disk of `folder` (which need not exist yet) has room for `needed` bytes."""
-    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
-    free = shutil.disk_usage(there).free
+def require_space(folder: Path, needed: int, name: str) -> None:
+    """Raise UserError unless the disk of `folder` has room for `needed` bytes; the folder need not exist yet.
+
+    name: the file or folder that needs the space, for the message.
+    """
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free
     if needed > free:
         raise UserError(
-            f"{what} needs about {needed / 1e6:,.1f} MB, but {there} has {free / 1e6:,.1f} MB left; "
-            f"free some, or write elsewhere"
+            f"{name} needs about {needed / 1e6:,.1f} MB, but {existing} has {free / 1e6:,.1f} MB left; "
+            f"free some space, or write elsewhere"
         )

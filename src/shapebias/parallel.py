@@ -1,4 +1,4 @@
-"""Threads or processes that work ahead, results in order."""
+"""Parallel map over threads or processes, with results in the order of the inputs."""
 
 import itertools
 import multiprocessing
@@ -14,7 +14,7 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-AHEAD = 4  # items a worker has in hand or finished: enough to keep it busy, few enough for memory to stay flat
+AHEAD = 4  # items per worker, queued or finished: enough to keep it busy, few enough to bound memory
 
 
 def ordered_map(
@@ -23,7 +23,10 @@ def ordered_map(
     workers: int,
     pool: Callable[[int], Executor] = ThreadPoolExecutor,
 ) -> Iterator[R]:
-    """`map`, by some workers that work ahead; 0 workers is plain `map`. An error comes where its item stands."""
+    """Apply a function to items in parallel and yield results in order; with 0 workers this is plain `map`.
+
+    Workers run ahead of the consumer. An exception is raised at the position of its item.
+    """
     if workers == 0:
         yield from map(function, items)
         return
@@ -37,22 +40,24 @@ def ordered_map(
                 pending.extend(executor.submit(function, item) for item in itertools.islice(items, 1))
                 yield result
         finally:
-            # Whoever stops early (an error, Ctrl-C) waits for the work in hand only.
+            # After an error or Ctrl-C, wait only for the items in progress.
             executor.shutdown(cancel_futures=True)
 
 
-def processes(workers: int) -> ProcessPoolExecutor:
-    """Processes that end with the one that started them, however it ends, and leave signals to it."""
-    return ProcessPoolExecutor(workers, initializer=follow_parent)
+def process_pool(workers: int) -> ProcessPoolExecutor:
+    """Return a pool of processes that ignore signals and exit whenever their parent does."""
+    return ProcessPoolExecutor(workers, initializer=prepare_worker)
 
 
-def follow_parent() -> None:
+def prepare_worker() -> None:
+    """Ignore signals, which the parent handles, and watch the parent in a thread."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=leave_with_parent, daemon=True).start()
+    threading.Thread(target=exit_with_parent, daemon=True).start()
 
 
-def leave_with_parent() -> None:
+def exit_with_parent() -> None:
+    """Wait for the parent process to end, then end this one."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])

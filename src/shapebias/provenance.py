@@ -1,4 +1,4 @@
-"""What made a result: versions, commit, machine kind."""
+"""The provenance of a result: package versions, commit and device."""
 
 import importlib.metadata
 import platform
@@ -9,28 +9,29 @@ PACKAGES = ("shapebias", "torch", "torchvision", "timm", "numpy", "pillow")
 
 
 def provenance(device: str) -> dict[str, object]:
-    """Versions of what computes, the commit of this code, and the device."""
+    """Return the package versions, the commit of this code, and the device."""
     return {"versions": versions(), "commit": commit(), "device": device}
 
 
 def versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the installed PACKAGES."""
+    installed = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            installed[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def commit() -> str:
-    """The git commit of this code, marked `+changes` if files differ from it; empty outside a repository."""
-    here = Path(__file__).parent
+    """Return the git commit of this code, with `+changes` if files were edited; empty outside a repository."""
+    folder = Path(__file__).parent
     try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True)
         status = subprocess.run(
             ["git", "status", "--porcelain", "--untracked-files=no"],
-            cwd=here,
+            cwd=folder,
             capture_output=True,
             text=True,
             check=True,

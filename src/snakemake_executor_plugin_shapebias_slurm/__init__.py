@@ -1,6 +1,6 @@
-"""`--executor shapebias-slurm`: Snakemake's slurm executor for studies of days, as profiles/slurm uses it.
+"""`--executor shapebias-slurm`: Snakemake's slurm executor, extended for studies that run for days (profiles/slurm).
 
-Snakemake imports this package at each of its starts, also where its slurm executor is not installed.
+Snakemake imports this package at every start, even if Snakemake's own slurm executor is not installed.
 """
 
 try:
@@ -16,12 +16,12 @@ except ImportError:
 
     @dataclass
     class ExecutorSettings(ExecutorSettingsBase):
-        no_requeue: bool = field(default=False, metadata={"help": "as profiles/slurm sets it"})
-        logdir: str = field(default="", metadata={"help": "as profiles/slurm sets it"})
+        no_requeue: bool = field(default=False, metadata={"help": "set by profiles/slurm"})
+        logdir: str = field(default="", metadata={"help": "set by profiles/slurm"})
 
     class Executor(Local):
         def __init__(self, *_: object) -> None:
-            raise WorkflowError("executor shapebias-slurm needs the package snakemake-executor-plugin-slurm")
+            raise WorkflowError("executor shapebias-slurm requires the package snakemake-executor-plugin-slurm")
 
 else:
     from snakemake_executor_plugin_shapebias_slurm.executor import Executor

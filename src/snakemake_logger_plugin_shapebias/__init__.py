@@ -1,6 +1,7 @@
-"""`--logger shapebias`: a dry run sums up its jobs, and a run says in three lines which one starts.
+"""`--logger shapebias`: a dry run prints a summary of its jobs, and a run prints three lines per starting job.
 
-With -p or --verbose both show all of each job, as Snakemake does by itself; a run's file in .snakemake/log always does.
+With -p or --verbose both print full job descriptions, as Snakemake does by default. The log file in .snakemake/log
+always has full descriptions.
 """
 
 import sys
@@ -18,7 +19,7 @@ from snakemake.logging import (
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-FILES = 4  # that are named of a failed job's inputs and outputs, which may be thousands
+FILES = 4  # inputs and outputs named for a failed job, which may have thousands
 
 
 class BriefFormatter(DefaultFormatter):
@@ -29,11 +30,11 @@ class BriefFormatter(DefaultFormatter):
         return f"{timestamp()}\n{rule}\n    reason: {reason}"
 
     def format_job_error(self, msg: dict[str, Any]) -> str:
-        return super().format_job_error(msg | {key: shorten(msg[key]) for key in ("input", "output")})
+        return super().format_job_error(msg | {key: shorten_paths(msg[key]) for key in ("input", "output")})
 
 
-def shorten(paths: list[str]) -> list[str]:
-    """The first of some paths, and their number."""
+def shorten_paths(paths: list[str]) -> list[str]:
+    """Return the first few paths and their total number."""
     return [*paths[:FILES], f"… ({len(paths)} files)"] if len(paths) > FILES else paths
 
 
@@ -52,16 +53,16 @@ class LogHandler(LogHandlerBase):
         self.addFilter(
             DefaultFilter(output.quiet, output.debug_dag, output.verbose, output.dryrun, output.printshellcmds)
         )
-        self.summary, self.counted = brief and output.dryrun, False
+        self.summary, self.table_shown = brief and output.dryrun, False
 
     def emit(self, record: LogRecord) -> None:
         event = getattr(record, "event", None)
         if self.summary and (event in (LogEvent.JOB_INFO, LogEvent.GROUP_INFO)):
             return
-        if self.summary and event == LogEvent.RUN_INFO:  # the table of jobs, which a dry run shows at both ends
-            if self.counted:
+        if self.summary and event == LogEvent.RUN_INFO:  # a dry run prints the table of jobs twice
+            if self.table_shown:
                 return
-            self.counted = True
+            self.table_shown = True
         if self.summary:
             record.msg = str(record.msg).replace("check individual jobs above for details", "each job: add -p")
         self.handler.emit(record)

@@ -3,7 +3,7 @@
 from helpers import bad_images, files_below, run_script, succeeded
 from PIL import Image
 
-from shapebias.images.listing import Listed, listing, write_listing
+from shapebias.images.listing import ListedImage, build_listing, write_listing
 
 RED = (200, 40, 40)
 
@@ -18,8 +18,8 @@ def test_what_was_set_aside_is_shown_with_its_reasons(tmp_path):
     (tmp_path / "rejected.csv").write_text("\n".join(["split,file,reason", *rows]))
     (tmp_path / "none.csv").write_text("split,file,reason\n")
     # A listing beside the table, as the rules have it: also for a set of which nothing was set aside.
-    drawn = Listed("train/cat/0", "", "cat", "cat", "train")
-    write_listing(tmp_path / "listing.parquet", listing([drawn], {"train": 1}, 0))
+    drawn = ListedImage("train/cat/0", "", "cat", "cat", "train")
+    write_listing(tmp_path / "listing.parquet", build_listing([drawn], {"train": 1}, 0))
     sets = [f"in={tmp_path / 'rejected.csv'}={folder}", f"drawn={tmp_path / 'none.csv'}="]
     succeeded(run_script("rejected_sheet", "--sets", *sets, "--out", tmp_path / "sheet.png"))
     with Image.open(tmp_path / "sheet.png") as sheet:

@@ -55,7 +55,7 @@ def test_a_job_that_cannot_read_its_config_is_not_tried_again(waiting):
     copy.write_text(copy.read_text() + "epochs: 3\n")
     assert begin() == 1
     text = place.log.read_text()
-    assert "Jobs cannot read the config of this study" in text
+    assert "Jobs cannot read this study's config" in text
     assert text.count("has been submitted") == 1 and "Trying to restart" not in text
-    log = re.findall(r"of this study: (\S+) says why", text)[0]
+    log = re.findall(r"the reason is in (\S+)", text)[0]
     assert "unknown key 'epochs'" in Path(log).read_text()

@@ -175,9 +175,9 @@ def test_the_study_ends_without_a_hand_and_its_tables_are_those_of_an_undisturbe
 def test_a_killed_snakemake_is_started_again_with_no_more_than_the_same_command(disturbed):
     again = (disturbed.place.folder / "again.log").read_text()
     assert "was killed before it could unlock this folder" in again
-    [cancelled] = re.findall(r"Jobs (.*) were left behind", again)
+    [cancelled] = re.findall(r"Cancelled jobs (.*), which an earlier run left behind", again)
     assert set(cancelled.split(", ")) <= set(disturbed.left_behind)  # some may have ended before
-    assert "sbatch takes all jobs" in again
+    assert "sbatch accepts all jobs" in again
     assert disturbed.survived == "RUNNING"
 
 

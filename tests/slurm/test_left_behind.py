@@ -54,7 +54,7 @@ def test_neither_a_dry_run_nor_a_run_beside_a_session_that_may_be_alive_cancels_
 def test_jobs_of_a_killed_session_are_cancelled_and_their_work_is_done_again(left_behind, cluster, monkeypatch):
     killed = record(left_behind, monkeypatch)
     done = left_behind.snakemake(LISTED, profile="slurm")
-    assert "were left behind by an earlier run: cancelled" in done.stdout
+    assert "which an earlier run left behind" in done.stdout
     assert done.returncode == 0, done.stdout
     assert cluster.run("squeue", "-h", "-n", "a-killed-session").strip() == ""
     listed = (left_behind.folder / LISTED).read_text()

@@ -54,7 +54,7 @@ def test_a_gpu_model_that_no_node_has_is_refused_and_jobs_without_gpus_never_ask
 
 def test_a_time_limit_that_the_partition_does_not_grant_is_refused(on_cluster):
     said = refused(on_cluster().snakemake("--set-resources", "train:runtime=9999", config=demo(), profile="slurm"))
-    assert "it asks for 9999 minutes, the partition grants 2880" in said
+    assert "it requests 9999 minutes, the partition allows 2880" in said
 
 
 def everything():
@@ -88,7 +88,7 @@ def test_sbatch_takes_the_jobs_of_every_rule(on_cluster):
     assert "train's runtime of 5 minutes ends before its first checkpoint" in said and "set-resources" in said
     planned = place.plan(None, profile="slurm")
     local = {"all", "settings", "track", "download_pretrained", "total"}
-    [count] = {line.rpartition(" of ")[2] for line in said.splitlines() if "sbatch takes all jobs" in line}
+    [count] = {line.rpartition(" of ")[2] for line in said.splitlines() if "sbatch accepts all jobs" in line}
     assert count == f"{len(set(planned) - local)} rules."
     assert {"train", "train_stylizer", "evaluate_melanoma", "encode_styles"} <= set(planned)
 
@@ -121,4 +121,4 @@ def test_a_folder_that_nodes_do_not_see_is_named(cluster, on_cluster):
     place.folder.mkdir()
     done = place.snakemake("results/images/paintings/all/0.tar", "--retries", "0", config=demo(), profile="slurm")
     assert done.returncode == 1
-    assert f"do the nodes see {place.folder}" in done.stdout
+    assert f"can the nodes see {place.folder}" in done.stdout

@@ -1,4 +1,4 @@
-"""Shape bias in a notebook: a network and a folder of stimuli in, a table out."""
+"""Tests of the notebook functions: from a network and a folder of stimuli to a table."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from helpers import ENV, image_folder, picture, run_script, succeeded, tiny_resn
 from torch import nn
 
 from shapebias import evaluate, shape_bias
-from shapebias.api import kept_images
+from shapebias.api import shared_image_cache
 from shapebias.errors import UserError
 from shapebias.networks.models import preparation
 
@@ -21,7 +21,7 @@ CONFLICT = ("cat", "dog")
 
 @pytest.fixture
 def stimuli(tmp_path):
-    """Cats and dogs with each other's texture."""
+    """Return stimuli of cats with dog texture and dogs with cat texture."""
     for i in range(6):
         shape, texture = CONFLICT if i % 2 else CONFLICT[::-1]
         (tmp_path / shape).mkdir(exist_ok=True)
@@ -29,18 +29,18 @@ def stimuli(tmp_path):
     return tmp_path
 
 
-def shown(network: nn.Module, images: Any, **more: Any) -> pd.DataFrame:
-    known: dict[str, Any] = {"classes": ["cat", "dog"], "preparation": preparation(network, 32), "observer": "mine"}
-    return evaluate(network, images, **known | more)
+def classify(network: nn.Module, images: Any, **options: Any) -> pd.DataFrame:
+    defaults: dict[str, Any] = {"classes": ["cat", "dog"], "preparation": preparation(network, 32), "observer": "mine"}
+    return evaluate(network, images, **defaults | options)
 
 
-def test_importing_the_package_and_counting_decisions_does_without_torch():
+def test_importing_the_package_and_counting_decisions_needs_no_torch():
     code = "import shapebias, sys; assert 'pandas' not in sys.modules; from shapebias import shape_bias; shape_bias"
     done = subprocess.run([sys.executable, "-c", f"{code}; assert 'torch' not in sys.modules"], env=ENV)
     assert done.returncode == 0
 
 
-def test_an_unknown_name_is_no_attribute():
+def test_an_unknown_name_raises_an_attribute_error():
     import shapebias
 
     with pytest.raises(AttributeError, match="evaluat'"):
@@ -50,12 +50,12 @@ def test_an_unknown_name_is_no_attribute():
 # evaluate
 
 
-def test_a_network_in_memory_answers_a_folder_and_leaves_as_it_was(stimuli):
+def test_a_network_in_memory_classifies_a_folder_and_stays_unchanged(stimuli):
     network = tiny_resnet()
     network.train()
     weight = network.get_parameter("layer1.0.conv1.weight")
     strides = weight.stride()
-    table = shown(network, stimuli)
+    table = classify(network, stimuli)
     assert network.training and weight.stride() == strides
     assert table["observer"].unique().tolist() == ["mine"]
     assert table["shape"].tolist() == ["cat"] * 3 + ["dog"] * 3
@@ -66,48 +66,48 @@ def test_a_network_in_memory_answers_a_folder_and_leaves_as_it_was(stimuli):
     assert len(shape_bias(table)) == 1
 
 
-def test_the_bias_of_a_network_that_sees_one_colour_can_be_counted_by_hand(stimuli):
+def test_the_bias_of_a_constant_network_equals_the_count_by_hand(stimuli):
     network = tiny_resnet()
     network.get_parameter("fc.weight").data.zero_()
     network.get_parameter("fc.bias").data = torch.tensor([1.0, 0.0])  # always a cat: three shapes, three textures
-    (row,) = shape_bias(shown(network, str(stimuli))).to_dict("records")
+    (row,) = shape_bias(classify(network, str(stimuli))).to_dict("records")
     assert (row["conflict_images"], row["shape_hits"], row["texture_hits"], row["shape_bias"]) == (6, 3, 3, 0.5)
 
 
-def test_a_second_call_decodes_nothing(stimuli, monkeypatch):
-    kept_images.cache_clear()
-    first = shown(tiny_resnet(), [stimuli])
+def test_a_second_call_reuses_the_decoded_images(stimuli, monkeypatch):
+    shared_image_cache.cache_clear()
+    first = classify(tiny_resnet(), [stimuli])
     monkeypatch.setattr("shapebias.images.pictures.load_rgb", lambda path: pytest.fail(f"{path} decoded again"))
-    pd.testing.assert_frame_equal(shown(tiny_resnet(), [stimuli]), first)
-    assert len(shown(tiny_resnet(seed=1), [stimuli])) == 6
+    pd.testing.assert_frame_equal(classify(tiny_resnet(), [stimuli]), first)
+    assert len(classify(tiny_resnet(seed=1), [stimuli])) == 6
 
 
-def test_other_benchmarks_are_asked_for_by_name(tmp_path):
+def test_other_benchmarks_are_selected_by_name(tmp_path):
     photographs = image_folder(tmp_path / "photographs", {"cat": 2, "dog": 2}, size=32)
-    table = shown(tiny_resnet(), photographs, benchmark="suppressed", suppress={"shape": [2], "colour": [1]})
+    table = classify(tiny_resnet(), photographs, benchmark="suppressed", suppress={"shape": [2], "colour": [1]})
     assert table["condition"].tolist() == ["none", "shape-2", "colour-1"] * 4
     assert (table["class"] == table["shape"]).all()
 
 
 @pytest.mark.parametrize(
-    ("wrong", "named"),
+    ("arguments", "message"),
     [
         ({"benchmark": "cue-conflict"}, "'cue-conflict'.*cue_conflict"),
-        ({"suppress": {"shape": [2]}}, "'suppressed', not for 'cue_conflict'"),
+        ({"suppress": {"shape": [2]}}, "'suppressed', not to 'cue_conflict'"),
         ({"weights": "x.pth"}, "weights and kwargs"),
         ({"classes": ["cat", "dog", "car"]}, "2 outputs, 3 classes"),
         ({"classes": {"cat": "cat", "dog": "dgo"}}, "'dgo'"),
         ({"device": "cuda:9"}, "cuda:9"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_words(stimuli, wrong, named):
-    with pytest.raises(UserError, match=named):
-        shown(tiny_resnet(), stimuli, **wrong)
+def test_invalid_arguments_are_refused_with_an_explanation(stimuli, arguments, message):
+    with pytest.raises(UserError, match=message):
+        classify(tiny_resnet(), stimuli, **arguments)
 
 
-def test_images_that_are_not_there_and_unknown_networks_are_refused(stimuli):
+def test_missing_images_and_unknown_networks_are_refused(stimuli):
     with pytest.raises(UserError, match="nowhere"):
-        shown(tiny_resnet(), stimuli / "nowhere")
+        classify(tiny_resnet(), stimuli / "nowhere")
     with pytest.raises(UserError, match="resnet5O"):
         evaluate("resnet5O", stimuli)
 
@@ -115,10 +115,10 @@ def test_images_that_are_not_there_and_unknown_networks_are_refused(stimuli):
 # shape_bias
 
 
-def test_bias_of_a_table_of_decisions_has_a_row_an_observer():
-    one = trials(("cat", "dog", "cat"), ("cat", "dog", "dog"), ("cat", "dog", "cat"), ("cat", "cat", "cat"))
+def test_the_bias_table_has_one_row_per_observer():
+    mixed = trials(("cat", "dog", "cat"), ("cat", "dog", "dog"), ("cat", "dog", "cat"), ("cat", "cat", "cat"))
     none = trials(("cat", "dog", "car"), observer="astray")
-    table = shape_bias(pd.concat([one, none])).set_index("observer")
+    table = shape_bias(pd.concat([mixed, none])).set_index("observer")
     assert list(table.index) == ["astray", "somebody"]
     assert table.loc["somebody", ["conflict_images", "shape_hits", "texture_hits"]].tolist() == [3, 2, 1]
     assert table.loc["somebody", "shape_bias"] == pytest.approx(2 / 3)
@@ -126,13 +126,13 @@ def test_bias_of_a_table_of_decisions_has_a_row_an_observer():
     assert table.loc["astray", ["shape_bias", "ci_low", "ci_high"]].isna().all()
 
 
-def test_conflicts_with_a_category_that_the_network_does_not_know_do_not_count():
+def test_conflicts_with_a_category_unknown_to_the_network_do_not_count():
     table = trials(("cat", "dog", "cat"), ("cat", "car", "cat")).assign(p_cat=0.5, p_dog=0.5, p_car=np.nan)
     assert shape_bias(table)["conflict_images"].tolist() == [1]
     assert shape_bias(table.drop(columns=["p_cat", "p_dog", "p_car"]))["conflict_images"].tolist() == [2]
 
 
-def test_tables_that_cannot_be_counted_are_refused():
+def test_invalid_tables_of_decisions_are_refused():
     table = trials(("cat", "dog", "cat"))
     with pytest.raises(UserError, match="no column texture"):
         shape_bias(table.drop(columns="texture"))
@@ -146,14 +146,14 @@ def test_tables_that_cannot_be_counted_are_refused():
         shape_bias(pd.concat([table, table.assign(observer="other", shape="car")]))
 
 
-def test_bias_is_that_of_the_script(shared_data, tmp_path):
+def test_the_bias_equals_that_of_the_script(shared_data, tmp_path):
     files = sorted((shared_data / "observers").glob("*.csv"))
     succeeded(run_script("shape_bias", *files, "--out", tmp_path / "bias.csv"))
     pd.testing.assert_frame_equal(shape_bias(files), pd.read_csv(tmp_path / "bias.csv"), check_exact=True)
 
 
-def test_published_decisions_have_their_published_bias(shared_data):
+def test_published_decisions_give_the_published_bias(shared_data):
     (file,) = (shared_data / "observers").glob("*resnet*")
     (row,) = shape_bias(file).to_dict("records")
-    # Geirhos et al. 2019, counted from the decisions that they published.
+    # Counted from the published decisions of Geirhos et al. 2019.
     assert (row["shape_hits"], row["texture_hits"], round(row["shape_bias"], 4)) == (162, 572, 0.2207)

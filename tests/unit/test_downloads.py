@@ -1,4 +1,4 @@
-"""Downloads from a real server on this machine: whole, cut short, damaged, changed, missing."""
+"""Downloads from a real server on this machine: complete, interrupted, damaged, changed and missing files."""
 
 import errno
 import hashlib
@@ -30,19 +30,19 @@ def sha(data: bytes) -> str:
 
 @dataclass
 class Site:
-    """What the server holds and how it misbehaves; `asked` is the Range header of each request, by path."""
+    """The server's files and faults. `requests` lists the path and Range header of each request."""
 
     address: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     cut: int | None = None  # bytes after which it hangs up
-    stall: threading.Event | None = None  # what it waits for before it hangs up
-    ranges: bool = True  # whether it takes up where an earlier answer stopped
-    status: list[int] = field(default_factory=list)  # answers before it behaves
-    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    stall: threading.Event | None = None  # it waits for this event before it hangs up
+    ranges: bool = True  # whether it resumes an interrupted download
+    status: list[int] = field(default_factory=list)  # error statuses before it works normally
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
 
 
 class Server(ThreadingHTTPServer):
-    request_queue_size = 32  # of the eight that come at once none is made to wait a second
+    request_queue_size = 32  # so that eight simultaneous connections need no retry after a second
 
 
 @pytest.fixture(autouse=True)
@@ -52,20 +52,20 @@ def no_proxy(monkeypatch):
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    told = Site()
+    site_state = Site()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            told.asked.append((self.path, self.headers.get("Range")))
-            data = told.files.get(self.path)
-            status = told.status.pop(0) if told.status else 404 if data is None else 200
+            site_state.requests.append((self.path, self.headers.get("Range")))
+            data = site_state.files.get(self.path)
+            status = site_state.status.pop(0) if site_state.status else 404 if data is None else 200
             if status != 200:
                 self.send_error(status)
                 return
             assert data is not None
             tag, start = f'"{sha(data)[:8]}"', 0
             wanted = self.headers.get("Range")
-            if wanted and told.ranges and self.headers.get("If-Range", tag) == tag:
+            if wanted and site_state.ranges and self.headers.get("If-Range", tag) == tag:
                 start = int(wanted.removeprefix("bytes=").removesuffix("-"))
                 if start >= len(data):
                     self.send_error(416)
@@ -74,10 +74,10 @@ def site() -> Iterator[Site]:
             self.send_header("Content-Length", str(len(data) - start))
             self.send_header("ETag", tag)
             self.end_headers()
-            self.wfile.write(data[start:] if told.cut is None else data[start : told.cut])
-            if told.stall is not None:
-                told.stall.wait(60)
-            if told.cut is not None:
+            self.wfile.write(data[start:] if site_state.cut is None else data[start : site_state.cut])
+            if site_state.stall is not None:
+                site_state.stall.wait(60)
+            if site_state.cut is not None:
                 self.connection.close()
 
         def log_message(self, format, *args):
@@ -86,8 +86,8 @@ def site() -> Iterator[Site]:
     server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
-    told.address = f"http://127.0.0.1:{server.server_port}"
-    yield told
+    site_state.address = f"http://127.0.0.1:{server.server_port}"
+    yield site_state
     server.shutdown()
     server.server_close()
 
@@ -95,28 +95,28 @@ def site() -> Iterator[Site]:
 fetch = partial(downloads.fetch, pauses=())
 
 
-def test_a_file_comes_whole_and_is_not_fetched_again(site, tmp_path):
+def test_a_complete_file_is_not_downloaded_again(site, tmp_path):
     site.files["/x.pth"] = CONTENT
     for _ in range(2):
         fetch(f"{site.address}/x.pth", tmp_path / "new" / "x.pth", sha(CONTENT))
     assert (tmp_path / "new" / "x.pth").read_bytes() == CONTENT
-    assert len(site.asked) == 1
+    assert len(site.requests) == 1
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["x.pth"]
 
 
-def test_an_interrupted_download_goes_on_where_it_stopped(site, tmp_path):
+def test_an_interrupted_download_resumes(site, tmp_path):
     site.files["/x.pth"], site.cut = CONTENT, 4000
-    with pytest.raises(UserError, match=r"/x\.pth: .*run again to go on from where it stopped"):
+    with pytest.raises(UserError, match=r"/x\.pth: .*run again to resume the download"):
         fetch(f"{site.address}/x.pth", tmp_path / "x.pth", sha(CONTENT))
     assert not (tmp_path / "x.pth").exists()
     site.cut = None
     fetch(f"{site.address}/x.pth", tmp_path / "x.pth", sha(CONTENT))
-    assert site.asked == [("/x.pth", None), ("/x.pth", "bytes=4000-")]
+    assert site.requests == [("/x.pth", None), ("/x.pth", "bytes=4000-")]
     assert (tmp_path / "x.pth").read_bytes() == CONTENT
     assert [path.name for path in tmp_path.iterdir()] == ["x.pth"]
 
 
-def test_a_killed_download_goes_on_where_it_stopped(site, tmp_path):
+def test_a_killed_download_resumes(site, tmp_path):
     content, partial_file = CONTENT * 20, tmp_path / ".x.pth.partial"
     site.files["/x.pth"], site.cut, site.stall = content, 150_000, threading.Event()
     script = [sys.executable, ROOT / "scripts" / "download.py", "--source", f"{site.address}/x.pth"]
@@ -127,13 +127,13 @@ def test_a_killed_download_goes_on_where_it_stopped(site, tmp_path):
     process.kill()
     process.wait()
     site.stall.set()
-    have, site.cut = partial_file.stat().st_size, None
+    partial_bytes, site.cut = partial_file.stat().st_size, None
     fetch(f"{site.address}/x.pth", tmp_path / "x.pth", sha(content))
-    assert 0 < have <= 150_000 and site.asked[1] == ("/x.pth", f"bytes={have}-")
+    assert 0 < partial_bytes <= 150_000 and site.requests[1] == ("/x.pth", f"bytes={partial_bytes}-")
     assert (tmp_path / "x.pth").read_bytes() == content
 
 
-def test_a_file_that_came_whole_but_was_not_yet_in_place_is_not_sent_again(site, tmp_path):
+def test_a_complete_partial_file_is_moved_into_place_without_another_download(site, tmp_path):
     site.files["/x.pth"] = CONTENT
     (tmp_path / ".x.pth.partial").write_bytes(CONTENT)
     fetch(f"{site.address}/x.pth", tmp_path / "x.pth", sha(CONTENT))
@@ -141,7 +141,7 @@ def test_a_file_that_came_whole_but_was_not_yet_in_place_is_not_sent_again(site,
 
 
 @pytest.mark.parametrize("changed", ["server without ranges", "file changed since"])
-def test_what_cannot_be_resumed_is_fetched_anew(site, tmp_path, changed):
+def test_a_download_that_cannot_resume_starts_again(site, tmp_path, changed):
     site.files["/x.pth"], site.cut = CONTENT, 4000
     with pytest.raises(UserError):
         fetch(f"{site.address}/x.pth", tmp_path / "x.pth")
@@ -154,7 +154,7 @@ def test_what_cannot_be_resumed_is_fetched_anew(site, tmp_path, changed):
     assert (tmp_path / "x.pth").read_bytes() == site.files["/x.pth"]
 
 
-def test_a_wrong_checksum_is_named_and_leaves_nothing(site, tmp_path):
+def test_a_wrong_checksum_is_reported_and_leaves_no_file(site, tmp_path):
     site.files["/x.pth"] = CONTENT
     with pytest.raises(UserError, match=f"/x.pth: its SHA-256 is {sha(CONTENT)}, expected {64 * '0'}"):
         fetch(f"{site.address}/x.pth", tmp_path / "x.pth", 64 * "0")
@@ -162,30 +162,30 @@ def test_a_wrong_checksum_is_named_and_leaves_nothing(site, tmp_path):
 
 
 def test_the_first_digits_of_a_checksum_are_enough(site, tmp_path):
-    """As torch.hub puts them into the names of files."""
+    """torch.hub's file names contain the first digits of a checksum."""
     site.files["/x.pth.tar"] = CONTENT
     source = f"{site.address}/x.pth.tar"
     for _ in range(2):
         fetch(source, tmp_path / "x.pth.tar", sha(CONTENT)[:8])
-    assert (tmp_path / "x.pth.tar").read_bytes() == CONTENT and len(site.asked) == 1
+    assert (tmp_path / "x.pth.tar").read_bytes() == CONTENT and len(site.requests) == 1
     with pytest.raises(UserError, match=f"is {sha(CONTENT)}, expected 00000000;"):
         fetch(source, tmp_path / "y", "00000000")
 
 
-def test_a_busy_server_is_asked_again(site, tmp_path):
+def test_a_busy_server_is_retried(site, tmp_path):
     site.files["/x.pth"], site.status = CONTENT, [503, 429]
     downloads.fetch(f"{site.address}/x.pth", tmp_path / "x.pth", sha(CONTENT), pauses=(0.01, 0.01))
     assert (tmp_path / "x.pth").read_bytes() == CONTENT
-    assert len(site.asked) == 3
+    assert len(site.requests) == 3
 
 
-def test_a_missing_file_is_named_at_once(site, tmp_path):
-    with pytest.raises(UserError, match=r"/gone\.pth: the server answered 404.*give a path"):
+def test_a_missing_file_is_reported_at_once(site, tmp_path):
+    with pytest.raises(UserError, match=r"/gone\.pth: the server replied 404.*give a path"):
         downloads.fetch(f"{site.address}/gone.pth", tmp_path / "gone.pth")
-    assert len(site.asked) == 1
+    assert len(site.requests) == 1
 
 
-def test_a_dead_address_is_named(tmp_path):
+def test_an_unreachable_address_is_reported(tmp_path):
     with pytest.raises(UserError, match=r"^http://127\.0\.0\.1:9/x: .*refused.*give a path"):
         fetch("http://127.0.0.1:9/x", tmp_path / "x")
 
@@ -193,7 +193,7 @@ def test_a_dead_address_is_named(tmp_path):
 @pytest.mark.parametrize(
     "error", [socket.gaierror(-3, "Temporary failure in name resolution"), OSError(errno.ENETUNREACH, "Unreachable")]
 )
-def test_a_machine_without_internet_says_so_at_once_and_what_to_do(tmp_path, monkeypatch, error):
+def test_without_internet_the_error_comes_at_once_with_advice(tmp_path, monkeypatch, error):
     def refuse(*_, **__):
         raise error
 
@@ -203,15 +203,15 @@ def test_a_machine_without_internet_says_so_at_once_and_what_to_do(tmp_path, mon
         downloads.fetch("http://example.org/x", tmp_path / "x")
 
 
-def test_whether_there_is_a_way_to_a_server_is_found_out(site, monkeypatch):
-    assert downloads.has_way_to(site.address)
-    assert not downloads.has_way_to("http://127.0.0.1:9/x")
+def test_is_reachable_tests_the_connection_except_behind_a_proxy(site, monkeypatch):
+    assert downloads.is_reachable(site.address)
+    assert not downloads.is_reachable("http://127.0.0.1:9/x")
     monkeypatch.setenv("no_proxy", "")
-    monkeypatch.setenv("http_proxy", "http://proxy.example.org:3128")  # which may know the way
-    assert downloads.has_way_to("http://127.0.0.1:9/x")
+    monkeypatch.setenv("http_proxy", "http://proxy.example.org:3128")  # the proxy may reach the server
+    assert downloads.is_reachable("http://127.0.0.1:9/x")
 
 
-def test_a_full_disk_is_told_before_anything_is_written(site, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_anything_is_written(site, tmp_path, monkeypatch):
     site.files["/x.pth"] = CONTENT
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10_000))
@@ -221,24 +221,24 @@ def test_a_full_disk_is_told_before_anything_is_written(site, tmp_path, monkeypa
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_disk_that_fills_up_is_named_and_leaves_no_file(site, tmp_path):
+def test_a_disk_that_fills_up_is_reported_and_leaves_no_file(site, tmp_path):
     site.files["/x.pth"] = CONTENT
     (tmp_path / ".x.pth.partial").symlink_to("/dev/full")
     with pytest.raises(OSError, match=r"No space left on device: .*x\.pth"):
         downloads.fetch(f"{site.address}/x.pth", tmp_path / "x.pth")
     assert not (tmp_path / "x.pth").exists()
-    assert len(site.asked) == 1
+    assert len(site.requests) == 1
 
 
 @pytest.mark.parametrize(
     "source", ["s3://bucket/x", "http:///x", "http://[::1/x", "http://127.0.0.1:port/x", "http://127.0.0.1/a b"]
 )
-def test_a_url_that_is_none_is_named_at_once(tmp_path, source):
+def test_an_invalid_url_is_reported_at_once(tmp_path, source):
     with pytest.raises(UserError, match=f"^{re.escape(source)}: "):
         downloads.fetch(source, tmp_path / "x")
 
 
-def test_a_path_takes_the_place_of_a_url(tmp_path):
+def test_a_path_works_instead_of_a_url(tmp_path):
     (tmp_path / "mine.pth").write_bytes(CONTENT)
     fetch(str(tmp_path / "mine.pth"), tmp_path / "out" / "x.pth", sha(CONTENT))
     assert (tmp_path / "out" / "x.pth").read_bytes() == CONTENT
@@ -261,39 +261,43 @@ def checksums(path: Path, files: dict[str, bytes]) -> Path:
 FILES = {f"stimuli/edges/cat/cat{i}.png": CONTENT[i:] for i in range(20)} | {"other/readme": b"no"}
 
 
-def test_all_files_of_a_list_come_to_a_folder_and_only_those_asked_for(site, tmp_path):
+def test_a_list_downloads_exactly_the_files_of_the_requested_folders(site, tmp_path):
     site.files = {f"/base/{name}": data for name, data in FILES.items()}
-    wanted = downloads.read_list(checksums(tmp_path / "list", FILES), {"stimuli/edges": "edges"})
+    wanted = downloads.read_checksum_list(checksums(tmp_path / "list", FILES), {"stimuli/edges": "edges"})
     downloads.fetch_all(f"{site.address}/base", wanted, tmp_path / "out", pauses=())
-    found = {str(path.relative_to(tmp_path / "out")): path.read_bytes() for path in (tmp_path / "out").rglob("*.*")}
-    assert found == {name.removeprefix("stimuli/"): data for name, data in FILES.items() if "edges" in name}
+    downloaded = {
+        str(path.relative_to(tmp_path / "out")): path.read_bytes() for path in (tmp_path / "out").rglob("*.*")
+    }
+    assert downloaded == {name.removeprefix("stimuli/"): data for name, data in FILES.items() if "edges" in name}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["list", "out"]
 
 
-def test_a_list_goes_on_with_the_files_that_have_not_come(site, tmp_path):
+def test_an_interrupted_list_downloads_only_the_missing_files(site, tmp_path):
     site.files = {f"/{name}": data for name, data in FILES.items()}
     bad = "/stimuli/edges/cat/cat13.png"
     right, site.files[bad] = site.files[bad], b"something else"
-    wanted = downloads.read_list(checksums(tmp_path / "list", FILES), {})
+    wanted = downloads.read_checksum_list(checksums(tmp_path / "list", FILES), {})
     with pytest.raises(UserError, match=r"cat13\.png: its SHA-256"):
         downloads.fetch_all(site.address, wanted, tmp_path / "out", pauses=())
     assert not (tmp_path / "out").exists()
-    came = {path for path, _ in site.asked} - {bad}
-    site.files[bad], site.asked = right, []
+    completed = {path for path, _ in site.requests} - {bad}
+    site.files[bad], site.requests = right, []
     downloads.fetch_all(site.address, wanted, tmp_path / "out", pauses=())
     assert len(list((tmp_path / "out").rglob("*.png"))) == 20
-    assert not came & {path for path, _ in site.asked}
+    assert not completed & {path for path, _ in site.requests}
 
 
-def test_a_list_takes_what_its_folder_holds_already_and_drops_the_rest(site, tmp_path):
+def test_a_list_reuses_files_of_an_existing_folder_and_removes_the_rest(site, tmp_path):
     files = {"a b.csv": CONTENT, "c.csv": CONTENT[1:]}
     site.files = {"/a%20b.csv": CONTENT, "/c.csv": CONTENT[1:]}
     out, earlier = tmp_path / "out", tmp_path / ".out.partial"
     for folder, name, data in [(out, "c.csv", CONTENT[1:]), (out, "old.csv", b"old"), (earlier, "other.csv", b"no")]:
         folder.mkdir(exist_ok=True)
         (folder / name).write_bytes(data)
-    downloads.fetch_all(site.address, downloads.read_list(checksums(tmp_path / "list", files), {}), out, pauses=())
-    assert site.asked == [("/a%20b.csv", None)]
+    downloads.fetch_all(
+        site.address, downloads.read_checksum_list(checksums(tmp_path / "list", files), {}), out, pauses=()
+    )
+    assert site.requests == [("/a%20b.csv", None)]
     assert {name: (out / name).read_bytes() for name in files_below(out)} == files
 
 
@@ -305,36 +309,36 @@ def test_a_list_takes_what_its_folder_holds_already_and_drops_the_rest(site, tmp
         "cat.png",
     ],
 )
-def test_a_list_that_leaves_its_folder_or_is_none_is_refused(tmp_path, line):
+def test_a_malformed_list_or_one_with_paths_outside_the_folder_is_refused(tmp_path, line):
     (tmp_path / "list").write_text(f"{line}\n")
     with pytest.raises(UserError, match="list, line 1"):
-        downloads.read_list(tmp_path / "list", {})
+        downloads.read_checksum_list(tmp_path / "list", {})
 
 
-def test_two_files_of_a_list_do_not_become_one(tmp_path):
+def test_two_files_with_one_target_are_refused(tmp_path):
     listed = checksums(tmp_path / "list", {"a/x.csv": b"1", "b/x.csv": b"2"})
     with pytest.raises(UserError, match=r"list, line 2: a/x\.csv would be x\.csv too"):
-        downloads.read_list(listed, {"a": ".", "b": "."})
+        downloads.read_checksum_list(listed, {"a": ".", "b": "."})
 
 
-def test_a_list_without_a_file_of_the_folders_asked_for_is_refused(tmp_path):
+def test_a_list_without_files_of_the_requested_folders_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"lists no file below b$"):
-        downloads.read_list(checksums(tmp_path / "list", {"a/x.csv": b"1"}), {"b": "."})
+        downloads.read_checksum_list(checksums(tmp_path / "list", {"a/x.csv": b"1"}), {"b": "."})
 
 
-def test_the_published_stimuli_are_those_of_the_checksums(shared_data):
+def test_the_published_stimuli_match_their_checksums(shared_data):
     resources = Path(__file__).parents[2] / "workflow" / "resources"
     folders = {
         "stimuli/style-transfer-preprocessed-512": "stimuli/cue-conflict",
         "stimuli/filled-silhouettes": "stimuli/silhouettes",
         "stimuli/edges": "stimuli/edges",
     }
-    wanted = downloads.read_list(resources / "stimuli.sha256", folders)
-    there = [item for item in wanted if (shared_data / item.target).is_file()]
-    assert (len(wanted), len(there)) == (1600, 240 + 160 + 160)
-    assert all(downloads.checksum(shared_data / item.target) == item.sha256 for item in there)
+    wanted = downloads.read_checksum_list(resources / "stimuli.sha256", folders)
+    present = [item for item in wanted if (shared_data / item.target).is_file()]
+    assert (len(wanted), len(present)) == (1600, 240 + 160 + 160)
+    assert all(downloads.checksum(shared_data / item.target) == item.sha256 for item in present)
     folder = "raw-data/style-transfer-512-nomask-experiment"
-    decisions = downloads.read_list(
+    decisions = downloads.read_checksum_list(
         resources / "decisions.sha256", {folder: "observers", f"{folder}-trained-CNNs": "observers"}
     )
     assert len(decisions) == 14

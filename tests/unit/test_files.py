@@ -1,22 +1,22 @@
-"""Files appear whole or not at all, and only where there is room."""
+"""Files appear complete or not at all, and a lack of disk space is reported early."""
 
 import shutil
 
 import pytest
 
 from shapebias.errors import UserError
-from shapebias.files import replacing, require_space
+from shapebias.files import atomic_write, require_space
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     (tmp_path / "x.txt").write_text("old")
-    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "x.txt") as draft:
+    with pytest.raises(ZeroDivisionError), atomic_write(tmp_path / "x.txt") as draft:
         draft.write_text("new")
         _ = 1 / 0
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x.txt", "old")]
 
 
-def test_a_full_disk_is_told_with_what_is_needed_before_anything_starts(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_with_the_required_space(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=5_000_000))
     require_space(tmp_path / "not" / "yet", 5_000_000, "0.tar")

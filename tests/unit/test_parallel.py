@@ -1,4 +1,4 @@
-"""Threads that work ahead: results in order, errors in place, little in hand."""
+"""The parallel map: results in order, errors at their item's position, limited read-ahead."""
 
 import itertools
 import threading
@@ -9,11 +9,11 @@ from shapebias.parallel import AHEAD, ordered_map
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
-def test_results_come_in_the_order_of_their_items(workers):
+def test_results_keep_the_order_of_the_items(workers):
     assert list(ordered_map(lambda x: x * x, range(100), workers)) == [x * x for x in range(100)]
 
 
-def test_endless_input_is_read_only_a_little_ahead():
+def test_endless_input_is_read_only_slightly_ahead():
     taken = []
     results = ordered_map(lambda x: x, (taken.append(i) or i for i in itertools.count()), workers=2)
     assert [next(results) for _ in range(10)] == list(range(10))
@@ -22,7 +22,7 @@ def test_endless_input_is_read_only_a_little_ahead():
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_error_comes_where_its_item_stands_and_ends_the_threads(workers):
+def test_an_error_is_raised_at_its_item_s_position_and_ends_the_threads(workers):
     before, seen = threading.active_count(), []
     with pytest.raises(ZeroDivisionError):
         for result in ordered_map(lambda x: 6 // x, [3, 2, 1, 0, 1], workers):

@@ -1,4 +1,4 @@
-"""Drawn photographs: the same for the same (seed, id), of every class, and recognisably an object."""
+"""Drawn photographs: reproducible from (seed, id), available for every class, and recognisable as an object."""
 
 from itertools import combinations
 
@@ -8,8 +8,8 @@ import pytest
 from shapebias.categories import CATEGORIES
 from shapebias.seeding import generator
 from shapebias.synthetic.paintings import painting
-from shapebias.synthetic.parts import mask
-from shapebias.synthetic.scene import APPEARANCES, CLASSES, SILHOUETTES, draw
+from shapebias.synthetic.parts import render_mask
+from shapebias.synthetic.scene import APPEARANCES, CLASSES, SILHOUETTES, draw_image
 
 SIZE = 48
 
@@ -19,25 +19,25 @@ def grey(image) -> np.ndarray:
 
 
 @pytest.mark.parametrize("appearance", APPEARANCES)
-def test_equal_seed_and_id_draw_equal_pixels(appearance):
-    first, again, other, reseeded = (
-        draw("tabby", name, size=SIZE, seed=seed, appearance=appearance).tobytes()
+def test_equal_seed_and_id_give_equal_pixels(appearance):
+    first, again, another_id, reseeded = (
+        draw_image("tabby", name, size=SIZE, seed=seed, appearance=appearance).tobytes()
         for name, seed in (("a", 0), ("a", 0), ("b", 0), ("a", 1))
     )
     assert first == again
-    assert len({first, other, reseeded}) == 3
+    assert len({first, another_id, reseeded}) == 3
 
 
-def test_every_category_has_at_least_two_classes_and_every_class_draws():
+def test_every_category_has_two_classes_and_every_class_can_be_drawn():
     assert sorted(set(CLASSES.values())) == list(CATEGORIES)
     assert all(list(CLASSES.values()).count(category) >= 2 for category in CATEGORIES)
-    drawn = {draw(name, "x", size=SIZE, seed=0).tobytes() for name in CLASSES}
+    drawn = {draw_image(name, "x", size=SIZE, seed=0).tobytes() for name in CLASSES}
     assert len(drawn) == len(CLASSES)
-    assert all(draw(name, "x", size=SIZE, seed=0).size == (SIZE, SIZE) for name in list(CLASSES)[:2])
+    assert all(draw_image(name, "x", size=SIZE, seed=0).size == (SIZE, SIZE) for name in list(CLASSES)[:2])
 
 
 def test_a_photograph_is_textured_everywhere():
-    values = grey(draw("tabby", "x", size=SIZE, seed=0)).astype(float)
+    values = grey(draw_image("tabby", "x", size=SIZE, seed=0)).astype(float)
     blocks = values.reshape(4, SIZE // 4, 4, SIZE // 4).std(axis=(1, 3))
     assert blocks.min() > 2  # no flat corner
 
@@ -45,36 +45,36 @@ def test_a_photograph_is_textured_everywhere():
 @pytest.mark.parametrize("name", CLASSES)
 def test_a_silhouette_is_a_black_object_of_sensible_size_on_white(name):
     for number in range(3):
-        values = grey(draw(name, f"{name}/{number}", size=SIZE, seed=0, appearance="silhouette"))
+        values = grey(draw_image(name, f"{name}/{number}", size=SIZE, seed=0, appearance="silhouette"))
         assert 0.05 < (values < 128).mean() < 0.7
-        assert np.isin(values, (0, 255)).mean() > 0.7  # all but its soft border
+        assert np.isin(values, (0, 255)).mean() > 0.7  # except for the antialiased border
         border = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
         assert np.median(border) == 255
 
 
 def test_edges_are_thin_dark_lines_on_white():
     for name in CLASSES:
-        values = grey(draw(name, "x", size=96, seed=0, appearance="edges"))
+        values = grey(draw_image(name, "x", size=96, seed=0, appearance="edges"))
         assert np.median(values) == 255
         assert 0.01 < (values < 128).mean() < 0.4
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
-def test_a_category_comes_in_four_clearly_different_shapes(category):
+def test_a_category_has_four_clearly_different_shapes(category):
     kinds = [kind for kinds in SILHOUETTES[category].values() for kind in kinds]
     assert len(kinds) >= 4
-    shapes = [mask(kind(np.random.default_rng(0)), SIZE)[0] > 0.5 for kind in kinds]
-    for one, other in combinations(shapes, 2):
+    shapes = [render_mask(kind(np.random.default_rng(0)), SIZE)[0] > 0.5 for kind in kinds]
+    for first, second in combinations(shapes, 2):
         # Two ellipses whose axes are a third longer overlap by 0.75.
-        assert (one & other).sum() / (one | other).sum() < 0.75
+        assert (first & second).sum() / (first | second).sum() < 0.75
 
 
-def test_a_class_does_not_betray_itself_by_one_outline():
-    shapes = {draw("tabby", str(i), size=SIZE, seed=0, appearance="silhouette").tobytes() for i in range(20)}
+def test_outlines_vary_within_a_class():
+    shapes = {draw_image("tabby", str(i), size=SIZE, seed=0, appearance="silhouette").tobytes() for i in range(20)}
     assert len(shapes) == 20
 
 
-def test_paintings_are_pure_functions_of_their_generator_and_differ():
+def test_paintings_depend_only_on_the_generator_and_differ():
     made = [painting(generator(0, "painting", str(i)), 64) for i in (0, 0, 1, 2)]
     assert made[0].shape == (64, 64, 3) and made[0].dtype == np.uint8
     np.testing.assert_array_equal(made[0], made[1])

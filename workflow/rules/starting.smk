@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from shapebias.cluster import sessions
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 
 RECORD = Path("results/study.txt")  # which file the results follow from
 
@@ -32,7 +32,7 @@ def record_session():
         for session in sessions.recorded_sessions():
             if session.has_ended() and not session.jobs_name:
                 session.path.unlink(missing_ok=True)
-        sessions.begin()
+        sessions.begin_session()
 
 
 def refuse_lost_shards():
@@ -74,7 +74,7 @@ def fix_the_config_of_jobs():
     """
     text = yaml.safe_dump(STUDY, sort_keys=False)
     path = Path(".snakemake/studies") / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.yaml"
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text(text)
     workflow.config_settings.configfiles = [path.absolute()]
     workflow.config_settings.config_args = []

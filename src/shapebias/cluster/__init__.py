@@ -1,1 +1,1 @@
-"""SLURM clusters: partitions, submission, the queue, and records of who submitted."""
+"""SLURM clusters: partitions, job submission, the queue, and records of Snakemake sessions."""

@@ -1,13 +1,13 @@
-"""The partitions of a SLURM cluster, and what they grant."""
+"""The partitions of a SLURM cluster and their limits."""
 
 import math
 
-from shapebias.cluster.queue import ask
+from shapebias.cluster.queue import query_slurm
 from shapebias.errors import UserError
 
 
 def parse_minutes(text: str) -> float:
-    """Minutes of a time limit as sinfo prints it: `2-12:00:00`, `12:00:00`, `30:00`, `infinite`."""
+    """Return the minutes of a time limit as sinfo prints it: `2-12:00:00`, `12:00:00`, `30:00`, `infinite`."""
     if text in ("infinite", "UNLIMITED"):
         return math.inf
     days, _, clock = text.rpartition("-")
@@ -16,26 +16,27 @@ def parse_minutes(text: str) -> float:
 
 
 def parse_limits(text: str) -> dict[str, dict[str, float]]:
-    """As `list_limits`, from what `sinfo --noheader --format "%P|%l|%m"` prints, a line for each kind of nodes."""
+    """Parse the output of `sinfo --noheader --format "%P|%l|%m"`, one line per kind of node, as `list_limits` does."""
     limits: dict[str, dict[str, float]] = {}
     for name, time, memory in (line.split("|") for line in text.splitlines() if line):
-        granted = limits.setdefault(name.rstrip("*"), {"runtime": parse_minutes(time), "mem_mb": 0})
-        granted["mem_mb"] = max(granted["mem_mb"], int(memory.rstrip("+")))
+        partition_limits = limits.setdefault(name.rstrip("*"), {"runtime": parse_minutes(time), "mem_mb": 0})
+        partition_limits["mem_mb"] = max(partition_limits["mem_mb"], int(memory.rstrip("+")))
         if name.endswith("*"):
-            limits[""] = granted
+            limits[""] = partition_limits
     return limits
 
 
 def list_limits() -> dict[str, dict[str, float]]:
-    """Partition → the most minutes (`runtime`) and MB (`mem_mb`, of its largest node) that a job may ask for; the
-    default partition also under an empty name. Nothing where sinfo is missing or does not answer.
+    """Return partition → the longest `runtime` (minutes) and the largest `mem_mb` (MB, of its largest node) for a job.
+
+    The default partition also appears under an empty name. Empty if sinfo is missing or fails.
     """
     try:
-        return parse_limits(ask("sinfo", "--noheader", "--format=%P|%l|%m"))
+        return parse_limits(query_slurm("sinfo", "--noheader", "--format=%P|%l|%m"))
     except UserError:
         return {}
 
 
 def cap(value: float, resource: str, partition: str, limits: dict[str, dict[str, float]]) -> int:
-    """Return so much of a resource, or as much as the partition grants: Slurm lets jobs wait for ever for more time."""
+    """Return the value, capped at the partition's limit: Slurm lets a job with a longer time limit wait forever."""
     return int(min(value, limits.get(partition, {}).get(resource, math.inf)))

@@ -1,7 +1,7 @@
-"""Runs of Snakemake in one folder: a record of each, by which a later one knows what a killed one left behind.
+"""Snakemake sessions in one folder: each keeps a record, so that a later session can clean up after a killed one.
 
-A session writes its record when it holds the folder's lock, gives signs of life by the time of that file, and removes
-it at its end. The folder may be shared by machines whose processes cannot be seen from here.
+A session writes its record once it holds the folder's lock, updates the file's time as a sign of life, and removes the
+file at its end. Several machines may share the folder, and each sees only its own processes.
 """
 
 import atexit
@@ -15,17 +15,17 @@ from pathlib import Path
 
 import psutil
 
-from shapebias.cluster.queue import cancel, queued
+from shapebias.cluster.queue import cancel_jobs, queued_jobs
 from shapebias.errors import UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 
 FOLDER = Path(".snakemake/sessions")
-SILENCE = 900.0  # seconds; the executor gives a sign of life every three minutes at least
+MAX_SILENCE = 900.0  # seconds; the executor gives a sign of life at least every three minutes
 
 
 @dataclass(frozen=True)
 class Session:
-    """Where and since when (seconds since 1970) a process runs Snakemake; the name of its jobs, if it submits any."""
+    """A process that runs Snakemake: its host, its start (seconds since 1970), and the name of its jobs, if any."""
 
     host: str
     pid: int
@@ -37,36 +37,36 @@ class Session:
         return FOLDER / f"{self.host}-{self.pid}-{self.started:.0f}.json"
 
     def write(self) -> None:
-        with replacing(self.path) as draft:
+        with atomic_write(self.path) as draft:
             draft.write_text(json.dumps(asdict(self)))
 
     def give_sign_of_life(self) -> None:
-        with contextlib.suppress(OSError):  # someone cleaned the folder, or its disk is full
+        with contextlib.suppress(OSError):  # the folder was cleaned, or its disk is full
             os.utime(self.path)
 
     @property
     def silence(self) -> float:
-        """Seconds since the last sign of life."""
+        """Return the seconds since the last sign of life."""
         return time.time() - (self.path.stat().st_mtime if self.path.exists() else 0)
 
     def has_ended(self) -> bool:
-        """Whether its process is gone from this machine, or so silent elsewhere that it must be."""
+        """Return whether the process is gone: absent from this machine, or silent for too long on another."""
         if self.host != socket.gethostname():
-            return self.jobs_name is not None and self.silence > SILENCE
-        try:  # a process of the same number may be another; the clock may have been set since
+            return self.jobs_name is not None and self.silence > MAX_SILENCE
+        try:  # the process id may have been reused, and the clock may have been set since
             return abs(psutil.Process(self.pid).create_time() - self.started) > 60
         except psutil.NoSuchProcess:
             return True
 
     def end(self) -> None:
-        """Remove the record, unless jobs are still in the queue, or may be: the next session cancels those."""
+        """Remove the record, unless jobs are or may be in the queue: the next session then cancels them."""
         with contextlib.suppress(UserError):
-            if not (self.jobs_name and queued("--name", self.jobs_name)):
+            if not (self.jobs_name and queued_jobs("--name", self.jobs_name)):
                 self.path.unlink(missing_ok=True)
 
 
-def begin(jobs_name: str | None = None) -> Session:
-    """Write the record of this process, which it removes at its end."""
+def begin_session(jobs_name: str | None = None) -> Session:
+    """Write the record of this process; it is removed at exit."""
     process = psutil.Process()
     session = Session(socket.gethostname(), process.pid, process.create_time(), jobs_name)
     session.write()
@@ -75,7 +75,7 @@ def begin(jobs_name: str | None = None) -> Session:
 
 
 def recorded_sessions() -> list[Session]:
-    """All sessions with a record in this folder."""
+    """Return all sessions with a record in this folder."""
     sessions = []
     for path in sorted(FOLDER.glob("[!.]*.json")):
         with contextlib.suppress(FileNotFoundError):  # it has just ended
@@ -83,20 +83,21 @@ def recorded_sessions() -> list[Session]:
     return sessions
 
 
-def cancel_left_behind() -> list[str]:
-    """Cancel the jobs of killed sessions, which this one submits again; return their numbers.
+def cancel_orphaned_jobs() -> list[str]:
+    """Cancel the jobs of killed sessions and return their ids; this session submits them again.
 
-    Raises UserError where a session elsewhere may still be alive, or jobs do not end: two jobs would write one file.
+    Raises UserError if a session on another machine may still be alive, or if jobs do not end: two jobs would then
+    write the same file.
     """
     cancelled = []
     for session in recorded_sessions():
         if session.has_ended():
-            cancelled += cancel(session.jobs_name) if session.jobs_name else []
+            cancelled += cancel_jobs(session.jobs_name) if session.jobs_name else []
             session.path.unlink(missing_ok=True)
         elif session.jobs_name and session.host != socket.gethostname():
             raise UserError(
                 f"Snakemake (process {session.pid} on {session.host}) gave a sign of life {session.silence / 60:.0f} "
-                "minutes ago, and two at once would write the same files. If it was killed, wait, or say so by "
-                f"`touch -d yesterday {session.path}`, and start again"
+                "minutes ago, and two runs at once would write the same files. If that run was killed, wait, or "
+                f"confirm it with `touch -d yesterday {session.path}`, and start again"
             )
     return cancelled

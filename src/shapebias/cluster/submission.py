@@ -1,4 +1,4 @@
-"""Submitting to a busy cluster: a job is submitted once, however often sbatch has to be asked."""
+"""Submit jobs to a busy cluster: retry sbatch as often as necessary, and submit each job exactly once."""
 
 import contextlib
 import re
@@ -6,12 +6,12 @@ import subprocess
 import threading
 from collections.abc import Callable
 
-from shapebias.cluster.queue import ask
+from shapebias.cluster.queue import query_slurm
 from shapebias.errors import UserError
 
-UNSURE = re.compile(r"timed out|Zero Bytes")  # the answer was lost; the job may be there all the same
-# The last is a limit of the user, the account or the QOS: there is room again when jobs end.
-LATER = re.compile(rf"{UNSURE.pattern}|Unable to contact|temporarily un|standby mode|(?:Max|Grp)Submit\w*Limit")
+UNCERTAIN = re.compile(r"timed out|Zero Bytes")  # sbatch's reply was lost, but the job may exist
+# The last pattern is a limit of the user, account or QOS: it has room again when jobs end.
+RETRYABLE = re.compile(rf"{UNCERTAIN.pattern}|Unable to contact|temporarily un|standby mode|(?:Max|Grp)Submit\w*Limit")
 
 
 def submit(
@@ -24,37 +24,37 @@ def submit(
     warn: Callable[[str], object],
     pause: float = 60.0,
 ) -> str:
-    """Submit a script and return the number of its job.
+    """Submit a script and return the id of its job.
 
-    While the controller does not answer, or the user has as many jobs as are allowed, sbatch is asked again every
-    `pause` seconds until `leaving` is set. Where its answer was lost, the job is looked for first.
+    While the controller does not respond, or the user has reached the job limit, sbatch is called again every `pause`
+    seconds until `leaving` is set. If sbatch's reply was lost, the queue is searched for the job first.
 
-    call: sbatch and its options. name, comment: those of the job; no other job has both.
-    Raises UserError with sbatch's own words where the job is refused.
+    call: sbatch and its options. name, comment: the job's name and comment, a unique pair.
+    Raises UserError with sbatch's own message if the job is refused.
     """
     error, warned = "", False
     while not leaving.is_set():
-        with contextlib.suppress(UserError):  # squeue does not answer either: nobody knows whether there is a job
-            if UNSURE.search(error) and (job := find(name, comment)):
+        with contextlib.suppress(UserError):  # squeue fails too: the job's existence is unknown
+            if UNCERTAIN.search(error) and (job := find_job(name, comment)):
                 return job
             done = subprocess.run(call, input=script, text=True, capture_output=True, check=False)
             error = " ".join(done.stderr.split())
             if done.returncode == 0:
-                # A line of its own: `12`, or `12;cluster`. Some sites print more.
+                # The id has a line of its own: `12`, or `12;cluster`. Some sites print other lines too.
                 number = re.search(r"^(\d+)(?:;\S+)?$", done.stdout, re.MULTILINE)
-                error = f"sbatch printed no number, but {done.stdout!r}"
-                return number[1] if number else find(name, comment)
-        if not LATER.search(error):
+                error = f"sbatch printed {done.stdout!r} instead of a job id"
+                return number[1] if number else find_job(name, comment)
+        if not RETRYABLE.search(error):
             raise UserError(error)
         if not warned:
-            warn(f"sbatch: {error} - asked again every {pause:.0f} s until it takes the job")
+            warn(f"sbatch: {error} - retrying every {pause:.0f} s until it accepts the job")
             warned = True
         leaving.wait(pause)
     raise UserError(error or "the run is ending")
 
 
-def find(name: str, comment: str) -> str:
-    """Return the number of the job of this name and comment, ended or not; empty where there is none."""
-    answer = ask("squeue", "--noheader", "--format=%A %k", "--name", name, "--states", "all")
-    rows = [row.partition(" ") for row in answer.splitlines()]
-    return next((job for job, _, its_comment in rows if its_comment == comment), "")
+def find_job(name: str, comment: str) -> str:
+    """Return the id of the job with this name and comment, ended or not; empty if there is none."""
+    output = query_slurm("squeue", "--noheader", "--format=%A %k", "--name", name, "--states", "all")
+    rows = [row.partition(" ") for row in output.splitlines()]
+    return next((job for job, _, job_comment in rows if job_comment == comment), "")

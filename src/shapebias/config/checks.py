@@ -24,7 +24,7 @@ from shapebias.config.queries import (
 )
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS, PUBLISHED
-from shapebias.images.archives import ARCHIVES
+from shapebias.images.archives import ARCHIVE_SUFFIXES
 from shapebias.training.recipe import Recipe
 
 ALL = "all"  # a count: every image that there is
@@ -280,8 +280,8 @@ def benchmark_problems(config: Config, key: str, entry: Config) -> Iterator[str]
         needed = {"melanoma": "a set of kind isic2017", "suppressed": "a source"}.get(kind)
         if needed:
             yield f"{key}: kind {kind!r} needs `images`, {needed}, and no folder"
-        elif Path(entry["folder"]).is_file() and not entry["folder"].lower().endswith(ARCHIVES):
-            yield f"{key}.folder: {entry['folder']} is neither a folder nor an archive ({', '.join(ARCHIVES)})"
+        elif Path(entry["folder"]).is_file() and not entry["folder"].lower().endswith(ARCHIVE_SUFFIXES):
+            yield f"{key}.folder: {entry['folder']} is neither a folder nor an archive ({', '.join(ARCHIVE_SUFFIXES)})"
         return
     sets = [*config["sources"], *config["stylized"]]
     suits, suiting = SETS_OF_KIND.get(kind, (lambda *_: True, ""))

@@ -14,7 +14,7 @@ from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS, Kind
 from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem, stimulus_name, toolbox_name, trial_name
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 
 CSV_COLUMNS = ["subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename"]
 PROBABILITIES = [f"p_{category}" for category in CATEGORIES]
@@ -27,7 +27,7 @@ def write_predictions(target: Path, predictions: pd.DataFrame, metadata: dict[st
     """Write one observer's predictions on one benchmark, with what made them, as parquet."""
     table = pa.Table.from_pandas(predictions, preserve_index=False)
     table = table.replace_schema_metadata({METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()})
-    with replacing(target) as draft:
+    with atomic_write(target) as draft:
         pq.write_table(table, draft)
 
 
@@ -87,7 +87,7 @@ def write_decisions(target: Path, predictions: pd.DataFrame, observer: str) -> N
             name = made_name(row, trial, condition, taken)
         session = row.get("session", 1)
         rows.append((observer, session, trial, np.nan, row["decision"], row["shape"], condition, name))
-    with replacing(target) as draft:
+    with atomic_write(target) as draft:
         pd.DataFrame(rows, columns=CSV_COLUMNS).to_csv(draft, index=False, na_rep="NaN", lineterminator="\n")
 
 

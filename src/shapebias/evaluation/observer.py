@@ -166,7 +166,7 @@ def measure(
     """
     strengths = checked(suppress or STRENGTHS) if KINDS[kind].measures == "reliance" else None
     sights = Sights(pictures, observer.preparation, Rejections(max_rejected), workers, kept, strengths)
-    bar = progress(sights, total=len(sights), unit="image", what=kind)
+    bar = progress(sights, total=len(sights), unit="image", label=kind)
     show = observe_melanoma if KINDS[kind].measures == "melanoma" else partial(observe, tap=tap)
     answered = show(observer, bar, batch_size=batch_size, device=device)
     facts = {

@@ -19,7 +19,7 @@ from matplotlib.transforms import Affine2D
 from shapebias.errors import UserError
 from shapebias.seeding import generator
 from shapebias.synthetic import animals, bears_and_elephants, birds, household, objects, vehicles, wheels
-from shapebias.synthetic.parts import Part, box, mask, ring, stroke
+from shapebias.synthetic.parts import FilledOutline, box, render_mask, ring, stroke
 from shapebias.synthetic.sketching import Kind
 
 GRID = 128  # pixels of the mask that outlines are traced on
@@ -27,7 +27,7 @@ DETAIL = 48  # pixels: the size up to which an outline is exact
 MARGIN = 0.04  # of the unit square, on all sides
 
 
-def bicycle(_: np.random.Generator) -> list[Part]:
+def bicycle(_: np.random.Generator) -> list[FilledOutline]:
     """A bicycle of thick tubes: two rings, a diamond frame, saddle and bar."""
     wheels_ = [*ring(0.23, 0.66, 0.22, 0.145), *ring(0.77, 0.66, 0.22, 0.145)]
     tubes = [
@@ -39,7 +39,7 @@ def bicycle(_: np.random.Generator) -> list[Part]:
     return [*wheels_, *tubes]
 
 
-def keyboard(_: np.random.Generator) -> list[Part]:
+def keyboard(_: np.random.Generator) -> list[FilledOutline]:
     """A keyboard of few, large keys."""
     keys = [box(x, y, x + 0.1, y + 0.09, hole=True) for y in (0.34, 0.48) for x in (0.12, 0.275, 0.43, 0.585, 0.74)]
     return [box(0.04, 0.26, 0.96, 0.76, radius=0.07), *keys, box(0.25, 0.62, 0.71, 0.69, hole=True)]
@@ -74,7 +74,7 @@ def icon(category: str) -> Path:
     if category not in DRAWINGS:
         raise UserError(f"no icon of {category!r}; there are {', '.join(DRAWINGS)}")
     draw: Callable = DRAWINGS[category]
-    coverage, _ = mask(draw(generator(0, "icon", category)), GRID)
+    coverage, _ = render_mask(draw(generator(0, "icon", category)), GRID)
     coverage = np.pad(coverage, 1)[::-1]  # what touches the edge is closed there; y points up
     middles = (np.arange(GRID + 2) - 0.5) / GRID
     (path,) = Figure().subplots().contourf(middles, middles, coverage, levels=[0.5, 2]).get_paths()

@@ -22,7 +22,7 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
 from matplotlib.ticker import MaxNLocator
 
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 
 T = TypeVar("T")
 Color = tuple[float, float, float]
@@ -234,9 +234,9 @@ def save(figure: Figure, stem: Path, dpi: int = 150) -> None:
     figure.set_layout_engine("none")
     figure.set_facecolor("white")
     with mpl.rc_context({"svg.hashsalt": "shapebias", "svg.fonttype": "path"}):
-        with replacing(stem.with_name(f"{stem.name}.png")) as draft:
+        with atomic_write(stem.with_name(f"{stem.name}.png")) as draft:
             figure.set_dpi(dpi)
             FigureCanvasAgg(figure).print_png(draft, metadata={"Software": None})
-        with replacing(stem.with_name(f"{stem.name}.svg")) as draft:
+        with atomic_write(stem.with_name(f"{stem.name}.svg")) as draft:
             figure.set_dpi(SVG_DPI)
             FigureCanvasSVG(figure).print_svg(draft, metadata={"Date": None, "Creator": None})

@@ -1,1 +1,1 @@
-"""Image files and sets of images: decoding, listing, packing into shards, sheets to look at."""
+"""Image files and sets of images: decoding, listing, packing into shards, contact sheets."""

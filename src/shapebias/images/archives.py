@@ -1,4 +1,4 @@
-"""Archives of images, read without being unpacked to the disk."""
+"""Read images from archives without unpacking them to disk."""
 
 import bisect
 import io
@@ -20,14 +20,15 @@ from shapebias.errors import BadImageError, UserError
 from shapebias.images.codec import is_image_name, load_rgb
 from shapebias.images.shards import Label
 
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")  # what a set may be packed in
-ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:")
-PIECE = 2**19  # bytes between places from which a gzip file can be unpacked: what reading one image wastes at most
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")  # formats of an archived set
+ABSOLUTE_PATH = re.compile(r"[/\\]|[A-Za-z]:")
+# Unpacked bytes between checkpoints of a gzip file: reading one image unpacks at most this many unneeded bytes.
+CHECKPOINT_BYTES = 2**19
 
 
 @dataclass(frozen=True)
 class ArchivedImage:
-    """A picture in an archive."""
+    """An image in an archive."""
 
     archive: "Archive"
     file: str
@@ -42,7 +43,7 @@ class ArchivedImage:
         return self.archive.path
 
     def image(self) -> Image.Image:
-        """The decoded image, RGB; raises BadImageError."""
+        """Return the decoded RGB image; raises BadImageError."""
         try:
             data = self.archive.read(self.file)
         except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, NotImplementedError) as error:
@@ -51,9 +52,9 @@ class ArchivedImage:
 
 
 class Archive:
-    """A file of files, read at random and by several threads; a pickled one opens itself again.
+    """An archive with random access, safe for several threads; a pickled archive reopens its file.
 
-    members: path of an image below the archive's folder → where it is.
+    members: path of an image inside the archive → its location.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,16 +65,19 @@ class Archive:
         except FileNotFoundError:
             raise UserError(f"{path}: no such file or folder") from None
         except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
-            raise UserError(f"{path}: not a whole archive of its kind ({error}); download it again") from None
+            raise UserError(f"{path}: not a complete archive of this format ({error}); download it again") from None
 
     def index(self) -> dict[str, Any]:
+        """Return the archive's images and their locations."""
         raise NotImplementedError
 
     def read(self, file: str) -> bytes:
+        """Return the bytes of one image file."""
         raise NotImplementedError
 
-    def opened(self) -> Any:
-        # One descriptor a process: a forked DataLoader worker must not share its parent's.
+    def handle(self) -> Any:
+        """Return this process's open file, opened on first use."""
+        # A forked DataLoader worker must not share its parent's file descriptor.
         if self.file is None or self.file[0] != os.getpid():
             self.file = (os.getpid(), self.open())
         return self.file[1]
@@ -81,168 +85,173 @@ class Archive:
     def open(self) -> Any:
         return os.open(self.path, os.O_RDONLY)
 
-    def packed(self, offset: int, size: int) -> bytes:
-        """Bytes of the file itself."""
-        return os.pread(self.opened(), size, offset)
+    def read_raw(self, offset: int, size: int) -> bytes:
+        """Return bytes of the archive file itself."""
+        return os.pread(self.handle(), size, offset)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "file": None}
 
 
 def open_archive(path: Path) -> Archive:
-    """Open an archive by the ending of its name."""
+    """Open an archive; the ending of its name gives the format."""
     name = path.name.lower()
     if name.endswith(".zip"):
-        return Zip(path)
+        return ZipArchive(path)
     if name.endswith(".tar"):
-        return Tar(path)
+        return TarArchive(path)
     if name.endswith((".tar.gz", ".tgz")):
-        return GzippedTar(path)
+        return GzippedTarArchive(path)
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
-    raise UserError(f"{path}: neither a folder nor an archive that is read here: {', '.join(ARCHIVES)}")
+    raise UserError(f"{path}: neither a folder nor a supported archive: {', '.join(ARCHIVE_SUFFIXES)}")
 
 
-class Tar(Archive):
+class TarArchive(Archive):
     """An uncompressed tar file."""
 
     def index(self) -> dict[str, tuple[int, int]]:
         with tarfile.open(self.path, "r:") as tar:
-            members = tar_members(tar, self.path)
-            if self.path.stat().st_size <= tar.offset:  # zeros end a tar file; tarfile does without them
+            members = index_tar_members(tar, self.path)
+            if self.path.stat().st_size <= tar.offset:  # a complete tar file ends with zeros; tarfile ignores them
                 raise EOFError("it ends too early")
             return members
 
     def read(self, file: str) -> bytes:
         offset, size = self.members[file]
-        return self.packed(offset, size)
+        return self.read_raw(offset, size)
 
 
-class Zip(Archive):
+class ZipArchive(Archive):
     """A zip file."""
 
     def index(self) -> dict[str, str]:
-        found: dict[str, str] = {}
+        members: dict[str, str] = {}
         with zipfile.ZipFile(self.path) as archive:
             for member in archive.infolist():
-                name = member.filename.replace("\\", "/")  # some programs write Windows' paths
+                name = member.filename.replace("\\", "/")  # some programs write Windows paths
                 kind = stat.S_IFMT(member.external_attr >> 16)
-                if checked_member(self.path, name, member.is_dir(), kind in (0, stat.S_IFREG), found):
+                if is_image_member(self.path, name, member.is_dir(), kind in (0, stat.S_IFREG), members):
                     if member.flag_bits & 1:
                         raise UserError(f"{self.path}: member {name!r} is encrypted; give an archive without password")
-                    found[str(PurePosixPath(name))] = member.filename
-        return found
+                    members[str(PurePosixPath(name))] = member.filename
+        return members
 
     def open(self) -> zipfile.ZipFile:
         return zipfile.ZipFile(self.path)
 
     def read(self, file: str) -> bytes:
-        return self.opened().read(self.members[file])
+        return self.handle().read(self.members[file])
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a gzip file can be unpacked from: bytes before it, unpacked and packed, and a decompressor to copy."""
+class GzipCheckpoint:
+    """A point at which unpacking a gzip file can start.
+
+    position, offset: bytes before this point in the unpacked and the packed data.
+    decompressor: its state at this point, to be copied.
+    """
 
     position: int
     offset: int
     decompressor: Any
 
 
-class GzippedTar(Archive):
-    """A gzipped tar file, unpacked in memory from the last of several places before what is asked for.
+class GzippedTarArchive(Archive):
+    """A gzipped tar file; images are unpacked in memory, starting at the last checkpoint before them.
 
-    One pass finds the members and keeps the decompressor's state every PIECE bytes (some 40 KB each), so that no image
-    needs more than that unpacked before it, in any order.
+    One pass finds the members and saves the decompressor's state every CHECKPOINT_BYTES bytes (some 40 KB per state).
+    Reading an image in any order therefore unpacks at most CHECKPOINT_BYTES unneeded bytes.
     """
 
-    places: list[Place]
+    checkpoints: list[GzipCheckpoint]
 
     def index(self) -> dict[str, tuple[int, int]]:
-        stream = Unpacked(self)
+        stream = GzipStream(self)
         with tarfile.open(fileobj=stream, mode="r|") as tar:
-            members = tar_members(tar, self.path)
-        while stream.read(PIECE):  # to the end, where its checksum is
+            members = index_tar_members(tar, self.path)
+        while stream.read(CHECKPOINT_BYTES):  # to the end, which holds the checksum
             pass
-        self.places = stream.places
+        self.checkpoints = stream.checkpoints
         return members
 
     def read(self, file: str) -> bytes:
-        if not self.places:  # pickled: decompressors are not
+        if not self.checkpoints:  # a pickled archive has lost its decompressors
             self.index()
         offset, size = self.members[file]
-        place = self.places[bisect.bisect_right(self.places, offset, key=lambda place: place.position) - 1]
+        index = bisect.bisect_right(self.checkpoints, offset, key=lambda checkpoint: checkpoint.position) - 1
         parts = []
-        for here, data in self.pieces(place):
-            parts.append(data[max(offset - here.position, 0) : max(offset + size - here.position, 0)])
-            if here.position + len(data) >= offset + size:
+        for checkpoint, data in self.unpack_from(self.checkpoints[index]):
+            parts.append(data[max(offset - checkpoint.position, 0) : max(offset + size - checkpoint.position, 0)])
+            if checkpoint.position + len(data) >= offset + size:
                 break
         return b"".join(parts)
 
-    def pieces(self, start: Place) -> Iterator[tuple[Place, bytes]]:
-        """What is unpacked from a place on, at most PIECE bytes at a time, each with its own place."""
+    def unpack_from(self, start: GzipCheckpoint) -> Iterator[tuple[GzipCheckpoint, bytes]]:
+        """Unpack from a checkpoint onwards; yield chunks of at most CHECKPOINT_BYTES, each with its own checkpoint."""
         position, offset, decompressor = start.position, start.offset, start.decompressor.copy()
-        while packed := self.packed(offset, PIECE):
-            if decompressor.eof:  # a gzip file may have several parts, and zeros behind the last
+        while packed := self.read_raw(offset, CHECKPOINT_BYTES):
+            if decompressor.eof:  # a gzip file may have several parts, and zeros after the last one
                 decompressor = zlib.decompressobj(wbits=31)
                 if not packed.strip(b"\0"):
                     return
-            here = Place(position, offset, decompressor.copy())
-            data = decompressor.decompress(packed, PIECE)
+            checkpoint = GzipCheckpoint(position, offset, decompressor.copy())
+            data = decompressor.decompress(packed, CHECKPOINT_BYTES)
             offset += len(packed) - len(decompressor.unconsumed_tail) - len(decompressor.unused_data)
             position += len(data)
-            yield here, data
+            yield checkpoint, data
         if not decompressor.eof:
             raise EOFError("it ends too early")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "places": []}
+        return {**super().__getstate__(), "checkpoints": []}
 
 
-class Unpacked(io.RawIOBase):
-    """What a gzip file holds, as a stream that is read once and notes the places it passes."""
+class GzipStream(io.RawIOBase):
+    """The unpacked data of a gzip file as a one-pass stream; collects checkpoints on the way."""
 
-    def __init__(self, archive: GzippedTar) -> None:
-        self.places: list[Place] = []
-        self.pieces = archive.pieces(Place(0, 0, zlib.decompressobj(wbits=31)))
-        self.piece = io.BytesIO()
+    def __init__(self, archive: GzippedTarArchive) -> None:
+        self.checkpoints: list[GzipCheckpoint] = []
+        self.chunks = archive.unpack_from(GzipCheckpoint(0, 0, zlib.decompressobj(wbits=31)))
+        self.buffer = io.BytesIO()
 
     def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes; none at the end."""
-        while not (data := self.piece.read(size)):
-            place, piece = next(self.pieces, (None, b""))
-            if place is None:
+        """Return up to `size` bytes; none at the end."""
+        while not (data := self.buffer.read(size)):
+            checkpoint, chunk = next(self.chunks, (None, b""))
+            if checkpoint is None:
                 return b""
-            self.places.append(place)
-            self.piece = io.BytesIO(piece)
+            self.checkpoints.append(checkpoint)
+            self.buffer = io.BytesIO(chunk)
         return data
 
 
-def tar_members(tar: tarfile.TarFile, path: Path) -> dict[str, tuple[int, int]]:
-    """Image → offset and size (bytes) in the unpacked tar file."""
-    found: dict[str, tuple[int, int]] = {}
+def index_tar_members(tar: tarfile.TarFile, path: Path) -> dict[str, tuple[int, int]]:
+    """Return image → offset and size (bytes) in the unpacked tar file."""
+    members: dict[str, tuple[int, int]] = {}
     for member in tar:
         plain = member.isreg() and not member.issparse()
-        if checked_member(path, member.name, member.isdir(), plain, found):
-            found[str(PurePosixPath(member.name))] = (member.offset_data, member.size)
-    return found
+        if is_image_member(path, member.name, member.isdir(), plain, members):
+            members[str(PurePosixPath(member.name))] = (member.offset_data, member.size)
+    return members
 
 
-def checked_member(path: Path, name: str, folder: bool, plain: bool, found: dict[str, Any]) -> bool:
-    """Whether a member is an image to show; hidden ones, __MACOSX and other files are none.
+def is_image_member(path: Path, name: str, folder: bool, plain: bool, members: dict[str, Any]) -> bool:
+    """Return whether a member of an archive is a visible image; hidden files and __MACOSX are skipped.
 
-    Raises UserError for one that is outside the archive's folder, a link or device, unreadably named or there twice.
+    members: the images so far. Raises UserError for a member outside the archive's folder, a link or device, an
+    unprintable name, or a duplicate.
     """
     parts = re.split(r"[/\\]", name)
-    if ABSOLUTE.match(name) or ".." in parts:
+    if ABSOLUTE_PATH.match(name) or ".." in parts:
         raise UserError(f"{path}: member {name!r} lies outside the archive's folder; do not trust this archive")
     if not folder and not plain:
-        raise UserError(f"{path}: member {name!r} is a link or device, no file; pack the files themselves")
+        raise UserError(f"{path}: member {name!r} is a link or device, not a file; pack the files themselves")
     hidden = any(part.startswith(("__MACOSX", ".")) and part != "." for part in parts)
     if folder or hidden or not is_image_name(name):
         return False
     if not name.isprintable():
         raise UserError(f"{path}: member {name!r} is not printable; rename the file")
-    if str(PurePosixPath(name)) in found:
-        raise UserError(f"{path}: member {name!r} is there twice; pack each file once")
+    if str(PurePosixPath(name)) in members:
+        raise UserError(f"{path}: member {name!r} appears twice; pack each file once")
     return True

@@ -1,4 +1,4 @@
-"""Image files of any kind become RGB; what cannot is refused with its reason."""
+"""Decode image files of any kind to RGB, resize, crop and encode them; report unusable files with the reason."""
 
 import contextlib
 import io
@@ -15,22 +15,22 @@ from shapebias.errors import BadImageError
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2"}
 )
-MAX_MEGAPIXELS = 89.4  # beyond it Pillow suspects a decompression bomb
-MAX_RATIO = 8  # of an image's sides: scaled to its shorter side, a longer strip would take memory without bound
-REDUCING_GAP = 2  # a JPEG decoded at reduced scale stays at least this many times as large as what is asked for
+MAX_MEGAPIXELS = 89.4  # above this Pillow suspects a decompression bomb
+MAX_RATIO = 8  # of an image's sides: scaling a longer strip by its shorter side would use unbounded memory
+REDUCING_GAP = 2  # a JPEG decoded at reduced scale stays at least this many times larger than the requested size
 ENCODINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "jpeg": ("jpg", {"format": "JPEG", "quality": 95, "subsampling": 0}),
     "png": ("png", {"format": "PNG"}),
 }
 
-# Large images are refused in our own words. Once for all threads: a filter set in one is set in all.
+# load_rgb reports large images itself. The filter is set once, since warning filters apply to all threads.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 BYTES_A_PIXEL = {"jpeg": 0.9, "png": 2.0}
 
 
 def is_image_name(name: str) -> bool:
-    """Whether the file name's ending, in any case, is one of an image format that is read here."""
+    """Return whether a file name has the ending of a supported image format, in upper or lower case."""
     return Path(name).suffix.lower() in IMAGE_SUFFIXES
 
 
@@ -39,11 +39,12 @@ def load_rgb(
 ) -> Image.Image:
     """Decode a file (or its bytes) to an upright 8-bit RGB image.
 
-    Greyscale, CMYK, 16-bit, palette and transparent images are converted (transparency onto white), EXIF
-    orientation is applied. Raises BadImageError with the reason for anything that is no whole image.
-    shorter: the image will be scaled to this shorter side (pixels). A JPEG is then decoded at 1/2, 1/4 or 1/8 of
-    its scale, by libjpeg's own inverse transform, as long as it stays REDUCING_GAP times as large: what the scaling
-    would average anyway. `max_megapixels` limits the pixels that are decoded.
+    Greyscale, CMYK, 16-bit, palette and transparent images are converted (transparency onto white), and the EXIF
+    orientation is applied. Raises BadImageError with the reason for anything but a complete image.
+    max_megapixels: largest number of pixels to decode.
+    shorter: the shorter side (pixels) that the caller will scale the image to. A JPEG is then decoded at 1/2, 1/4 or
+    1/8 of its scale by libjpeg's inverse transform, as long as it stays REDUCING_GAP times larger than requested;
+    the later scaling would average these pixels anyway.
     """
     data = source if isinstance(source, bytes) else source.read_bytes()
     if not data:
@@ -58,27 +59,27 @@ def load_rgb(
         if megapixels > max_megapixels:
             raise BadImageError(f"{megapixels:.1f} megapixels, more than the {max_megapixels:g} allowed")
         image.load()
-        return to_rgb(upright(image))
+        return to_rgb(make_upright(image))
     except BadImageError:
         raise
     except UnidentifiedImageError:
         raise BadImageError("not an image in a known format") from None
     except Image.DecompressionBombError:
         raise BadImageError(f"more pixels than the {max_megapixels:g} megapixels allowed") from None
-    # Pillow's decoders raise nearly anything on damaged bytes; all of it means the same here.
+    # On damaged bytes Pillow's decoders raise almost any exception; they all mean the same here.
     except (OSError, SyntaxError, ValueError, IndexError, EOFError, OverflowError, MemoryError) as error:
         raise BadImageError(f"damaged image: {error}") from None
 
 
-def upright(image: Image.Image) -> Image.Image:
-    """Turn the image as its camera says; camera data that cannot be read turn nothing."""
+def make_upright(image: Image.Image) -> Image.Image:
+    """Rotate the image by its EXIF orientation; unreadable EXIF data are ignored."""
     with contextlib.suppress(struct.error, TypeError, ValueError, KeyError, OSError):
         ImageOps.exif_transpose(image, in_place=True)
     return image
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert any Pillow mode to RGB without losing the picture (plain `convert` clips 16 bits and hides alpha)."""
+    """Convert any Pillow mode to RGB without losing content (plain `convert` clips 16-bit values and drops alpha)."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
@@ -96,7 +97,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def resize_shorter(image: Image.Image, size: int, resample: Image.Resampling = Image.Resampling.BICUBIC) -> Image.Image:
-    """Scale the image so that its shorter side is `size` pixels (antialiased); unchanged if it is already.
+    """Scale the image so that its shorter side is `size` pixels (antialiased); unchanged if it already is.
 
     The longer side is rounded down, as torchvision's Resize does.
     """
@@ -108,7 +109,7 @@ def resize_shorter(image: Image.Image, size: int, resample: Image.Resampling = I
 
 
 def centre_crop(image: Image.Image, size: int) -> Image.Image:
-    """The central `size` × `size` pixels."""
+    """Return the central `size` × `size` pixels."""
     left, top = (image.width - size) // 2, (image.height - size) // 2
     return image.crop((left, top, left + size, top + size))
 
@@ -121,9 +122,9 @@ def encode(image: Image.Image, kind: str) -> tuple[str, bytes]:
     return suffix, buffer.getvalue()
 
 
-def encoded_bytes(side: int, kind: str) -> int:
-    """About how large an encoded photograph is: what a job asks of a disk before it starts, rather too much.
+def expected_encoded_bytes(side: int, kind: str) -> int:
+    """Estimate the size of an encoded photograph in bytes, rather too high, to check disk space before a job.
 
-    side: the shorter side, pixels. Measured on 207 ILSVRC photographs: BYTES_A_PIXEL at a ratio of sides of 4:3.
+    side: the shorter side, pixels. BYTES_A_PIXEL was measured on 207 ILSVRC photographs; the sides' ratio is 4:3.
     """
     return int(side * side * 4 / 3 * BYTES_A_PIXEL[kind])

@@ -16,7 +16,7 @@ Cell = tuple[Image.Image, Sequence[str]]
 
 
 def cell_size_for(side: int) -> int:
-    """Side of a cell in pixels for images of this side: small ones are shown twice as large, at most 224 px."""
+    """Return the side of a cell in pixels for images of this side: twice the image, at most 224 px."""
     return min(2 * side, 224)
 
 
@@ -29,20 +29,21 @@ def contact_sheet(
     group: int = 1,
     headings: Sequence[str] = (),
 ) -> Image.Image:
-    """Lay (image, caption lines) cells out in rows under a title, on white.
+    """Lay out (image, caption lines) cells in rows under a title, on white.
 
-    Every image is scaled to fit its square of `cell_size` pixels; a caption that is too wide is wrapped, and what
-    does not fit two lines ends in an ellipsis. group: so many cells belong together, with space around them, and
-    `headings` over each of theirs; `columns` then counts groups.
+    Every image is scaled to fit its square of `cell_size` pixels. A caption wraps to at most two lines and then ends
+    in an ellipsis.
+    group: number of neighbouring cells that form a group, with space around it. `headings` stand above each group's
+    cells, and `columns` counts groups.
     """
     columns = max(1, min(columns, -(-len(cells) // group)))
     font, title_font = ImageFont.load_default(size=FONT_SIZE), ImageFont.load_default(size=TITLE_SIZE)
-    wrapped = [[part for text in caption for part in wrap(text, cell_size, font)] for _, caption in cells]
+    wrapped = [[part for text in caption for part in wrap_text(text, cell_size, font)] for _, caption in cells]
     lines = max(map(len, wrapped), default=0)
     rows = -(-len(cells) // (columns * group))
     pitch_x, pitch_y = cell_size + GAP, cell_size + 4 + lines * LINE_HEIGHT + GAP
     group_width = group * pitch_x - GAP + (GROUP_GAP if group > 1 else GAP)
-    title_lines = wrap(title, max(columns * group_width, MIN_WIDTH), title_font, most=3)
+    title_lines = wrap_text(title, max(columns * group_width, MIN_WIDTH), title_font, max_lines=3)
     top = MARGIN + len(title_lines) * (TITLE_SIZE + 8) + 8
     width = 2 * MARGIN + max(columns * group_width, *(int(title_font.getlength(line)) + 1 for line in title_lines))
     heading_height = LINE_HEIGHT + 4 if headings else 0
@@ -55,8 +56,8 @@ def contact_sheet(
         for i, heading in enumerate(headings):
             draw.text((MARGIN + column * group_width + i * pitch_x, top), heading, fill="black", font=font)
     for i, ((image, _), caption) in enumerate(zip(cells, wrapped, strict=True)):
-        row, place = divmod(i, columns * group)
-        column, member = divmod(place, group)
+        row, index_in_row = divmod(i, columns * group)
+        column, member = divmod(index_in_row, group)
         x, y = MARGIN + column * group_width + member * pitch_x, top + heading_height + row * pitch_y
         scale = cell_size / max(image.size)
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -70,22 +71,22 @@ def contact_sheet(
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-def wrap(text: str, width: float, font: Font, most: int = 2) -> list[str]:
-    """The text in at most so many lines of `width` pixels, broken at spaces; the last ends in an ellipsis if needed."""
+def wrap_text(text: str, width: float, font: Font, max_lines: int = 2) -> list[str]:
+    """Break a text at spaces into at most `max_lines` lines of `width` pixels; too long lines end in an ellipsis."""
     words, lines = text.split(" "), list[str]()
     while words:
         line = words.pop(0)
         while words and font.getlength(f"{line} {words[0]}") <= width:
             line += f" {words.pop(0)}"
-        if len(lines) == most - 1 and words:
+        if len(lines) == max_lines - 1 and words:
             line = " ".join([line, *words])
             words = []
-        lines.append(shortened(line, width, font))
+        lines.append(ellipsize(line, width, font))
     return lines
 
 
-def shortened(text: str, width: float, font: Font) -> str:
-    """The text, or as much of its start as fits `width` pixels with an ellipsis."""
+def ellipsize(text: str, width: float, font: Font) -> str:
+    """Shorten a text to `width` pixels with an ellipsis, if it is longer."""
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(f"{text}…") > width:

@@ -1,4 +1,4 @@
-"""Photographs and styles in folders, or drawn by code: which there are, and how they are dealt to splits and shards."""
+"""List photographs and styles, from folders or drawn by code, and assign them to splits and shards."""
 
 import difflib
 import itertools
@@ -10,70 +10,75 @@ import pandas as pd
 from shapebias.categories import CATEGORIES, category_of
 from shapebias.errors import UserError
 from shapebias.images.codec import is_image_name
-from shapebias.images.listing import ALL, SPLITS, Counts, Listed, draw_splits, listing
+from shapebias.images.listing import ALL, SPLITS, ListedImage, SplitCounts, assign_splits, build_listing
 from shapebias.seeding import draw_key
 
 
 def image_files(folder: Path) -> list[str]:
-    """Paths of all images below a folder, relative to it, sorted; hidden files and folders are skipped."""
+    """Return the sorted relative paths of all images below a folder; hidden files and folders are skipped."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
-    found = []
-    for here, folders, files in os.walk(folder, followlinks=True):
+    paths = []
+    for parent, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
         names = [name for name in files if is_image_name(name) and not name.startswith(".")]
-        found += [(Path(here) / name).relative_to(folder).as_posix() for name in names]
-    for file in found:
+        paths += [(Path(parent) / name).relative_to(folder).as_posix() for name in names]
+    for file in paths:
         if not file.isprintable():
             raise UserError(f"{folder}: file name {file!r} is not printable UTF-8; rename the file")
-    return sorted(found)
+    return sorted(paths)
 
 
 def unique_ids(files: list[str]) -> list[str]:
-    """An id a file: its path without the ending, dots replaced (they would end a WebDataset id); doubles numbered."""
-    seen: set[str] = set()
+    """Return one id per file: its path without the ending. Duplicates are numbered.
+
+    Dots are replaced, since a dot ends a WebDataset id.
+    """
+    used: set[str] = set()
     ids = []
     for file in files:
         stem = str(Path(file).with_suffix("")).replace(".", "_")
         names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
-        ids.append(next(name for name in names if name not in seen))
-        seen.add(ids[-1])
+        ids.append(next(name for name in names if name not in used))
+        used.add(ids[-1])
     return ids
 
 
-def list_synthetic(classes: dict[str, str], per_class: Counts, shards: dict[str, int], seed: int) -> pd.DataFrame:
-    """The listing of a drawn source: `per_class[split]` images of each class (class → category)."""
+def list_synthetic(classes: dict[str, str], per_class: SplitCounts, shards: dict[str, int], seed: int) -> pd.DataFrame:
+    """Return the listing of a drawn source: `per_class[split]` images of each class (class → category)."""
     rows = [
-        Listed(f"{split}/{name}/{number:05d}", "", name, category, split)
+        ListedImage(f"{split}/{name}/{number:05d}", "", name, category, split)
         for split, count in per_class.items()
         for name, category in classes.items()
         for number in range(int(count))
     ]
-    return listing(rows, shards, seed)
+    return build_listing(rows, shards, seed)
 
 
-def list_styles(count: int, shards: int, seed: int) -> pd.DataFrame:
-    """The listing of `count` drawn paintings."""
-    return listing([Listed(f"painting-{number:05d}", "", "", "", ALL) for number in range(count)], {ALL: shards}, seed)
+def list_paintings(count: int, shards: int, seed: int) -> pd.DataFrame:
+    """Return the listing of `count` drawn paintings."""
+    return build_listing(
+        [ListedImage(f"painting-{number:05d}", "", "", "", ALL) for number in range(count)], {ALL: shards}, seed
+    )
 
 
 def list_style_folder(root: Path, shards: int, seed: int) -> pd.DataFrame:
-    """The listing of all images below a folder of styles."""
+    """Return the listing of all images below a folder of styles."""
     files = image_files(root)
     if not files:
         raise UserError(f"{root}: no images in this folder of styles; give a folder with paintings or photographs")
-    rows = [Listed(i, file, "", "", ALL) for i, file in zip(unique_ids(files), files, strict=True)]
-    return listing(rows, {ALL: shards}, seed)
+    rows = [ListedImage(i, file, "", "", ALL) for i, file in zip(unique_ids(files), files, strict=True)]
+    return build_listing(rows, {ALL: shards}, seed)
 
 
 def list_imagefolder(
-    root: Path, per_class: Counts, shards: dict[str, int], seed: int, categories: dict[str, str] | None = None
+    root: Path, per_class: SplitCounts, shards: dict[str, int], seed: int, categories: dict[str, str] | None = None
 ) -> pd.DataFrame:
-    """The listing of a folder `<class>/image` or `<split>/<class>/image`.
+    """Return the listing of a folder `<class>/image` or `<split>/<class>/image`.
 
-    per_class: split → images of each class, or "all". They are drawn without replacement by (seed, id). A split
-    that has no folder of its own is drawn from the training images, before those are counted.
-    categories: class → category; ILSVRC classes and classes named like a category need no entry.
+    per_class: split → number of images of each class, or "all". Images are sampled without replacement by (seed, id).
+    A split without a folder is sampled from the training images first; the rest remains for training.
+    categories: class → category; ILSVRC classes and classes with a category's name need no entry.
     Raises UserError for a missing folder, an empty class, too few images, a class without a category.
     """
     pools = class_pools(root)
@@ -81,20 +86,20 @@ def list_imagefolder(
     ids = dict(zip(files, unique_ids(files), strict=True))
     rows = []
     for name in sorted({name for pool in pools.values() for name in pool}):
-        category = checked_category(name, root, categories)
-        in_order = {split: drawn_order(pool.get(name, []), seed) for split, pool in pools.items()}
-        for file, split, pool, rank in draw_splits(name, in_order, per_class, root):
-            rows.append(Listed(ids[file], file, name, category, split, pool=pool, rank=rank))
-    return listing(rows, shards, seed)
+        category = require_category(name, root, categories)
+        in_order = {split: sampling_order(pool.get(name, []), seed) for split, pool in pools.items()}
+        for file, split, pool, rank in assign_splits(name, in_order, per_class, root):
+            rows.append(ListedImage(ids[file], file, name, category, split, pool=pool, rank=rank))
+    return build_listing(rows, shards, seed)
 
 
-def drawn_order(files: list[str], seed: int) -> list[str]:
-    """One class's files in the order in which they are drawn."""
+def sampling_order(files: list[str], seed: int) -> list[str]:
+    """Return one class's files in their sampling order."""
     return sorted(files, key=lambda file: (draw_key(seed, "split", Path(file).with_suffix("")), file))
 
 
 def class_pools(root: Path) -> dict[str, dict[str, list[str]]]:
-    """split → class → files (relative to `root`); one pool called `train` if there are no split folders."""
+    """Return split → class → files (relative to `root`); without split folders, a single pool `train`."""
     files = image_files(root)
     if not files:
         raise UserError(f"{root}: no images; expected <class>/image or <split>/<class>/image")
@@ -105,9 +110,10 @@ def class_pools(root: Path) -> dict[str, dict[str, list[str]]]:
         raise UserError(f"{root}: images but no class folders; expected <class>/image or <split>/<class>/image")
     split_folders = folders & set(SPLITS)
     if split_folders and folders != split_folders:
-        odd = ", ".join(sorted(folders - split_folders))
+        class_folders = ", ".join(sorted(folders - split_folders))
         raise UserError(
-            f"{root}: split folders ({', '.join(sorted(split_folders))}) beside others ({odd}); use one layout"
+            f"{root}: split folders ({', '.join(sorted(split_folders))}) beside other folders ({class_folders}); "
+            "use one layout"
         )
     pools: dict[str, dict[str, list[str]]] = {}
     for split in sorted(split_folders) or [SPLITS[0]]:
@@ -122,23 +128,24 @@ def class_pools(root: Path) -> dict[str, dict[str, list[str]]]:
     for split, pool in pools.items():
         empty = [name for name, members in pool.items() if not members]
         if empty:
-            where = f"split {split} of {root}" if split_folders else str(root)
+            location = f"split {split} of {root}" if split_folders else str(root)
             raise UserError(
-                f"{where}: no images in class folder {', '.join(empty[:5])}; add images or remove the folder"
+                f"{location}: no images in class folder {', '.join(empty[:5])}; add images or remove the folder"
             )
     return pools
 
 
-def checked_category(name: str, root: Path, categories: dict[str, str] | None) -> str:
+def require_category(name: str, root: Path, categories: dict[str, str] | None) -> str:
+    """Return the category of a class; raise UserError if it has none or an unknown one."""
     category = category_of(name, categories)
     if category is None:
         raise UserError(
-            f"{root}: class {name!r} has no category: it is neither one of the 207 ILSVRC classes nor named like "
-            f"one of the 16 categories; give a CSV with the columns class,category (source key `categories`)"
+            f"{root}: class {name!r} has no category: it is neither one of the 207 ILSVRC classes nor one of the "
+            f"16 category names; give a CSV with the columns class,category (source key `categories`)"
         )
     if category not in CATEGORIES:
-        near = difflib.get_close_matches(category, CATEGORIES, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        similar = difflib.get_close_matches(category, CATEGORIES, 1)
+        hint = f"; did you mean {similar[0]!r}?" if similar else ""
         raise UserError(f"class {name!r}: unknown category {category!r}; allowed: {', '.join(CATEGORIES)}{hint}")
     return category
 

@@ -1,4 +1,4 @@
-"""The bytes of a listed image, wherever it is: a file, a member of a tar file, a row of a Parquet file."""
+"""Read the bytes of a listed image from a file, a member of a tar file, or a row of a Parquet file."""
 
 import functools
 import io
@@ -11,39 +11,39 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shapebias.errors import BadImageError, UserError
-from shapebias.images.listing import Listed
+from shapebias.images.listing import ListedImage
 
 IMAGE_COLUMN = "image"  # of Hugging Face's datasets: a struct of bytes and path
 
 
 @dataclass(frozen=True)
 class ImageStore:
-    """The images of a source's folder (or of the one archive that it is)."""
+    """The images of a source: a folder, or a single archive."""
 
     folder: Path
 
-    def read(self, image: Listed) -> bytes:
-        """The encoded image; raises UserError if its file is gone."""
+    def read(self, image: ListedImage) -> bytes:
+        """Return the encoded image; raises UserError if its file is gone."""
         try:
             if not image.archive:
                 return (self.folder / image.file).read_bytes()
             if image.length < 0:
-                return parquet_row(self.folder / image.archive, image.offset)
+                return read_parquet_image(self.folder / image.archive, image.offset)
             with (self.folder / image.archive).open("rb") as file:
                 file.seek(image.offset)
                 return file.read(image.length)
         except FileNotFoundError:
-            there = self.folder / (image.archive or image.file)
-            raise UserError(f"{there}: gone since its listing was made; remove the listing and run again") from None
+            path = self.folder / (image.archive or image.file)
+            raise UserError(f"{path}: gone since its listing was made; remove the listing and run again") from None
 
 
-def parquet_row(path: Path, row: int) -> bytes:
-    """The image in a row of a Parquet file."""
+def read_parquet_image(path: Path, row: int) -> bytes:
+    """Return the encoded image in a row of a Parquet file."""
     try:
-        metadata, group = parquet_file(path).metadata, 0
+        metadata, group = open_parquet(path).metadata, 0
         while row >= (rows := metadata.row_group(group).num_rows):
             row, group = row - rows, group + 1
-        data = row_group(path, group)[row]["bytes"]
+        data = read_row_group(path, group)[row]["bytes"]
     except (pa.ArrowException, RuntimeError, IndexError, KeyError) as error:
         raise UserError(f"{path}: changed since its listing was made ({error}); remove the listing") from None
     if data is None:
@@ -52,31 +52,31 @@ def parquet_row(path: Path, row: int) -> bytes:
 
 
 @functools.lru_cache(maxsize=1)
-def parquet_file(path: Path) -> pq.ParquetFile:
+def open_parquet(path: Path) -> pq.ParquetFile:
     return pq.ParquetFile(path)
 
 
 @functools.lru_cache(maxsize=1)
-def row_group(path: Path, group: int) -> list[dict]:
-    """The images of a row group: rows are asked for in their order, so the one read last is mostly the next."""
-    return parquet_file(path).read_row_group(group, columns=[IMAGE_COLUMN])[IMAGE_COLUMN].to_pylist()
+def read_row_group(path: Path, group: int) -> list[dict]:
+    """Return the images of a row group. Rows are read in order, so the last row group usually serves the next row."""
+    return open_parquet(path).read_row_group(group, columns=[IMAGE_COLUMN])[IMAGE_COLUMN].to_pylist()
 
 
 @dataclass(frozen=True)
-class Member:
-    """A file in a tar file: where its bytes are."""
+class TarEntry:
+    """A file in a tar file: its name and the location of its bytes."""
 
     name: str
     offset: int
     length: int
 
 
-def members(file: io.BufferedIOBase, start: int = 0) -> Iterator[Member]:
-    """The files of a tar file that begins at byte `start` of `file`, in their order; only headers are read."""
+def list_tar_entries(file: io.BufferedIOBase, start: int = 0) -> Iterator[TarEntry]:
+    """Yield the files of a tar file that begins at byte `start` of `file`, in order, reading only the headers."""
     file.seek(start)
     with tarfile.open(fileobj=file, mode="r:") as tar:
         for member in tar:
             if member.isfile():
-                yield Member(member.name, member.offset_data, member.size)
+                yield TarEntry(member.name, member.offset_data, member.size)
             # A million members would otherwise stay in memory.
             tar.members = []  # ty: ignore[missing-attribute]

@@ -1,9 +1,9 @@
-"""Listings: which images there are, in which split and shard, and what replaces a broken one.
+"""Listings: the images of a set, the split and shard of each, and the reserves that replace broken images.
 
-A listing is a table (Parquet) with one row an image. It is a pure function of (seed, names), so adding shards moves
-images between shards but changes none of them. Images of one class are drawn from a pool in an order, their `rank`;
-those that no split took stand by as reserves (split "", shard -1). Rows without a pool have no reserves: all that
-there are were taken, or they are drawn by code.
+A listing is a table (Parquet) with one row per image. It is a pure function of (seed, names), so adding shards moves
+images between shards but changes no image. The images of one class form a pool in random order; an image's position
+there is its `rank`. Images that no split uses are reserves (split "", shard -1). Rows without a pool have no reserves,
+because their class uses all its images or because the images are drawn by code.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,24 +16,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shapebias.errors import UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.seeding import draw_key
 
 SPLITS = ("train", "val", "test")
-ALL = "all"  # a count: as many as there are; also the one split of a set of styles
-RESERVE = ""  # the split of an image that no split took
-ROW_GROUP = 2000  # rows that a job reads at once to find its own
+ALL = "all"  # a count: as many images as exist; also the single split of a set of styles
+RESERVE = ""  # the split of a reserve image
+ROW_GROUP = 2000  # rows that a job reads at once to find those of its shard
 
-Counts = dict[str, int | str]
+SplitCounts = dict[str, int | str]
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedImage:
     """One image of a listing.
 
-    file: its location below the source's folder, for people. archive: the real file there that holds it, "" for a
-    file of its own; offset, length: its bytes in a tar file, or its row in a Parquet file (length -1).
+    file: its path below the source's folder, for display.
+    archive: the archive that contains the image, "" for a separate file.
+    offset, length: its bytes in a tar file, or its row in a Parquet file (length -1).
     """
 
     id: str
@@ -49,20 +50,20 @@ class Listed:
     rank: int = -1
 
 
-COLUMNS = [field.name for field in fields(Listed)]
+LISTING_COLUMNS = [field.name for field in fields(ListedImage)]
 
 
-def draw_splits(
-    name: str, pools: Mapping[str, list[T]], per_class: Counts, where: object
+def assign_splits(
+    name: str, pools: Mapping[str, list[T]], per_class: SplitCounts, source: object
 ) -> Iterator[tuple[T, str, str, int]]:
-    """Deal one class's images, in drawn order, to splits: yields (image, split, pool, rank), reserves too.
+    """Assign one class's images, in sampling order, to splits; yield (image, split, pool, rank), including reserves.
 
-    pools: split → its images; a split without a pool of its own draws from the training images. `where` is named in
-    errors. Raises UserError where there are too few.
+    pools: split → its images; a split without a pool takes training images. source: named in errors.
+    Raises UserError if there are too few images.
     """
     used = dict.fromkeys(pools, 0)
     exhausted = set()
-    # Splits without a pool first: what they take from the training images is no longer there to train on.
+    # Splits without a pool come first: their images leave the training images.
     for split in sorted(per_class, key=lambda split: (split in pools, split)):
         pool, count = split if split in pools else SPLITS[0], per_class[split]
         images = pools.get(pool, [])
@@ -71,7 +72,7 @@ def draw_splits(
         wanted = left if count == ALL else int(count)
         if wanted > left or not left:
             raise UserError(
-                f"{where}: class {name!r} has {left} images left for split {split!r}, "
+                f"{source}: class {name!r} has {left} images left for split {split!r}, "
                 f"{count} wanted; lower `per_class: {{{split}: …}}` or add images"
             )
         for rank in range(start, start + wanted):
@@ -85,58 +86,58 @@ def draw_splits(
                 yield images[rank], RESERVE, pool, rank
 
 
-def listing(rows: Iterable[Listed], shards: Mapping[str, int], seed: int) -> pd.DataFrame:
-    """The table of some images, each dealt to a shard of its split.
+def build_listing(rows: Iterable[ListedImage], shards: Mapping[str, int], seed: int) -> pd.DataFrame:
+    """Return the table of the images, each assigned to a shard of its split.
 
-    The order is drawn by (seed, id), classes mixed; images in Parquet files are dealt in their files' order instead,
-    so that a job reads each of their row groups once.
+    The order is random by (seed, id), so each shard mixes classes. Images in Parquet files keep the files' order
+    instead, so that a job reads each row group once.
     """
-    table = pd.DataFrame([astuple(row) for row in rows], columns=COLUMNS)
+    table = pd.DataFrame([astuple(row) for row in rows], columns=LISTING_COLUMNS)
     for split, count in shards.items():
         images = int((table["split"] == split).sum())
         if 0 < images < count:
             raise UserError(f"split {split!r}: {images} images cannot fill {count} shards; lower `shards`")
-    packed = table["archive"].str.endswith(".parquet").any()
-    if packed:
+    in_parquet = table["archive"].str.endswith(".parquet").any()
+    if in_parquet:
         order = table.sort_values(["archive", "offset"])
     else:
         order = table.assign(draw=[draw_key(seed, "shard", i) for i in table["id"]]).sort_values(["draw", "id"])
-    place = order.groupby("split").cumcount()
+    position = order.groupby("split").cumcount()
     counts = order["split"].map({RESERVE: 1, **shards})
     sizes = order.groupby("split")["id"].transform("size")
-    shard = place * counts // sizes if packed else place % counts
+    shard = position * counts // sizes if in_parquet else position % counts
     table["shard"] = shard.where(order["split"] != RESERVE, -1)
     return table.sort_values(["split", "shard", "archive", "offset", "id"], ignore_index=True)
 
 
 def write_listing(target: Path, table: pd.DataFrame) -> None:
     """Write a listing (Parquet)."""
-    with replacing(target) as draft:
+    with atomic_write(target) as draft:
         pq.write_table(pa.Table.from_pandas(table, preserve_index=False), draft, row_group_size=ROW_GROUP)
 
 
-def read_listing(path: Path, split: str, shard: int) -> list[Listed]:
-    """The rows of one shard of a listing; of a long one only their part of the file is read."""
+def read_listing(path: Path, split: str, shard: int) -> list[ListedImage]:
+    """Return the rows of one shard of a listing, reading only their part of a long file."""
     return read_rows(path, [("split", "==", split), ("shard", "==", shard)])
 
 
-def rows_of_shard(table: pd.DataFrame, split: str, shard: int) -> list[Listed]:
-    """The rows of one shard of a listing in memory, as `read_listing` reads them."""
+def rows_of_shard(table: pd.DataFrame, split: str, shard: int) -> list[ListedImage]:
+    """Return the rows of one shard of a listing in memory, as `read_listing` does for a file."""
     rows = table[(table["split"] == split) & (table["shard"] == shard)]
-    return [Listed(**row) for row in rows.to_dict("records")]
+    return [ListedImage(**row) for row in rows.to_dict("records")]
 
 
-def read_pool(path: Path, class_name: str, pool: str) -> list[Listed]:
-    """All rows of one class's pool, reserves included, by rank."""
+def read_pool(path: Path, class_name: str, pool: str) -> list[ListedImage]:
+    """Return all rows of one class's pool, including reserves, by rank."""
     rows = read_rows(path, [("class_name", "==", class_name), ("pool", "==", pool)])
     return sorted(rows, key=lambda row: row.rank)
 
 
-def read_rows(path: Path, filters: list[tuple]) -> list[Listed]:
+def read_rows(path: Path, filters: list[tuple]) -> list[ListedImage]:
     try:
         table = pq.read_table(path, filters=filters)
-        return [Listed(**row) for row in table.to_pylist()]
+        return [ListedImage(**row) for row in table.to_pylist()]
     except FileNotFoundError:
         raise UserError(f"{path}: no such listing; make it with scripts/scan.py") from None
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, TypeError):
-        raise UserError(f"{path}: not a listing as scripts/scan.py writes it") from None
+        raise UserError(f"{path}: not a listing written by scripts/scan.py") from None

@@ -1,4 +1,4 @@
-"""Packing: the images of a listing, decoded, scaled and encoded, with a reserve in the place of each broken one."""
+"""Packing: decode, scale and encode the images of a listing, and replace broken images by reserves."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -8,132 +8,134 @@ from functools import cached_property, partial
 from shapebias.errors import BadImageError, UserError
 from shapebias.images.codec import MAX_MEGAPIXELS, encode, load_rgb, resize_shorter
 from shapebias.images.image_store import ImageStore
-from shapebias.images.listing import RESERVE, Listed
+from shapebias.images.listing import RESERVE, ListedImage
 from shapebias.images.rejections import Rejections
 from shapebias.images.shards import Label, label
-from shapebias.parallel import ordered_map, processes
+from shapebias.parallel import ordered_map, process_pool
 
 log = logging.getLogger(__name__)
 
-CHUNK = 8  # images that a process is given at a time
+CHUNK = 8  # images that a process receives at a time
 
-Encoded = tuple[str, bytes]  # file ending and bytes
+EncodedImage = tuple[str, bytes]  # file ending and bytes
 
 
 @dataclass(frozen=True)
-class FromFiles:
-    """Makes a packed image of a listed one: decoded, scaled to a shorter side of `size` pixels, encoded."""
+class FileEncoder:
+    """Encodes a listed image for a shard: decodes it, scales its shorter side to `size` pixels, encodes it."""
 
     store: ImageStore
     size: int
     encoding: str
     max_megapixels: float = MAX_MEGAPIXELS
 
-    def __call__(self, image: Listed) -> Encoded:
-        """Raises BadImageError if it is broken."""
+    def __call__(self, image: ListedImage) -> EncodedImage:
+        """Return the encoded image; raises BadImageError if it is broken."""
         decoded = load_rgb(self.store.read(image), self.max_megapixels, shorter=self.size)
         return encode(resize_shorter(decoded, self.size), self.encoding)
 
 
-def attempt(make: Callable[[Listed], Encoded], images: Sequence[Listed]) -> list[Encoded | BadImageError]:
-    """What is made of each image, or why nothing can be."""
-    made: list[Encoded | BadImageError] = []
+def attempt_all(
+    make: Callable[[ListedImage], EncodedImage], images: Sequence[ListedImage]
+) -> list[EncodedImage | BadImageError]:
+    """Return each encoded image, or its error."""
+    results: list[EncodedImage | BadImageError] = []
     for image in images:
         try:
-            made.append(make(image))
+            results.append(make(image))
         except BadImageError as error:
-            made.append(error)
-    return made
+            results.append(error)
+    return results
 
 
-class Pool:
-    """One class's pool of images: which of them are broken, and what replaces them.
+class ClassPool:
+    """One class's pool of images: finds its broken images and their replacements.
 
-    The reserve for a broken image is the j-th usable one, where j counts the broken images of lower rank that are in
-    splits: a function of the files alone, so that jobs which know nothing of each other never take the same one.
+    A broken image is replaced by the j-th usable reserve, where j is the number of broken images of lower rank in
+    splits. This depends on the files alone, so independent jobs never use the same reserve.
     """
 
-    def __init__(self, rows: Sequence[Listed], make: Callable[[Listed], Encoded]) -> None:
-        self.drawn = [row for row in rows if row.split != RESERVE]
+    def __init__(self, rows: Sequence[ListedImage], make: Callable[[ListedImage], EncodedImage]) -> None:
+        self.selected = [row for row in rows if row.split != RESERVE]
         self.reserves = [row for row in rows if row.split == RESERVE]
         self.make = make
-        self.usable: list[tuple[Listed, Encoded]] = []
-        self.broken: list[tuple[Listed, BadImageError]] = []  # of the reserves tried
+        self.usable: list[tuple[ListedImage, EncodedImage]] = []
+        self.broken: list[tuple[ListedImage, BadImageError]] = []  # reserves that proved unusable
 
     @cached_property
     def broken_ranks(self) -> list[int]:
-        """Which drawn images are broken: all are looked at once, which only a class with a broken image costs."""
-        return [row.rank for row in self.drawn if isinstance(attempt(self.make, [row])[0], BadImageError)]
+        """The ranks of the broken images in splits. Only classes with a broken image pay for this full check."""
+        return [row.rank for row in self.selected if isinstance(attempt_all(self.make, [row])[0], BadImageError)]
 
-    def replacement(self, image: Listed) -> tuple[Listed, Encoded] | None:
-        """The reserve that stands in for a broken image; raises UserError if there are too few.
+    def replacement(self, image: ListedImage) -> tuple[ListedImage, EncodedImage] | None:
+        """Return the reserve that replaces a broken image; raises UserError if there are too few reserves.
 
-        None where every image of the class was asked for, so that none stands by: the broken one is left out.
+        None if the class uses all its images and has no reserves; the broken image is then left out.
         """
         if not self.reserves:
             return None
-        place = sum(rank < image.rank for rank in self.broken_ranks)
-        while len(self.usable) <= place:
+        position = sum(rank < image.rank for rank in self.broken_ranks)
+        while len(self.usable) <= position:
             tried = len(self.usable) + len(self.broken)
             if tried == len(self.reserves):
                 raise UserError(
-                    f"class {image.class_name!r}: {len(self.drawn)} images wanted, {len(self.broken_ranks)} of them "
-                    f"broken, and only {len(self.usable)} usable ones to replace them; lower `per_class`, or take "
-                    f"`all` that can be used. Broken is {image.file}"
+                    f"class {image.class_name!r}: {len(self.selected)} images wanted, {len(self.broken_ranks)} of them "
+                    f"broken, and only {len(self.usable)} usable reserves to replace them; lower `per_class`, or set "
+                    f"it to `all` to use all usable images. Broken image: {image.file}"
                 )
             row = self.reserves[tried]
-            (made,) = attempt(self.make, [row])
-            if isinstance(made, BadImageError):
-                self.broken.append((row, made))
+            (result,) = attempt_all(self.make, [row])
+            if isinstance(result, BadImageError):
+                self.broken.append((row, result))
             else:
-                self.usable.append((row, made))
-        return self.usable[place]
+                self.usable.append((row, result))
+        return self.usable[position]
 
 
-def packed(
-    rows: Sequence[Listed],
-    make: Callable[[Listed], Encoded],
-    read_pool: Callable[[str, str], Sequence[Listed]],
+def pack_images(
+    rows: Sequence[ListedImage],
+    make: Callable[[ListedImage], EncodedImage],
+    read_pool: Callable[[str, str], Sequence[ListedImage]],
     rejections: Rejections,
     workers: int = 0,
 ) -> Iterator[tuple[Label, str, bytes]]:
-    """The samples of a shard, in the order of its rows, made by some processes.
+    """Yield the samples of a shard in the order of its rows, encoded by parallel processes.
 
-    read_pool: (class, pool) → its rows, for what replaces a broken image. Broken images go to `rejections`; raises
-    UserError if they are too many, or nothing can replace one.
+    read_pool: (class, pool) → the pool's rows, for replacing a broken image. Broken images go to `rejections`.
+    Raises UserError if there are too many, or if one cannot be replaced.
     """
-    pools: dict[tuple[str, str], Pool] = {}
+    pools: dict[tuple[str, str], ClassPool] = {}
     replaced = 0
     chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-    done = ordered_map(partial(attempt, make), chunks, workers, processes)
-    for chunk, results in zip(chunks, done, strict=True):
-        for row, made in zip(chunk, results, strict=True):
-            if not isinstance(made, BadImageError):
-                yield packed_label(row), *made
+    results_by_chunk = ordered_map(partial(attempt_all, make), chunks, workers, process_pool)
+    for chunk, results in zip(chunks, results_by_chunk, strict=True):
+        for row, result in zip(chunk, results, strict=True):
+            if not isinstance(result, BadImageError):
+                yield packed_label(row), *result
                 continue
-            rejections.add(row.file, made)
+            rejections.add(row.file, result)
             if not row.pool:
                 continue
             key = (row.class_name, row.pool)
             if key not in pools:
-                pools[key] = Pool(read_pool(*key), make)
-            found = pools[key].replacement(row)
-            if found is None:
-                log.warning("no image of class %s stands by to replace it", row.class_name)
+                pools[key] = ClassPool(read_pool(*key), make)
+            replacement = pools[key].replacement(row)
+            if replacement is None:
+                log.warning("class %s has no reserve to replace it", row.class_name)
                 continue
-            reserve, encoded = found
+            reserve, encoded = replacement
             log.warning("replaced by %s", reserve.file)
             replaced += 1
             yield packed_label(replace(reserve, split=row.split), replaces=row.id), *encoded
-    # Inside the generator: a shard with too many rejections is never moved into place.
+    # The check runs inside the generator, so a shard with too many rejections is never moved into place.
     rejections.check(len(rows), replaced)
     for pool in pools.values():
         for reserve, error in pool.broken:
             rejections.add(reserve.file, error)
 
 
-def packed_label(image: Listed, replaces: str | None = None) -> Label:
-    """The label of a photograph, in which both cues agree; or of a style, which has no class."""
+def packed_label(image: ListedImage, replaces: str | None = None) -> Label:
+    """Return the label of a photograph, with two agreeing cues, or of a style, without a class."""
     name, category = image.class_name or None, image.category or None
     return label(
         image.id,

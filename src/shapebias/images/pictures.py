@@ -1,4 +1,4 @@
-"""Images with labels, from folders of files and from shards alike."""
+"""Labelled images from folders and from shards, behind one interface."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Picture(Protocol):
-    """An image that is decoded when asked for."""
+    """A labelled image that is decoded on demand."""
 
     @property
     def id(self) -> str: ...
@@ -28,7 +28,7 @@ class Picture(Protocol):
     def label(self) -> Label: ...
     @property
     def origin(self) -> Path:
-        """The file that it is in."""
+        """The file that contains the image."""
         ...
 
     def image(self) -> Image.Image:
@@ -38,7 +38,7 @@ class Picture(Protocol):
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A picture in a file of its own."""
+    """A picture in a separate file."""
 
     path: Path
     label: Label
@@ -56,10 +56,10 @@ class ImageFile:
 
 
 def open_pictures(paths: Iterable[Path], name_label: Callable[[str, str], Label] | None = None) -> Sequence[Picture]:
-    """All pictures of some folders and shards (`.tar`; `{0..3}.tar` is four), ordered by id.
+    """Return all pictures of folders and shards (`.tar`; `{0..3}.tar` means four shards), ordered by id.
 
-    name_label: (id, path below the folder) → label, for folders; by default the class is the folder an image
-    is in. Raises UserError for a missing path or a folder without images.
+    name_label: (id, path below the folder) → label, for folders; by default an image's folder is its class.
+    Raises UserError for a missing path or a folder without images.
     """
     shards, files = [], list[tuple[Path, str]]()
     for path in expand(paths):
@@ -72,25 +72,28 @@ def open_pictures(paths: Iterable[Path], name_label: Callable[[str, str], Label]
         files += [(path, name) for name in names]
     read_label = name_label or folder_label
     ids = unique_ids([name for _, name in files])
-    found = [ImageFile(folder / name, read_label(i, name)) for i, (folder, name) in zip(ids, files, strict=True)]
-    return sorted([*found, *open_shards(shards)], key=lambda picture: picture.id)
+    files_in_folders = [
+        ImageFile(folder / name, read_label(i, name)) for i, (folder, name) in zip(ids, files, strict=True)
+    ]
+    return sorted([*files_in_folders, *open_shards(shards)], key=lambda picture: picture.id)
 
 
 def folder_label(sample_id: str, file: str) -> Label:
-    """The label of `<class>/image`: the class is the folder, its category that of the class, if it has one."""
+    """Return the label of `<class>/image`: the folder is the class, and its category is that of the class, if any."""
     folder = Path(file).parent.name or None
     category = category_of(folder) if folder else None
     return label(sample_id, class_name=folder, shape=category, texture=category, texture_class=folder, content=file)
 
 
-def decoded(
+def decode_pictures(
     pictures: Sequence[Picture], rejections: Rejections, workers: int = 0
 ) -> Iterator[tuple[Picture, Image.Image]]:
-    """Decode pictures in their order, by some threads; the broken ones go to `rejections`, too many raise UserError.
+    """Decode pictures in order, in parallel threads; broken pictures go to `rejections`, too many raise UserError.
 
-    The check comes before the end of the stream, so whoever writes what it yields never finishes a file of the rest.
+    The check comes before the end of the stream, so a writer of this stream never completes a file of the remaining
+    pictures.
     """
-    for picture, image in zip(pictures, ordered_map(image_or_reason, pictures, workers), strict=True):
+    for picture, image in zip(pictures, ordered_map(try_decode, pictures, workers), strict=True):
         if isinstance(image, BadImageError):
             rejections.add(picture.label["content"] or picture.id, image)
             continue
@@ -98,8 +101,8 @@ def decoded(
     rejections.check(len(pictures))
 
 
-def image_or_reason(picture: Picture) -> Image.Image | BadImageError:
-    """The decoded image, or why there is none."""
+def try_decode(picture: Picture) -> Image.Image | BadImageError:
+    """Return the decoded image, or its error."""
     try:
         return picture.image()
     except BadImageError as error:

@@ -1,4 +1,4 @@
-"""Shards: uncompressed tar files in the WebDataset convention, read at random.
+"""Shards: uncompressed tar files in the WebDataset convention, with random access.
 
 A sample is `<id>.jpg` (or `.png`) followed by `<id>.json`, its label. The first dot of a base name ends the
 id, so ids hold no dots. `tar xf` opens a shard as a folder of images.
@@ -20,7 +20,7 @@ from braceexpand import braceexpand
 from PIL import Image
 
 from shapebias.errors import UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.images.codec import load_rgb
 
 Label = dict[str, Any]
@@ -39,9 +39,9 @@ def label(
     style: str | None = None,
     **more: Any,
 ) -> Label:
-    """The label of one image. `class` is what a network is trained on; `shape` and `texture` are categories.
+    """Return the label of one image. `class` is the training target; `shape` and `texture` are categories.
 
-    In a photograph both cues agree; a painting's texture has no category (None).
+    In a photograph both cues agree. A painting's texture has no category (None).
     """
     return {
         "id": sample_id,
@@ -57,12 +57,12 @@ def label(
 
 
 def write_shard(target: Path, samples: Iterable[tuple[Label, str, bytes]]) -> int:
-    """Write (label, file ending, image bytes) samples in the order given; return how many.
+    """Write (label, file ending, image bytes) samples in order; return their number.
 
-    The same samples give the same bytes: members carry no time, owner or mode of this machine.
+    The same samples give the same bytes: members store no time, owner or mode of this machine.
     """
     count = 0
-    with replacing(target) as draft, tarfile.open(draft, "w", format=tarfile.PAX_FORMAT) as tar:
+    with atomic_write(target) as draft, tarfile.open(draft, "w", format=tarfile.PAX_FORMAT) as tar:
         for sample_label, suffix, data in samples:
             text = json.dumps(sample_label, ensure_ascii=False, sort_keys=True).encode()
             for name, content in ((suffix, data), ("json", text)):
@@ -76,7 +76,7 @@ def write_shard(target: Path, samples: Iterable[tuple[Label, str, bytes]]) -> in
 
 @dataclass(frozen=True)
 class Sample:
-    """One image of a shard and its label; the image is read when asked for."""
+    """One image of a shard and its label; the image is read on demand."""
 
     shard: "Shard"
     label: Label
@@ -92,16 +92,16 @@ class Sample:
         return self.shard.path
 
     def bytes(self) -> bytes:
-        """The encoded image."""
+        """Return the encoded image."""
         return self.shard.read(self.offset, self.size)
 
     def image(self) -> Image.Image:
-        """The decoded image, RGB; raises BadImageError."""
+        """Return the decoded RGB image; raises BadImageError."""
         return load_rgb(self.bytes())
 
 
 class Shard:
-    """One tar file with an index of offsets, so that any sample is one read away."""
+    """One tar file with an index of offsets, so that reading any sample takes one read."""
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
@@ -109,6 +109,7 @@ class Shard:
         self.samples = list(self.index())
 
     def index(self) -> Iterator[Sample]:
+        """Yield the samples with their offsets; raises UserError for anything but a shard."""
         images: dict[str, tuple[int, int]] = {}
         try:
             with tarfile.open(self.path, "r:") as tar:
@@ -132,7 +133,7 @@ class Shard:
             raise UserError(f"{self.path}: not a shard of <id>.jpg + <id>.json samples ({error})") from None
 
     def read(self, offset: int, size: int) -> bytes:
-        # One descriptor a process: a forked DataLoader worker must not share its parent's.
+        # A forked DataLoader worker must not share its parent's file descriptor.
         if self.file is None or self.file[0] != os.getpid():
             self.file = (os.getpid(), os.open(self.path, os.O_RDONLY))
         return os.pread(self.file[1], size, offset)
@@ -145,19 +146,21 @@ class Shard:
 
 
 def open_shards(paths: Iterable[Path]) -> Sequence[Sample]:
-    """All samples of some shards, ordered by id: the same whatever the number of shards.
+    """Return all samples of the shards, ordered by id, so the order does not depend on the number of shards.
 
-    Raises UserError where two shards hold an image of one id.
+    Raises UserError if two shards hold an image with the same id.
     """
     samples = sorted((sample for path in expand(paths) for sample in Shard(path)), key=lambda sample: sample.id)
-    for one, other in itertools.pairwise(samples):
-        if one.id == other.id:
-            raise UserError(f"{one.origin} and {other.origin} both hold image {one.id!r}; give each shard once")
+    for first, second in itertools.pairwise(samples):
+        if first.id == second.id:
+            raise UserError(f"{first.origin} and {second.origin} both hold image {first.id!r}; give each shard once")
     return samples
 
 
 def expand(paths: Iterable[Path | str]) -> list[Path]:
-    """Paths with WebDataset's brace notation written out: `a/{0..2}.tar` is three shards."""
+    """Expand WebDataset's brace notation in paths: `a/{0..2}.tar` means three shards."""
     return [
-        Path(one) for path in paths for one in (braceexpand(str(path)) if SHARD_RANGE.search(str(path)) else [path])
+        Path(expanded)
+        for path in paths
+        for expanded in (braceexpand(str(path)) if SHARD_RANGE.search(str(path)) else [path])
     ]

@@ -14,7 +14,7 @@ from timm.data import resolve_model_data_config
 from torch import nn
 
 from shapebias.categories import CATEGORIES, ilsvrc_categories
-from shapebias.downloads import AIR_GAP, has_way_to
+from shapebias.downloads import AIR_GAP, is_reachable
 from shapebias.errors import UserError
 from shapebias.images.codec import centre_crop
 from shapebias.networks.torchvision_models import TORCHVISION_PREFIX, build_torchvision
@@ -121,7 +121,7 @@ def require_reachable_weights(name: str) -> None:
         return
     url = config.url if isinstance(config.url, str) else ""  # timm also allows (URL, file name); no network uses it
     address = os.environ.get("HF_ENDPOINT", HUB) if config.hf_hub_id else url
-    if address and not has_way_to(address):
+    if address and not is_reachable(address):
         raise UserError(
             f"network {name!r}: its pretrained weights could not be downloaded, {address} cannot be reached; {AIR_GAP} "
             f"(HF_HUB_OFFLINE=1 takes them from timm's cache)"

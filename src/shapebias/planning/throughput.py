@@ -19,16 +19,16 @@ from shapebias.config.queries import Config, recipe_of
 from shapebias.evaluation.inputs import Sights
 from shapebias.evaluation.observer import observe, observer_of
 from shapebias.images.codec import encode
-from shapebias.images.pictures import decoded, open_pictures
+from shapebias.images.pictures import decode_pictures, open_pictures
 from shapebias.images.rejections import Rejections
 from shapebias.images.shards import label, open_shards, write_shard
 from shapebias.networks.models import build, memory_format, preparation
 from shapebias.planning.costs import Network
 from shapebias.planning.network_costs import is_listed, network_key, observer_entry
-from shapebias.stylize.pipeline import Draw, Geometry, encoded, stylized
+from shapebias.stylize.pipeline import ContentGeometry, StyleSampler, encode_style, stylize_images
 from shapebias.stylize.style_vectors import StyleVectors, write_style_vectors
 from shapebias.stylize.stylizers import Stylizer, make_stylizer
-from shapebias.synthetic.scene import CLASSES, draw
+from shapebias.synthetic.scene import CLASSES, draw_image
 from shapebias.training.data_loading import AugmentedDataset, BatchPlan, ImageBatches, ImageDataset
 from shapebias.training.distributed import World
 from shapebias.training.loop import initial_state, train_step
@@ -91,7 +91,7 @@ def measured(config: Config, folder: Path, device: str) -> Throughputs:
 def drawn(target: Path, size: int, encoding: str) -> Path:
     """A shard of drawn photographs, of all classes in turn."""
     names = itertools.islice(itertools.cycle(CLASSES), IMAGES)
-    images = ((f"{k:03d}", name, draw(name, f"{k}", size=size, seed=0)) for k, name in enumerate(names))
+    images = ((f"{k:03d}", name, draw_image(name, f"{k}", size=size, seed=0)) for k, name in enumerate(names))
     write_shard(
         target,
         (
@@ -190,22 +190,22 @@ def stylizing(config: Config, name: str, shard: Path, folder: Path, device: str)
     entry = next(iter(sets.values()))
     stylizer, own = stylizer_of(config, name, device), config["stylizers"].get(name, {})
     side = own.get("style_size", config["styles"].get(entry["styles"], {}).get("size", config["image_size"]))
-    pictures, geometry = open_pictures([shard]), Geometry(config["image_size"], entry.get("crop"))
-    style = draw(next(iter(CLASSES)), "style", size=side, seed=0)
+    pictures, geometry = open_pictures([shard]), ContentGeometry(config["image_size"], entry.get("crop"))
+    style = draw_image(next(iter(CLASSES)), "style", size=side, seed=0)
 
     def styles() -> Iterator[int]:
         while True:
-            encoded(stylizer, style, None)
+            encode_style(stylizer, style, None)
             yield 1
 
     vectors = folder / f"{name}.safetensors"
-    write_style_vectors(vectors, stylizer.fingerprint, [pictures[0].label], [encoded(stylizer, style, None)])
-    drawing = Draw(StyleVectors([vectors], stylizer.fingerprint), 0, other_category=False)
+    write_style_vectors(vectors, stylizer.fingerprint, [pictures[0].label], [encode_style(stylizer, style, None)])
+    drawing = StyleSampler(StyleVectors([vectors], stylizer.fingerprint), 0, other_category=False)
 
     def batches() -> Iterator[int]:
         while True:
-            images = decoded(pictures[: max(1, stylizer.batch_size)], Rejections(0), own.get("workers", 0))
-            made = stylized(images, stylizer, drawing, geometry)
+            images = decode_pictures(pictures[: max(1, stylizer.batch_size)], Rejections(0), own.get("workers", 0))
+            made = stylize_images(images, stylizer, drawing, geometry)
             yield len([encode(image, config["format"]) for _, image in made])
 
     threads, workers = own.get("threads", 1), own.get("workers", 0)
@@ -217,9 +217,9 @@ def stylizer_of(config: Config, name: str, device: str) -> Stylizer:
     """A stylizer of the config; AdaIN's with random weights."""
     if name == "ghiasi":
         return make_stylizer("ghiasi")
-    from shapebias.stylize.adain import Adain, make_decoder, make_encoder
+    from shapebias.stylize.adain import AdainStylizer, make_decoder, make_encoder
 
     entry = config["stylizers"][name]
     width = entry["training"]["width"] if entry["encoder"] == "random" else 64
     torch.set_num_threads(entry["threads"])
-    return Adain(make_encoder(width), make_decoder(width), device)
+    return AdainStylizer(make_encoder(width), make_decoder(width), device)

@@ -1,1 +1,1 @@
-"""Stylizers: what makes an image look as if it were painted."""
+"""Stylizing: render images in the style of paintings or of other images."""

@@ -1,4 +1,4 @@
-"""Stylizing: the content of one image with the style of another, and which style goes with which image."""
+"""Stylize images: choose a style for each content image, and combine content and style."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,28 +17,28 @@ from shapebias.images.shards import Label
 from shapebias.seeding import generator
 from shapebias.stylize.stylizers import Stylizer
 
-MIN_STYLE = 16  # pixels: below, statistics over what a network leaves of it mean nothing
+MIN_STYLE_SIZE = 16  # pixels; below this, feature maps are too small for meaningful statistics
 
 
 class StyleSet(Protocol):
-    """Styles by id: what is known of each, and its vector."""
+    """Styles by id: their labels and vectors."""
 
     @property
     def labels(self) -> Mapping[str, Label]: ...
     @property
     def origin(self) -> Path:
-        """Where they are from: the first of them."""
+        """The first file of the styles."""
         ...
 
     def vector(self, style_id: str) -> np.ndarray | None:
-        """The style's vector, float32 [D], or None if its image is broken."""
+        """Return the style's vector, float32 [D], or None if its image is broken."""
         ...
 
 
 class StylePictures:
-    """Styles from images, each encoded when it is first drawn. Broken ones go to `rejections`.
+    """Styles from images, each encoded on first use. Broken images go to `rejections`.
 
-    size: the shorter side that a style is scaled to, pixels; None leaves it as it is.
+    size: a style is scaled to this shorter side, pixels; None keeps its size.
     """
 
     def __init__(
@@ -53,24 +53,24 @@ class StylePictures:
     def vector(self, style_id: str) -> np.ndarray | None:
         if style_id not in self.vectors:
             try:
-                self.vectors[style_id] = encoded(self.stylizer, self.pictures[style_id].image(), self.size)
+                self.vectors[style_id] = encode_style(self.stylizer, self.pictures[style_id].image(), self.size)
             except BadImageError as error:
                 self.rejections.add(self.labels[style_id]["content"], error)
                 self.vectors[style_id] = None
         return self.vectors[style_id]
 
 
-def encoded(stylizer: Stylizer, style: Image.Image, size: int | None) -> np.ndarray:
-    """The vector of a style that is first scaled to a shorter side of `size` pixels; raises BadImageError."""
-    if min(style.size) < MIN_STYLE:
-        raise BadImageError(f"{style.width} × {style.height} pixels: too small for a style, at least {MIN_STYLE}")
+def encode_style(stylizer: Stylizer, style: Image.Image, size: int | None) -> np.ndarray:
+    """Scale a style to a shorter side of `size` pixels and return its vector; raises BadImageError if too small."""
+    if min(style.size) < MIN_STYLE_SIZE:
+        raise BadImageError(f"{style.width} × {style.height} pixels: too small for a style, at least {MIN_STYLE_SIZE}")
     return stylizer.encode(style if size is None else resize_shorter(style, size, stylizer.resample))
 
 
-class Draw:
-    """The draw of a style for an image: a function of (seed, image id) and of which styles there are.
+class StyleSampler:
+    """Chooses a random style for each image, as a function of the seed, the image id and the set of styles.
 
-    other_category: the style is a photograph of another category than the content's, uniformly over categories.
+    other_category: the style is a photograph of a different category than the content's, uniform over categories.
     """
 
     def __init__(self, styles: StyleSet, seed: int, other_category: bool) -> None:
@@ -83,30 +83,30 @@ class Draw:
                 self.by_category.setdefault(category, []).append(style_id)
 
     def __call__(self, content: Label) -> tuple[Label, np.ndarray]:
-        """The first style drawn that is usable: its label and its vector.
+        """Return the label and the vector of the first usable style in random order.
 
-        Raises UserError if none is, or if the image has no category that another could differ from.
+        Raises UserError if no style is usable, or if `other_category` is set and the image has no category.
         """
         if not self.other_category:
-            drawn = draw_styles(self.seed, content["id"], self.ids)
+            candidates = shuffle_styles(self.seed, content["id"], self.ids)
         elif content["shape"] is None:
             raise UserError(
-                f"image {content['id']} has no category, so none can be another; its folder must name its class"
+                f"image {content['id']} has no category, so no style can differ from it; its folder must name its class"
             )
         else:
-            drawn = draw_other_category(self.seed, content["id"], content["shape"], self.by_category)
-        for style_id in drawn:
+            candidates = shuffle_other_categories(self.seed, content["id"], content["shape"], self.by_category)
+        for style_id in candidates:
             vector = self.styles.vector(style_id)
             if vector is not None:
                 return self.styles.labels[style_id], vector
         raise UserError(
-            f"none of the {len(self.ids)} style images is usable, such as {self.styles.origin}; see the log"
+            f"none of the {len(self.ids)} style images is usable, for example {self.styles.origin}; see the log"
         )
 
 
 @dataclass(frozen=True)
-class Geometry:
-    """What becomes of a content before it is stylized: a shorter side of `size` pixels, then the central square."""
+class ContentGeometry:
+    """Resizing of a content before stylizing: to a shorter side of `size` pixels, then to its central square `crop`."""
 
     size: int
     crop: int | None = None
@@ -116,30 +116,30 @@ class Geometry:
         return image if self.crop is None else centre_crop(image, self.crop)
 
 
-def stylized(
+def stylize_images(
     contents: Iterable[tuple[Picture, Image.Image]],
     stylizer: Stylizer,
-    draw: Draw,
-    geometry: Geometry,
+    sampler: StyleSampler,
+    geometry: ContentGeometry,
     *,
     strength: float = 1.0,
 ) -> Iterator[tuple[Label, Image.Image]]:
-    """Stylize images in their order; yields each with the label of both cues.
+    """Stylize images in order; yield each with a label of both cues.
 
-    The texture of a painting has no category; of a photograph of another category it is that category.
+    A painting's texture has no category. With styles from another category, the texture is the style's category.
     """
     contents = iter(contents)
-    # Enough at a time to find images of equal size, few enough for memory not to grow with the number of images.
+    # A chunk is large enough to contain images of equal size, and small enough to bound memory.
     while chunk := list(itertools.islice(contents, 8 * stylizer.batch_size)):
         images = [geometry(image, stylizer.resample) for _, image in chunk]
-        drawn = [draw(content.label) for content, _ in chunk]
-        results = in_batches(stylizer, images, [vector for _, vector in drawn], strength)
-        for (content, _), (style, _), result in zip(chunk, drawn, results, strict=True):
-            yield both_cues(content.label, style, draw.other_category, stylizer, strength), result
+        styles = [sampler(content.label) for content, _ in chunk]
+        results = stylize_in_batches(stylizer, images, [vector for _, vector in styles], strength)
+        for (content, _), (style, _), result in zip(chunk, styles, results, strict=True):
+            yield stylized_label(content.label, style, sampler.other_category, stylizer, strength), result
 
 
-def both_cues(content: Label, style: Label, conflict: bool, stylizer: Stylizer, strength: float) -> Label:
-    """The label of a stylized image: shape from the content, texture from the style."""
+def stylized_label(content: Label, style: Label, conflict: bool, stylizer: Stylizer, strength: float) -> Label:
+    """Return the label of a stylized image: shape from the content, texture from the style."""
     return content | {
         "texture": style["texture"] if conflict else None,
         "texture_class": style["texture_class"] if conflict else None,
@@ -150,43 +150,43 @@ def both_cues(content: Label, style: Label, conflict: bool, stylizer: Stylizer, 
     }
 
 
-def in_batches(
+def stylize_in_batches(
     stylizer: Stylizer, images: Sequence[Image.Image], vectors: Sequence[np.ndarray], strength: float
 ) -> list[Image.Image]:
-    """Stylize images, those of equal size together; the results stand in the images' order."""
+    """Stylize images, batching images of equal size; the results are in the images' order."""
     by_size: dict[tuple[int, int], list[int]] = {}
     for i, image in enumerate(images):
         by_size.setdefault(image.size, []).append(i)
     results: dict[int, Image.Image] = {}
     for (width, height), members in by_size.items():
-        most = max(1, min(stylizer.batch_size, stylizer.batch_size * 224**2 // (width * height)))
-        for start in range(0, len(members), most):
-            batch = members[start : start + most]
+        batch_size = max(1, min(stylizer.batch_size, stylizer.batch_size * 224**2 // (width * height)))
+        for start in range(0, len(members), batch_size):
+            batch = members[start : start + batch_size]
             styles = np.stack([vectors[i] for i in batch])
-            made = stylizer.apply([images[i] for i in batch], styles, strength)
-            results |= dict(zip(batch, made, strict=True))
+            stylized = stylizer.apply([images[i] for i in batch], styles, strength)
+            results |= dict(zip(batch, stylized, strict=True))
     return [results[i] for i in range(len(images))]
 
 
-def draw_styles(seed: int, content_id: str, style_ids: Sequence[str]) -> Iterator[str]:
-    """Styles for one image in the order drawn, by (seed, id): the first is used, the next if it is broken."""
+def shuffle_styles(seed: int, content_id: str, style_ids: Sequence[str]) -> Iterator[str]:
+    """Return the styles in one image's random order, by (seed, id); the next style replaces a broken one."""
     order = generator(seed, "style", content_id).permutation(len(style_ids))
     return (style_ids[i] for i in order)
 
 
-def draw_other_category(
+def shuffle_other_categories(
     seed: int, content_id: str, category: str, by_category: Mapping[str, Sequence[str]]
 ) -> Iterator[str]:
-    """Styles from another category (by_category: category → ids), uniformly over categories, then over its images.
+    """Return styles of other categories in one image's random order, uniform over categories, then over their images.
 
-    Raises UserError if there is no other category.
+    by_category: category → style ids. Raises UserError if there is no other category.
     """
     others = sorted(name for name, ids in by_category.items() if name != category and ids)
     if not others:
         raise UserError(
-            f"image {content_id}: no style of a category other than {category!r}; add photographs of others"
+            f"image {content_id}: no style of a category other than {category!r}; add photographs of other categories"
         )
     rng = generator(seed, "style", content_id)
-    drawn = rng.permutation(len(others))
-    # All candidates of the first category before any of the second: a broken style is replaced by its neighbour.
-    return (by_category[others[k]][i] for k in drawn for i in rng.permutation(len(by_category[others[k]])))
+    order = rng.permutation(len(others))
+    # All styles of the first category come before the second: a style of the same category replaces a broken one.
+    return (by_category[others[k]][i] for k in order for i in rng.permutation(len(by_category[others[k]])))

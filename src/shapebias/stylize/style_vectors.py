@@ -1,7 +1,7 @@
-"""Encoded styles in files: what a stylizing job needs of a style without its image.
+"""Files of encoded styles, from which a stylizing job works without the style images.
 
-A file holds one set's or shard's styles (safetensors): a tensor `vectors` [N, D], and as metadata the stylizer's
-fingerprint and a label for each row. Rows are read when asked for, so memory does not grow with the number of styles.
+A file (safetensors) holds the styles of one set or shard: a tensor `vectors` [N, D], and as metadata the stylizer's
+fingerprint and a label for each row. Rows are read on demand, so memory does not grow with the number of styles.
 """
 
 import json
@@ -13,25 +13,25 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from shapebias.errors import UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.images.shards import Label, expand
 
-# What a stylized image's label takes over from its style.
+# Keys that a stylized image's label takes from its style.
 LABEL_KEYS = ("id", "content", "texture", "texture_class")
 
 
 def write_style_vectors(target: Path, fingerprint: str, labels: Sequence[Label], vectors: Sequence[np.ndarray]) -> None:
-    """Write the style vectors [D] of some styles with their labels."""
-    kept = [{key: label[key] for key in LABEL_KEYS} for label in labels]
-    metadata = {"fingerprint": fingerprint, "styles": json.dumps(kept, ensure_ascii=False)}
-    with replacing(target) as draft:
+    """Write the vectors [D] of styles with their labels."""
+    style_labels = [{key: label[key] for key in LABEL_KEYS} for label in labels]
+    metadata = {"fingerprint": fingerprint, "styles": json.dumps(style_labels, ensure_ascii=False)}
+    with atomic_write(target) as draft:
         draft.write_bytes(save({"vectors": np.stack(vectors)}, metadata=metadata))
 
 
 class StyleVectors:
-    """The styles of some files of vectors, by id.
+    """Styles from files of vectors, by id.
 
-    Raises UserError for a file that is none, that another stylizer made, or two files with a style of one id.
+    Raises UserError for a file of another kind or another stylizer, and for two files with the same style id.
     """
 
     def __init__(self, paths: Sequence[Path], fingerprint: str) -> None:
@@ -46,22 +46,25 @@ class StyleVectors:
                 self.labels[label["id"]], self.rows[label["id"]] = label, (path, row)
 
     def vector(self, style_id: str) -> np.ndarray:
-        """The vector of a style, float32 [D]."""
+        """Return the vector of a style, float32 [D]."""
         path, row = self.rows[style_id]
         with safe_open(path, framework="np") as file:
             return file.get_slice("vectors")[row]
 
 
 def read_labels(path: Path, fingerprint: str) -> list[Label]:
-    """The labels of a file's rows, in their order; raises UserError unless that stylizer made it."""
+    """Return the labels of a file's rows, in order; raises UserError for vectors of another stylizer."""
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
             made_by, labels = metadata["fingerprint"], json.loads(metadata["styles"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise UserError(f"{path}: no file of style vectors ({error}); make it with scripts/encode_styles.py") from None
+        raise UserError(
+            f"{path}: not a file of style vectors ({error}); make it with scripts/encode_styles.py"
+        ) from None
     if made_by != fingerprint:
         raise UserError(
-            f"{path}: style vectors of {made_by}, but the stylizer is {fingerprint}; encode the styles with it again"
+            f"{path}: style vectors of {made_by}, but the stylizer is {fingerprint}; encode the styles again with "
+            "this stylizer"
         )
     return labels

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from shapebias.cli import positive, whole
+from shapebias.cli import non_negative_int, positive_int
 from shapebias.errors import UserError
 
 STYLIZERS = ("adain", "ghiasi")
@@ -17,9 +17,9 @@ STYLIZERS = ("adain", "ghiasi")
 class Stylizer(Protocol):
     """A style-transfer network that encodes a style once and applies it to many images.
 
-    fingerprint: which network made a style vector. batch_size: how many images of up to
-    224 × 224 pixels are best stylized at a time.
-    resample: how the network's published code scales images.
+    fingerprint: identifies the network, to match style vectors with it.
+    batch_size: best number of images of up to 224 × 224 pixels to stylize at a time.
+    resample: the published code's method of scaling images.
     """
 
     name: str
@@ -28,29 +28,33 @@ class Stylizer(Protocol):
     resample: Image.Resampling
 
     def encode(self, style: Image.Image) -> np.ndarray:
-        """The style vector of an RGB image, float32 [D]."""
+        """Return the style vector of an RGB image, float32 [D]."""
         ...
 
     def apply(self, contents: Sequence[Image.Image], styles: np.ndarray, strength: float) -> list[Image.Image]:
-        """RGB images of one size, each in its style (vectors [B, D]), of the same size.
+        """Stylize RGB images of one size, each in its style (vectors [B, D]); the results have the same size.
 
-        strength: 0 keeps the content's own style, 1 is all the given one's.
+        strength: 0 keeps the content's style, 1 applies the given style fully.
         """
         ...
 
 
 def make_stylizer(name: str, weights: Path | None = None, device: str = "cpu", threads: int = 1) -> Stylizer:
-    """The stylizer of that name; `weights` is the folder of its weights, for the one that has none built in."""
-    # Imported here: ghiasi needs no torch and adain no onnxruntime, and either takes seconds to import.
+    """Return the stylizer of this name. weights: the folder of its weights; required for adain, built into ghiasi."""
+    # Local imports: ghiasi needs no torch and adain no onnxruntime, and each takes seconds to import.
     if name == "ghiasi":
         if weights is not None:
-            raise UserError(f"weights {weights}: ghiasi brings its own; leave them out, or choose the stylizer adain")
-        from shapebias.stylize.ghiasi import Ghiasi
+            raise UserError(
+                f"weights {weights}: ghiasi has built-in weights; leave them out, or choose the stylizer adain"
+            )
+        from shapebias.stylize.ghiasi import GhiasiStylizer
 
-        return Ghiasi(threads)
+        return GhiasiStylizer(threads)
     if name == "adain":
         if weights is None:
-            raise UserError("the stylizer adain needs the folder of its weights (--weights); README says where from")
+            raise UserError(
+                "the stylizer adain needs the folder of its weights (--weights); the README lists their sources"
+            )
         import torch
 
         from shapebias.networks.device import resolve_device
@@ -62,17 +66,22 @@ def make_stylizer(name: str, weights: Path | None = None, device: str = "cpu", t
 
 
 def add_stylizer_flags(parser: argparse.ArgumentParser) -> None:
-    """Which network, where its weights are, and what it runs on."""
+    """Add the options for the network, its weights and its device."""
     group = parser.add_argument_group("stylizer")
     group.add_argument("--stylizer", choices=STYLIZERS, required=True, help="the style-transfer network")
-    group.add_argument("--weights", type=Path, metavar="DIR", help="folder with its encoder and decoder (adain)")
-    group.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU where there is one (adain)")
-    group.add_argument("--threads", type=positive, default=1, help="CPU threads that compute (default: %(default)s)")
+    group.add_argument("--weights", type=Path, metavar="DIR", help="folder of its encoder and decoder (adain)")
+    group.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU if available (adain)")
     group.add_argument(
-        "--workers", type=whole, default=0, help="threads that decode and encode beside that (default: %(default)s)"
+        "--threads", type=positive_int, default=1, help="CPU threads for computing (default: %(default)s)"
+    )
+    group.add_argument(
+        "--workers",
+        type=non_negative_int,
+        default=0,
+        help="additional threads that decode and encode (default: %(default)s)",
     )
 
 
-def stylizer_from(args: argparse.Namespace) -> Stylizer:
-    """The stylizer that the flags describe."""
+def stylizer_from_args(args: argparse.Namespace) -> Stylizer:
+    """Return the stylizer that the options describe."""
     return make_stylizer(args.stylizer, args.weights, args.device, args.threads)

@@ -1,4 +1,4 @@
-"""Cluttered backgrounds that say nothing about the object in front of them."""
+"""Cluttered backgrounds that carry no information about the object."""
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -15,15 +15,15 @@ def background(rng: np.random.Generator, size: int) -> np.ndarray:
     brightness, so that a textured object stands out. No part of it depends on a class.
     """
     light = rng.uniform(0.35, 0.7)
-    image = _shapes(rng, _ground(rng, size, light), light)
+    image = _draw_shapes(rng, _ground(rng, size, light), light)
     for _ in range(2):
-        colour = _muted(rng, 1, light)[0]
+        colour = _muted_colours(rng, 1, light)[0]
         image = mix(image, colour, _patch(rng, size) * rng.uniform(0.15, 0.5) * _pattern(rng, size))
     image += rng.uniform(0, 0.03) * clouds(rng, size, rng.uniform(0.3, 1.5))[..., None]
     return np.clip(image, 0, 1).astype(np.float32, copy=False)
 
 
-def _muted(rng: np.random.Generator, count: int, light: float) -> np.ndarray:
+def _muted_colours(rng: np.random.Generator, count: int, light: float) -> np.ndarray:
     """Greyish colours [count, 3] whose brightness scatters around `light`."""
     brightness = light + rng.normal(0, 0.1, (count, 1))
     return np.clip(brightness + rng.normal(0, 0.055, (count, 3)), 0, 1).astype(np.float32)
@@ -31,7 +31,7 @@ def _muted(rng: np.random.Generator, count: int, light: float) -> np.ndarray:
 
 def _ground(rng: np.random.Generator, size: int, light: float) -> np.ndarray:
     """Two blurred colour gradients that meet at a tilted, more or less soft horizon."""
-    top, high, low, bottom = _muted(rng, 4, light)
+    top, high, low, bottom = _muted_colours(rng, 4, light)
     pixel = (np.arange(size, dtype=np.float32) + 0.5) / size
     tilt = float(rng.normal(0, 0.25))
     height = (pixel[:, None] + tilt * (pixel[None, :] - 0.5)).astype(np.float32)
@@ -42,7 +42,7 @@ def _ground(rng: np.random.Generator, size: int, light: float) -> np.ndarray:
     return mix(sky, land, edge(height, horizon, blur))
 
 
-def _shapes(rng: np.random.Generator, image: np.ndarray, light: float) -> np.ndarray:
+def _draw_shapes(rng: np.random.Generator, image: np.ndarray, light: float) -> np.ndarray:
     """Polygons, ellipses and bars of muted colours, drawn over `image`, some of them see-through."""
     size = image.shape[0]
     large = size * SUPERSAMPLING
@@ -51,7 +51,7 @@ def _shapes(rng: np.random.Generator, image: np.ndarray, light: float) -> np.nda
     )
     draw = ImageDraw.Draw(picture, "RGBA")  # the mode in which a fill may be see-through
     count = int(rng.integers(6, 17))
-    fills = (np.c_[_muted(rng, count, light), rng.uniform(0.3, 1, count)] * 255).astype(int)
+    fills = (np.c_[_muted_colours(rng, count, light), rng.uniform(0.3, 1, count)] * 255).astype(int)
     outlines = (_outlines(rng, count) * large).reshape(count, -1)
     for outline, fill in zip(outlines.tolist(), fills.tolist(), strict=True):
         draw.polygon(outline, fill=tuple(fill))

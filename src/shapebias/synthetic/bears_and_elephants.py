@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from shapebias.synthetic.parts import Part, ellipse
-from shapebias.synthetic.sketching import contour, fitted, limb, mirrored
+from shapebias.synthetic.parts import FilledOutline, ellipse
+from shapebias.synthetic.sketching import contour, fit_drawing, limb, mirror_parts
 
 
-def walking_bear(rng: np.random.Generator) -> list[Part]:
+def walking_bear(rng: np.random.Generator) -> list[FilledOutline]:
     """A brown bear on all fours: shoulder hump, head carried low, heavy paws."""
     turns = rng.uniform(-6, 6, 4)
     far = limb("42,56 46,70 49,83 44,86", [16, 13, 10, 7], turn=turns[0], tone=0.7)
@@ -18,10 +18,10 @@ def walking_bear(rng: np.random.Generator) -> list[Part]:
     near += limb("82,48 82,68 87,84 80,87", [24, 16, 11, 8], turn=turns[3])
     face = [ellipse(22, 34, 4.2 + rng.uniform(-0.5, 0.5)), ellipse(14, 48, 1.3, tone=0.2)]
     face += [ellipse(6, 53, 4, 4, tone=0.85), ellipse(4, 51, 1.8, tone=0.2)]
-    return fitted([*far, body, *near, *face], rng)
+    return fit_drawing([*far, body, *near, *face], rng)
 
 
-def standing_bear(rng: np.random.Generator) -> list[Part]:
+def standing_bear(rng: np.random.Generator) -> list[FilledOutline]:
     """A brown bear upright on its hind legs, seen from the front with raised paws."""
     raised = rng.uniform(-10, 10, 2)
     arms = limb("34,40 18,44 10,32", [18, 14, 13], turn=raised[0])
@@ -32,10 +32,10 @@ def standing_bear(rng: np.random.Generator) -> list[Part]:
     head = [ellipse(38, 7, ear), ellipse(62, 7, ear), ellipse(50, 17, 16, 14)]
     face = [ellipse(50, 22, 8, 6.5, tone=0.85), ellipse(50, 19, 3, 2, tone=0.2)]
     face += [ellipse(43, 14, 1.5, tone=0.2), ellipse(57, 14, 1.5, tone=0.2)]
-    return fitted([*arms, *legs, body, *head, *face], rng)
+    return fit_drawing([*arms, *legs, body, *head, *face], rng)
 
 
-def sitting_polar_bear(rng: np.random.Generator) -> list[Part]:
+def sitting_polar_bear(rng: np.random.Generator) -> list[FilledOutline]:
     """A polar bear sitting upright on its rump like a person, hind legs stretched out in front."""
     turns = rng.uniform(-7, 7, 3)
     far = limb("58,82 40,80 24,82 17,74", [24, 18, 14, 9], turn=turns[0], tone=0.7)
@@ -46,10 +46,10 @@ def sitting_polar_bear(rng: np.random.Generator) -> list[Part]:
     hind = limb("70,82 50,88 32,91 22,90 16,82", [32, 22, 16, 14, 9], turn=turns[2] / 2)
     fore = limb("58,42 46,58 36,70 32,74", [22, 16, 12, 10], turn=turns[2])
     face = [ellipse(43, 4, 4.2), ellipse(28, 17, 1.3, tone=0.2), ellipse(15, 22, 2, tone=0.2)]
-    return fitted([*far, body, *hind, *fore, *face], rng)
+    return fit_drawing([*far, body, *hind, *fore, *face], rng)
 
 
-def prowling_polar_bear(rng: np.random.Generator) -> list[Part]:
+def prowling_polar_bear(rng: np.random.Generator) -> list[FilledOutline]:
     """A polar bear walking with its nose to the ice: the rump is the highest point."""
     turns = rng.uniform(-6, 6, 4)
     far = limb("46,52 51,70 55,84 49,88", [18, 13, 11, 8], turn=turns[0], tone=0.7)
@@ -60,10 +60,10 @@ def prowling_polar_bear(rng: np.random.Generator) -> list[Part]:
     near = limb("42,46 37,68 34,86 27,90", [22, 14, 11, 8], turn=turns[2])
     near += limb("83,44 84,68 91,87 84,91", [25, 16, 11, 8], turn=turns[3])
     face = [ellipse(23, 46, 4.2), ellipse(13, 60, 1.3, tone=0.2), ellipse(3, 70, 2.2, tone=0.2)]
-    return fitted([*far, body, *near, *face], rng)
+    return fit_drawing([*far, body, *near, *face], rng)
 
 
-def african_elephant_side(rng: np.random.Generator) -> list[Part]:
+def african_elephant_side(rng: np.random.Generator) -> list[FilledOutline]:
     """An African elephant from the side: hollow back, huge ear, long tusk."""
     turns = rng.uniform(-4, 4, 6)
     far = limb("46,58 50,76 50,92", [16, 13, 13], turn=turns[0], blunt=True, tone=0.7)
@@ -78,14 +78,14 @@ def african_elephant_side(rng: np.random.Generator) -> list[Part]:
     tusk = limb("16,52 4,61 -6,59", [5, 5, 3.5], tone=1.5)
     ear = contour("25,22 37,18 47,26 50,40 45,54 38,63 32,54 27,42", tone=0.75)
     gap = contour("25,22 38,15 50,24 53,40 48,56 38,66 32,57 27,42", hole=True)  # sets the ear off from the shoulder
-    return fitted([*far, body, *near, *tail, *trunk, *tusk, gap, ear, ellipse(17, 34, 1.4, tone=0.2)], rng)
+    return fit_drawing([*far, body, *near, *tail, *trunk, *tusk, gap, ear, ellipse(17, 34, 1.4, tone=0.2)], rng)
 
 
-def african_elephant_front(rng: np.random.Generator) -> list[Part]:
+def african_elephant_front(rng: np.random.Generator) -> list[FilledOutline]:
     """An African elephant facing the viewer, ears spread."""
     flap, swing = rng.uniform(0.92, 1.06), rng.uniform(-5, 5)
     ear = contour("40,18 26,7 10,9 0,26 5,46 18,60 29,56 39,44", tone=0.75)
-    ear = Part((ear.outline - (40, 30)) * (flap, 1) + (40, 30), tone=0.75)
+    ear = FilledOutline((ear.outline - (40, 30)) * (flap, 1) + (40, 30), tone=0.75)
     gap = limb("35,16 34,30 36,42 40,54", [1.5, 2, 2, 2], hole=True)  # sets the head off from the ear
     leg = limb("32,54 28,78 27,99", [20, 14, 15], turn=rng.uniform(-3, 3), blunt=True)
     body = contour("30,40 50,30 70,40 78,54 72,63 50,65 28,63 22,54", tone=0.7)
@@ -94,10 +94,12 @@ def african_elephant_front(rng: np.random.Generator) -> list[Part]:
     tusk = limb("43,52 38,64 40,79", [6, 5.5, 4], tone=1.5)
     eyes = [ellipse(40, 34, 1.5, tone=0.2), ellipse(60, 34, 1.5, tone=0.2)]
     side = [*leg, body, ear]
-    return fitted([*side, *mirrored(side), head, *gap, *mirrored(gap), *trunk, *tusk, *mirrored(tusk), *eyes], rng)
+    return fit_drawing(
+        [*side, *mirror_parts(side), head, *gap, *mirror_parts(gap), *trunk, *tusk, *mirror_parts(tusk), *eyes], rng
+    )
 
 
-def trumpeting_elephant(rng: np.random.Generator) -> list[Part]:
+def trumpeting_elephant(rng: np.random.Generator) -> list[FilledOutline]:
     """An Indian elephant with its trunk raised above its head."""
     turns = rng.uniform(-4, 4, 6)
     far = limb("46,62 42,78 39,95", [16, 13, 13], turn=turns[0], blunt=True, tone=0.7)
@@ -112,10 +114,10 @@ def trumpeting_elephant(rng: np.random.Generator) -> list[Part]:
     tusk = limb("23,54 15,59 9,56", [5, 4.5, 3], tone=1.5)
     ear = contour("31,34 38,34 42,42 39,54 34,58 30,48", tone=0.75)
     gap = contour("31,34 40,31 45,41 42,56 34,61 30,48", hole=True)
-    return fitted([*far, body, *near, *tail, *trunk, *tusk, gap, ear, ellipse(23, 36, 1.4, tone=0.2)], rng)
+    return fit_drawing([*far, body, *near, *tail, *trunk, *tusk, gap, ear, ellipse(23, 36, 1.4, tone=0.2)], rng)
 
 
-def walking_elephant(rng: np.random.Generator) -> list[Part]:
+def walking_elephant(rng: np.random.Generator) -> list[FilledOutline]:
     """An Indian elephant in mid-stride: domed head, arched back, trunk reaching the ground."""
     turns = rng.uniform(-5, 5, 6)
     far = limb("46,56 52,74 57,90", [16, 13, 12], turn=turns[0], blunt=True, tone=0.7)
@@ -130,4 +132,4 @@ def walking_elephant(rng: np.random.Generator) -> list[Part]:
     tusk = limb("18,50 9,57 1,55", [5, 4.5, 3], tone=1.5)
     ear = contour("27,26 35,26 41,34 39,47 33,53 28,43", tone=0.75)
     gap = contour("27,26 37,23 44,33 42,49 33,56 28,43", hole=True)
-    return fitted([*far, body, *near, *tail, *trunk, *tusk, gap, ear, ellipse(17, 30, 1.4, tone=0.2)], rng)
+    return fit_drawing([*far, body, *near, *tail, *trunk, *tusk, gap, ear, ellipse(17, 30, 1.4, tone=0.2)], rng)

@@ -5,7 +5,7 @@ Each takes (rng, size) and returns float32 [size, size, 3]; the range is clipped
 
 import numpy as np
 
-from shapebias.synthetic.noise import cells, clouds, edge, labyrinth, lattice, mix, palette, ramp, warp, wave
+from shapebias.synthetic.noise import clouds, edge, labyrinth, lattice, mix, palette, ramp, voronoi_cells, warp, wave
 
 
 def shaggy_fur(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -31,7 +31,7 @@ def scalloped_feathers(rng: np.random.Generator, size: int) -> np.ndarray:
     x, y = lattice(rng, size)
     x, y = (x + clouds(rng, size, 4) * 0.5) / 10.5, (y + clouds(rng, size, 4) * 0.5) / 6.5
     shade = np.zeros_like(x)
-    # From the rows below up: the feather of the upper row covers the lower one where it reaches.
+    # Draw from the lowest row up: a feather covers the row below it.
     for behind in (1, 0, -1):
         row = np.floor(y) + behind
         across = (x + 0.5 * (row % 2)) % 1 - 0.5
@@ -68,7 +68,7 @@ def tabby_stripes(rng: np.random.Generator, size: int) -> np.ndarray:
 def point_fur(rng: np.random.Generator, size: int) -> np.ndarray:
     """Smooth cream fur that melts into broad, soft chocolate points."""
     x, y = lattice(rng, size)
-    near, _, _ = cells(rng, x / 18, y / 18, 0.8)
+    near, _, _ = voronoi_cells(rng, x / 18, y / 18, 0.8)
     soft = edge(near, 0.38, 0.65)
     colours = palette(rng, "2e1f18", "86694f", "dcc29c", "f4e8d0")
     return ramp(colours, 0.03 + 0.93 * soft + 0.02 * clouds(rng, size, 0.4))
@@ -96,7 +96,7 @@ def cracked_hide(rng: np.random.Generator, size: int) -> np.ndarray:
     """Dry ochre-grey plates parted by dark cracks."""
     x, y = lattice(rng, size)
     x, y = x + clouds(rng, size, 1) * 0.4, y + clouds(rng, size, 1) * 0.4
-    near, second, value = cells(rng, x / 8.5, y / 8.5)
+    near, second, value = voronoi_cells(rng, x / 8.5, y / 8.5)
     plate = edge(second - near, 0.13, 0.14)
     colours = palette(rng, "2b2119", "85745c", "b6a582", "cfc19f", hue=0.02)
     dust = 0.12 * (value - 0.5) + 0.05 * clouds(rng, size, 0.5)
@@ -107,7 +107,7 @@ def wrinkled_hide(rng: np.random.Generator, size: int) -> np.ndarray:
     """Slate-grey folds that run side by side, crossed by finer ones, with pink freckles."""
     angle = rng.uniform(0, np.pi)
     zoom = rng.uniform(0.8, 1.25)
-    # |noise| is zero along lines: those are the creases.
+    # |noise| is zero along lines, which become the creases.
     folds = np.abs(labyrinth(rng, size, 12 * zoom, angle, 0.35))
     fine = np.abs(labyrinth(rng, size, 6 * zoom, angle + np.pi / 2, 0.5))
     skin = 0.2 + 0.5 * edge(folds, 0.35, 0.7) + 0.3 * edge(fine, 0.3, 0.6)

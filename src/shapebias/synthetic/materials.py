@@ -6,7 +6,6 @@ Each takes (rng, size) and returns float32 [size, size, 3]; the range is clipped
 import numpy as np
 
 from shapebias.synthetic.noise import (
-    cells,
     clouds,
     edge,
     lattice,
@@ -14,13 +13,14 @@ from shapebias.synthetic.noise import (
     palette,
     ramp,
     random_per_tile,
+    voronoi_cells,
     warp,
     wave,
 )
 
 
 def box_distance(x: np.ndarray, y: np.ndarray, half_x: float, half_y: float, corner: float) -> np.ndarray:
-    """Distance to the outline of a rounded box around the origin; negative inside."""
+    """Return the distance to the outline of a rounded box around the origin; negative inside."""
     out_x, out_y = np.abs(x) - half_x + corner, np.abs(y) - half_y + corner
     return np.hypot(np.maximum(out_x, 0), np.maximum(out_y, 0)) + np.minimum(np.maximum(out_x, out_y), 0) - corner
 
@@ -66,7 +66,7 @@ def carbon_weave(rng: np.random.Generator, size: int) -> np.ndarray:
     column, row = np.floor(x), np.floor(y)
     lengthwise = (column + row) % 4 < 2
     across = np.where(lengthwise, x - column, y - row)
-    # A ribbon is seen over two cells: it rises in the first and dives in the second.
+    # A ribbon is visible over two cells: it rises in the first and sinks in the second.
     run = np.where(lengthwise, (y + column) % 4, (x + row + 2) % 4) / 2 % 1
     shine = (1 - np.abs(across - 0.5) * 1.5) * (0.45 + 0.55 * np.sin(np.pi * run))
     colours = palette(rng, "040508", "1c232e", "4a5768", "b4c2d4")
@@ -111,7 +111,7 @@ def bubble_glass(rng: np.random.Generator, size: int) -> np.ndarray:
     x, y = lattice(rng, size)
     depth = 0.3 + 0.07 * clouds(rng, size, 6)
     for side, rim in ((13.0, 1.0), (6.5, 0.8)):
-        near, _, value = cells(rng, x / side, y / side, 0.6)
+        near, _, value = voronoi_cells(rng, x / side, y / side, 0.6)
         radius = 0.14 + 0.22 * value
         ring = edge(-np.abs(near - radius), -0.08, 0.09)
         depth = depth + rim * 0.6 * ring - 0.2 * edge(radius - near, 0, 0.06)
@@ -123,7 +123,7 @@ def caustics(rng: np.random.Generator, size: int) -> np.ndarray:
     """Turquoise water under a net of bright light."""
     x, y = lattice(rng, size)
     x, y = x + clouds(rng, size, 2.5) * 1.6, y + clouds(rng, size, 2.5) * 1.6
-    near, second, _ = cells(rng, x / 11, y / 11, 0.9)
+    near, second, _ = voronoi_cells(rng, x / 11, y / 11, 0.9)
     net = np.exp(-9 * (second - near))
     colours = palette(rng, "0a6f93", "1fa3bd", "6fd9dc", "f2fffb")
     return ramp(colours, 0.12 + 0.8 * net + 0.05 * clouds(rng, size, 3))
@@ -132,7 +132,7 @@ def caustics(rng: np.random.Generator, size: int) -> np.ndarray:
 def metallic_flakes(rng: np.random.Generator, size: int) -> np.ndarray:
     """Violet paint sown with sparkling flakes."""
     x, y = lattice(rng, size)
-    near, _, value = cells(rng, x / 2.6, y / 2.6, 0.9)
+    near, _, value = voronoi_cells(rng, x / 2.6, y / 2.6, 0.9)
     glint = edge(-near, -0.42, 0.25) * np.maximum(value - 0.45, 0) * 2.2
     colours = palette(rng, "2a0a5c", "5b1fa8", "a86be6", "fbeaff")
     return ramp(colours, 0.2 + 0.05 * clouds(rng, size, 5) + glint)
@@ -144,7 +144,7 @@ def mud_splatter(rng: np.random.Generator, size: int) -> np.ndarray:
     x, y = x + clouds(rng, size, 0.9) * 0.7, y + clouds(rng, size, 0.9) * 0.7
     mud = np.zeros_like(x)
     for side, share in ((7.5, 0.9), (3.2, 0.7)):
-        near, _, value = cells(rng, x / (side * 2.8), y / side)
+        near, _, value = voronoi_cells(rng, x / (side * 2.8), y / side)
         radius = 0.42 * np.clip((value - 1 + share) / share, 0, 1) ** 0.5
         mud = np.maximum(mud, edge(radius - near, 0.04, 1.2 / side))
     paint = palette(rng, "7fb6e8", "a9d4f7")
@@ -158,7 +158,7 @@ def wood_grain(rng: np.random.Generator, size: int) -> np.ndarray:
     rings = (clouds(rng, size, 5 * zoom, 3.2, angle) * 2.3) % 1
     pores = clouds(rng, size, 0.35, 8, angle)
     colours = palette(rng, "260a07", "692a1d", "a3513a", "d08a66")
-    # A ring darkens slowly and ends at once, as summer wood does.
+    # A ring darkens slowly and ends abruptly, like summer wood.
     return ramp(colours, 0.95 - 0.9 * rings * edge(-rings, -0.92, 0.16) + 0.08 * pores)
 
 

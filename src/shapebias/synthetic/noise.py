@@ -1,4 +1,4 @@
-"""Fields and colours that textures, backgrounds and paintings are made of.
+"""Noise fields and colours for textures, backgrounds and paintings.
 
 Lengths are in units of 1/64 of the image side, so a pattern looks the same at every size.
 Fields are float32 [size, size]; colours are RGB in [0, 1].
@@ -16,7 +16,7 @@ def lattice(rng: np.random.Generator, size: int, spread: float = 0.25) -> tuple[
     spread: the zoom is log-uniform in [1 / (1 + spread), 1 + spread].
     """
     angle, zoom = rng.uniform(0, 2 * np.pi), (1 + spread) ** rng.uniform(-1, 1)
-    # Far from the origin, or a pattern's centre of symmetry would show.
+    # Start far from the origin, where a pattern's centre of symmetry would be visible.
     shift_x, shift_y = rng.uniform(1000, 2000, 2)
     pixel = (np.arange(size, dtype=np.float32) + 0.5) * (UNITS / size / zoom)
     cos, sin = float(np.cos(angle)), float(np.sin(angle))
@@ -33,7 +33,7 @@ def clouds(rng: np.random.Generator, size: int, grain: float, stretch: float = 1
     """
     along, across = _frequencies(size, angle)
     blur = (along * (grain * stretch)) ** 2 + (across * grain) ** 2
-    return _shaped(rng, size, np.exp(-2 * np.pi**2 * blur))
+    return _filtered_noise(rng, size, np.exp(-2 * np.pi**2 * blur))
 
 
 def labyrinth(
@@ -49,11 +49,11 @@ def labyrinth(
     if fan < np.pi:
         tilt = np.arctan2(across, np.abs(along))
         ring *= np.exp(-((tilt / fan) ** 2) / 2)
-    return _shaped(rng, size, ring)
+    return _filtered_noise(rng, size, ring)
 
 
 def _frequencies(size: int, angle: float) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies along and across `angle`, in cycles per unit, laid out as rfft2 has them."""
+    """Return the frequencies along and across `angle`, in cycles per unit, in the layout of rfft2."""
     per_unit = size / UNITS
     fx = fft.rfftfreq(size).astype(np.float32)[None, :] * per_unit
     fy = fft.fftfreq(size).astype(np.float32)[:, None] * per_unit
@@ -61,8 +61,8 @@ def _frequencies(size: int, angle: float) -> tuple[np.ndarray, np.ndarray]:
     return fx * cos + fy * sin, fy * cos - fx * sin
 
 
-def _shaped(rng: np.random.Generator, size: int, gain: np.ndarray) -> np.ndarray:
-    """White noise whose spectrum is multiplied by `gain`, set to mean 0 and deviation 1."""
+def _filtered_noise(rng: np.random.Generator, size: int, gain: np.ndarray) -> np.ndarray:
+    """Return white noise with its spectrum multiplied by `gain`, scaled to mean 0 and standard deviation 1."""
     gain = gain.astype(np.float32)
     gain[0, 0] = 0
     spectrum = fft.rfft2(rng.standard_normal((size, size), dtype=np.float32)) * gain
@@ -79,7 +79,7 @@ def warp(field: np.ndarray, shift_x: np.ndarray, shift_y: np.ndarray) -> np.ndar
     return ndimage.map_coordinates(field, where, order=1, mode="grid-wrap")
 
 
-def cells(
+def voronoi_cells(
     rng: np.random.Generator, x: np.ndarray, y: np.ndarray, jitter: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Split the plane into cells around the jittered points of a unit grid (Worley noise).

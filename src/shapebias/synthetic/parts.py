@@ -1,4 +1,4 @@
-"""The drawing kit of the silhouettes: closed outlines in the unit square, and how they become a mask.
+"""Drawing tools for silhouettes: closed outlines in the unit square, rendered to a mask.
 
 Coordinates are (x, y) in [0, 1] with y pointing down, as in an image.
 """
@@ -15,11 +15,11 @@ SUPERSAMPLING = 4  # outlines are drawn this much larger, then averaged down: sm
 
 
 @dataclass(frozen=True)
-class Part:
+class FilledOutline:
     """One filled outline of a silhouette, painted over the parts before it.
 
     outline: float64 [N, 2], in drawing units. hole: cut away instead of filled.
-    tone: brightness of the texture inside, 1 = as it is; windows are below 1, highlights above.
+    tone: factor on the texture's brightness inside; 1 is unchanged, windows are below 1, highlights above.
     """
 
     outline: np.ndarray
@@ -27,19 +27,19 @@ class Part:
     tone: float = 1.0
 
 
-def polygon(points: Points, *, hole: bool = False, tone: float = 1.0) -> Part:
+def polygon(points: Points, *, hole: bool = False, tone: float = 1.0) -> FilledOutline:
     """A part with straight edges through the given corners."""
-    return Part(np.asarray(points, dtype=np.float64), hole, tone)
+    return FilledOutline(np.asarray(points, dtype=np.float64), hole, tone)
 
 
-def smooth(points: Points, *, hole: bool = False, tone: float = 1.0, samples: int = 8) -> Part:
+def smooth_outline(points: Points, *, hole: bool = False, tone: float = 1.0, samples: int = 8) -> FilledOutline:
     """A part whose outline is a closed Catmull-Rom curve through the given points."""
     p1 = np.asarray(points, dtype=np.float64)
     p0, p2, p3 = np.roll(p1, 1, axis=0), np.roll(p1, -1, axis=0), np.roll(p1, -2, axis=0)
     t = np.linspace(0, 1, samples, endpoint=False)[None, :, None]
     p0, p1, p2, p3 = (p[:, None, :] for p in (p0, p1, p2, p3))
     curve = 0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3)
-    return Part(curve.reshape(-1, 2), hole, tone)
+    return FilledOutline(curve.reshape(-1, 2), hole, tone)
 
 
 def ellipse(
@@ -51,17 +51,17 @@ def ellipse(
     angle: float = 0.0,
     hole: bool = False,
     tone: float = 1.0,
-) -> Part:
+) -> FilledOutline:
     """An ellipse with the given centre and radii, turned clockwise by `angle` degrees; a circle without `ry`."""
     ry = rx if ry is None else ry
     t = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     points = np.stack([rx * np.cos(t), ry * np.sin(t)], axis=1) @ rotation(angle).T
-    return Part(points + (cx, cy), hole, tone)
+    return FilledOutline(points + (cx, cy), hole, tone)
 
 
 def box(
     x0: float, y0: float, x1: float, y1: float, *, radius: float = 0.0, hole: bool = False, tone: float = 1.0
-) -> Part:
+) -> FilledOutline:
     """An upright rectangle between two corners, its own corners rounded by `radius`."""
     if radius <= 0:
         return polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], hole=hole, tone=tone)
@@ -73,22 +73,26 @@ def box(
         arc @ rotation(180).T + (x0 + radius, y0 + radius),
         arc @ rotation(270).T + (x1 - radius, y0 + radius),
     ]
-    return Part(np.concatenate(corners), hole, tone)
+    return FilledOutline(np.concatenate(corners), hole, tone)
 
 
-def stroke(points: Points, width: float | Sequence[float], *, hole: bool = False, tone: float = 1.0) -> list[Part]:
-    """A line of the given width through the points, with round joints and ends; one width a point makes it taper."""
+def stroke(
+    points: Points, width: float | Sequence[float], *, hole: bool = False, tone: float = 1.0
+) -> list[FilledOutline]:
+    """A line of the given width through the points, with round joints and ends; one width per point makes it taper."""
     p = np.asarray(points, dtype=np.float64)
     w = np.broadcast_to(np.asarray(width, dtype=np.float64), len(p)) / 2
     parts = [ellipse(x, y, r, hole=hole, tone=tone) for (x, y), r in zip(p, w, strict=True)]
     for a, b, ra, rb in zip(p[:-1], p[1:], w[:-1], w[1:], strict=True):
         along = (b - a) / (np.linalg.norm(b - a) + 1e-12)
         across = np.array([-along[1], along[0]])
-        parts.append(Part(np.stack([a + across * ra, b + across * rb, b - across * rb, a - across * ra]), hole, tone))
+        parts.append(
+            FilledOutline(np.stack([a + across * ra, b + across * rb, b - across * rb, a - across * ra]), hole, tone)
+        )
     return parts
 
 
-def ring(cx: float, cy: float, outer: float, inner: float, *, tone: float = 1.0) -> list[Part]:
+def ring(cx: float, cy: float, outer: float, inner: float, *, tone: float = 1.0) -> list[FilledOutline]:
     """A circle with a circular hole."""
     return [ellipse(cx, cy, outer, tone=tone), ellipse(cx, cy, inner, hole=True)]
 
@@ -99,15 +103,18 @@ def rotation(degrees: float) -> np.ndarray:
     return np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
 
 
-def transformed(parts: Iterable[Part], matrix: np.ndarray, offset: Sequence[float] = (0.0, 0.0)) -> list[Part]:
-    """The parts under the linear map `matrix` [2, 2] about the centre (0.5, 0.5), then moved by `offset`."""
+def transform_parts(
+    parts: Iterable[FilledOutline], matrix: np.ndarray, offset: Sequence[float] = (0.0, 0.0)
+) -> list[FilledOutline]:
+    """Apply the linear map `matrix` [2, 2] about the centre (0.5, 0.5), then move the parts by `offset`."""
     centre = np.array([0.5, 0.5])
     return [
-        Part((p.outline - centre) @ np.asarray(matrix).T + centre + np.asarray(offset), p.hole, p.tone) for p in parts
+        FilledOutline((p.outline - centre) @ np.asarray(matrix).T + centre + np.asarray(offset), p.hole, p.tone)
+        for p in parts
     ]
 
 
-def mask(parts: Iterable[Part], size: int) -> tuple[np.ndarray, np.ndarray]:
+def render_mask(parts: Iterable[FilledOutline], size: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw the parts; return coverage in [0, 1] and tone, each float32 [size, size].
 
     The unit square fills the image. Tone is 1 where nothing is drawn.

@@ -1,4 +1,4 @@
-"""Drawn photographs: an object of a class, its texture, its background, all from (seed, id)."""
+"""Drawn photographs: an object of a class, its texture and its background, all determined by (seed, id)."""
 
 from collections.abc import Callable
 
@@ -9,10 +9,10 @@ from scipy import ndimage
 from shapebias.seeding import generator
 from shapebias.synthetic import animals, household, objects, vehicles
 from shapebias.synthetic.backgrounds import background
-from shapebias.synthetic.parts import Part, mask, rotation, transformed
+from shapebias.synthetic.parts import FilledOutline, render_mask, rotation, transform_parts
 from shapebias.synthetic.textures import TEXTURE_OF, texture
 
-Kind = Callable[[np.random.Generator], list[Part]]
+Kind = Callable[[np.random.Generator], list[FilledOutline]]
 
 SILHOUETTES: dict[str, dict[str, tuple[Kind, ...]]] = {
     **animals.SILHOUETTES,
@@ -24,21 +24,21 @@ CLASSES = {name: category for category, classes in sorted(SILHOUETTES.items()) f
 APPEARANCES = ("photograph", "silhouette", "edges")
 
 
-def draw(class_name: str, sample_id: str, *, size: int, seed: int, appearance: str = "photograph") -> Image.Image:
+def draw_image(class_name: str, sample_id: str, *, size: int, seed: int, appearance: str = "photograph") -> Image.Image:
     """Draw one image of a class, RGB of `size` × `size` pixels, a pure function of (seed, id).
 
     appearance: `photograph` (textured, lit, on a cluttered background), `silhouette` (black on white) or
     `edges` (its outlines, black on white), as in the stimuli of Geirhos et al. 2019.
     """
     rng = generator(seed, "object", sample_id)
-    parts = placed(pick(SILHOUETTES[CLASSES[class_name]][class_name], rng)(rng), rng)
-    coverage, tone = mask(parts, size)
+    parts = place_parts(pick_variant(SILHOUETTES[CLASSES[class_name]][class_name], rng)(rng), rng)
+    coverage, tone = render_mask(parts, size)
     if appearance == "silhouette":
         return to_image(np.repeat(1 - coverage[..., None], 3, axis=2))
     if appearance == "edges":
         return to_image(np.repeat(1 - outlines(coverage, tone)[..., None], 3, axis=2))
     surface = texture(TEXTURE_OF[class_name], generator(seed, "texture", sample_id), size)
-    # Out of focus, as behind most photographed objects.
+    # The background is out of focus, as in most photographs of objects.
     blur = size * rng.uniform(0.02, 0.05)
     scene = ndimage.gaussian_filter(background(generator(seed, "background", sample_id), size), (blur, blur, 0))
     lit = surface * (tone * shading(coverage, rng))[..., None]
@@ -46,33 +46,33 @@ def draw(class_name: str, sample_id: str, *, size: int, seed: int, appearance: s
     return to_image(scene * shadow * (1 - coverage[..., None]) + lit * coverage[..., None])
 
 
-def pick(kinds: tuple[Kind, ...], rng: np.random.Generator) -> Kind:
+def pick_variant(kinds: tuple[Kind, ...], rng: np.random.Generator) -> Kind:
     return kinds[rng.integers(len(kinds))]
 
 
-def placed(parts: list[Part], rng: np.random.Generator) -> list[Part]:
-    """The silhouette mirrored, turned, scaled, sheared, bent and moved at random, as objects are in photographs."""
+def place_parts(parts: list[FilledOutline], rng: np.random.Generator) -> list[FilledOutline]:
+    """Mirror, rotate, scale, shear, bend and move the silhouette at random, as objects vary in photographs."""
     mirror = np.diag([rng.choice([-1.0, 1.0]), 1.0])
     stretch = np.diag(np.exp(rng.normal(0, 0.06, 2)))
     shear = np.array([[1, rng.normal(0, 0.06)], [0, 1]])
     scale = rng.uniform(0.85, 1.05)
-    parts = transformed(parts, scale * rotation(rng.normal(0, 7)) @ shear @ stretch @ mirror)
-    # Centred by its own extent, so that a move never pushes much of it out of the picture.
+    parts = transform_parts(parts, scale * rotation(rng.normal(0, 7)) @ shear @ stretch @ mirror)
+    # Centre the silhouette by its extent, so that the move never pushes much of it out of the image.
     corners = np.concatenate([part.outline for part in parts])
     low, high = corners.min(axis=0), corners.max(axis=0)
     room = np.maximum(1 - (high - low), 0.02)
     offset = (0.5 - (low + high) / 2) + rng.uniform(-0.5, 0.5, 2) * room
     phase, bend = rng.uniform(0, 2 * np.pi, 2), rng.normal(0, 0.012, 2)
-    return [Part(bent(part.outline + offset, phase, bend), part.hole, part.tone) for part in parts]
+    return [FilledOutline(bend_outline(part.outline + offset, phase, bend), part.hole, part.tone) for part in parts]
 
 
-def bent(outline: np.ndarray, phase: np.ndarray, bend: np.ndarray) -> np.ndarray:
-    """A slow wave through the drawing: each coordinate moves with the other."""
+def bend_outline(outline: np.ndarray, phase: np.ndarray, bend: np.ndarray) -> np.ndarray:
+    """Bend an outline by a slow wave: each coordinate's shift depends on the other coordinate."""
     return outline + bend * np.sin(2 * np.pi * outline[:, ::-1] + phase)
 
 
 def shading(coverage: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Brightness of a rounded body lit from a random side, about 0.6 to 1.3, float32 [H, W]."""
+    """Return the brightness of a rounded body lit from a random side, about 0.6 to 1.3, float32 [H, W]."""
     size = len(coverage)
     height = ndimage.gaussian_filter(coverage, size / 16)
     slope_y, slope_x = np.gradient(height)
@@ -88,7 +88,7 @@ def shifted_shadow(coverage: np.ndarray, rng: np.random.Generator) -> np.ndarray
 
 
 def outlines(coverage: np.ndarray, tone: np.ndarray) -> np.ndarray:
-    """Edge strength in [0, 1] of the object's border and of its inner parts."""
+    """Return the edge strength in [0, 1] of the object's border and of its inner parts."""
     lines = np.zeros_like(coverage)
     for picture in (coverage, np.where(coverage > 0.5, tone, 1.0)):
         grey_opening = ndimage.grey_dilation(picture, 3) - ndimage.grey_erosion(picture, 3)

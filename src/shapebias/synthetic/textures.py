@@ -1,4 +1,4 @@
-"""The texture families that fill the silhouettes, and which class wears which."""
+"""The texture families that fill the silhouettes, and the family of each class."""
 
 from collections.abc import Callable
 
@@ -47,10 +47,10 @@ FAMILIES: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
 
 
 def texture(family: str, rng: np.random.Generator, size: int) -> np.ndarray:
-    """Return one draw of a texture family: float32 [size, size, 3], RGB in [0, 1].
+    """Return a random texture of a family: float32 [size, size, 3], RGB in [0, 1].
 
     family: one of TEXTURE_OF's values. Rotation, scale (±25 %), phase and palette (hue, chroma,
-    brightness) come from rng, so no two draws are equal. The grain is 3 to 12 px of a 64 px image
+    brightness) come from rng, so no two textures are equal. The grain is 3 to 12 px of a 64 px image
     and grows with size. Raises KeyError for an unknown family.
     """
     return np.clip(FAMILIES[family](rng, size), 0, 1).astype(np.float32, copy=False)

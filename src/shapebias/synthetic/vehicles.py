@@ -4,15 +4,25 @@ from collections.abc import Callable
 
 import numpy as np
 
-from shapebias.synthetic.parts import Part, box, ellipse, polygon, ring, rotation, smooth, stroke, transformed
+from shapebias.synthetic.parts import (
+    FilledOutline,
+    box,
+    ellipse,
+    polygon,
+    ring,
+    rotation,
+    smooth_outline,
+    stroke,
+    transform_parts,
+)
 from shapebias.synthetic.wheels import WHEELED
 
-Kind = Callable[[np.random.Generator], list[Part]]
+Kind = Callable[[np.random.Generator], list[FilledOutline]]
 
 MIRROR = np.diag([-1.0, 1.0])  # left becomes right
 
 
-def airliner_above(rng: np.random.Generator) -> list[Part]:
+def airliner_above(rng: np.random.Generator) -> list[FilledOutline]:
     """Swept wings with two engines, nose up."""
     span, sweep, engine = rng.uniform(0.41, 0.46), rng.uniform(0.20, 0.27), rng.uniform(0.17, 0.20)
     half = [
@@ -22,14 +32,14 @@ def airliner_above(rng: np.random.Generator) -> list[Part]:
     ]
     body = stroke([(0.5, 0.12), (0.5, 0.72), (0.5, 0.94)], (0.11, 0.12, 0.04))
     cockpit = ellipse(0.5, 0.11, 0.035, 0.025, tone=0.3)
-    return transformed([*half, *transformed(half, MIRROR), *body, cockpit], rotation(rng.uniform(-15, 15)))
+    return transform_parts([*half, *transform_parts(half, MIRROR), *body, cockpit], rotation(rng.uniform(-15, 15)))
 
 
-def airliner_side(rng: np.random.Generator) -> list[Part]:
+def airliner_side(rng: np.random.Generator) -> list[FilledOutline]:
     """Climbing to the left: tail fin, near and far wing, a row of windows."""
     fin, tip = rng.uniform(0.18, 0.23), rng.uniform(0.76, 0.81)
     far_wing = polygon([(0.42, 0.47), (0.60, 0.30), (0.66, 0.30), (0.57, 0.47)], tone=0.7)
-    body = smooth(
+    body = smooth_outline(
         [(0.05, 0.54), (0.10, 0.47), (0.19, 0.435), (0.4, 0.43), (0.6, 0.43), (0.8, 0.43), (0.93, 0.45)]
         + [(0.93, 0.48), (0.8, 0.545), (0.65, 0.59), (0.4, 0.6), (0.2, 0.6), (0.1, 0.585)]
     )
@@ -40,10 +50,10 @@ def airliner_side(rng: np.random.Generator) -> list[Part]:
     windows = [box(x, 0.465, x + 0.03, 0.50, hole=True) for x in np.arange(0.24, 0.70, rng.uniform(0.058, 0.068))]
     cockpit = polygon([(0.10, 0.475), (0.17, 0.455), (0.17, 0.50), (0.09, 0.505)], hole=True)
     parts = [far_wing, body, tail, tailplane, *engine, wing, *windows, cockpit]
-    return transformed(parts, rotation(rng.uniform(4, 12)))
+    return transform_parts(parts, rotation(rng.uniform(4, 12)))
 
 
-def biplane_front(rng: np.random.Generator) -> list[Part]:
+def biplane_front(rng: np.random.Generator) -> list[FilledOutline]:
     """Two wings with struts, round engine, propeller, two wheels."""
     top, bottom, wheel = rng.uniform(0.20, 0.23), rng.uniform(0.52, 0.55), rng.uniform(0.15, 0.18)
     half = [
@@ -56,11 +66,13 @@ def biplane_front(rng: np.random.Generator) -> list[Part]:
     ]
     engine = [box(0.45, top, 0.55, 0.4, tone=0.7), ellipse(0.5, 0.43, 0.12), ellipse(0.5, 0.43, 0.09, tone=0.5)]
     blades = [ellipse(0.5 + side * 0.11, 0.5, 0.11, 0.028, tone=0.3) for side in (-1, 1)]
-    propeller = transformed([*blades, ellipse(0.5, 0.5, 0.04, tone=1.5)], rotation(rng.uniform(-25, 25)), (0, -0.07))
-    return [*half, *transformed(half, MIRROR), *engine, *propeller]
+    propeller = transform_parts(
+        [*blades, ellipse(0.5, 0.5, 0.04, tone=1.5)], rotation(rng.uniform(-25, 25)), (0, -0.07)
+    )
+    return [*half, *transform_parts(half, MIRROR), *engine, *propeller]
 
 
-def delta_jet_above(rng: np.random.Generator) -> list[Part]:
+def delta_jet_above(rng: np.random.Generator) -> list[FilledOutline]:
     """A jet fighter: needle nose, canards, delta wing, two fins, nose up."""
     span, back = rng.uniform(0.34, 0.38), rng.uniform(0.77, 0.80)
     half = [
@@ -73,10 +85,10 @@ def delta_jet_above(rng: np.random.Generator) -> list[Part]:
         polygon([(0.57, 0.72), (0.60, 0.76), (0.74, 0.91), (0.69, 0.94), (0.57, 0.87)], tone=0.7),
     ]
     canopy = ellipse(0.5, 0.25, 0.03, 0.10, tone=0.3)
-    return transformed([*half, *transformed(half, MIRROR), canopy], rotation(rng.uniform(-18, 18)))
+    return transform_parts([*half, *transform_parts(half, MIRROR), canopy], rotation(rng.uniform(-18, 18)))
 
 
-def sloop(rng: np.random.Generator) -> list[Part]:
+def sloop(rng: np.random.Generator) -> list[FilledOutline]:
     """One mast, mainsail and jib."""
     boom, jib = rng.uniform(0.08, 0.14), rng.uniform(0.84, 0.90)
     return [
@@ -87,14 +99,14 @@ def sloop(rng: np.random.Generator) -> list[Part]:
     ]
 
 
-def junk_sail(x: float, top: float, bottom: float, reach: float) -> list[Part]:
+def junk_sail(x: float, top: float, bottom: float, reach: float) -> list[FilledOutline]:
     """A fan of battened panels on the mast at x, wider towards the bottom, with gaps where the battens are."""
     mast = stroke([(x, top - 0.04), (x, 0.80)], 0.03, tone=0.5)
     edges = np.linspace(top, bottom, 5)
     panels = []
     for i, (y0, y1) in enumerate(zip(edges[:-1], edges[1:] - 0.022, strict=True)):
         ahead, behind = 0.3 * reach * (0.55 + 0.15 * i), reach * (0.62 + 0.11 * i)
-        # The leech rises, most at the top: the panels spread like the ribs of a fan.
+        # The leech rises most at the top, so the panels spread like the ribs of a fan.
         lift0, lift1 = 0.10 - 0.025 * i, 0.075 - 0.025 * i
         panels.append(
             polygon(
@@ -104,10 +116,10 @@ def junk_sail(x: float, top: float, bottom: float, reach: float) -> list[Part]:
     return [*mast, *panels]
 
 
-def junk(rng: np.random.Generator) -> list[Part]:
+def junk(rng: np.random.Generator) -> list[FilledOutline]:
     """A two-masted junk: battened sails, high stern on the left."""
     stern, reach = rng.uniform(0.58, 0.62), rng.uniform(0.30, 0.34)
-    hull = smooth(
+    hull = smooth_outline(
         [(0.05, stern), (0.20, stern + 0.03), (0.25, 0.74), (0.5, 0.765), (0.75, 0.75), (0.95, 0.66)]
         + [(0.90, 0.78), (0.80, 0.90), (0.5, 0.93), (0.22, 0.92), (0.11, 0.82)],
         tone=0.6,
@@ -115,12 +127,12 @@ def junk(rng: np.random.Generator) -> list[Part]:
     return [*junk_sail(0.49, 0.14, 0.70, reach), *junk_sail(0.79, 0.30, 0.68, 0.75 * reach), hull]
 
 
-def smoke(x: float, y: float, step: float) -> list[Part]:
+def smoke(x: float, y: float, step: float) -> list[FilledOutline]:
     """Puffs that drift to the left and grow."""
     return [ellipse(x - i * step, y - i * 0.25 * step, 0.035 + 0.012 * i, tone=1.4) for i in range(4)]
 
 
-def liner(rng: np.random.Generator) -> list[Part]:
+def liner(rng: np.random.Generator) -> list[FilledOutline]:
     """An ocean liner: long hull, two decks, three or four raked funnels, two masts."""
     height = rng.uniform(0.24, 0.28)
     funnels = [
@@ -137,10 +149,10 @@ def liner(rng: np.random.Generator) -> list[Part]:
     return [*masts, *funnels, *decks, hull, *lights, *windows]
 
 
-def tugboat(rng: np.random.Generator) -> list[Part]:
+def tugboat(rng: np.random.Generator) -> list[FilledOutline]:
     """Short hull with a high bow, wheelhouse, one fat smoking funnel, tyres along the side."""
     funnel, house = rng.uniform(0.26, 0.32), rng.uniform(0.26, 0.30)
-    hull = smooth(
+    hull = smooth_outline(
         [(0.06, 0.66), (0.2, 0.68), (0.5, 0.68), (0.75, 0.64), (0.96, 0.53)]
         + [(0.93, 0.72), (0.85, 0.88), (0.7, 0.93), (0.4, 0.93), (0.15, 0.92), (0.08, 0.82)],
         tone=0.6,

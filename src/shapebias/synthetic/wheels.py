@@ -1,26 +1,37 @@
-"""Silhouettes of the vehicles on wheels: bicycles, cars, trucks. Those seen from the side drive to the right."""
+"""Silhouettes of vehicles on wheels: bicycles, cars, trucks. Side views face right."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-from shapebias.synthetic.parts import Part, Points, box, ellipse, polygon, ring, rotation, smooth, stroke, transformed
+from shapebias.synthetic.parts import (
+    FilledOutline,
+    Points,
+    box,
+    ellipse,
+    polygon,
+    ring,
+    rotation,
+    smooth_outline,
+    stroke,
+    transform_parts,
+)
 
-Kind = Callable[[np.random.Generator], list[Part]]
+Kind = Callable[[np.random.Generator], list[FilledOutline]]
 
 
-def tubes(*lines: Points, width: float = 0.038, tone: float = 1.0) -> list[Part]:
+def tubes(*lines: Points, width: float = 0.038, tone: float = 1.0) -> list[FilledOutline]:
     """A frame of several strokes of one width."""
     return [part for line in lines for part in stroke(line, width, tone=tone)]
 
 
-def spoked(x: float, y: float, radius: float, tyre: float = 0.045) -> list[Part]:
-    """A bicycle wheel one can look through; spokes would be too thin to see."""
+def spoked_wheel(x: float, y: float, radius: float, tyre: float = 0.045) -> list[FilledOutline]:
+    """A bicycle wheel, open inside; spokes would be too thin to see."""
     return [*ring(x, y, radius, radius - tyre, tone=0.4), ellipse(x, y, 0.035, tone=0.6)]
 
 
-def tyre(x: float, y: float, radius: float, arch: float = 0.02) -> list[Part]:
-    """A car wheel in its wheel arch; the bright gap keeps it apart from the body. No arch under an open chassis."""
+def tyre(x: float, y: float, radius: float, arch: float = 0.02) -> list[FilledOutline]:
+    """A car wheel in its wheel arch; the bright gap separates it from the body. An open chassis has no arch."""
     return [
         *([ellipse(x, y, radius + arch, hole=True)] if arch else []),
         ellipse(x, y, radius, tone=0.4),
@@ -29,7 +40,7 @@ def tyre(x: float, y: float, radius: float, arch: float = 0.02) -> list[Part]:
     ]
 
 
-def pedals(x: float, y: float, angle: float) -> list[Part]:
+def pedals(x: float, y: float, angle: float) -> list[FilledOutline]:
     """Chain ring, two cranks, two pedals."""
     dx, dy = 0.09 * np.cos(angle), 0.09 * np.sin(angle)
     ends = [(x - dx, y - dy), (x + dx, y + dy)]
@@ -37,15 +48,15 @@ def pedals(x: float, y: float, angle: float) -> list[Part]:
     return [ellipse(x, y, 0.055, tone=0.6), *stroke(ends, 0.035, tone=0.6), *flat]
 
 
-def mountain_bike(rng: np.random.Generator) -> list[Part]:
+def mountain_bike(rng: np.random.Generator) -> list[FilledOutline]:
     """Diamond frame, flat bar, thick tyres."""
     rear, front, bracket = (0.26, 0.63), (0.74, 0.63), (0.46, 0.65)
     seat, head = (rng.uniform(0.37, 0.40), 0.36), (0.64, rng.uniform(0.30, 0.34))
     saddle = rng.uniform(0.20, 0.25)
     post = (seat[0] - 0.02, saddle)
     return [
-        *spoked(*rear, 0.21, 0.055),
-        *spoked(*front, 0.21, 0.055),
+        *spoked_wheel(*rear, 0.21, 0.055),
+        *spoked_wheel(*front, 0.21, 0.055),
         *tubes([rear, bracket, seat, rear], [seat, head], [bracket, (head[0] + 0.02, head[1] + 0.07)]),
         *tubes([seat, post], [(head[0] - 0.03, head[1] - 0.09), front]),
         *stroke([(post[0] - 0.07, saddle), (post[0] + 0.07, saddle)], (0.06, 0.04), tone=0.5),
@@ -54,13 +65,13 @@ def mountain_bike(rng: np.random.Generator) -> list[Part]:
     ]
 
 
-def mountain_bike_wheelie(rng: np.random.Generator) -> list[Part]:
+def mountain_bike_wheelie(rng: np.random.Generator) -> list[FilledOutline]:
     """Thick downtube, suspension fork, on its rear wheel."""
     rear, front, bracket = (0.25, 0.63), (0.77, 0.63), (0.46, 0.63)
     seat, head = (0.42, rng.uniform(0.42, 0.46)), (0.655, 0.33)
     parts = [
-        *spoked(*rear, 0.205, 0.06),
-        *spoked(*front, 0.205, 0.06),
+        *spoked_wheel(*rear, 0.205, 0.06),
+        *spoked_wheel(*front, 0.205, 0.06),
         *tubes([rear, bracket, seat, rear], [seat, head]),
         *tubes([bracket, (0.67, 0.38)], width=0.06),
         *tubes([seat, (0.39, 0.31)], [(0.62, 0.22), (0.69, 0.41)]),
@@ -69,16 +80,16 @@ def mountain_bike_wheelie(rng: np.random.Generator) -> list[Part]:
         *stroke([(0.55, 0.22), (0.66, 0.20)], 0.045, tone=0.5),
         *pedals(*bracket, rng.uniform(0.3, 0.9)),
     ]
-    return transformed(parts, 1.1 * rotation(rng.uniform(-42, -32)), (-0.09, -0.05))
+    return transform_parts(parts, 1.1 * rotation(rng.uniform(-42, -32)), (-0.09, -0.05))
 
 
-def step_through(rng: np.random.Generator) -> list[Part]:
-    """A low curved frame one can step through, front basket, rear rack."""
+def step_through(rng: np.random.Generator) -> list[FilledOutline]:
+    """A step-through bicycle: low curved frame, front basket, rear rack."""
     rear, front, bracket, head = (0.25, 0.65), (0.73, 0.65), (0.45, 0.67), (0.635, 0.32)
     basket, saddle = rng.uniform(0.28, 0.31), rng.uniform(0.26, 0.30)
     return [
-        *spoked(*rear, 0.20),
-        *spoked(*front, 0.20),
+        *spoked_wheel(*rear, 0.20),
+        *spoked_wheel(*front, 0.20),
         *tubes([rear, bracket, (0.375, saddle)], [rear, (0.39, 0.44)]),
         *tubes([head, (0.635, 0.44), (0.59, 0.55), (0.52, 0.64), bracket], width=0.045),
         *tubes([(0.62, 0.20), head, front], [(0.10, 0.405), (0.38, 0.405)], [(0.17, 0.41), rear]),
@@ -89,7 +100,7 @@ def step_through(rng: np.random.Generator) -> list[Part]:
     ]
 
 
-def penny_farthing(rng: np.random.Generator) -> list[Part]:
+def penny_farthing(rng: np.random.Generator) -> list[FilledOutline]:
     """A huge front wheel and a tiny rear wheel."""
     radius, small = rng.uniform(0.32, 0.345), rng.uniform(0.095, 0.12)
     hub, rear = (0.95 - radius, 0.94 - radius), (0.06 + small, 0.94 - small)
@@ -97,8 +108,8 @@ def penny_farthing(rng: np.random.Generator) -> list[Part]:
     spine = np.stack([hub[0] + (radius + 0.05) * np.cos(around), hub[1] + (radius + 0.05) * np.sin(around)], axis=1)
     top = hub[1] - radius - 0.05
     return [
-        *spoked(*hub, radius),
-        *spoked(*rear, small, 0.04),
+        *spoked_wheel(*hub, radius),
+        *spoked_wheel(*rear, small, 0.04),
         *tubes([*spine, rear], [(hub[0], top - 0.05), hub]),
         *stroke([(hub[0] - 0.19, top + 0.01), (hub[0] - 0.07, top - 0.02)], (0.06, 0.04), tone=0.5),
         *tubes([(hub[0], top - 0.08), (hub[0] + 0.03, top - 0.09), (hub[0] + 0.08, top - 0.06)], tone=0.5),
@@ -106,7 +117,7 @@ def penny_farthing(rng: np.random.Generator) -> list[Part]:
     ]
 
 
-def sedan(rng: np.random.Generator) -> list[Part]:
+def sedan(rng: np.random.Generator) -> list[FilledOutline]:
     """Three boxes: bonnet, cabin, boot."""
     roof, a, b = rng.uniform(0.27, 0.30), rng.uniform(0.34, 0.37), rng.uniform(0.57, 0.60)
     body = polygon(
@@ -125,10 +136,10 @@ def sedan(rng: np.random.Generator) -> list[Part]:
     return [body, *windows, *lamps, *tyre(0.235, 0.655, 0.09), *tyre(0.765, 0.655, 0.09)]
 
 
-def beetle(rng: np.random.Generator) -> list[Part]:
+def beetle(rng: np.random.Generator) -> list[FilledOutline]:
     """A round roof that runs down to the rear bumper, and wings over the wheels."""
     roof = rng.uniform(0.20, 0.23)
-    body = smooth(
+    body = smooth_outline(
         [(0.08, 0.62), (0.11, 0.50), (0.18, 0.38), (0.29, roof + 0.05), (0.42, roof), (0.55, roof + 0.02)]
         + [(0.64, 0.33), (0.70, 0.42), (0.80, 0.45), (0.89, 0.54), (0.91, 0.64), (0.7, 0.68), (0.4, 0.68), (0.1, 0.67)]
     )
@@ -142,7 +153,7 @@ def beetle(rng: np.random.Generator) -> list[Part]:
     return [body, *wings, *windows, *bumpers, *tyre(0.22, 0.67, 0.095), *tyre(0.79, 0.67, 0.095)]
 
 
-def jeep_side(rng: np.random.Generator) -> list[Part]:
+def jeep_side(rng: np.random.Generator) -> list[FilledOutline]:
     """A boxy off-roader: upright windscreen, flat bonnet, big tyres, spare wheel at the back."""
     roof, bonnet = rng.uniform(0.20, 0.24), rng.uniform(0.41, 0.44)
     body = polygon(
@@ -173,7 +184,7 @@ def jeep_side(rng: np.random.Generator) -> list[Part]:
     ]
 
 
-def jeep_front(rng: np.random.Generator) -> list[Part]:
+def jeep_front(rng: np.random.Generator) -> list[FilledOutline]:
     """From the front: windscreen, round headlamps, a grille of seven slots, two tyres."""
     roof, lamp = rng.uniform(0.10, 0.14), rng.uniform(0.055, 0.065)
     slots = [box(x - 0.014, 0.52, x + 0.014, 0.67, radius=0.012, hole=True) for x in np.linspace(0.37, 0.63, 6)]
@@ -196,7 +207,7 @@ def jeep_front(rng: np.random.Generator) -> list[Part]:
     ]
 
 
-def pickup(rng: np.random.Generator) -> list[Part]:
+def pickup(rng: np.random.Generator) -> list[FilledOutline]:
     """A cab with a bonnet in front of it and an open bed behind it."""
     roof, cab = rng.uniform(0.26, 0.29), rng.uniform(0.41, 0.44)
     body = polygon(
@@ -208,7 +219,7 @@ def pickup(rng: np.random.Generator) -> list[Part]:
     return [body, window, seam, *tyre(0.21, 0.66, 0.10), *tyre(0.78, 0.66, 0.10)]
 
 
-def dump_truck(rng: np.random.Generator) -> list[Part]:
+def dump_truck(rng: np.random.Generator) -> list[FilledOutline]:
     """The bed tipped up about its rear hinge, behind a short cab."""
     bed = [
         polygon([(0.13, 0.41), (0.60, 0.35), (0.72, 0.35), (0.72, 0.41), (0.60, 0.43), (0.60, 0.65), (0.15, 0.65)]),
@@ -218,7 +229,7 @@ def dump_truck(rng: np.random.Generator) -> list[Part]:
     from_hinge = np.array([0.5 - 0.17, 0.5 - 0.66])
     return [
         *stroke([(0.42, 0.70), (0.47, 0.50)], 0.04, tone=0.5),
-        *transformed(bed, tip, tip @ from_hinge - from_hinge),
+        *transform_parts(bed, tip, tip @ from_hinge - from_hinge),
         box(0.10, 0.67, 0.80, 0.74, tone=0.5),
         polygon([(0.68, 0.76), (0.68, 0.42), (0.86, 0.42), (0.91, 0.59), (0.96, 0.61), (0.96, 0.76)]),
         polygon([(0.74, 0.47), (0.83, 0.47), (0.865, 0.59), (0.74, 0.59)], hole=True),
@@ -227,7 +238,7 @@ def dump_truck(rng: np.random.Generator) -> list[Part]:
     ]
 
 
-def semi_trailer(rng: np.random.Generator) -> list[Part]:
+def semi_trailer(rng: np.random.Generator) -> list[FilledOutline]:
     """A long box on a tractor with a bonnet and an exhaust stack."""
     roof, end = rng.uniform(0.23, 0.27), rng.uniform(0.60, 0.63)
     tractor = polygon(
@@ -243,11 +254,11 @@ def semi_trailer(rng: np.random.Generator) -> list[Part]:
     ]
 
 
-def fire_engine(rng: np.random.Generator) -> list[Part]:
+def fire_engine(rng: np.random.Generator) -> list[FilledOutline]:
     """A long body with a ladder raised over the cab."""
     rails = [box(0.09, y, 0.97, y + 0.034) for y in (0.31, 0.41)]
     rungs = [box(x, 0.32, x + 0.034, 0.42) for x in np.linspace(0.14, 0.90, 8)]
-    ladder = transformed([*rails, *rungs], rotation(rng.uniform(-25, -18)), (-0.03, 0.0))
+    ladder = transform_parts([*rails, *rungs], rotation(rng.uniform(-25, -18)), (-0.03, 0.0))
     body = polygon(
         [(0.04, 0.76), (0.04, 0.57), (0.60, 0.57), (0.60, 0.54), (0.66, 0.48), (0.91, 0.48), (0.96, 0.62), (0.96, 0.76)]
     )

@@ -13,7 +13,7 @@ from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import read_answers, read_observers, read_predictions
 from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.tables.assemble import Measured, melanoma_table, rejected_table, run_table, takes_decisions
 from shapebias.tables.columns import COLUMNS, PEOPLE
 
@@ -214,6 +214,6 @@ def add_decisions(measured: Measured, decisions: DecisionFiles, kinds: Mapping[s
 def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
     """Write each table as `<folder>/<name>.csv`, complete or not at all; undefined numbers are NaN."""
     for name, table in tables.items():
-        with replacing(folder / f"{name}.csv") as draft:
+        with atomic_write(folder / f"{name}.csv") as draft:
             undefined = "" if name in ("runs", "rejected") else "NaN"
             table.to_csv(draft, index=False, na_rep=undefined, lineterminator="\n")

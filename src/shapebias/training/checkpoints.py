@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from shapebias.errors import UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.images.shards import Sample
 from shapebias.training.distributed import SINGLE_PROCESS, World
 from shapebias.training.run_lock import lock_run
@@ -122,7 +122,7 @@ class Checkpoints:
         latest, buffer = self.folder / LATEST, io.BytesIO()
         torch.save({"identity": self.identity, "content": content}, buffer)
         self.remove_drafts()
-        with replacing(latest) as draft:
+        with atomic_write(latest) as draft:
             with draft.open("wb") as file:
                 # torch notices a truncated file, but not changed bytes.
                 file.write(hashlib.sha256(buffer.getbuffer()).digest())

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from shapebias.cluster.queue import queued
+from shapebias.cluster.queue import queued_jobs
 from shapebias.errors import UserError
 from shapebias.training.distributed import SINGLE_PROCESS, World
 from shapebias.training.interruption import StoppedError
@@ -143,7 +143,7 @@ def holder_has_ended(path: Path) -> bool:
     """Whether Slurm reports the holder's job as ended, because its node is lost or does not answer."""
     job = re.search(r"\(Slurm job (\d+)\)", holder(path))
     try:
-        return bool(job and shutil.which("squeue") and not queued("--jobs", job[1]))
+        return bool(job and shutil.which("squeue") and not queued_jobs("--jobs", job[1]))
     except UserError:
         return False
 

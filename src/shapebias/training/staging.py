@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 
 from shapebias.errors import UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.training.distributed import SINGLE_PROCESS, World
 from shapebias.training.interruption import StoppedError
 
@@ -124,7 +124,7 @@ def copy_files(
             return False
         if seconds > MAX_COPY_SECONDS:
             raise InPlaceError(f"after {seconds:.0f} s, {megabytes(copied)} of {megabytes(total)} were copied")
-        with replacing(target) as draft:
+        with atomic_write(target) as draft:
             shutil.copyfile(original, draft)
             if (size := draft.stat().st_size) != sizes[original]:
                 raise OSError(errno.EIO, f"{size} of {sizes[original]} bytes were copied", str(original))

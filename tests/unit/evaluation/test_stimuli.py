@@ -20,7 +20,7 @@ from shapebias.evaluation.decisions import read_decisions, read_observers, stimu
 from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.images import archives
 from shapebias.images.codec import encode
-from shapebias.images.pictures import decoded
+from shapebias.images.pictures import decode_pictures
 from shapebias.images.rejections import Rejections
 from shapebias.images.shards import label, write_shard
 
@@ -228,7 +228,9 @@ def test_images_are_called_alike_with_their_sets_folder_and_without(tmp_path, pa
 
 @pytest.mark.parametrize("pack", PACKERS)
 def test_images_of_an_archive_are_read_in_any_order_by_threads_and_processes(tmp_path, monkeypatch, pack):
-    monkeypatch.setattr(archives, "PIECE", 3000)  # a gzip file has many places to unpack from, also inside images
+    monkeypatch.setattr(
+        archives, "CHECKPOINT_BYTES", 3000
+    )  # a gzip file has many places to unpack from, also inside images
     files = {f"cat/{i}.png": png(i) for i in range(40)}
     shown = open_benchmark([pack(tmp_path / "x", files)], "edges")
     order = np.random.default_rng(0).permutation(len(shown)).tolist()
@@ -236,7 +238,7 @@ def test_images_of_an_archive_are_read_in_any_order_by_threads_and_processes(tmp
     with ThreadPoolExecutor(4) as pool:
         images = list(pool.map(lambda i: shown[i].image(), order + order))
         again = list(pool.map(lambda i: copies[i].image(), order))
-    assert len(files["cat/0.png"]) < archives.PIECE < len(files) * len(files["cat/0.png"]) / 10
+    assert len(files["cat/0.png"]) < archives.CHECKPOINT_BYTES < len(files) * len(files["cat/0.png"]) / 10
     for i, image in zip(order * 3, images + again, strict=True):
         number = int(shown[i].id.removeprefix("cat/"))
         assert np.array_equal(np.asarray(image), np.asarray(picture(number)))
@@ -247,7 +249,7 @@ def test_a_damaged_image_in_an_archive_is_set_aside(tmp_path, pack):
     path = pack(tmp_path / "x", {"cat/1.png": png(0), "cat/2.png": png(1)[:200], "dog/1.png": b""})
     rejections = Rejections(0.9)
     shown = open_benchmark([path], "edges")
-    assert [p.id for p, _ in decoded(shown, rejections, workers=2)] == ["cat/1"]
+    assert [p.id for p, _ in decode_pictures(shown, rejections, workers=2)] == ["cat/1"]
     assert [file for file, _ in rejections.rows] == ["cat/2.png", "dog/1.png"]
 
 
@@ -304,7 +306,7 @@ def test_a_file_that_an_archive_holds_twice_is_refused_by_name(tmp_path, mode):
         member("./cat/1.png", png(1)),
         mode=mode,
     )
-    with pytest.raises(UserError, match=r"'\./cat/1\.png' is there twice"):
+    with pytest.raises(UserError, match=r"'\./cat/1\.png' appears twice"):
         open_benchmark([path], "edges")
 
 
@@ -317,7 +319,7 @@ def test_broken_archives_are_refused_by_name(tmp_path, pack):
         broken |= {"bit": data[:-8] + bytes([data[-8] ^ 1]) + data[-7:], "no end": data[:-4], "junk": data + b"junk"}
     for what, content in broken.items():
         whole.write_bytes(content)
-        with pytest.raises(UserError, match="not a whole archive") as refusal:
+        with pytest.raises(UserError, match="not a complete archive") as refusal:
             open_benchmark([whole], "edges")
         assert str(whole) in str(refusal.value), what
 
@@ -346,7 +348,7 @@ def test_a_benchmark_without_images_is_refused(tmp_path, pack):
 
 def test_other_files_are_refused_with_what_is_read(tmp_path):
     (tmp_path / "set.rar").write_bytes(b"Rar!")
-    with pytest.raises(UserError, match=r"set\.rar: neither a folder nor an archive.*\.tar\.gz"):
+    with pytest.raises(UserError, match=r"set\.rar: neither a folder nor a supported archive.*\.tar\.gz"):
         open_benchmark([tmp_path / "set.rar"], "edges")
 
 

@@ -1,4 +1,4 @@
-"""Every kind of image file becomes the right RGB pixels, or is refused with its reason."""
+"""Every kind of image file is decoded to the right RGB pixels, or refused with the reason."""
 
 import io
 
@@ -18,7 +18,7 @@ def saved(image: Image.Image, kind: str = "PNG", **options) -> bytes:
 
 
 def pixels(data: bytes) -> list:
-    """The decoded picture as rows of (r, g, b)."""
+    """Return the decoded image as rows of (r, g, b)."""
     image = load_rgb(data)
     assert image.mode == "RGB"
     return [[tuple(map(int, pixel)) for pixel in row] for row in np.asarray(image)]
@@ -47,33 +47,35 @@ def test_sixteen_bit_greyscale_is_scaled_not_clipped():
     assert pixels(saved(Image.fromarray(values))) == [[(0,) * 3, (1,) * 3, (1,) * 3, (100,) * 3, (255,) * 3]]
 
 
-def test_a_photograph_is_turned_as_its_camera_says():
+def test_a_photograph_is_rotated_by_its_exif_orientation():
     image = Image.new("RGB", (2, 1))
     image.putpixel((0, 0), (255, 0, 0))
     image.putpixel((1, 0), (0, 0, 255))
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned: what is stored left belongs on top
+    exif[0x0112] = 6  # the camera was rotated: the stored left side belongs on top
     assert pixels(saved(image, exif=exif)) == [[(255, 0, 0)], [(0, 0, 255)]]
 
 
-def test_a_photograph_with_damaged_camera_data_is_still_a_photograph():
+def test_a_photograph_with_damaged_exif_data_is_still_decoded():
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "x"
     data = saved(Image.new("RGB", (16, 8), (255, 0, 0)), "JPEG", exif=exif)
-    damaged = data.replace(b"\x01\x0f\x00\x02", b"\x01\x00\x00\x02")  # the maker's name, called the width
+    damaged = data.replace(
+        b"\x01\x0f\x00\x02", b"\x01\x00\x00\x02"
+    )  # the tag of the maker's name becomes the tag of the width
     assert damaged != data
     assert load_rgb(damaged).getpixel((4, 4)) == load_rgb(data).getpixel((4, 4))
 
 
 def palette_image() -> Image.Image:
-    """A red and a green pixel, by palette."""
+    """Return a palette image of a red and a green pixel."""
     image = Image.new("P", (2, 1))
     image.putpalette([255, 0, 0, 0, 255, 0])
     image.putpixel((1, 0), 1)
     return image
 
 
-def test_a_palette_is_looked_up():
+def test_a_palette_image_gets_its_palette_s_colours():
     assert pixels(saved(palette_image())) == [[(255, 0, 0), (0, 255, 0)]]
     assert pixels(saved(palette_image(), "GIF")) == [[(255, 0, 0), (0, 255, 0)]]
 
@@ -82,30 +84,30 @@ def test_a_transparent_palette_colour_becomes_white():
     assert pixels(saved(palette_image(), transparency=1)) == [[(255, 0, 0), (255, 255, 255)]]
 
 
-def test_transparency_is_laid_on_white():
+def test_transparent_pixels_are_blended_with_white():
     image = Image.new("RGBA", (3, 1))
     for x, alpha in enumerate((255, 51, 0)):
         image.putpixel((x, 0), (0, 0, 0, alpha))  # black: opaque, a fifth, not at all
     assert pixels(saved(image)) == [[(0,) * 3, (204,) * 3, (255,) * 3]]
 
 
-def test_transparent_grey_is_laid_on_white():
+def test_transparent_grey_is_blended_with_white():
     assert pixels(saved(Image.new("LA", (1, 1), (0, 0)))) == [[(255, 255, 255)]]
 
 
-def test_a_colour_that_an_rgb_file_declares_transparent_becomes_white():
+def test_the_transparent_colour_of_an_rgb_file_becomes_white():
     image = Image.new("RGB", (2, 1), (255, 0, 0))
     image.putpixel((1, 0), (0, 0, 255))
     assert pixels(saved(image, transparency=(0, 0, 255))) == [[(255, 0, 0), (255, 255, 255)]]
 
 
 @pytest.mark.parametrize("name", ["a.JPEG", "a.jpg", "a.Png", "n0_1.x.JPG", "a.webp", "a.TIF"])
-def test_endings_count_in_any_case(name):
+def test_file_endings_match_in_upper_and_lower_case(name):
     assert is_image_name(name)
 
 
 @pytest.mark.parametrize("name", ["a.txt", "jpg", ".jpg", "a.jpg.txt", "a"])
-def test_other_files_are_no_images(name):
+def test_other_files_are_not_images(name):
     assert not is_image_name(name)
 
 
@@ -113,7 +115,7 @@ def test_other_files_are_no_images(name):
     ("name", "reason"),
     [("truncated.jpg", "truncated"), ("empty.jpg", "empty file"), ("text.jpg", "not an image in a known format")],
 )
-def test_what_is_no_whole_image_is_refused_with_its_reason(tmp_path, name, reason):
+def test_incomplete_images_are_refused_with_the_reason(tmp_path, name, reason):
     (tmp_path / name).write_bytes(bad_images()[name])
     with pytest.raises(BadImageError, match=reason):
         load_rgb(tmp_path / name)
@@ -125,7 +127,7 @@ def test_a_truncated_png_is_refused():
         load_rgb(data[: len(data) // 2])
 
 
-def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded():
+def test_an_image_with_too_many_pixels_is_refused_before_decoding():
     data = saved(Image.new("1", (2000, 1000)))  # 2 megapixels
     with pytest.raises(BadImageError, match=r"2\.0 megapixels, more than the 1\.5 allowed"):
         load_rgb(data, max_megapixels=1.5)
@@ -141,11 +143,11 @@ def test_a_hundred_megapixels_are_refused_by_default():
     ("before", "after"),
     [((200, 100), (64, 32)), ((100, 200), (32, 64)), ((32, 50), (32, 50)), ((10, 1000), (32, 3200))],
 )
-def test_the_shorter_side_gets_the_size(before, after):
+def test_the_shorter_side_is_scaled_to_the_size(before, after):
     assert resize_shorter(Image.new("RGB", before), 32).size == after
 
 
-def test_png_keeps_every_pixel_and_jpeg_nearly():
+def test_png_is_lossless_and_jpeg_nearly_so():
     image = Image.linear_gradient("L").convert("RGB")
     suffix, data = encode(image, "png")
     assert suffix == "png" and load_rgb(data).tobytes() == image.tobytes()

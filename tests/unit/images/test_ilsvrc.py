@@ -1,4 +1,4 @@
-"""ILSVRC's training images: every form of them gives the same draw; what is missing or strange is named."""
+"""ILSVRC's training images: every layout gives the same sample; errors name missing and unknown classes."""
 
 import io
 import shutil
@@ -24,7 +24,7 @@ SHARDS = {"train": 2, "val": 1, "test": 1}
 
 @pytest.fixture(scope="module")
 def photographs() -> dict[str, dict[str, bytes]]:
-    """Class → file name → bytes: seven cats, six airplanes, two tenches."""
+    """Return class → file name → bytes: seven cats, six airplanes, two tenches."""
     counts = {CATS: 7, PLANE: 6, TENCH: 2}
     return {
         wnid: {f"{wnid}_{i}.JPEG": encode(picture(100 * k + i), "jpeg")[1] for i in range(count)}
@@ -66,7 +66,7 @@ def nested_tar(root: Path, photographs: dict) -> Path:
 
 
 def parquet(root: Path, photographs: dict) -> Path:
-    """Two files as Hugging Face names them, images of all classes mixed, few rows in a group."""
+    """Write two files in Hugging Face's layout, with mixed classes and small row groups."""
     (root / "data").mkdir(parents=True)
     rows = [
         {"image": {"bytes": data, "path": f"{Path(name).stem}_{wnid}.JPEG"}, "label": ilsvrc_wnids().index(wnid)}
@@ -96,16 +96,16 @@ def listed(root: Path, classes: str = "present", per_class: dict = COUNTS, seed:
     return list_ilsvrc(root, classes, per_class, SHARDS, seed)
 
 
-def drawn(listing) -> dict[str, str]:
-    """id → split."""
+def splits_by_id(listing) -> dict[str, str]:
+    """Return id → split."""
     return dict(zip(listing["id"], listing["split"], strict=True))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_form_gives_the_same_draw_and_the_right_bytes(tmp_path, photographs, layout):
+def test_every_layout_gives_the_same_sample_and_the_right_bytes(tmp_path, photographs, layout):
     root = LAYOUTS[layout](tmp_path / "imagenet", photographs)
     listing = listed(root)
-    assert drawn(listing) == drawn(listed(folders(tmp_path / "plain", photographs)))
+    assert splits_by_id(listing) == splits_by_id(listed(folders(tmp_path / "plain", photographs)))
     write_listing(tmp_path / "listing.parquet", listing)
     rows = read_rows(tmp_path / "listing.parquet", [("class_name", "!=", "")])
     assert len(rows) == 7 + 6  # reserves too; the tench has no category
@@ -115,31 +115,31 @@ def test_every_form_gives_the_same_draw_and_the_right_bytes(tmp_path, photograph
         assert ImageStore(root).read(row) == photographs[wnid][f"{stem}.JPEG"]
 
 
-def test_counts_are_kept_and_the_rest_stands_by(tmp_path, photographs):
+def test_splits_have_the_requested_counts_and_the_rest_are_reserves(tmp_path, photographs):
     listing = listed(folders(tmp_path, photographs))
     assert listing.groupby(["class_name", "split"]).size().to_dict() == {
         (wnid, split): count
         for wnid, rest in ((CATS, 2), (PLANE, 1))
         for split, count in {**COUNTS, RESERVE: rest}.items()
     }
-    assert drawn(listing) != drawn(listed(tmp_path, seed=1))
+    assert splits_by_id(listing) != splits_by_id(listed(tmp_path, seed=1))
 
 
-def test_an_image_of_a_parquet_file_is_read_in_its_files_order(tmp_path, photographs):
+def test_images_of_parquet_files_are_read_in_file_order(tmp_path, photographs):
     listing = listed(parquet(tmp_path, photographs), per_class={"train": "all"})
     places = list(zip(listing["shard"], listing["archive"], listing["offset"], strict=True))
     assert places == sorted(places)
     assert sorted(listing["shard"].value_counts()) == [6, 7]
 
 
-def test_all_1000_classes_can_be_asked_for(tmp_path):
-    photographs = {wnid: {f"{wnid}_0.JPEG": b"not looked at"} for wnid in ilsvrc_wnids()}
+def test_all_1000_classes_can_be_selected(tmp_path):
+    photographs = {wnid: {f"{wnid}_0.JPEG": b"not read"} for wnid in ilsvrc_wnids()}
     listing = listed(nested_tar(tmp_path, photographs), "all", {"train": 1})
     assert list(listing["class_name"].sort_values()) == ilsvrc_wnids()
     assert (listing["category"] != "").sum() == 207
 
 
-def test_the_real_photographs_have_a_class_each(shared_data):
+def test_each_real_photograph_has_a_class(shared_data):
     listing = listed(shared_data / "ilsvrc-sample", "categories", {"test": 1})
     assert len(listing) == 207
     row = read_rows_of(listing)[0]
@@ -147,27 +147,29 @@ def test_the_real_photographs_have_a_class_each(shared_data):
 
 
 def read_rows_of(listing) -> list:
-    from shapebias.images.listing import Listed
+    from shapebias.images.listing import ListedImage
 
-    return [Listed(*row) for row in listing.itertuples(index=False)]
+    return [ListedImage(*row) for row in listing.itertuples(index=False)]
 
 
-def test_hidden_files_in_archives_are_no_images(tmp_path, photographs):
+def test_hidden_files_in_archives_are_ignored(tmp_path, photographs):
     hidden = {wnid: files | {f"._{next(iter(files))}": b"x"} for wnid, files in photographs.items()}
-    assert drawn(listed(nested_tar(tmp_path / "a", hidden))) == drawn(listed(nested_tar(tmp_path / "b", photographs)))
+    assert splits_by_id(listed(nested_tar(tmp_path / "a", hidden))) == splits_by_id(
+        listed(nested_tar(tmp_path / "b", photographs))
+    )
 
 
 # Bad input
 
 
-def test_labels_that_count_other_classes_are_noticed(tmp_path, photographs):
+def test_labels_that_number_other_classes_are_refused(tmp_path, photographs):
     row = {"image": {"bytes": photographs[CATS][f"{CATS}_0.JPEG"], "path": f"{CATS}_0.JPEG"}, "label": 3}
     pq.write_table(pa.Table.from_pylist([row]), tmp_path / "train-0.parquet")
     with pytest.raises(UserError, match=rf"label 3 is {ilsvrc_wnids()[3]} among the 1,000 classes, but the file is"):
         listed(tmp_path)
 
 
-def test_a_parquet_file_that_changed_since_is_named(tmp_path, photographs):
+def test_a_changed_parquet_file_is_reported(tmp_path, photographs):
     listing = listed(parquet(tmp_path, photographs), per_class={"train": 3})
     row = read_rows_of(listing)[-1]
     file = tmp_path / row.archive
@@ -182,29 +184,29 @@ def test_more_shards_than_images_are_refused(tmp_path, photographs):
         list_ilsvrc(tmp_path, "present", {"train": 1}, {"train": 3}, 0)
 
 
-def test_missing_classes_are_named(tmp_path, photographs):
+def test_missing_classes_are_reported(tmp_path, photographs):
     with pytest.raises(UserError, match=r"class n01514859, .* and 200 more are missing; .*classes: present"):
         listed(folders(tmp_path, photographs), "categories")
 
 
 @pytest.mark.parametrize(("folder", "near"), [("n0212304", CATS), ("n02123O45", CATS), ("tabby", "")])
-def test_a_folder_that_is_no_class_is_named_with_the_nearest(tmp_path, photographs, folder, near):
+def test_an_unknown_class_folder_is_reported_with_a_similar_class(tmp_path, photographs, folder, near):
     folders(tmp_path, {PLANE: photographs[PLANE], folder: photographs[CATS]})
     with pytest.raises(UserError, match=f"{folder} is no ILSVRC class" + (f"; did you mean {near}" if near else "")):
         listed(tmp_path)
 
 
-def test_too_few_images_are_counted(tmp_path, photographs):
+def test_too_few_images_are_reported_with_their_number(tmp_path, photographs):
     with pytest.raises(UserError, match=r"class 'n02690373' has 4 images left for split 'train', 5 wanted"):
         listed(folders(tmp_path, photographs), per_class={"train": 5, "val": 1, "test": 1})
 
 
-def test_no_class_with_a_category_is_refused(tmp_path, photographs):
-    with pytest.raises(UserError, match="none of the 207 ILSVRC classes that have a category is there"):
+def test_a_source_without_any_class_in_a_category_is_refused(tmp_path, photographs):
+    with pytest.raises(UserError, match="none of the 207 ILSVRC classes that belong to a category"):
         listed(folders(tmp_path, {TENCH: photographs[TENCH]}))
 
 
-def test_other_folders_are_refused_with_what_is_expected(tmp_path):
+def test_an_unknown_layout_is_refused_with_the_expected_ones(tmp_path):
     with pytest.raises(UserError, match=r"nowhere: no such folder"):
         listed(tmp_path / "nowhere")
     (tmp_path / "Pictures").mkdir()
@@ -212,16 +214,16 @@ def test_other_folders_are_refused_with_what_is_expected(tmp_path):
         listed(tmp_path)
 
 
-def test_a_damaged_archive_is_named(tmp_path, photographs):
+def test_a_damaged_archive_is_reported(tmp_path, photographs):
     tar = nested_tar(tmp_path, photographs) / "ILSVRC2012_img_train.tar"
-    shutil.copy(tar, tmp_path / "whole")
+    shutil.copy(tar, tmp_path / "complete")
     tar.write_bytes(tar.read_bytes()[:5000])
-    with pytest.raises(UserError, match=r"ILSVRC2012_img_train\.tar: damaged or no tar file"):
+    with pytest.raises(UserError, match=r"ILSVRC2012_img_train\.tar: damaged or not a tar file"):
         listed(tmp_path)
     tar.write_bytes(tar_of({"readme": b"x"}))
     with pytest.raises(UserError, match=r"ILSVRC2012_img_train\.tar: .*expected a tar file of <wnid>\.tar files"):
         listed(tmp_path)
     (tmp_path / "ILSVRC2012_img_train.tar").unlink()
     pq.write_table(pa.table({"label": [1]}), tmp_path / "train-0.parquet")
-    with pytest.raises(UserError, match=r"train-0\.parquet: no Parquet file with the columns image and label"):
+    with pytest.raises(UserError, match=r"train-0\.parquet: not a Parquet file with the columns image and label"):
         listed(tmp_path)

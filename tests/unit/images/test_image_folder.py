@@ -1,4 +1,4 @@
-"""Listings: which image is in which split, as a function of seed and ids alone."""
+"""Listings: an image's split depends only on the seed and the ids."""
 
 from pathlib import Path
 
@@ -29,38 +29,38 @@ def photographs(tmp_path_factory) -> Path:
 
 
 def listed(root: Path, per_class: dict, *, shards: dict = ONE_SHARD, seed: int = 0, **more) -> pd.DataFrame:
-    """The listing without its reserves."""
+    """Return the listing without its reserves."""
     listing = list_imagefolder(root, per_class, shards, seed, **more)
     return listing[listing["split"] != RESERVE].reset_index(drop=True)
 
 
-def placed(listing: pd.DataFrame) -> dict[str, str]:
-    """file → split."""
+def splits_by_file(listing: pd.DataFrame) -> dict[str, str]:
+    """Return file → split."""
     return dict(zip(listing["file"], listing["split"], strict=True))
 
 
-def test_each_image_is_in_one_split_at_most_and_counts_are_kept(photographs):
+def test_splits_are_disjoint_and_have_the_requested_counts(photographs):
     listing = listed(photographs, {"train": 6, "val": 1, "test": 3})
     assert listing["file"].is_unique
     counts = listing.groupby(["split", "class_name"]).size().to_dict()
     assert counts == {(s, c): n for s, n in {"train": 6, "val": 1, "test": 3}.items() for c in ("cat", "dog")}
 
 
-def test_all_takes_what_the_other_splits_leave(photographs):
+def test_all_takes_the_images_that_other_splits_leave(photographs):
     listing = listed(photographs, {"train": "all", "test": 3})
     assert listing[listing["split"] == "train"].groupby("class_name").size().to_dict() == {"cat": 7, "dog": 9}
 
 
 def test_more_shards_change_no_split(photographs):
     per_class = {"train": 6, "val": 2, "test": 2}
-    one = listed(photographs, per_class)
+    single = listed(photographs, per_class)
     many = listed(photographs, per_class, shards={"train": 5, "val": 2, "test": 1})
-    assert placed(one) == placed(many)
+    assert splits_by_file(single) == splits_by_file(many)
     sizes = many[many["split"] == "train"].groupby("shard").size()
     assert sizes.to_dict() == {0: 3, 1: 3, 2: 2, 3: 2, 4: 2}
 
 
-def test_files_made_in_another_order_give_the_same_listing(photographs, tmp_path):
+def test_the_order_of_file_creation_does_not_matter(photographs, tmp_path):
     for file in sorted(image_files(photographs), reverse=True):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).write_bytes((photographs / file).read_bytes())
@@ -68,12 +68,14 @@ def test_files_made_in_another_order_give_the_same_listing(photographs, tmp_path
     pd.testing.assert_frame_equal(listed(tmp_path, per_class), listed(photographs, per_class))
 
 
-def test_the_seed_draws_the_split(photographs):
+def test_the_seed_changes_the_split(photographs):
     per_class = {"train": 6, "test": 4}
-    assert placed(listed(photographs, per_class, seed=0)) != placed(listed(photographs, per_class, seed=1))
+    assert splits_by_file(listed(photographs, per_class, seed=0)) != splits_by_file(
+        listed(photographs, per_class, seed=1)
+    )
 
 
-def test_split_folders_are_kept_and_a_missing_one_is_drawn_from_training_images(tmp_path):
+def test_split_folders_are_used_and_a_missing_split_is_sampled_from_training_images(tmp_path):
     image_folder(tmp_path / "train", {"cat": 6}, size=4)
     image_folder(tmp_path / "val", {"cat": 3}, size=4)
     listing = listed(tmp_path, {"train": "all", "val": 2, "test": 2})
@@ -87,12 +89,12 @@ def test_split_folders_are_kept_and_a_missing_one_is_drawn_from_training_images(
     assert set(listing["class_name"]) == {"cat"}
 
 
-def test_images_lie_as_deep_below_their_class_as_they_like(tmp_path):
+def test_images_may_lie_in_nested_folders_of_their_class(tmp_path):
     image_folder(tmp_path / "cat" / "some", {"deep": 2}, size=4)
     assert class_pools(tmp_path) == {"train": {"cat": ["cat/some/deep/0.png", "cat/some/deep/1.png"]}}
 
 
-def test_classes_become_categories_by_name_by_ilsvrc_or_by_an_own_table(tmp_path):
+def test_categories_come_from_the_name_from_ilsvrc_or_from_a_table(tmp_path):
     image_folder(tmp_path, {"cat": 1, "n02123045": 1, "moggy": 1}, size=4)
     listing = listed(tmp_path, {"train": 1}, categories={"moggy": "cat"})
     assert dict(zip(listing["class_name"], listing["category"], strict=True)) == {
@@ -113,11 +115,11 @@ def test_ids_have_no_dots_and_are_unique():
     [["a-2.jpg", "a.jpg", "a.png"], ["a.b.jpg", "a_b.jpg"], ["a.JPG", "a.jpg"]],
     ids=["a number that is taken", "a dot and an underscore", "endings in two cases"],
 )
-def test_ids_are_unique_even_where_names_nearly_agree(files):
+def test_ids_are_unique_even_for_similar_names(files):
     assert len(set(unique_ids(files))) == len(files)
 
 
-def test_an_image_keeps_its_id_in_whatever_split_it_is_drawn(tmp_path):
+def test_an_image_s_id_does_not_depend_on_its_split(tmp_path):
     image_folder(tmp_path, {"cat": 4}, suffix=".png", size=4)
     image_folder(tmp_path, {"cat": 4}, suffix=".jpg", size=4)  # 0.jpg beside 0.png
     together, apart = listed(tmp_path, {"train": "all"}), listed(tmp_path, {"train": 5, "val": 2, "test": 1})
@@ -159,7 +161,7 @@ def both_layouts(root: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("folder", "per_class", "categories", "named"),
+    ("folder", "per_class", "categories", "fragments"),
     [
         (lambda root: root / "nowhere", {"train": 1}, None, ["nowhere", "no such folder"]),
         (no_images, {"train": 1}, None, ["photographs", "no images"]),
@@ -172,32 +174,32 @@ def both_layouts(root: Path) -> Path:
         (lambda root: make(root, cat=3), {"train": "all", "test": 3}, None, ["'cat'", "0 images", "'train'"]),
     ],
 )
-def test_a_folder_that_cannot_be_used_is_refused_by_name(tmp_path, folder, per_class, categories, named):
+def test_an_unusable_folder_is_refused_by_name(tmp_path, folder, per_class, categories, fragments):
     with pytest.raises(UserError) as refusal:
         listed(folder(tmp_path), per_class, categories=categories)
-    assert all(text in str(refusal.value) for text in named), refusal.value
+    assert all(text in str(refusal.value) for text in fragments), refusal.value
 
 
 @pytest.mark.parametrize(
-    ("text", "named"),
+    ("text", "fragments"),
     [("name,kind\nmoggy,cat\n", ["name, kind", "class,category"]), (None, ["own.csv"]), ("", ["own.csv"])],
     ids=["other columns", "missing", "empty"],
 )
-def test_a_table_of_categories_that_cannot_be_read_is_refused_by_name(tmp_path, text, named):
+def test_an_unreadable_table_of_categories_is_refused_by_name(tmp_path, text, fragments):
     if text is not None:
         (tmp_path / "own.csv").write_text(text)
     with pytest.raises(UserError) as refusal:
         read_categories(tmp_path / "own.csv")
-    assert all(part in str(refusal.value) for part in named)
+    assert all(part in str(refusal.value) for part in fragments)
 
 
-def test_a_class_whose_category_is_left_empty_is_refused_by_name(tmp_path):
+def test_a_class_with_an_empty_category_is_refused_by_name(tmp_path):
     (tmp_path / "own.csv").write_text("class,category\nmoggy,\n")
     with pytest.raises(UserError, match="moggy"):
         listed(make(tmp_path, moggy=1), {"train": 1}, categories=read_categories(tmp_path / "own.csv"))
 
 
-def test_a_folder_of_styles_is_searched_with_its_subfolders(tmp_path):
+def test_a_folder_of_styles_includes_its_subfolders(tmp_path):
     image_folder(tmp_path, {"monet": 2, "miró": 1}, size=4)
     listing = list_style_folder(tmp_path, 1, seed=0)
     assert sorted(listing["id"]) == ["miró/0", "monet/0", "monet/1"]
@@ -220,7 +222,7 @@ def test_drawn_sources_list_each_class_in_each_split():
     }
 
 
-def test_one_shard_of_a_listing_is_read_as_it_was_written(photographs, tmp_path):
+def test_a_shard_of_a_listing_is_read_back_unchanged(photographs, tmp_path):
     listing = listed(photographs, {"train": 6, "test": 2}, shards={"train": 3, "test": 1})
     write_listing(tmp_path / "listing.parquet", listing)
     again = read_listing(tmp_path / "listing.parquet", "train", 1)
@@ -230,7 +232,7 @@ def test_one_shard_of_a_listing_is_read_as_it_was_written(photographs, tmp_path)
     ]
 
 
-def test_images_that_no_split_took_stand_by_in_their_drawn_order(photographs, tmp_path):
+def test_unused_images_are_reserves_in_sampling_order(photographs, tmp_path):
     listing = list_imagefolder(photographs, {"train": 6, "test": 2}, ONE_SHARD, 0)
     write_listing(tmp_path / "listing.parquet", listing)
     pool = read_pool(tmp_path / "listing.parquet", "cat", "train")
@@ -239,13 +241,13 @@ def test_images_that_no_split_took_stand_by_in_their_drawn_order(photographs, tm
     assert all(row.shard == -1 for row in pool[8:])
 
 
-def test_nothing_stands_by_where_all_images_were_taken(photographs):
+def test_there_are_no_reserves_if_all_images_are_used(photographs):
     listing = list_imagefolder(photographs, {"train": "all", "test": 2}, ONE_SHARD, 0)
     assert len(listing) == 22 and RESERVE not in set(listing["split"])
     assert set(listing[listing["split"] == "train"]["pool"]) == {""}
 
 
-def test_other_files_are_no_listing(tmp_path):
+def test_a_file_that_is_not_a_listing_is_refused(tmp_path):
     (tmp_path / "x.parquet").write_bytes(b"id,file\n")
     with pytest.raises(UserError, match=r"x\.parquet: not a listing"):
         read_listing(tmp_path / "x.parquet", "train", 0)

@@ -1,4 +1,4 @@
-"""The ISIC 2017 challenge's folders: its own splits, two classes, and what is wrong with a download."""
+"""The ISIC 2017 challenge's folders: its splits, its two classes, and damaged downloads."""
 
 import shutil
 from pathlib import Path
@@ -22,7 +22,7 @@ def original(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def isic(original, tmp_path) -> Path:
-    """A copy to be spoilt."""
+    """Return a copy that a test may damage."""
     return shutil.copytree(original, tmp_path / "isic")
 
 
@@ -33,7 +33,7 @@ def spoil(isic: Path, old: str, new: str) -> None:
     (isic / TRAINING).write_text(text.replace(old, new, 1))
 
 
-def test_splits_and_classes_are_the_challenge_s_and_superpixels_are_no_images(original):
+def test_splits_and_classes_are_the_challenge_s_and_superpixels_are_ignored(original):
     listing = list_isic(original, SHARDS, 0)
     counts = listing.groupby(["split", "class_name"]).size()
     assert {split: (counts[split, "melanoma"], counts[split, "other"]) for split in EACH} == EACH
@@ -46,20 +46,20 @@ def test_splits_and_classes_are_the_challenge_s_and_superpixels_are_no_images(or
 def test_shards_share_a_split_and_the_seed_changes_no_split(original):
     listing = list_isic(original, SHARDS, 0)
     assert listing[listing["split"] == "train"]["shard"].value_counts().to_dict() == {0: 3, 1: 3}
-    other = list_isic(original, SHARDS, 1)
+    reseeded = list_isic(original, SHARDS, 1)
     pd.testing.assert_series_equal(
-        listing.set_index("id")["split"].sort_index(), other.set_index("id")["split"].sort_index()
+        listing.set_index("id")["split"].sort_index(), reseeded.set_index("id")["split"].sort_index()
     )
 
 
-def test_whole_numbers_are_taken_too(isic):
+def test_integer_labels_are_accepted_too(isic):
     text = (isic / TRAINING).read_text()
     (isic / TRAINING).write_text(text.replace("1.0", "1").replace("0.0", "0"))
     assert len(list_isic(isic, SHARDS, 0)) == 14
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "fragments"),
     [
         ("melanoma,", "benign,", ["column 'melanoma' is missing", HEADER]),
         ("ISIC_0000001,1.0", "ISIC_0000001,2.0", ["melanoma of ISIC_0000001 is '2.0'", "0.0 and 1.0"]),
@@ -70,14 +70,14 @@ def test_whole_numbers_are_taken_too(isic):
         ("ISIC_0000001,", "ISIC_7777777,", ["ISIC-2017_Training_Data/ISIC_7777777.jpg: missing", TRAINING]),
     ],
 )
-def test_a_damaged_ground_truth_is_refused_by_name(isic, old, new, told):
+def test_a_damaged_ground_truth_is_refused_by_name(isic, old, new, fragments):
     spoil(isic, old, new)
     with pytest.raises(UserError) as refused:
         list_isic(isic, SHARDS, 0)
-    assert all(text in str(refused.value) for text in told)
+    assert all(text in str(refused.value) for text in fragments)
 
 
-def test_images_that_are_listed_but_not_there_are_counted(isic):
+def test_listed_but_missing_images_are_reported_with_their_number(isic):
     for number in (0, 3, 4):
         (isic / "ISIC-2017_Training_Data" / f"ISIC_{number:07d}.jpg").unlink()
     with pytest.raises(UserError, match=r"ISIC_0000000\.jpg: missing and 2 more of its images"):
@@ -92,7 +92,7 @@ def test_an_image_in_two_splits_is_refused(isic):
         list_isic(isic, SHARDS, 0)
 
 
-def test_missing_parts_of_the_challenge_are_named(isic):
+def test_missing_files_of_the_challenge_are_reported(isic):
     shutil.rmtree(isic / "ISIC-2017_Validation_Data")
     with pytest.raises(UserError, match="ISIC-2017_Validation_Data: no such folder"):
         list_isic(isic, SHARDS, 0)

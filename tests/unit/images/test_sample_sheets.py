@@ -1,4 +1,4 @@
-"""Contact sheets of a stylized set beside what it was made of."""
+"""Contact sheets that show a stylized set beside its contents and styles."""
 
 import numpy as np
 import pytest
@@ -15,12 +15,14 @@ RED, BLUE = (200, 40, 40), (40, 40, 200)
 
 @pytest.fixture
 def shards(tmp_path):
-    """Red cats and blue dogs of 48 pixels; the first cat in the style of the second dog, green, its centre alone."""
+    """Return red cats and blue dogs of 48 pixels, and a green centre crop: the first cat in the second dog's style."""
     content = colour_shard(tmp_path / "content.tar", 3, size=48)
-    told = label("cat-0", class_name="cat", shape="cat", texture="dog", content="cat-0.png", style="dog-1.png")
-    told |= {"style_id": "dog-1", "stylizer": "adain", "strength": 1.0}
+    conflict_label = label(
+        "cat-0", class_name="cat", shape="cat", texture="dog", content="cat-0.png", style="dog-1.png"
+    )
+    conflict_label |= {"style_id": "dog-1", "stylizer": "adain", "strength": 1.0}
     green = Image.new("RGB", (32, 32), (40, 200, 40))
-    write_shard(tmp_path / "conflict.tar", [(told, *encode(green, "png"))])
+    write_shard(tmp_path / "conflict.tar", [(conflict_label, *encode(green, "png"))])
     return tmp_path / "conflict.tar", content
 
 
@@ -35,8 +37,8 @@ def test_a_stylized_image_stands_beside_its_content_and_its_style(shards):
     assert middle == sorted(middle)
 
 
-def test_a_set_that_was_made_of_other_shards_is_named(shards, tmp_path):
+def test_a_set_made_from_other_shards_is_refused(shards, tmp_path):
     stylized, content = shards
-    other = colour_shard(tmp_path / "other.tar", 1)
-    with pytest.raises(UserError, match=r"style 'dog-1'.*made from others"):
-        sample_sheet([stylized], title="x", count=32, columns=8, content=[content], styles=[other])
+    unrelated = colour_shard(tmp_path / "other.tar", 1)
+    with pytest.raises(UserError, match=r"style 'dog-1'.*made from other shards"):
+        sample_sheet([stylized], title="x", count=32, columns=8, content=[content], styles=[unrelated])

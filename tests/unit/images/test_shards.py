@@ -1,4 +1,4 @@
-"""Shards: what goes in comes out, in the same bytes, whole or not at all."""
+"""Shards: samples are read back unchanged, equal samples give equal bytes, and files appear complete or not at all."""
 
 import io
 import json
@@ -10,7 +10,7 @@ import pytest
 from helpers import files_below, picture
 
 from shapebias.errors import UserError
-from shapebias.files import replacing
+from shapebias.files import atomic_write
 from shapebias.images.codec import encode
 from shapebias.images.shards import Shard, expand, label, open_shards, write_shard
 
@@ -20,7 +20,7 @@ def sample(sample_id: str, seed: int = 0) -> tuple:
 
 
 def tar_of(path: Path, **members: bytes) -> Path:
-    """A tar file with these members, `_` standing for the dot."""
+    """Write a tar file with these members; `_` means a dot."""
     with tarfile.open(path, "w") as tar:
         for name, data in members.items():
             member = tarfile.TarInfo(name.replace("_", "."))
@@ -29,16 +29,16 @@ def tar_of(path: Path, **members: bytes) -> Path:
     return path
 
 
-def test_images_and_labels_come_back(tmp_path):
+def test_images_and_labels_are_read_back(tmp_path):
     assert write_shard(tmp_path / "0.tar", [sample("train/cat/1", seed=1), sample("train/cat/2", seed=2)]) == 2
-    one, two = Shard(tmp_path / "0.tar")
-    assert (one.id, two.id) == ("train/cat/1", "train/cat/2")
-    assert one.label == sample("train/cat/1")[0]
-    assert one.bytes() == sample("", seed=1)[2]
-    assert two.image().tobytes() == picture(2).tobytes()
+    first, second = Shard(tmp_path / "0.tar")
+    assert (first.id, second.id) == ("train/cat/1", "train/cat/2")
+    assert first.label == sample("train/cat/1")[0]
+    assert first.bytes() == sample("", seed=1)[2]
+    assert second.image().tobytes() == picture(2).tobytes()
 
 
-def test_equal_samples_make_equal_bytes(tmp_path):
+def test_equal_samples_give_equal_bytes(tmp_path):
     for name in ("a.tar", "b.tar"):
         write_shard(tmp_path / name, [sample("x/1"), sample("ä/2", seed=1)])
     assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
@@ -53,7 +53,7 @@ def test_tar_opens_a_shard_as_a_folder_of_images(tmp_path):
     assert (tmp_path / "a/1.png").read_bytes() == sample("")[2]
 
 
-def test_open_shards_are_ordered_by_id_whatever_their_number(tmp_path):
+def test_samples_of_several_shards_are_ordered_by_id(tmp_path):
     ids = ["d", "a", "c", "e", "b"]
     write_shard(tmp_path / "all.tar", map(sample, ids))
     write_shard(tmp_path / "0.tar", map(sample, ids[:2]))
@@ -62,13 +62,13 @@ def test_open_shards_are_ordered_by_id_whatever_their_number(tmp_path):
         assert [opened.id for opened in open_shards(paths)] == ["a", "b", "c", "d", "e"]
 
 
-def test_braces_stand_for_a_range_of_shards_and_for_themselves_elsewhere():
+def test_braces_expand_to_shards_only_in_shard_names():
     assert expand(["in/{0..2}.tar"]) == [Path("in/0.tar"), Path("in/1.tar"), Path("in/2.tar")]
     assert expand([Path("in/{08..10}.tar")]) == [Path("in/08.tar"), Path("in/09.tar"), Path("in/10.tar")]
     assert expand(["my {photos}", "{a}.tar"]) == [Path("my {photos}"), Path("{a}.tar")]
 
 
-def test_a_write_that_fails_leaves_nothing_and_keeps_what_was_there(tmp_path):
+def test_a_failed_write_keeps_the_old_file(tmp_path):
     def broken():
         yield sample("1")
         raise KeyboardInterrupt
@@ -85,7 +85,7 @@ def test_a_write_that_fails_leaves_nothing_and_keeps_what_was_there(tmp_path):
 
 
 def test_a_file_appears_only_when_it_is_complete(tmp_path):
-    with replacing(tmp_path / "x.csv") as draft:
+    with atomic_write(tmp_path / "x.csv") as draft:
         draft.write_text("half")
         assert not (tmp_path / "x.csv").exists()
     assert (tmp_path / "x.csv").read_text() == "half"
@@ -110,7 +110,7 @@ def test_a_file_appears_only_when_it_is_complete(tmp_path):
         "images without labels",
     ],
 )
-def test_what_is_no_shard_is_refused_by_name(tmp_path, make):
+def test_a_file_that_is_not_a_shard_is_refused_by_name(tmp_path, make):
     make(tmp_path / "0.tar")
     with pytest.raises(UserError, match=r"0\.tar: not a shard"):
         open_shards([tmp_path / "0.tar"])
@@ -118,18 +118,18 @@ def test_what_is_no_shard_is_refused_by_name(tmp_path, make):
 
 def test_a_truncated_shard_is_refused_by_name(tmp_path):
     write_shard(tmp_path / "0.tar", [sample("a"), sample("b")])
-    whole = (tmp_path / "0.tar").read_bytes()
-    (tmp_path / "0.tar").write_bytes(whole[:1200])
+    content = (tmp_path / "0.tar").read_bytes()
+    (tmp_path / "0.tar").write_bytes(content[:1200])
     with pytest.raises(UserError, match=r"0\.tar"):
         Shard(tmp_path / "0.tar")
 
 
-def test_a_missing_shard_is_named():
+def test_a_missing_shard_is_reported():
     with pytest.raises(UserError, match=r"nowhere/0\.tar: no such shard"):
         open_shards([Path("nowhere/0.tar")])
 
 
-def test_two_shards_with_an_image_of_one_id_are_refused(tmp_path):
+def test_two_shards_with_the_same_image_id_are_refused(tmp_path):
     for name in ("x", "y"):
         write_shard(tmp_path / f"{name}.tar", [sample("a")])
     with pytest.raises(UserError, match=r"x\.tar and .*y\.tar both hold image 'a'"):

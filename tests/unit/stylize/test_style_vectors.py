@@ -1,4 +1,4 @@
-"""Encoded styles in files: what is written is read, and nothing of another network."""
+"""Files of encoded styles: they are read back unchanged, and vectors of other networks are refused."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def write(path, *names, fingerprint="adain-1"):
     write_style_vectors(path, fingerprint, labels, [np.arange(4, dtype=np.float32) + ord(name) for name in names])
 
 
-def test_each_style_is_read_by_its_id_with_what_its_label_says(tmp_path):
+def test_each_style_is_read_by_its_id_with_its_label(tmp_path):
     write(tmp_path / "0.safetensors", "a", "b")
     write(tmp_path / "1.safetensors", "c")
     styles = StyleVectors([tmp_path / "{0..1}.safetensors"], "adain-1")
@@ -40,5 +40,5 @@ def test_a_style_in_two_files_is_refused(tmp_path):
 def test_other_files_are_refused_by_name(tmp_path):
     (tmp_path / "x.safetensors").write_bytes(b"nothing")
     for name in ("x.safetensors", "gone.safetensors"):
-        with pytest.raises(UserError, match=f"{name}: no file of style vectors"):
+        with pytest.raises(UserError, match=f"{name}: not a file of style vectors"):
             StyleVectors([tmp_path / name], "adain-1")
