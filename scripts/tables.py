@@ -19,7 +19,7 @@ import pandas as pd
 from shapebias.cli import Parser, progress, run
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
-from shapebias.evaluation.decisions import read_answers, read_observers, read_predictions
+from shapebias.evaluation.decisions import read_observers, read_predictions, read_raw_predictions
 from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem
 from shapebias.files import replacing
 from shapebias.tables import assemble, columns
@@ -182,7 +182,7 @@ def read_out(paths: Sequence[Path]) -> Iterator[pd.DataFrame]:
             table = pd.read_csv(path, dtype=str, keep_default_na=False)  # as it was written
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: not a table of scripts/evaluate.py ({error})") from None
-        missing = [name for name in columns.COLUMNS["read_out"] if name not in table]
+        missing = [name for name in columns.TABLE_COLUMNS["read_out"] if name not in table]
         if missing:
             raise UserError(f"{path}: column {missing[0]!r} is missing; make it with scripts/evaluate.py")
         yield table
@@ -202,9 +202,9 @@ def main(argv: list[str] | None = None) -> None:
         files, found = discover(args.predictions)
         decisions = [(benchmark, paths, None) for benchmark, *paths in found]
 
-    measured, trained, rejected, lesions = assemble.Measured(), dict[str, dict[str, Any]](), [], []
+    measured, trained, rejected, lesions = assemble.TableBuilder(), dict[str, dict[str, Any]](), [], []
     for path in progress([*files, *lesion_files], unit="file", what="tables"):
-        predictions, metadata = read_answers(path, NEEDED)
+        predictions, metadata = read_raw_predictions(path, NEEDED)
         benchmark = path.parent.name
         if metadata["benchmark"] not in KINDS:
             raise UserError(
@@ -229,7 +229,7 @@ def main(argv: list[str] | None = None) -> None:
             continue
         answered = read_observers(csvs, kind)
         if known and known.networks:
-            answered = only_shown(answered, known.shown(), benchmark, paths[0])
+            answered = only_shown(answered, known.image_names(), benchmark, paths[0])
         if pools is None:
             pools = [PEOPLE] if answered["observer"].str.startswith("subject-").any() else []
         measured.add_decisions(benchmark, answered, pools, kind)
@@ -249,7 +249,7 @@ def main(argv: list[str] | None = None) -> None:
             table.to_csv(
                 draft, index=False, na_rep="NaN" if name not in ("runs", "rejected") else "", lineterminator="\n"
             )
-    observers = {observer for answers in measured.benchmarks.values() for observer in answers.who}
+    observers = {observer for answers in measured.benchmarks.values() for observer in answers.identities}
     log.info("%s: %d observers on %d benchmarks", args.out, len(observers), len(measured.benchmarks))
 
 

@@ -13,13 +13,13 @@ from shapebias.categories import category_of
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import read_observers
-from shapebias.metrics.panel import panel_of
-from shapebias.metrics.shape_bias import bias_rows, counts_of
+from shapebias.metrics.panel import pair_trials
+from shapebias.metrics.shape_bias import bias_rows, count_cues
 
 if TYPE_CHECKING:  # torch takes seconds to import, and decisions are counted without it
     from torch import nn
 
-    from shapebias.evaluation.inputs import Kept
+    from shapebias.evaluation.inputs import ImageCache
     from shapebias.networks.models import Preparation
 
 NEEDED = ["observer", "image", "shape", "texture", "decision"]
@@ -57,7 +57,7 @@ def evaluate(
     which were broken. Images are kept in memory, up to 1 GiB, and decoded once for several calls.
     Raises shapebias.errors.UserError, in words, for whatever does not fit.
     """
-    from shapebias.evaluation.observer import load_observer, measure, observer_of, unchanged
+    from shapebias.evaluation.observer import load_observer, measure, preserve_network, wrap_network
     from shapebias.evaluation.stimuli import open_benchmark
     from shapebias.networks.device import resolve_device
     from shapebias.networks.weights import weights_path
@@ -71,15 +71,17 @@ def evaluate(
     if isinstance(network, str):
         file = weights_path(str(weights)) if weights else None
         own = with_categories(classes) if classes else None
-        shown = load_observer(network, name=observer, weights=file, kwargs=kwargs, classes=own, prepared=preparation)
+        shown = load_observer(
+            network, name=observer, weights=file, kwargs=kwargs, classes=own, input_preparation=preparation
+        )
         used = resolve_device(device or "auto")
     else:
         if weights or kwargs:
             raise UserError("weights and kwargs are for networks given by name; this one is in memory, with its own")
         own = with_categories(classes) if classes else None
-        shown = observer_of(network, name=observer, classes=own, prepared=preparation)
+        shown = wrap_network(network, name=observer, classes=own, input_preparation=preparation)
         used = resolve_device(device or place(network))
-    with unchanged(shown.network):
+    with preserve_network(shown.network):
         table, facts = measure(
             shown,
             pictures,
@@ -89,7 +91,7 @@ def evaluate(
             device=used,
             max_rejected=max_rejected,
             suppress=suppress,
-            kept=kept_images(),
+            cache=kept_images(),
         )
     table.attrs.update(shown.facts | provenance(used) | facts)
     return table
@@ -113,7 +115,7 @@ def shape_bias(answers: pd.DataFrame | str | Path | Sequence[str | Path]) -> pd.
     trials = trials.reset_index(drop=True)
     if "answerable" not in trials:
         trials = trials.assign(answerable=answerable(trials))
-    counts = counts_of(panel_of(trials))
+    counts = count_cues(pair_trials(trials))
     rows = zip(counts.names, bias_rows(counts), strict=True)
     return pd.DataFrame([{"observer": name} | row for name, row in rows])
 
@@ -146,8 +148,8 @@ def place(network: nn.Module) -> str:
 
 
 @functools.cache
-def kept_images() -> Kept:
+def kept_images() -> ImageCache:
     """The images that all calls of this process share."""
-    from shapebias.evaluation.inputs import Kept
+    from shapebias.evaluation.inputs import ImageCache
 
-    return Kept()
+    return ImageCache()

@@ -1,4 +1,7 @@
-"""Whether a measurement would come out the same: a digest of its code, library versions, files, labels and settings."""
+"""Fingerprint a measurement: two measurements with the same fingerprint give the same result.
+
+The fingerprint is a digest of code, library versions, files, labels and settings.
+"""
 
 import hashlib
 import importlib.metadata
@@ -10,18 +13,19 @@ from typing import Any
 from shapebias.images.pictures import Picture
 from shapebias.provenance import versions
 
-PIECE = 2**20  # bytes read at a time
-# Beside those of every record: what reads weights and tables, and fits read-outs.
+CHUNK_SIZE = 2**20  # bytes read at a time
+# These packages read weights and tables and fit read-outs. `versions` covers the other packages.
 PACKAGES = ("pandas", "safetensors", "scikit-learn", "scipy", "threadpoolctl")
 LIBRARY = Path(__file__).parent
 
 
 def fingerprint(settings: dict[str, Any], pictures: Sequence[Picture], files: Iterable[Path]) -> str:
-    """Return the SHA-256 (hexadecimal) of what a measurement depends on.
+    """Return the SHA-256 (hexadecimal) of everything that a measurement depends on.
 
-    settings: what JSON can hold. pictures: the images that are shown, which count by id, label and the content of the
-    files that they come from. files: others that count by their content, such as weights and the script. All code and
-    data of this library count too: an edit anywhere in it makes every fingerprint another.
+    settings: values that JSON can hold.
+    pictures: the images that are shown. Their ids, their labels and the content of their files enter the digest.
+    files: other files, such as weights and the script. Their content enters the digest.
+    All code and data of this library enter the digest too, so any edit to the library changes every fingerprint.
     """
     origins = dict.fromkeys(picture.origin for picture in pictures)
     parts = {
@@ -40,9 +44,9 @@ def library_files() -> list[Path]:
 
 
 def digest_of_file(path: Path) -> str:
-    """Return the SHA-256 of a file's content. Raises OSError where it cannot be read."""
+    """Return the SHA-256 of a file's content. Raises OSError if the file cannot be read."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            digest.update(piece)
+        while chunk := file.read(CHUNK_SIZE):
+            digest.update(chunk)
     return digest.hexdigest()

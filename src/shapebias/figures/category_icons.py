@@ -66,7 +66,7 @@ DRAWINGS: dict[str, Kind] = {
 
 
 @functools.cache
-def icon(category: str) -> Path:
+def category_icon(category: str) -> Path:
     """The silhouette of a category: one closed path with holes, inside the unit square, y pointing up.
 
     Raises UserError for anything but one of the 16 categories.
@@ -92,7 +92,7 @@ def draw_icon(axes: Axes, category: str, y: float, *, points: float, offset: flo
     points: its side; offset: points from the left spine to its right side, negative to the left of the axes.
     """
     area = DrawingArea(points, points)
-    path = Affine2D().scale(points).transform_path(icon(category))
+    path = Affine2D().scale(points).transform_path(category_icon(category))
     area.add_artist(PathPatch(path, facecolor=color, edgecolor="none", linewidth=0))
     artist = AnnotationBbox(
         area,

@@ -6,28 +6,35 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from shapebias.figures.line_panels import regime_looks
+from shapebias.figures.line_panels import regime_styles
 from shapebias.figures.style import (
     PEOPLE_COLOR,
     PEOPLE_MARKER,
     PRETRAINED_COLOR,
+    ArtistStyle,
     FigureStyle,
-    Look,
-    dashed,
+    add_note,
+    add_title,
+    draw_dashed_line,
     hatch_missing,
     marker_size,
     message_figure,
     name_cells,
     new_figure,
-    note,
     print_values,
-    title,
 )
-from shapebias.tables.summaries import PEOPLE, in_order, kind_of, observer_names, shortened, spanned
+from shapebias.tables.summaries import (
+    PEOPLE,
+    format_range,
+    observer_kinds,
+    observer_names,
+    shorten_names,
+    sort_observers,
+)
 
 MOST_PRINTED = 20  # observers on a side of a matrix of numbers
 MOST_OBSERVERS = 60
-MEASURES = {
+MEASURE_LABELS = {
     "accuracy": "accuracy",
     "accuracy_difference": "squared difference of\naccuracy from people\n(smaller is nearer)",
     "observed_consistency": "observed consistency\nwith people",
@@ -36,7 +43,7 @@ MEASURES = {
 
 
 def consistency_matrix(
-    consistency: pd.DataFrame, who: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None
+    consistency: pd.DataFrame, observers: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None
 ) -> Figure:
     """Cohen's κ of right and wrong between every two observers, and of each with people, with 95 % intervals.
 
@@ -48,16 +55,18 @@ def consistency_matrix(
     if table.empty:
         return message_figure(f"{benchmark}: no two observers answered the same images.", style)
     present = {*table["observer_1"], *table["observer_2"]}
-    known = who[(who["benchmark"] == benchmark) & who["observer"].isin(present)].drop_duplicates("observer")
-    names = observer_names(known)
+    observer_rows = observers[
+        (observers["benchmark"] == benchmark) & observers["observer"].isin(present)
+    ].drop_duplicates("observer")
+    names = observer_names(observer_rows)
     names |= {name: name for name in sorted(present - {*names})}
     pooled = names.pop(PEOPLE, None)  # in the strip beside the matrix
-    shown = dict(list(shortened(names).items())[:MOST_OBSERVERS])
+    shown = dict(list(shorten_names(names).items())[:MOST_OBSERVERS])
     with_people = _with_people(table, shown) if pooled else pd.DataFrame()
     values = _matrix(table, shown)
     strip = len(with_people) > 0
     count = len(shown)
-    with style.applied():
+    with style.apply():
         side = min(0.75 + 2 / count, 1) * 0.52 if count <= MOST_PRINTED else 0.2
         wide = max(count * side, 1.8)
         figure = new_figure(2.9 + wide + 1.2 + (3.0 if strip else 0), max(2.6 + count * side, 3.2))
@@ -75,12 +84,12 @@ def consistency_matrix(
         )
         bar.ax.set_xlim(min(0, float(np.nanmin(values, initial=0))), widest)  # the half that has no values says nothing
         if strip:
-            _draw_strip(grid[1], with_people, list(shown), known, style)
-        title(figure, f"Error consistency: {benchmark} ({spanned(table['images'])} images in common)")
-        told = ["κ 0: no more errors shared than accuracies make likely; 1: the same images wrong"]
-        told += ["right: mean over people, bar: 95 % interval over images"] if strip else ["intervals: in the table"]
-        told += [f"not shown: {len(names) - count} more observers, in the table"] if count < len(names) else []
-        note(figure, *told)
+            _draw_strip(grid[1], with_people, list(shown), observer_rows, style)
+        add_title(figure, f"Error consistency: {benchmark} ({format_range(table['images'])} images in common)")
+        remarks = ["κ 0: no more errors shared than accuracies make likely; 1: the same images wrong"]
+        remarks += ["right: mean over people, bar: 95 % interval over images"] if strip else ["intervals: in the table"]
+        remarks += [f"not shown: {len(names) - count} more observers, in the table"] if count < len(names) else []
+        add_note(figure, *remarks)
     return figure
 
 
@@ -104,31 +113,37 @@ def _with_people(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
 
 
 def _draw_strip(
-    axes: Axes, with_people: pd.DataFrame, rows: list[str], known: pd.DataFrame, style: FigureStyle
+    axes: Axes, with_people: pd.DataFrame, rows: list[str], observer_rows: pd.DataFrame, style: FigureStyle
 ) -> None:
     """κ with people in the rows of the matrix."""
-    known = known.assign(kind=kind_of(known), regime=known["regime"].fillna("")).set_index("observer")
-    looks = regime_looks(known[known["kind"].isin(["run", "pretrained"])], style)
+    observer_rows = observer_rows.assign(
+        kind=observer_kinds(observer_rows), regime=observer_rows["regime"].fillna("")
+    ).set_index("observer")
+    styles = regime_styles(observer_rows[observer_rows["kind"].isin(["run", "pretrained"])], style)
     for y, observer in enumerate(rows):
         if observer not in with_people.index:
             continue
-        one = with_people.loc[observer]
-        if not np.isfinite(one["kappa"]):
+        row = with_people.loc[observer]
+        if not np.isfinite(row["kappa"]):
             axes.text(0, y, "undefined", color="0.4", va="center", fontsize="small", fontstyle="italic")
             continue
-        kind = known.loc[observer, "kind"] if observer in known.index else "pretrained"
+        kind = observer_rows.loc[observer, "kind"] if observer in observer_rows.index else "pretrained"
         color, marker = PEOPLE_COLOR, PEOPLE_MARKER
         if kind == "run":
-            look = looks[known.loc[observer, "model"], known.loc[observer, "regime"]]
-            color, marker = look.color, look.marker
+            series_style = styles[observer_rows.loc[observer, "model"], observer_rows.loc[observer, "regime"]]
+            color, marker = series_style.color, series_style.marker
         elif kind != "person":
             color, marker = PRETRAINED_COLOR, "*"
-        axes.plot([one["ci_low"], one["ci_high"]], [y, y], color=color, linewidth=2, alpha=0.5, zorder=2)
-        look: Look = {"markersize": 0.8 * marker_size(marker), "markeredgecolor": "white", "markeredgewidth": 0.6}
-        axes.plot([one["kappa"]], [y], marker=marker, color=color, zorder=3, **look)
+        axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=color, linewidth=2, alpha=0.5, zorder=2)
+        options: ArtistStyle = {
+            "markersize": 0.8 * marker_size(marker),
+            "markeredgecolor": "white",
+            "markeredgewidth": 0.6,
+        }
+        axes.plot([row["kappa"]], [y], marker=marker, color=color, zorder=3, **options)
     bounds = with_people.to_numpy(dtype=float)
     axes.set_xlim(min(-0.05, np.nanmin(bounds, initial=0) - 0.03), max(0.2, np.nanmax(bounds, initial=0) + 0.05))
-    dashed(axes, x=0)
+    draw_dashed_line(axes, x=0)
     axes.tick_params(axis="y", length=0, labelleft=False)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("with people (κ)")
@@ -146,34 +161,34 @@ def likeness_dots(likeness: pd.DataFrame, *, style: FigureStyle | None = None) -
     networks = table[table["model"] != PEOPLE] if len(table) else table
     if networks.empty or networks["error_consistency"].isna().all():
         return message_figure("No network answered a benchmark that people answered.", style)
-    networks = in_order(networks.assign(regime=networks["regime"].fillna("")))
+    networks = sort_observers(networks.assign(regime=networks["regime"].fillna("")))
     networks = networks.sort_values("mean_rank", kind="stable", na_position="last")
     shown = networks.head(MOST_OBSERVERS)
-    names = shortened(observer_names(networks))
+    names = shorten_names(observer_names(networks))
     people = table[table["observer"] == PEOPLE]
     answered = likeness[(likeness["observer"] == PEOPLE) & (likeness["benchmark"] != "all")]
-    over = answered["benchmark"].nunique()
-    with style.applied():
+    benchmark_count = answered["benchmark"].nunique()
+    with style.apply():
         figure = new_figure(11.5, 1.9 + 0.27 * max(len(shown), 2))
-        grid = figure.subplots(1, len(MEASURES), sharey=True)
-        looks = regime_looks(networks.assign(kind=kind_of(networks)), style)
-        for axes, (measure, label) in zip(grid, MEASURES.items(), strict=True):
+        grid = figure.subplots(1, len(MEASURE_LABELS), sharey=True)
+        styles = regime_styles(networks.assign(kind=observer_kinds(networks)), style)
+        for axes, (measure, label) in zip(grid, MEASURE_LABELS.items(), strict=True):
             for y, row in enumerate(shown.to_dict("records")):
-                look = looks[row["model"], row["regime"]]
+                series_style = styles[row["model"], row["regime"]]
                 if not np.isfinite(row[measure]):
                     continue
-                mark = look.of_marker(0.9) | ({} if row["regime"] else {"color": PRETRAINED_COLOR})
+                mark = series_style.marker_style(0.9) | ({} if row["regime"] else {"color": PRETRAINED_COLOR})
                 axes.plot([row[measure]], [y], zorder=3, **mark)
                 rank = row[f"{measure}_rank"]
                 if np.isfinite(rank):
-                    place: Look = {"xycoords": ("axes fraction", "data"), "va": "center", "ha": "right"}
+                    place: ArtistStyle = {"xycoords": ("axes fraction", "data"), "va": "center", "ha": "right"}
                     axes.annotate(f"{rank:g}", (0.985, y), fontsize="x-small", color="0.4", **place)
             if len(people) and np.isfinite(people[measure].iloc[0]):
                 axes.axvline(people[measure].iloc[0], color=PEOPLE_COLOR, linewidth=1.6, zorder=2)
             _measure_axis(axes, table[measure].to_numpy(dtype=float), zero=measure != "accuracy")
             axes.set_xlabel(label, fontsize="small")
-            counted = "no part of the mean rank" if measure == "accuracy" else "in the mean rank"
-            axes.set_title(counted, fontsize="x-small", fontweight="normal", color="0.4")
+            rank_note = "no part of the mean rank" if measure == "accuracy" else "in the mean rank"
+            axes.set_title(rank_note, fontsize="x-small", fontweight="normal", color="0.4")
             for y in range(len(shown)):
                 axes.axhline(y, color="0.93", linewidth=0.8, zorder=0)
             axes.grid(axis="y", visible=False)
@@ -185,14 +200,16 @@ def likeness_dots(likeness: pd.DataFrame, *, style: FigureStyle | None = None) -
         ]
         grid[0].set_yticks(range(len(shown)), labels, fontsize="small")
         grid[0].set_ylim(len(shown) - 0.5, -0.5)
-        title(figure, f"Likeness to people over {over} {'benchmark' if over == 1 else 'benchmarks'}")
-        told = [
+        add_title(
+            figure, f"Likeness to people over {benchmark_count} {'benchmark' if benchmark_count == 1 else 'benchmarks'}"
+        )
+        remarks = [
             "in brackets: mean of the ranks in the last three panels",
             "grey: rank in a panel, 1 is nearest or most",
         ]
-        told += ["line: people among each other"] if len(people) else []
-        told += [f"not shown: {len(networks) - len(shown)} more observers"] if len(shown) < len(networks) else []
-        note(figure, *told, "without intervals: those of single pairs are in the table of error consistency")
+        remarks += ["line: people among each other"] if len(people) else []
+        remarks += [f"not shown: {len(networks) - len(shown)} more observers"] if len(shown) < len(networks) else []
+        add_note(figure, *remarks, "without intervals: those of single pairs are in the table of error consistency")
     return figure
 
 
@@ -206,4 +223,4 @@ def _measure_axis(axes: Axes, values: np.ndarray, *, zero: bool) -> None:
     axes.set_xlim(low - 0.06 * room, high + 0.2 * room)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     if zero:
-        dashed(axes, x=0)
+        draw_dashed_line(axes, x=0)

@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from shapebias.figures.forest_plot import draw_forest, forest_height, forest_rows, ticks_told
-from shapebias.figures.style import FigureStyle, message_figure, new_figure, note, title, wrapped
-from shapebias.metrics.melanoma import COUNTS
-from shapebias.tables.summaries import cut_name, pool_melanoma, regime_order
+from shapebias.figures.forest_plot import describe_ticks, draw_forest, forest_height, forest_rows
+from shapebias.figures.style import FigureStyle, add_note, add_title, message_figure, new_figure, wrap_name
+from shapebias.metrics.melanoma import MELANOMA_COUNTS
+from shapebias.tables.summaries import order_regimes, pool_melanoma, shorten_name
 
-PANELS = {
+MEASURE_TITLES = {
     "auc": "ROC AUC",
     "sensitivity": "sensitivity",
     "specificity": "specificity",
@@ -31,8 +31,8 @@ def melanoma_overview(melanoma: pd.DataFrame, *, benchmark: str, style: FigureSt
     if table.empty:
         return message_figure(f"{benchmark}: no observer to show.", style)
     pooled = pool_melanoma(table)
-    panels = {name: label for name, label in PANELS.items() if pooled[name].notna().any()}
-    with style.applied():
+    panels = {name: label for name, label in MEASURE_TITLES.items() if pooled[name].notna().any()}
+    with style.apply():
         rows = forest_rows(pooled)
         figure = new_figure(0.7 + 2.7 * max(len(panels), 3), 1.5 + 0.25 * forest_height(rows))
         grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
@@ -41,15 +41,15 @@ def melanoma_overview(melanoma: pd.DataFrame, *, benchmark: str, style: FigureSt
             if name == "auc_difference":
                 part, single = part.dropna(subset=[name]), table.dropna(subset=[name])
                 draw_forest(axes, rows, part, single, name, style)
-                difference_axis(axes, part)
+                set_auc_difference_axis(axes, part)
                 axes.set_xlabel("from ImageNet weights alone", fontsize="small")
             else:
                 draw_forest(axes, rows, part, table, name, style)
             if name == "auc":
                 axes.axvline(0.5, color="0.35", linestyle=(0, (4, 3)), linewidth=1, zorder=1)
             axes.set_title(label, fontsize="medium")
-        note(figure, "bar: 95 % interval over images", *ticks_told(table), "dashed: chance, no difference")
-        title(figure, heading(benchmark, table))
+        add_note(figure, "bar: 95 % interval over images", *describe_ticks(table), "dashed: chance, no difference")
+        add_title(figure, melanoma_title(benchmark, table))
     return figure
 
 
@@ -65,24 +65,24 @@ def confusion_matrices(melanoma: pd.DataFrame, *, benchmark: str, style: FigureS
         return message_figure(f"{benchmark}: no observer to show.", style)
     pooled = pool_melanoma(table).set_index(["model", "regime"])
     models = list(dict.fromkeys(model for model, _ in pooled.index))
-    regimes = regime_order(regime for _, regime in pooled.index)
-    with style.applied():
+    regimes = order_regimes(regime for _, regime in pooled.index)
+    with style.apply():
         figure = new_figure(max(1.2 + 1.6 * len(regimes), 6), 1.2 + 1.6 * len(models))
         grid = figure.subplots(len(models), len(regimes), squeeze=False)
         for (i, model), (j, regime) in itertools.product(enumerate(models), enumerate(regimes)):
             axes = grid[i, j]
             if (model, regime) in pooled.index:
-                counts = pooled.loc[(model, regime), list(COUNTS)].to_numpy(dtype=float)
+                counts = pooled.loc[(model, regime), list(MELANOMA_COUNTS)].to_numpy(dtype=float)
                 draw_matrix(axes, counts.reshape(2, 2))
             else:
                 axes.set_axis_off()
             if i == 0:
-                axes.set_title(wrapped(cut_name(regime), 16), fontsize="medium")
+                axes.set_title(wrap_name(shorten_name(regime), 16), fontsize="medium")
             if j == 0:
-                axes.set_ylabel(wrapped(cut_name(model), 16), fontsize="medium", fontweight="bold")
+                axes.set_ylabel(wrap_name(shorten_name(model), 16), fontsize="medium", fontweight="bold")
         figure.supxlabel("predicted class (counts of all seeds together)", fontsize="medium")
         figure.supylabel("true class", fontsize="medium")
-        title(figure, heading(benchmark, table))
+        add_title(figure, melanoma_title(benchmark, table))
     return figure
 
 
@@ -103,7 +103,7 @@ def draw_matrix(axes: Axes, counts: np.ndarray) -> None:
     axes.grid(visible=False)
 
 
-def difference_axis(axes: Axes, pooled: pd.DataFrame) -> None:
+def set_auc_difference_axis(axes: Axes, pooled: pd.DataFrame) -> None:
     """An x axis as wide as the intervals, alike on both sides of no difference."""
     bounds = pooled[["auc_difference", "ci_low", "ci_high"]].abs().to_numpy(dtype=float)
     widest = 1.1 * np.nanmax(bounds, initial=0.05)
@@ -112,6 +112,6 @@ def difference_axis(axes: Axes, pooled: pd.DataFrame) -> None:
     axes.axvline(0, color="0.35", linestyle=(0, (4, 3)), linewidth=1, zorder=1)
 
 
-def heading(benchmark: str, table: pd.DataFrame) -> str:
+def melanoma_title(benchmark: str, table: pd.DataFrame) -> str:
     images, melanomas = int(table["images"].max()), int(table["melanoma_images"].max())
     return f"Melanoma: {benchmark} ({images:,} images, {melanomas:,} of them melanomas)"

@@ -26,7 +26,7 @@ from shapebias.files import replacing
 
 T = TypeVar("T")
 Color = tuple[float, float, float]
-Look = dict[str, Any]  # keywords that matplotlib draws with
+ArtistStyle = dict[str, Any]  # keywords that matplotlib draws with
 
 PEOPLE_COLOR: Color = (0.0, 0.0, 0.0)
 PRETRAINED_COLOR: Color = (0.4, 0.4, 0.4)
@@ -65,7 +65,7 @@ class FigureStyle:
             colors = [sns.color_palette("colorblind")[i] for i in CONTRAST_ORDER[: len(models)]]
         return dict(zip(models, colors, strict=True))
 
-    def told_apart(self, models: Iterable[str]) -> dict[str, Color]:
+    def distinct_colors(self, models: Iterable[str]) -> dict[str, Color]:
         """A colour for each of the first MOST_COLORS models; the others are grey."""
         models = list(models)
         return dict.fromkeys(models, OTHERS_COLOR) | self.model_colors(models[:MOST_COLORS])
@@ -75,7 +75,7 @@ class FigureStyle:
         return dict(zip(regimes, sns.color_palette(self.regime_palette, len(regimes)), strict=True))
 
     @contextmanager
-    def applied(self) -> Generator[None]:
+    def apply(self) -> Generator[None]:
         """Matplotlib's settings for this style, put back afterwards."""
         settings: Any = {
             **sns.axes_style("whitegrid"),
@@ -100,9 +100,9 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def by_order(names: Iterable[str], looks: tuple[T, ...]) -> dict[str, T]:
-    """Give each name a look, in order; looks repeat when there are more names."""
-    return {name: looks[i % len(looks)] for i, name in enumerate(names)}
+def assign_in_order(names: Iterable[str], styles: tuple[T, ...]) -> dict[str, T]:
+    """Give each name a look, in order; styles repeat when there are more names."""
+    return {name: styles[i % len(styles)] for i, name in enumerate(names)}
 
 
 def marker_size(marker: str) -> float:
@@ -110,12 +110,12 @@ def marker_size(marker: str) -> float:
     return {"*": 11.0, "X": 8.5, "D": 7.0}.get(marker, 7.5)
 
 
-def heading(text: str) -> Line2D:
+def legend_heading(text: str) -> Line2D:
     """A legend entry that is only a heading; `legend_beside` prints it bold."""
     return Line2D([], [], linestyle="none", label=text, gid="heading")
 
 
-def legend_beside(figure: Figure, handles: list[Line2D]) -> None:
+def add_legend_beside(figure: Figure, handles: list[Line2D]) -> None:
     """One legend, outside, at the upper right and below the title (give that first).
 
     The figure grows where it is too low for it.
@@ -135,13 +135,13 @@ def legend_beside(figure: Figure, handles: list[Line2D]) -> None:
             text.set_fontweight("bold")
 
 
-def fraction_axis(axes: Axes) -> None:
+def set_fraction_axis(axes: Axes) -> None:
     """An x axis from 0 to 1 whose extreme markers are not cut."""
     axes.set_xlim(-0.02, 1.02)
     axes.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
 
 
-def wrapped(name: str, width: int) -> str:
+def wrap_name(name: str, width: int) -> str:
     """A name in lines of about `width` letters, broken after spaces, underscores and hyphens only."""
     lines = [""]
     for part in re.findall(r"[^\s_-]+[\s_-]*|[\s_-]+", name):
@@ -151,14 +151,14 @@ def wrapped(name: str, width: int) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def title(figure: Figure, text: str) -> None:
+def add_title(figure: Figure, text: str) -> None:
     """What the figure shows, in bold at its upper left."""
     points = font_manager.FontProperties(size=mpl.rcParams["figure.titlesize"]).get_size_in_points()
     columns = int(figure.get_figwidth() * 72 / (0.63 * points))  # bold letters are that wide, of their height
     figure.suptitle(textwrap.fill(text, columns), x=0.01, ha="left", fontweight="bold")
 
 
-def note(figure: Figure, *remarks: str) -> None:
+def add_note(figure: Figure, *remarks: str) -> None:
     """How to read the figure, and what it leaves out, below it: as many remarks a line as there is room for."""
     points = font_manager.FontProperties(size="small").get_size_in_points()
     columns = int(figure.get_figwidth() * 72 / (0.58 * points))  # letters are that wide, of their height
@@ -172,21 +172,21 @@ def note(figure: Figure, *remarks: str) -> None:
     figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize="small", color="0.3")
 
 
-def dashed(axes: Axes, *, x: float | None = None, y: float | None = None) -> None:
+def draw_dashed_line(axes: Axes, *, x: float | None = None, y: float | None = None) -> None:
     """A thin dashed line across: chance, or no difference."""
-    look: Look = {"color": "0.35", "linestyle": (0, (4, 3)), "linewidth": 1, "zorder": 1}
+    options: ArtistStyle = {"color": "0.35", "linestyle": (0, (4, 3)), "linewidth": 1, "zorder": 1}
     if x is not None:
-        axes.axvline(x, **look)
+        axes.axvline(x, **options)
     if y is not None:
-        axes.axhline(y, **look)
+        axes.axhline(y, **options)
 
 
-def difference_axis(axes: Axes, values: np.ndarray, *, least: float = 0.05) -> None:
+def set_difference_axis(axes: Axes, values: np.ndarray, *, least: float = 0.05) -> None:
     """An x axis as wide as the values, at least to ± `least`, alike on both sides of no difference."""
     widest = 1.1 * max(least, float(np.nanmax(np.abs(values), initial=0)))
     axes.set_xlim(-widest, widest)
     axes.xaxis.set_major_locator(MaxNLocator(5, symmetric=True))
-    dashed(axes, x=0)
+    draw_dashed_line(axes, x=0)
 
 
 def hatch_missing(axes: Axes, missing: np.ndarray) -> None:
@@ -219,13 +219,13 @@ def print_values(axes: Axes, image: AxesImage, values: np.ndarray, form: str = "
 
 def message_figure(text: str, style: FigureStyle | None = None) -> Figure:
     """A figure that says in words why there is nothing to draw."""
-    with (style or FigureStyle()).applied():
+    with (style or FigureStyle()).apply():
         figure = new_figure(7, 1.2)
         figure.text(0.5, 0.5, text, ha="center", va="center", color="0.3", wrap=True)
     return figure
 
 
-def save(figure: Figure, stem: Path, dpi: int = 150) -> None:
+def save_figure(figure: Figure, stem: Path, dpi: int = 150) -> None:
     """Write `<stem>.png` and `<stem>.svg`: the same figure gives the same bytes, and text needs no installed font."""
     # Once for both. Figure.savefig would lay out and draw each file twice, the first time for nothing.
     engine = figure.get_layout_engine()

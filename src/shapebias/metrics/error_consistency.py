@@ -16,10 +16,10 @@ from scipy.special import stdtrit
 
 from shapebias.metrics.accuracy_by_condition import (
     CONDITION_RESAMPLES,
-    conditions_of,
-    eligible,
-    prior,
-    resampled_images,
+    eligible_images,
+    panel_conditions,
+    prior_images,
+    resampled_image_weights,
 )
 from shapebias.metrics.panel import Panel
 from shapebias.metrics.seed_pooling import IMAGES, IMAGES_AND_SEEDS
@@ -28,15 +28,15 @@ from shapebias.metrics.shape_bias import TAILS
 ALL = "all"
 PEOPLE = "people"
 PAIRS_AT_ONCE = 128
-COLUMNS = [
+CONSISTENCY_COLUMNS = [
     *["condition", "conditions", "observer_1", "observer_2", "images", "accuracy_1", "accuracy_2"],
     *["observed", "expected", "kappa", "ci_low", "ci_high", "reason"],
 ]
-POOLED_COLUMNS = ["model", "regime", "seeds", "images", "kappa", "ci_low", "ci_high", "interval", "reason"]
+POOLED_CONSISTENCY_COLUMNS = ["model", "regime", "seeds", "images", "kappa", "ci_low", "ci_high", "interval", "reason"]
 
 
 @dataclass(frozen=True)
-class Answers:
+class ConditionAnswers:
     """What was answered in one condition; shape: int8 [images]; seen, right: bool [images, observers]."""
 
     condition: str
@@ -46,7 +46,7 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Group:
+class PairGroup:
     """Pairs whose mean is one row: an observer with each person, or persons with each other."""
 
     observer_1: str
@@ -56,7 +56,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class PairCounts:
     """Counts of images for each condition and pair of observers, int64 [conditions, pairs].
 
     shared: both saw; first, second: of these, the first or the second observer was right; both: both were.
@@ -88,9 +88,9 @@ def kappa(both: np.ndarray, first: np.ndarray, second: np.ndarray, neither: np.n
     right, or never, nobody can say whether they would err alike (model-vs-human's code calls that 1).
     """
     agreeing, differing = both * neither, first * second
-    whole = (both + first) * (first + neither) + (both + second) * (second + neither)
+    denominator = (both + first) * (first + neither) + (both + second) * (second + neither)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(whole > 0, 2 * (agreeing - differing) / whole, np.nan)
+        return np.where(denominator > 0, 2 * (agreeing - differing) / denominator, np.nan)
 
 
 def consistency_table(panel: Panel, people: Sequence[str]) -> pd.DataFrame:
@@ -108,41 +108,49 @@ def consistency_table(panel: Panel, people: Sequence[str]) -> pd.DataFrame:
     Simulated ones hold the true kappa in 93 to 97 % of cases; in 92 to 99 % where hardly an image is expected that both
     get wrong (both nearly always right and their errors unrelated, or 20 images).
     """
-    conditions, here, answers = answers_of(panel)
+    conditions, images_of, answers = split_by_condition(panel)
     one, two = np.triu_indices(len(panel.observers), 1)
-    pairs = counted(answers, one, two)
-    groups = groups_of(panel, people, one, two)
+    pairs = count_pairs(answers, one, two)
+    groups = people_groups(panel, people, one, two)
     kappas = pairs.measures()["kappa"]
-    distances, resampled = resample(answers, (one, two), kappas, groups)
-    bounds, group_bounds = combined(kappas, distances), bounds_of(kappas, resampled, groups)
+    distances, resampled = resample_kappas(answers, (one, two), kappas, groups)
+    bounds, bounds_of_groups = combine_conditions(kappas, distances), bound_group_means(kappas, resampled, groups)
 
     names = np.array(panel.observers, dtype=object)
     measured = pairs.measures()
     defined = np.isfinite(measured["kappa"])
     table: dict[str, Any] = {"condition": ALL, "observer_1": names[one], "observer_2": names[two]}
-    table |= {key: mean_over(values) for key, values in measured.items()}
+    table |= {key: mean_of_defined(values) for key, values in measured.items()}
     table |= {"conditions": defined.sum(axis=0), "images": pairs.shared.sum(axis=0)}
     table |= {"ci_low": bounds[0], "ci_high": bounds[1]}
-    table["reason"] = np.where(defined.any(axis=0), "", reasons(pairs))
+    table["reason"] = np.where(defined.any(axis=0), "", undefined_reasons(pairs))
     rows = []
     for k, group in enumerate(groups):
-        each = {key: mean_over(values.T) for key, values in orient(measured, group).items()}  # [conditions]
-        found = np.isfinite(each["kappa"])
-        who = {"observer_1": group.observer_1, "observer_2": PEOPLE}
-        told = who | {key: float(mean_over(values)) for key, values in each.items()}
-        told |= {"condition": ALL, "conditions": int(found.sum()), "images": int(group.seen_by.sum())}
-        told |= {"reason": "" if found.any() else group_reason(reasons(pairs), group)}
-        rows.append(told | dict(zip(("ci_low", "ci_high"), group_bounds[:, -1, k], strict=True)))
+        group_measures = {
+            key: mean_of_defined(values.T) for key, values in orient_measures(measured, group).items()
+        }  # [conditions]
+        is_defined = np.isfinite(group_measures["kappa"])
+        pair_names = {"observer_1": group.observer_1, "observer_2": PEOPLE}
+        row = pair_names | {key: float(mean_of_defined(values)) for key, values in group_measures.items()}
+        row |= {"condition": ALL, "conditions": int(is_defined.sum()), "images": int(group.seen_by.sum())}
+        row |= {"reason": "" if is_defined.any() else group_reason(undefined_reasons(pairs), group)}
+        rows.append(row | dict(zip(("ci_low", "ci_high"), bounds_of_groups[:, -1, k], strict=True)))
         for m, name in enumerate(conditions if len(conditions) > 1 else []):
-            told = who | {key: float(values[m]) for key, values in each.items()}
-            told |= {"condition": name, "conditions": int(found[m]), "images": int(group.seen_by[here[m]].sum())}
-            told |= {"reason": "" if found[m] else group_reason(reasons(pairs, m), group)}
-            rows.append(told | dict(zip(("ci_low", "ci_high"), group_bounds[:, m, k], strict=True)))
-    frames = [pd.DataFrame(table, columns=COLUMNS), pd.DataFrame(rows, columns=COLUMNS)]
+            row = pair_names | {key: float(values[m]) for key, values in group_measures.items()}
+            row |= {
+                "condition": name,
+                "conditions": int(is_defined[m]),
+                "images": int(group.seen_by[images_of[m]].sum()),
+            }
+            row |= {"reason": "" if is_defined[m] else group_reason(undefined_reasons(pairs, m), group)}
+            rows.append(row | dict(zip(("ci_low", "ci_high"), bounds_of_groups[:, m, k], strict=True)))
+    frames = [pd.DataFrame(table, columns=CONSISTENCY_COLUMNS), pd.DataFrame(rows, columns=CONSISTENCY_COLUMNS)]
     return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
 
 
-def pooled_table(panel: Panel, people: Sequence[str], groups: Mapping[tuple[str, str], Sequence[str]]) -> pd.DataFrame:
+def pooled_consistency_table(
+    panel: Panel, people: Sequence[str], groups: Mapping[tuple[str, str], Sequence[str]]
+) -> pd.DataFrame:
     """One row a model and regime: the mean kappa of its seeds with people; columns: POOLED_COLUMNS.
 
     people: names of persons; groups: (model, regime) → observers of the panel, its seeds; `people` may stand for the
@@ -151,41 +159,49 @@ def pooled_table(panel: Panel, people: Sequence[str], groups: Mapping[tuple[str,
     interval: `images and seeds` if kappa of at least two seeds is defined, else `images`; see `pooled_interval`.
     reason: why kappa is NaN, or of which seeds it is (they are left out).
     """
-    _, _, answers = answers_of(panel)
-    asked = {name for seeds in groups.values() for name in seeds}
-    chosen = np.isin(panel.observers, list(asked - {PEOPLE}))
+    _, _, answers = split_by_condition(panel)
+    group_members = {name for seeds in groups.values() for name in seeds}
+    chosen = np.isin(panel.observers, list(group_members - {PEOPLE}))
     person = np.isin(panel.observers, list(people))
     one, two = np.triu_indices(len(panel.observers), 1)
-    needed = (chosen[one] & person[two]) | (person[one] & chosen[two]) | (person[one] & person[two] & (PEOPLE in asked))
+    needed = (
+        (chosen[one] & person[two])
+        | (person[one] & chosen[two])
+        | (person[one] & person[two] & (PEOPLE in group_members))
+    )
     one, two = one[needed], two[needed]
-    pairs = counted(answers, one, two)
-    members = [group for group in groups_of(panel, people, one, two) if group.observer_1 in asked]
+    pairs = count_pairs(answers, one, two)
+    members = [group for group in people_groups(panel, people, one, two) if group.observer_1 in group_members]
     place = {group.observer_1: k for k, group in enumerate(members)}
     kappas = pairs.measures()["kappa"]
-    _, resampled = resample(answers, (one, two), kappas, members)
-    bounds = bounds_of(kappas, resampled, members)[:, -1]
-    each = np.stack([mean_over(kappas[:, group.pairs].T) for group in members], axis=1) if members else kappas[:, :0]
-    values = mean_over(each)
+    _, resampled = resample_kappas(answers, (one, two), kappas, members)
+    bounds = bound_group_means(kappas, resampled, members)[:, -1]
+    seed_kappas = (
+        np.stack([mean_of_defined(kappas[:, group.pairs].T) for group in members], axis=1) if members else kappas[:, :0]
+    )
+    values = mean_of_defined(seed_kappas)
     rows = []
     for (model, regime), names in groups.items():
         row: dict[str, Any] = {"model": model, "regime": regime, "seeds": len(names), "interval": IMAGES}
         places = [place[name] for name in names] if members else []
-        why = {group_reason(reasons(pairs), members[k]) for k in places if math.isnan(values[k])}
-        found = [k for k in places if math.isfinite(values[k])]
-        row["reason"] = "; ".join(sorted(why)) if places else "no person to compare with"
-        if why and found:
-            row["reason"] = f"over {len(found)} of {len(names)} seeds: {row['reason']}"
+        reasons = {group_reason(undefined_reasons(pairs), members[k]) for k in places if math.isnan(values[k])}
+        defined_places = [k for k in places if math.isfinite(values[k])]
+        row["reason"] = "; ".join(sorted(reasons)) if places else "no person to compare with"
+        if reasons and defined_places:
+            row["reason"] = f"over {len(defined_places)} of {len(names)} seeds: {row['reason']}"
         row["images"] = int(np.any([members[k].seen_by for k in places], axis=0).sum()) if places else 0
-        row["kappa"] = float(values[found].mean()) if found else math.nan
-        row["ci_low"], row["ci_high"] = bounds[:, found[0]] if found else (math.nan, math.nan)
-        if len(found) > 1:
-            row["ci_low"], row["ci_high"] = pooled_interval(each[:, found], resampled[:, found])
+        row["kappa"] = float(values[defined_places].mean()) if defined_places else math.nan
+        row["ci_low"], row["ci_high"] = bounds[:, defined_places[0]] if defined_places else (math.nan, math.nan)
+        if len(defined_places) > 1:
+            row["ci_low"], row["ci_high"] = pooled_kappa_interval(
+                seed_kappas[:, defined_places], resampled[:, defined_places]
+            )
             row["interval"] = IMAGES_AND_SEEDS
         rows.append(row)
-    return pd.DataFrame(rows, columns=POOLED_COLUMNS)
+    return pd.DataFrame(rows, columns=POOLED_CONSISTENCY_COLUMNS)
 
 
-def pooled_interval(kappas: np.ndarray, resampled: np.ndarray) -> tuple[float, float]:
+def pooled_kappa_interval(kappas: np.ndarray, resampled: np.ndarray) -> tuple[float, float]:
     """The interval of the mean kappa of k seeds, over images and seeds.
 
     kappas: of each condition and seed, [conditions, k], NaN where undefined, each seed with at least one; resampled:
@@ -200,95 +216,103 @@ def pooled_interval(kappas: np.ndarray, resampled: np.ndarray) -> tuple[float, f
     that mean in 97 to 99 % of them for k = 2, in 95 to 98 % for k = 3, in 95 to 97 % for k = 5.
     """
     number = kappas.shape[1]
-    found = np.isfinite(kappas)
-    shares = np.where(found, 1 / found.sum(axis=0), 0)  # [conditions, k]: of each in the mean of its seed
-    parts = np.where(found[:, :, None], resampled, 0) * shares[:, :, None]
-    together = parts.mean(axis=1)  # [conditions, resamples]
-    variance = together.var(axis=1).sum()
+    is_defined = np.isfinite(kappas)
+    shares = np.where(is_defined, 1 / is_defined.sum(axis=0), 0)  # [conditions, k]: of each in the mean of its seed
+    parts = np.where(is_defined[:, :, None], resampled, 0) * shares[:, :, None]
+    seed_means = parts.mean(axis=1)  # [conditions, resamples]
+    variance = seed_means.var(axis=1).sum()
     shared = max((number * variance - parts.var(axis=2).sum(axis=0).mean()) / (number - 1), 0)
-    centres = np.where(found, kappas, 0) * shares
-    apart = np.sqrt((distance(together, centres.mean(axis=1)) ** 2).sum(axis=1) * min(shared / variance, 1))
-    seeds = stdtrit(number - 1, TAILS[1]) * centres.sum(axis=0).std(ddof=1) / math.sqrt(number)
-    low, high = np.hypot(apart, seeds)
+    centres = np.where(is_defined, kappas, 0) * shares
+    image_distances = np.sqrt(
+        (bound_distances(seed_means, centres.mean(axis=1)) ** 2).sum(axis=1) * min(shared / variance, 1)
+    )
+    seed_distance = stdtrit(number - 1, TAILS[1]) * centres.sum(axis=0).std(ddof=1) / math.sqrt(number)
+    low, high = np.hypot(image_distances, seed_distance)
     mean = centres.sum(axis=0).mean()
     return float(max(mean - low, -1)), float(min(mean + high, 1))
 
 
-def answers_of(panel: Panel) -> tuple[list[str], list[np.ndarray], list[Answers]]:
+def split_by_condition(panel: Panel) -> tuple[list[str], list[np.ndarray], list[ConditionAnswers]]:
     """The conditions, and of each the positions of its images that somebody saw, and what was answered."""
-    conditions, counts = conditions_of(panel), eligible(panel)
-    here = [np.flatnonzero((panel.condition == name) & counts.any(axis=1)) for name in conditions]
+    conditions, counts = panel_conditions(panel), eligible_images(panel)
+    images_of = [np.flatnonzero((panel.condition == name) & counts.any(axis=1)) for name in conditions]
     right = panel.correct & counts
     answers = [
-        Answers(name, panel.shape[rows], counts[rows], right[rows]) for name, rows in zip(conditions, here, strict=True)
+        ConditionAnswers(name, panel.shape[rows], counts[rows], right[rows])
+        for name, rows in zip(conditions, images_of, strict=True)
     ]
-    return conditions, here, answers
+    return conditions, images_of, answers
 
 
-def counted(answers: Sequence[Answers], one: np.ndarray, two: np.ndarray) -> Pairs:
+def count_pairs(answers: Sequence[ConditionAnswers], one: np.ndarray, two: np.ndarray) -> PairCounts:
     """Counts of some pairs in each condition; one, two: the observers of each pair."""
-    found = np.zeros((4, len(answers), len(one)), dtype=np.int64)
-    for m, given in enumerate(answers):
+    counts = np.zeros((4, len(answers), len(one)), dtype=np.int64)
+    for m, answer in enumerate(answers):
         # Products of float64 are exact for counts, and many times faster than those of integers.
-        seen, right = given.seen.astype(float), given.right.astype(float)
+        seen, right = answer.seen.astype(float), answer.right.astype(float)
         shared, first, both = (
             np.rint(a.T @ b).astype(np.int64) for a, b in ((seen, seen), (right, seen), (right, right))
         )
-        found[:, m] = shared[one, two], first[one, two], first[two, one], both[one, two]
-    return Pairs(*found)
+        counts[:, m] = shared[one, two], first[one, two], first[two, one], both[one, two]
+    return PairCounts(*counts)
 
 
-def groups_of(panel: Panel, people: Sequence[str], one: np.ndarray, two: np.ndarray) -> list[Group]:
+def people_groups(panel: Panel, people: Sequence[str], one: np.ndarray, two: np.ndarray) -> list[PairGroup]:
     """Each observer with the persons but itself; last, the persons with each other. one, two: the pairs there are."""
-    counts = eligible(panel)
+    counts = eligible_images(panel)
     person = np.isin(panel.observers, list(people))
     groups = []
     if not person.any():
         return groups
     for k, name in enumerate(panel.observers):
-        chosen = np.flatnonzero(((one == k) & person[two]) | ((two == k) & person[one]))
+        group_pairs = np.flatnonzero(((one == k) & person[two]) | ((two == k) & person[one]))
         others = person & (np.arange(len(person)) != k)
         seen_by = counts[:, k] & counts[:, others].any(axis=1)
-        groups.append(Group(name, chosen, one[chosen] == k, seen_by))
-    chosen = np.flatnonzero(person[one] & person[two])
-    groups.append(Group(PEOPLE, chosen, np.ones(len(chosen), dtype=bool), counts[:, person].sum(axis=1) > 1))
+        groups.append(PairGroup(name, group_pairs, one[group_pairs] == k, seen_by))
+    group_pairs = np.flatnonzero(person[one] & person[two])
+    groups.append(
+        PairGroup(PEOPLE, group_pairs, np.ones(len(group_pairs), dtype=bool), counts[:, person].sum(axis=1) > 1)
+    )
     return groups
 
 
-def orient(measured: dict[str, np.ndarray], group: Group) -> dict[str, np.ndarray]:
+def orient_measures(measured: dict[str, np.ndarray], group: PairGroup) -> dict[str, np.ndarray]:
     """Measures of a group's pairs, [conditions, pairs], its observer_1 being the first of each."""
-    taken = {key: values[:, group.pairs] for key, values in measured.items()}
-    one, two = taken["accuracy_1"], taken["accuracy_2"]
+    selected = {key: values[:, group.pairs] for key, values in measured.items()}
+    one, two = selected["accuracy_1"], selected["accuracy_2"]
     if group.observer_1 == PEOPLE:  # neither person of a pair comes first
-        return taken | {"accuracy_1": (one + two) / 2, "accuracy_2": (one + two) / 2}
-    return taken | {"accuracy_1": np.where(group.first, one, two), "accuracy_2": np.where(group.first, two, one)}
+        return selected | {"accuracy_1": (one + two) / 2, "accuracy_2": (one + two) / 2}
+    return selected | {"accuracy_1": np.where(group.first, one, two), "accuracy_2": np.where(group.first, two, one)}
 
 
-def mean_over(values: np.ndarray) -> np.ndarray:
+def mean_of_defined(values: np.ndarray) -> np.ndarray:
     """The mean over the first axis of what is not NaN; NaN where nothing is left."""
-    found = np.isfinite(values)
+    is_defined = np.isfinite(values)
     with np.errstate(invalid="ignore"):
-        return np.where(found, values, 0).sum(axis=0) / found.sum(axis=0)
+        return np.where(is_defined, values, 0).sum(axis=0) / is_defined.sum(axis=0)
 
 
-def reasons(pairs: Pairs, condition: int | None = None) -> np.ndarray:
+def undefined_reasons(pairs: PairCounts, condition: int | None = None) -> np.ndarray:
     """Why kappa of each pair is undefined, str [pairs], over all conditions or in one."""
     chosen = slice(None) if condition is None else slice(condition, condition + 1)
     shared, both, neither = (values[chosen] for values in (pairs.shared, pairs.both, pairs.neither))
-    told = np.full(shared.shape[1], "both are always right or both never, in each condition", dtype=object)
-    told[(both == shared).all(axis=0)] = "both are always right"
-    told[(neither == shared).all(axis=0)] = "both are never right"
-    told[(shared == 0).all(axis=0)] = "no image that both saw and could name"
-    return told
+    reasons = np.full(shared.shape[1], "both are always right or both never, in each condition", dtype=object)
+    reasons[(both == shared).all(axis=0)] = "both are always right"
+    reasons[(neither == shared).all(axis=0)] = "both are never right"
+    reasons[(shared == 0).all(axis=0)] = "no image that both saw and could name"
+    return reasons
 
 
-def group_reason(told: np.ndarray, group: Group) -> str:
-    found = sorted(set(told[group.pairs]))
-    return "; ".join(found) if found else "no other person to compare with"
+def group_reason(reasons: np.ndarray, group: PairGroup) -> str:
+    unique = sorted(set(reasons[group.pairs]))
+    return "; ".join(unique) if unique else "no other person to compare with"
 
 
-def resample(
-    answers: Sequence[Answers], members: tuple[np.ndarray, np.ndarray], kappas: np.ndarray, groups: Sequence[Group]
+def resample_kappas(
+    answers: Sequence[ConditionAnswers],
+    members: tuple[np.ndarray, np.ndarray],
+    kappas: np.ndarray,
+    groups: Sequence[PairGroup],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Kappa over resampled images in each condition.
 
@@ -298,66 +322,66 @@ def resample(
     """
     distances = np.full((2, *kappas.shape), np.nan)
     sums = np.zeros((len(answers), len(groups), CONDITION_RESAMPLES))
-    belongs: dict[int, list[int]] = {}
+    groups_of_pair: dict[int, list[int]] = {}
     for k, group in enumerate(groups):
         for pair in group.pairs:
-            belongs.setdefault(int(pair), []).append(k)
-    for m, given in enumerate(answers):
-        weights, unit = resampled_images(given.shape, given.condition)
-        added = prior(4, given.condition) * unit
-        for part in batches(np.flatnonzero(np.isfinite(kappas[m]))):
+            groups_of_pair.setdefault(int(pair), []).append(k)
+    for m, answer in enumerate(answers):
+        weights, unit = resampled_image_weights(answer.shape, answer.condition)
+        prior = prior_images(4, answer.condition) * unit
+        for part in batch_pairs(np.flatnonzero(np.isfinite(kappas[m]))):
             one, two = members[0][part], members[1][part]
-            values = resampled_kappa(given.seen, given.right, one, two, weights, added)
-            distances[:, m, part] = distance(values, kappas[m, part])
+            values = resampled_kappa(answer.seen, answer.right, one, two, weights, prior)
+            distances[:, m, part] = bound_distances(values, kappas[m, part])
             for k, pair in enumerate(part):
-                for group in belongs.get(int(pair), ()):
+                for group in groups_of_pair.get(int(pair), ()):
                     sums[m, group] += values[k]
     for k, group in enumerate(groups):
-        found = np.isfinite(kappas[:, group.pairs]).sum(axis=1)
-        sums[:, k] /= np.where(found > 0, found, np.nan)[:, None]
+        defined_pairs = np.isfinite(kappas[:, group.pairs]).sum(axis=1)
+        sums[:, k] /= np.where(defined_pairs > 0, defined_pairs, np.nan)[:, None]
     return distances, sums
 
 
-def bounds_of(kappas: np.ndarray, resampled: np.ndarray, groups: Sequence[Group]) -> np.ndarray:
+def bound_group_means(kappas: np.ndarray, resampled: np.ndarray, groups: Sequence[PairGroup]) -> np.ndarray:
     """Bounds of groups' mean kappa, [2, conditions + 1, groups], last over all conditions; of what `resample` found."""
     bounds = np.full((2, len(kappas) + 1, len(groups)), np.nan)
     for k, group in enumerate(groups):
-        centre = mean_over(kappas[:, group.pairs].T)
-        found = np.isfinite(centre)
-        apart = np.full((2, len(centre)), np.nan)
-        apart[:, found] = distance(resampled[found, k], centre[found])
-        bounds[:, :-1, k] = centre - apart[0], centre + apart[1]
-        bounds[:, -1, k] = combined(centre, apart)
+        centre = mean_of_defined(kappas[:, group.pairs].T)
+        is_defined = np.isfinite(centre)
+        distances = np.full((2, len(centre)), np.nan)
+        distances[:, is_defined] = bound_distances(resampled[is_defined, k], centre[is_defined])
+        bounds[:, :-1, k] = centre - distances[0], centre + distances[1]
+        bounds[:, -1, k] = combine_conditions(centre, distances)
     return bounds
 
 
-def distance(values: np.ndarray, estimates: np.ndarray) -> np.ndarray:
+def bound_distances(values: np.ndarray, estimates: np.ndarray) -> np.ndarray:
     """How far the bounds of resampled values [n, resamples] are from their estimates [n]: below and above, [2, n]."""
     low, high = np.quantile(values, TAILS, axis=1) if len(values) else np.zeros((2, 0))
     return np.maximum([estimates - low, high - estimates], 0)
 
 
-def combined(estimates: np.ndarray, distances: np.ndarray) -> np.ndarray:
+def combine_conditions(estimates: np.ndarray, distances: np.ndarray) -> np.ndarray:
     """Bounds [2, …] of the mean over conditions.
 
     estimates: [conditions, …]; distances: of their bounds, [2, conditions, …]. Images of different conditions are
     independent, so distances add as squares (Zou and Donner 2008). Averaging resampled values instead would add up
     what the prior does to each condition, while the interval gets narrower.
     """
-    centre, conditions = mean_over(estimates), np.isfinite(estimates).sum(axis=0)
+    centre, conditions = mean_of_defined(estimates), np.isfinite(estimates).sum(axis=0)
     with np.errstate(invalid="ignore"):
         low, high = np.sqrt(np.nansum(distances**2, axis=1)) / conditions
     return np.stack([centre - low, centre + high])
 
 
-def batches(pairs: np.ndarray) -> Iterator[np.ndarray]:
+def batch_pairs(pairs: np.ndarray) -> Iterator[np.ndarray]:
     """A few pairs at a time: all pairs of many observers, resampled, would not fit into memory."""
     for start in range(0, len(pairs), PAIRS_AT_ONCE):
         yield pairs[start : start + PAIRS_AT_ONCE]
 
 
 def resampled_kappa(
-    seen: np.ndarray, right: np.ndarray, one: np.ndarray, two: np.ndarray, weights: np.ndarray, added: np.ndarray
+    seen: np.ndarray, right: np.ndarray, one: np.ndarray, two: np.ndarray, weights: np.ndarray, prior: np.ndarray
 ) -> np.ndarray:
     """Kappa of some pairs over resampled images of one condition, float64 [pairs, resamples].
 
@@ -376,4 +400,4 @@ def resampled_kappa(
         shared = summed(seen[:, one] & seen[:, two])
     both = summed(right[:, one] & right[:, two])
     cells = both, first - both, second - both, shared - first - second + both
-    return kappa(*(cell + extra for cell, extra in zip(cells, added, strict=True)))
+    return kappa(*(cell + extra for cell, extra in zip(cells, prior, strict=True)))

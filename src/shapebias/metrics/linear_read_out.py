@@ -22,18 +22,18 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from shapebias.errors import UserError
-from shapebias.evaluation.inputs import Labelled
+from shapebias.evaluation.inputs import LabelledPicture
 from shapebias.evaluation.observer import Batches, Observer
 from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stimulus_name
-from shapebias.metrics.bootstrap import image_draws, resampled_sums, strata_of
-from shapebias.metrics.classification import READ_OUT
+from shapebias.metrics.bootstrap import assign_strata, image_weights, resampled_sums
+from shapebias.metrics.classification import READ_OUT_COLUMNS
 from shapebias.metrics.shape_bias import fraction_intervals
 from shapebias.networks.stages import Stage, find_stages, read_stages
 from shapebias.seeding import generator
 
 log = logging.getLogger(__name__)
 
-CUES = {"shape": "content", "texture": "style"}  # cue → the photograph that it comes from
+CUE_PHOTOGRAPHS = {"shape": "content", "texture": "style"}  # cue → the photograph that it comes from
 FOLDS = 5
 # One penalty for all stages, networks and cues, none is tuned: on D features of unit variance C is 30 / D, so that
 # logits may be as large at any width. In trials on small and large networks, between 10 and 100, accuracies differed
@@ -43,13 +43,13 @@ TOLERANCE = 1e-4  # of the gradient; accuracies differ by less than 0.01 from th
 ITERATIONS = 1000
 
 
-def is_conflict(picture: Labelled) -> bool:
+def is_conflict(picture: LabelledPicture) -> bool:
     """Whether an image has a shape and a texture, of different categories."""
     shape, texture = picture.label["shape"], picture.label["texture"]
     return None not in (shape, texture) and shape != texture
 
 
-def cues_of(picture: Labelled) -> dict[str, str | None]:
+def cue_sources(picture: LabelledPicture) -> dict[str, str | None]:
     """Of an image: its name, the categories of shape and texture, and the photographs that these come from.
 
     A set of one's own names the photographs (`content`, `style`); a published stimulus does by its name: cat3-bird1
@@ -80,7 +80,7 @@ class StageReader:
         with read_stages(self.network, self.stages) as latest:
             for pictures, logits in batches:
                 rows = [row for row, picture in enumerate(pictures) if is_conflict(picture)]
-                self.images += [cues_of(pictures[row]) for row in rows]
+                self.images += [cue_sources(pictures[row]) for row in rows]
                 for part, stage in zip(self.parts, self.stages, strict=True):
                     part.append(latest[stage.name][rows].cpu().numpy())
                 yield pictures, logits
@@ -103,24 +103,26 @@ def read_out(stages: Sequence[Stage], features: Sequence[np.ndarray], images: pd
     on other images, would do. Where a cue cannot be read out accuracy and interval are NaN, with the reason.
     """
     rows = []
-    for cue, photograph in CUES.items():
+    for cue, photograph in CUE_PHOTOGRAPHS.items():
         categories, photographs = images[cue].to_numpy(dtype=object), images[photograph].to_numpy(dtype=object)
-        reason = why_not(cue, categories, photographs)
-        right = [] if reason else right_answers(features, categories.astype(str), folds(categories, photographs))
+        reason = read_out_problem(cue, categories, photographs)
+        right = (
+            [] if reason else cross_validate(features, categories.astype(str), assign_folds(categories, photographs))
+        )
         intervals = cluster_intervals(right, categories, photographs) if right else np.full((len(stages), 2), np.nan)
         chance = max(Counter(categories).values()) / len(images)
         for k, stage in enumerate(stages):
             accuracy = right[k].mean() if right else np.nan
-            told = [stage.name, stage.depth, features[k].shape[1], cue, len(images)]
-            rows.append([*told, accuracy, *intervals[k], chance, reason])
-    return pd.DataFrame(rows, columns=READ_OUT).sort_values("depth", kind="stable", ignore_index=True)
+            facts = [stage.name, stage.depth, features[k].shape[1], cue, len(images)]
+            rows.append([*facts, accuracy, *intervals[k], chance, reason])
+    return pd.DataFrame(rows, columns=READ_OUT_COLUMNS).sort_values("depth", kind="stable", ignore_index=True)
 
 
-def why_not(cue: str, categories: np.ndarray, photographs: np.ndarray) -> str:
+def read_out_problem(cue: str, categories: np.ndarray, photographs: np.ndarray) -> str:
     """Why a cue cannot be read out, in words; empty where it can."""
     unknown = int(pd.isna(photographs).sum())
     if unknown:
-        return f"{unknown} images do not say which photograph their {cue} comes from ({CUES[cue]})"
+        return f"{unknown} images do not say which photograph their {cue} comes from ({CUE_PHOTOGRAPHS[cue]})"
     pairs = set(zip(categories, photographs, strict=True))
     of_category = Counter(category for category, _ in pairs)
     if len(of_category) < 2:
@@ -135,7 +137,7 @@ def why_not(cue: str, categories: np.ndarray, photographs: np.ndarray) -> str:
     return ""
 
 
-def folds(categories: np.ndarray, photographs: np.ndarray) -> np.ndarray:
+def assign_folds(categories: np.ndarray, photographs: np.ndarray) -> np.ndarray:
     """int [images], from 0 to FOLDS - 1: the part that each image is tested in.
 
     All images of a photograph (which is of one category) are in one part; the photographs of a category are spread
@@ -144,14 +146,14 @@ def folds(categories: np.ndarray, photographs: np.ndarray) -> np.ndarray:
     pairs = sorted(set(zip(categories, photographs, strict=True)))
     shuffled = [pairs[k] for k in generator(0, "read-out", *map("/".join, pairs)).permutation(len(pairs))]
     # One after the other, across categories too: else the first parts would be the largest.
-    in_turn = sorted(shuffled, key=lambda pair: pair[0])
-    parts = {photograph: k % FOLDS for k, (_, photograph) in enumerate(in_turn)}
+    by_category = sorted(shuffled, key=lambda pair: pair[0])
+    parts = {photograph: k % FOLDS for k, (_, photograph) in enumerate(by_category)}
     return np.array([parts[photograph] for photograph in photographs])
 
 
-def right_answers(features: Sequence[np.ndarray], categories: np.ndarray, parts: np.ndarray) -> list[np.ndarray]:
+def cross_validate(features: Sequence[np.ndarray], categories: np.ndarray, parts: np.ndarray) -> list[np.ndarray]:
     """Of each stage's features, bool [images]: whether the read-out trained on the other parts tells the category."""
-    found = []
+    results = []
     # One thread: the last bits depend on their number.
     with threadpool_limits(1):
         for rows in features:
@@ -160,8 +162,8 @@ def right_answers(features: Sequence[np.ndarray], categories: np.ndarray, parts:
                 test = parts == part
                 model = make_pipeline(StandardScaler(), probe(rows.shape[1]))
                 right[test] = model.fit(rows[~test], categories[~test]).predict(rows[test]) == categories[test]
-            found.append(right)
-    return found
+            results.append(right)
+    return results
 
 
 def probe(width: int) -> LogisticRegression:
@@ -176,9 +178,11 @@ def cluster_intervals(right: Sequence[np.ndarray], categories: np.ndarray, photo
     `fraction_intervals` has images: with one image a photograph both are the same.
     """
     names, first, members = np.unique(photographs.astype(str), return_index=True, return_inverse=True)
-    strata = strata_of(categories[first].astype(str))
-    draws, every = image_draws(names), np.ones((1, len(names)), dtype=bool)
+    strata = assign_strata(categories[first].astype(str))
+    weights, all_photographs = image_weights(names), np.ones((1, len(names)), dtype=bool)
     sizes = np.bincount(members)[None]
-    hits = np.array([np.bincount(members, weights=one) for one in right])
-    part, whole = (resampled_sums(draws, strata, counts, every) / sizes.mean() for counts in (hits, sizes))
-    return fraction_intervals(hits.sum(axis=1), np.full(len(hits), sizes.sum()), part, whole)
+    hits = np.array([np.bincount(members, weights=stage_right) for stage_right in right])
+    resampled_hits, resampled_sizes = (
+        resampled_sums(weights, strata, counts, all_photographs) / sizes.mean() for counts in (hits, sizes)
+    )
+    return fraction_intervals(hits.sum(axis=1), np.full(len(hits), sizes.sum()), resampled_hits, resampled_sizes)

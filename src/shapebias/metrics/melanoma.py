@@ -18,14 +18,14 @@ from shapebias.images.isic2017 import MELANOMA
 from shapebias.metrics.shape_bias import LEVEL, RESAMPLES
 from shapebias.seeding import generator
 
-PROPORTIONS = ("accuracy", "sensitivity", "specificity")
-MEASURES = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auc")
-COMPARED = ("auc", "balanced_accuracy")  # with the baseline
-COUNTS = ("true_positives", "false_negatives", "false_positives", "true_negatives")
-COLUMNS = [
-    *["images", "melanoma_images", *COUNTS],
-    *[f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high")],
-    *["baseline", *(f"{name}_difference{end}" for name in COMPARED for end in ("", "_low", "_high"))],
+PROPORTION_MEASURES = ("accuracy", "sensitivity", "specificity")
+MELANOMA_MEASURES = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auc")
+COMPARED_MEASURES = ("auc", "balanced_accuracy")  # with the baseline
+MELANOMA_COUNTS = ("true_positives", "false_negatives", "false_positives", "true_negatives")
+MELANOMA_COLUMNS = [
+    *["images", "melanoma_images", *MELANOMA_COUNTS],
+    *[f"{name}{end}" for name in MELANOMA_MEASURES for end in ("", "_low", "_high")],
+    *["baseline", *(f"{name}_difference{end}" for name in COMPARED_MEASURES for end in ("", "_low", "_high"))],
 ]
 
 
@@ -43,34 +43,36 @@ class Performance:
     resampled: dict[str, np.ndarray]
 
 
-def performance(predictions: pd.DataFrame) -> Performance:
+def measure_performance(predictions: pd.DataFrame) -> Performance:
     """Measure an observer; what a class without images leaves undefined is NaN."""
     table = predictions.sort_values("image")
     melanoma = (table["class"] == MELANOMA).to_numpy()
-    called = (table["predicted_class"] == MELANOMA).to_numpy()
+    predicted = (table["predicted_class"] == MELANOMA).to_numpy()
     score = table["p_melanoma"].to_numpy()
-    cells = (melanoma & called, melanoma & ~called, ~melanoma & called, ~melanoma & ~called)
-    once = np.ones(len(table), dtype=np.int64)
-    values = {name: float(value) for name, value in measures(melanoma, called, score, once).items()}
-    resampled = measures(melanoma, called, score, resamples(melanoma))
-    counts = {name: int(cell.sum()) for name, cell in zip(COUNTS, cells, strict=True)}
+    cells = (melanoma & predicted, melanoma & ~predicted, ~melanoma & predicted, ~melanoma & ~predicted)
+    unweighted = np.ones(len(table), dtype=np.int64)
+    values = {name: float(value) for name, value in melanoma_measures(melanoma, predicted, score, unweighted).items()}
+    resampled = melanoma_measures(melanoma, predicted, score, bootstrap_counts(melanoma))
+    counts = {name: int(cell.sum()) for name, cell in zip(MELANOMA_COUNTS, cells, strict=True)}
     return Performance(list(table["image"]), counts, values, resampled)
 
 
-def resamples(melanoma: np.ndarray) -> np.ndarray:
+def bootstrap_counts(melanoma: np.ndarray) -> np.ndarray:
     """How often each image is drawn, int64 [RESAMPLES, images]; each class keeps its number of images.
 
     A function of the classes alone: every observer of the same images has the same resamples.
     """
     rng = generator(0, "bootstrap", "melanoma", melanoma.tolist())
-    drawn = np.zeros((RESAMPLES, len(melanoma)), dtype=np.int64)
+    counts = np.zeros((RESAMPLES, len(melanoma)), dtype=np.int64)
     for members in (np.flatnonzero(melanoma), np.flatnonzero(~melanoma)):
         if len(members):
-            drawn[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=RESAMPLES)
-    return drawn
+            counts[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=RESAMPLES)
+    return counts
 
 
-def measures(melanoma: np.ndarray, called: np.ndarray, score: np.ndarray, drawn: np.ndarray) -> dict[str, np.ndarray]:
+def melanoma_measures(
+    melanoma: np.ndarray, predicted: np.ndarray, score: np.ndarray, counts: np.ndarray
+) -> dict[str, np.ndarray]:
     """All MEASURES of one or many resamples, each [...].
 
     melanoma, called: bool [images], what an image is and what it was taken for; score: float [images], higher for
@@ -78,19 +80,19 @@ def measures(melanoma: np.ndarray, called: np.ndarray, score: np.ndarray, drawn:
     """
     positives, negatives = melanoma.sum(), (~melanoma).sum()
     with np.errstate(invalid="ignore"):  # 0 / 0 is NaN, as it should be
-        sensitivity = drawn @ (melanoma & called) / positives
-        specificity = drawn @ (~melanoma & ~called) / negatives
-        accuracy = drawn @ (melanoma == called) / (positives + negatives)
+        sensitivity = counts @ (melanoma & predicted) / positives
+        specificity = counts @ (~melanoma & ~predicted) / negatives
+        accuracy = counts @ (melanoma == predicted) / (positives + negatives)
     return {
         "accuracy": accuracy,
         "balanced_accuracy": (sensitivity + specificity) / 2,
         "sensitivity": sensitivity,
         "specificity": specificity,
-        "auc": auc(melanoma, score, drawn),
+        "auc": auc(melanoma, score, counts),
     }
 
 
-def auc(melanoma: np.ndarray, score: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+def auc(melanoma: np.ndarray, score: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The share of pairs of a melanoma and another lesion in which the melanoma scores higher, ties counting half.
 
     Arguments as of `measures`; returns [...]. Other lesions are put in the order of their scores once, for all
@@ -98,44 +100,44 @@ def auc(melanoma: np.ndarray, score: np.ndarray, drawn: np.ndarray) -> np.ndarra
     """
     others = np.flatnonzero(~melanoma)
     others = others[np.argsort(score[others])]
-    lowest = np.zeros((*drawn.shape[:-1], len(others) + 1), dtype=np.int64)  # [..., k]: drawn among the k lowest
-    np.cumsum(drawn[..., others], axis=-1, out=lowest[..., 1:])
+    lowest = np.zeros((*counts.shape[:-1], len(others) + 1), dtype=np.int64)  # [..., k]: drawn among the k lowest
+    np.cumsum(counts[..., others], axis=-1, out=lowest[..., 1:])
     lower, not_higher = (np.searchsorted(score[others], score[melanoma], side) for side in ("left", "right"))
     below = (lowest[..., lower] + lowest[..., not_higher]) / 2  # [..., melanomas]
-    melanomas = drawn[..., melanoma]
+    melanomas = counts[..., melanoma]
     with np.errstate(invalid="ignore"):  # without a pair it is undefined: 0 / 0 is NaN
         return (melanomas * below).sum(axis=-1) / (melanomas.sum(axis=-1) * lowest[..., -1])
 
 
-def row(measured: Performance, baseline: Performance | None) -> dict[str, float]:
+def performance_row(performance: Performance, baseline: Performance | None) -> dict[str, float]:
     """Counts, measures and differences from a baseline with their 95 % percentile-bootstrap intervals.
 
     Where every resample gives the same (all right, all wrong, one answer to all), bounds would claim certainty: then a
     proportion has the exact binomial interval (Clopper and Pearson 1934), and anything else none (NaN).
     Raises UserError if the two observers were shown different images.
     """
-    told: dict[str, float] = {
-        "images": len(measured.images),
-        "melanoma_images": measured.counts["true_positives"] + measured.counts["false_negatives"],
-        **measured.counts,
+    row: dict[str, float] = {
+        "images": len(performance.images),
+        "melanoma_images": performance.counts["true_positives"] + performance.counts["false_negatives"],
+        **performance.counts,
     }
-    wholes = {"sensitivity": told["melanoma_images"], "specificity": told["images"] - told["melanoma_images"]}
-    for name, value in measured.values.items():
-        low, high = percentiles(measured.resampled[name])
-        if math.isnan(low) and math.isfinite(value) and name in PROPORTIONS:
-            whole = int(wholes.get(name, told["images"]))
-            exact = binomtest(round(value * whole), whole).proportion_ci(LEVEL)
+    denominators = {"sensitivity": row["melanoma_images"], "specificity": row["images"] - row["melanoma_images"]}
+    for name, value in performance.values.items():
+        low, high = percentiles(performance.resampled[name])
+        if math.isnan(low) and math.isfinite(value) and name in PROPORTION_MEASURES:
+            images = int(denominators.get(name, row["images"]))
+            exact = binomtest(round(value * images), images).proportion_ci(LEVEL)
             low, high = float(exact.low), float(exact.high)
-        told |= {name: value, f"{name}_low": low, f"{name}_high": high}
-    for name in COMPARED:
+        row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+    for name in COMPARED_MEASURES:
         low, high, difference = math.nan, math.nan, math.nan
         if baseline is not None:
-            if baseline.images != measured.images:
+            if baseline.images != performance.images:
                 raise UserError("observers to compare were shown different images; evaluate both again")
-            low, high = percentiles(measured.resampled[name] - baseline.resampled[name])
-            difference = measured.values[name] - baseline.values[name]
-        told |= {f"{name}_difference": difference, f"{name}_difference_low": low, f"{name}_difference_high": high}
-    return told
+            low, high = percentiles(performance.resampled[name] - baseline.resampled[name])
+            difference = performance.values[name] - baseline.values[name]
+        row |= {f"{name}_difference": difference, f"{name}_difference_low": low, f"{name}_difference_high": high}
+    return row
 
 
 def percentiles(values: np.ndarray) -> tuple[float, float]:

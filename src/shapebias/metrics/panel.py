@@ -33,7 +33,7 @@ class Panel:
     answerable: np.ndarray
 
     @cached_property
-    def shown(self) -> np.ndarray:
+    def seen(self) -> np.ndarray:
         """bool [I, O]: who saw which image."""
         return self.decisions != NOT_SHOWN
 
@@ -41,7 +41,7 @@ class Panel:
     def conflict(self) -> np.ndarray:
         """bool [I, O]: what counts for shape bias. Both cues known, different, and open to the observer, who saw it."""
         differ = (self.shape >= 0) & (self.texture >= 0) & (self.shape != self.texture)
-        return differ[:, None] & self.answerable & self.shown
+        return differ[:, None] & self.answerable & self.seen
 
     @cached_property
     def shape_hits(self) -> np.ndarray:
@@ -59,7 +59,7 @@ class Panel:
         return (self.shape >= 0)[:, None] & (self.decisions == self.shape[:, None])
 
 
-def panel_of(trials: pd.DataFrame) -> Panel:
+def pair_trials(trials: pd.DataFrame) -> Panel:
     """Pair trials by image and condition.
 
     trials: observer, image, shape, texture, decision (categories or missing), also answerable (bool, true where
@@ -67,9 +67,11 @@ def panel_of(trials: pd.DataFrame) -> Panel:
     Raises UserError for an unknown category, for a trial without an observer, for an image that one observer answers
     twice in one condition, and for one that is labelled differently for two observers.
     """
-    nobody = trials["observer"].isna() | (trials["observer"] == "")
-    if nobody.any():
-        raise UserError(f"nobody is named as the observer of image {trials['image'][nobody].iloc[0]!r}; say who it was")
+    unnamed = trials["observer"].isna() | (trials["observer"] == "")
+    if unnamed.any():
+        raise UserError(
+            f"nobody is named as the observer of image {trials['image'][unnamed].iloc[0]!r}; say who it was"
+        )
     keys = pd.DataFrame({"image": trials["image"], "condition": ""})
     if "condition" in trials:
         keys["condition"] = trials["condition"].fillna("")
@@ -80,11 +82,13 @@ def panel_of(trials: pd.DataFrame) -> Panel:
             f"observer {first['observer']!r} answers image {first['image']!r} twice; give each trial once, "
             f"one benchmark at a time"
         )
-    labels = keys.assign(shape=codes(trials["shape"]), texture=codes(trials["texture"])).drop_duplicates()
-    unclear = labels[labels.duplicated(["image", "condition"])]
-    if len(unclear):
+    labels = keys.assign(
+        shape=category_codes(trials["shape"]), texture=category_codes(trials["texture"])
+    ).drop_duplicates()
+    ambiguous = labels[labels.duplicated(["image", "condition"])]
+    if len(ambiguous):
         raise UserError(
-            f"image {unclear['image'].iloc[0]!r} has different labels for two observers; "
+            f"image {ambiguous['image'].iloc[0]!r} has different labels for two observers; "
             f"give each benchmark's answers on their own"
         )
     labels = labels.sort_values(["image", "condition"], kind="stable")
@@ -92,7 +96,7 @@ def panel_of(trials: pd.DataFrame) -> Panel:
     rows = pd.MultiIndex.from_frame(labels[["image", "condition"]]).get_indexer(pd.MultiIndex.from_frame(keys))
     columns = pd.Index(observers).get_indexer(trials["observer"])
     decisions = np.full((len(labels), len(observers)), NOT_SHOWN, dtype=np.int8)
-    decisions[rows, columns] = codes(trials["decision"])
+    decisions[rows, columns] = category_codes(trials["decision"])
     answerable = np.ones(decisions.shape, dtype=bool)
     if "answerable" in trials:
         answerable[rows, columns] = trials["answerable"].astype(bool)
@@ -107,28 +111,28 @@ def panel_of(trials: pd.DataFrame) -> Panel:
     )
 
 
-def codes(categories: pd.Series) -> np.ndarray:
+def category_codes(categories: pd.Series) -> np.ndarray:
     """Positions in CATEGORIES, int8; -1 where there is none. Raises UserError for a category of another name."""
-    found = pd.Index(CATEGORIES).get_indexer(categories).astype(np.int8)
-    unknown = categories[(found < 0) & categories.notna().to_numpy()]
+    codes = pd.Index(CATEGORIES).get_indexer(categories).astype(np.int8)
+    unknown = categories[(codes < 0) & categories.notna().to_numpy()]
     if len(unknown):
         raise UserError(f"{unknown.iloc[0]!r} is none of the 16 categories: {', '.join(CATEGORIES)}")
-    return found
+    return codes
 
 
-def pools_of(pools: Iterable[str], observers: Sequence[str]) -> dict[str, list[str]]:
+def parse_pools(pools: Iterable[str], observers: Sequence[str]) -> dict[str, list[str]]:
     """Name → members of pools of observers, each written NAME=PATTERN, such as people=subject-*.
 
     Raises UserError for another form, for a pattern that fits nobody, and for a pool that is called as an observer.
     """
-    found: dict[str, list[str]] = {}
+    members: dict[str, list[str]] = {}
     for pool in pools:
         name, _, pattern = pool.partition("=")
         if not name or not pattern:
             raise UserError(f"pool {pool!r} is not NAME=PATTERN, e.g. people='subject-*'")
-        if name in observers or name in found:
+        if name in observers or name in members:
             raise UserError(f"pool {pool}: {name!r} is already the name of an observer or pool; take another")
-        found[name] = fnmatch.filter(observers, pattern)
-        if not found[name]:
+        members[name] = fnmatch.filter(observers, pattern)
+        if not members[name]:
             raise UserError(f"pool {pool}: no observer matches; there are {', '.join(observers)}")
-    return found
+    return members

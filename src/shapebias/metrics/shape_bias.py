@@ -21,21 +21,21 @@ from shapebias.metrics.bootstrap import (
     JEFFREYS,
     LEVEL,
     RESAMPLES,
-    image_draws,
+    assign_strata,
+    image_weights,
     jeffreys_prior,
     resampled_sums,
-    strata_of,
 )
 from shapebias.metrics.panel import Panel
 
 TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 # The Bayesian bootstrap understates the variance within a stratum of n images by (n - 1) / (n + 1): smaller ones are
 # drawn together, which makes an interval somewhat too wide where their categories differ, but not too narrow.
-SMALLEST = 40
+SMALLEST_SHAPE_STRATUM = 40
 RANK_UNIT = 720_720  # the least common multiple of 1 to 16: reciprocal ranks in whole numbers, whose sums are exact
 
 
-class Resampled(NamedTuple):
+class ResampledSums(NamedTuple):
     """Sums over resampled images, float [K, R] each."""
 
     trials: np.ndarray
@@ -44,7 +44,7 @@ class Resampled(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Counts:
+class CueCounts:
     """Answers to conflict images, counted for each image; a row is an observer, or a pool of several.
 
     names: of the rows [K]; images: positions in the panel [I]; strata: what they are stratified by, int [I], the
@@ -71,32 +71,34 @@ class Counts:
         return self.trials > 0
 
     @cached_property
-    def resampled(self) -> Resampled:
+    def resampled(self) -> ResampledSums:
         """Trials, shape hits and hits of each row. Rows are drawn from the images that they saw, in strata of these."""
         sums = np.empty((3, len(self.names), self.draws.shape[1]))
         seen = self.seen
-        strata = np.array([strata_of(self.strata, mask, smallest=SMALLEST) for mask in seen]).reshape(seen.shape)
-        for rows in alike(strata):
+        strata = np.array([assign_strata(self.strata, mask, smallest=SMALLEST_SHAPE_STRATUM) for mask in seen]).reshape(
+            seen.shape
+        )
+        for rows in group_equal_rows(strata):
             masks = seen[rows]
-            counted = np.concatenate([self.trials[rows], self.shape_hits[rows], self.hits[rows]])
+            stacked_counts = np.concatenate([self.trials[rows], self.shape_hits[rows], self.hits[rows]])
             mask = masks[:1] if (masks == masks[0]).all() else np.tile(masks, (3, 1))
-            sums[:, rows] = resampled_sums(self.draws, strata[rows[0]], counted, mask).reshape(3, len(rows), -1)
-        return Resampled(*sums)
+            sums[:, rows] = resampled_sums(self.draws, strata[rows[0]], stacked_counts, mask).reshape(3, len(rows), -1)
+        return ResampledSums(*sums)
 
-    def of_shape(self, category: str) -> "Counts":
+    def select_shape(self, category: str) -> "CueCounts":
         """The images whose shape is of one category."""
-        part = self.strata == CATEGORIES.index(category)
+        has_shape = self.strata == CATEGORIES.index(category)
         return replace(
             self,
-            images=self.images[part],
-            strata=self.strata[part],
-            trials=self.trials[:, part],
-            shape_hits=self.shape_hits[:, part],
-            texture_hits=self.texture_hits[:, part],
-            draws=self.draws[part],
+            images=self.images[has_shape],
+            strata=self.strata[has_shape],
+            trials=self.trials[:, has_shape],
+            shape_hits=self.shape_hits[:, has_shape],
+            texture_hits=self.texture_hits[:, has_shape],
+            draws=self.draws[has_shape],
         )
 
-    def rows(self, chosen: Sequence[int] | np.ndarray) -> "Counts":
+    def select_rows(self, chosen: Sequence[int] | np.ndarray) -> "CueCounts":
         """Some of the observers."""
         return replace(
             self,
@@ -107,51 +109,51 @@ class Counts:
         )
 
 
-Groups = Mapping[str, Sequence[str]]  # name → the observers that are counted together
+ObserverGroups = Mapping[str, Sequence[str]]  # name → the observers that are counted together
 
 
-def counts_of(panel: Panel, groups: Groups | None = None, resamples: int = RESAMPLES) -> Counts:
+def count_cues(panel: Panel, groups: ObserverGroups | None = None, resamples: int = RESAMPLES) -> CueCounts:
     """Count each observer of a panel, or each group of them, on the images that count for anybody."""
     images = np.flatnonzero(panel.conflict.any(axis=1))
     images = images[np.argsort(panel.shape[images], kind="stable")]  # a stratum's images are neighbours
     groups = groups or {name: [name] for name in panel.observers}
-    return Counts(
+    return CueCounts(
         names=list(groups),
         images=images,
         strata=panel.shape[images],
-        trials=summed(panel, groups, panel.conflict[images]),
-        shape_hits=summed(panel, groups, panel.shape_hits[images]),
-        texture_hits=summed(panel, groups, panel.texture_hits[images]),
-        draws=image_draws(panel.images[images], resamples),
+        trials=sum_members(panel, groups, panel.conflict[images]),
+        shape_hits=sum_members(panel, groups, panel.shape_hits[images]),
+        texture_hits=sum_members(panel, groups, panel.texture_hits[images]),
+        draws=image_weights(panel.images[images], resamples),
     )
 
 
-def answered(counts: Counts, panel: Panel, groups: Groups, category: str) -> Counts:
+def restrict_to_answer(counts: CueCounts, panel: Panel, groups: ObserverGroups, category: str) -> CueCounts:
     """Of `counts_of` (panel, groups) the trials that were answered with a category, in one stratum.
 
     Strata of shape would leave nothing to draw: of the images answered with a category, those of its shape are its
     shape hits, all others are not.
     """
-    chosen = panel.conflict & (panel.decisions == CATEGORIES.index(category))
+    has_answer = panel.conflict & (panel.decisions == CATEGORIES.index(category))
     return replace(
         counts,
         strata=np.zeros_like(counts.strata),
-        trials=summed(panel, groups, chosen[counts.images]),
-        shape_hits=summed(panel, groups, (chosen & panel.shape_hits)[counts.images]),
-        texture_hits=summed(panel, groups, (chosen & panel.texture_hits)[counts.images]),
+        trials=sum_members(panel, groups, has_answer[counts.images]),
+        shape_hits=sum_members(panel, groups, (has_answer & panel.shape_hits)[counts.images]),
+        texture_hits=sum_members(panel, groups, (has_answer & panel.texture_hits)[counts.images]),
     )
 
 
-def summed(panel: Panel, groups: Groups, cells: np.ndarray) -> np.ndarray:
+def sum_members(panel: Panel, groups: ObserverGroups, cells: np.ndarray) -> np.ndarray:
     """int32 [groups, I]: how many of each group's members a bool [I, O] is true for."""
     columns = [[panel.observers.index(name) for name in members] for members in groups.values()]
-    found = np.zeros((len(columns), len(cells)), dtype=np.int32)
-    for row, members in zip(found, columns, strict=True):
+    totals = np.zeros((len(columns), len(cells)), dtype=np.int32)
+    for row, members in zip(totals, columns, strict=True):
         cells[:, members].sum(axis=1, out=row)
-    return found
+    return totals
 
 
-def bias_rows(counts: Counts) -> list[dict[str, Any]]:
+def bias_rows(counts: CueCounts) -> list[dict[str, Any]]:
     """Shape bias of each row of counts: its hits, its value and its interval.
 
     Each has conflict_images (trials that count), shape_hits, texture_hits, shape_bias (shape hits over all hits; NaN
@@ -178,7 +180,7 @@ def bias_rows(counts: Counts) -> list[dict[str, Any]]:
     ]
 
 
-def bias_intervals(counts: Counts) -> np.ndarray:
+def bias_intervals(counts: CueCounts) -> np.ndarray:
     """float [K, 2]: the interval of each row's shape bias; NaN without a hit.
 
     Where a cue has at most one hit, the bounds beyond it are those of Brown, Cai and DasGupta (2001, section 4.1.2):
@@ -186,40 +188,40 @@ def bias_intervals(counts: Counts) -> np.ndarray:
     (Clopper and Pearson 1934); one: from its end of the scale.
     """
     shape, texture = counts.shape_hits.sum(axis=1), counts.texture_hits.sum(axis=1)
-    found = np.full((len(shape), 2), math.nan)
+    bounds = np.full((len(shape), 2), math.nan)
     # One stratum and one trial an image: what the bootstrap draws is known, a Beta distribution.
     simple = (counts.trials <= 1).all(axis=1) & (len(np.unique(counts.strata)) <= 1)
     for tail, level in enumerate(TAILS):
-        found[simple, tail] = betaincinv(shape[simple] + JEFFREYS, texture[simple] + JEFFREYS, level)
+        bounds[simple, tail] = betaincinv(shape[simple] + JEFFREYS, texture[simple] + JEFFREYS, level)
     if not simple.all():
-        rest = np.flatnonzero(~simple)
-        drawn = (counts.rows(rest) if simple.any() else counts).resampled
-        found[rest] = np.quantile(with_prior(drawn.shape, drawn.hits), TAILS, axis=1).T
+        resampled_rows = np.flatnonzero(~simple)
+        resampled = (counts.select_rows(resampled_rows) if simple.any() else counts).resampled
+        bounds[resampled_rows] = np.quantile(ratio_with_prior(resampled.shape, resampled.hits), TAILS, axis=1).T
     independent = (counts.hits > 0).sum(axis=1)  # trials that share an image count once
     exact = TAILS[0] ** (1 / np.maximum(independent, 1))
-    found[shape == 0, 1] = (1 - exact)[shape == 0]
-    found[texture == 0, 0] = exact[texture == 0]
-    found[shape <= 1, 0] = 0
-    found[texture <= 1, 1] = 1
-    found[shape + texture == 0] = math.nan
-    return found
+    bounds[shape == 0, 1] = (1 - exact)[shape == 0]
+    bounds[texture == 0, 0] = exact[texture == 0]
+    bounds[shape <= 1, 0] = 0
+    bounds[texture <= 1, 1] = 1
+    bounds[shape + texture == 0] = math.nan
+    return bounds
 
 
-def with_prior(part: np.ndarray, whole: np.ndarray, *, side: int = 0) -> np.ndarray:
+def ratio_with_prior(numerator: np.ndarray, denominator: np.ndarray, *, side: int = 0) -> np.ndarray:
     """part / whole, each [..., R], with Jeffreys' prior added; side: which of two, see `jeffreys_prior`."""
-    prior, other = jeffreys_prior(whole.shape[-1], side=side)
-    return (part + prior) / (whole + prior + other)
+    prior, other_prior = jeffreys_prior(denominator.shape[-1], side=side)
+    return (numerator + prior) / (denominator + prior + other_prior)
 
 
-def alike(cells: np.ndarray) -> list[list[int]]:
+def group_equal_rows(cells: np.ndarray) -> list[list[int]]:
     """The rows of an array [K, I], those that are equal together."""
-    found: dict[bytes, list[int]] = {}
+    groups: dict[bytes, list[int]] = {}
     for row, values in enumerate(np.ascontiguousarray(cells)):
-        found.setdefault(values.tobytes(), []).append(row)
-    return list(found.values())
+        groups.setdefault(values.tobytes(), []).append(row)
+    return list(groups.values())
 
 
-def cue_accuracy_rows(counts: Counts) -> list[dict[str, Any]]:
+def cue_accuracy_rows(counts: CueCounts) -> list[dict[str, Any]]:
     """How often conflict images are answered with their shape, with their texture, with either (coverage).
 
     A ratio of hits hides how many there are; fractions are NaN if there is no conflict image. Intervals are from the
@@ -229,29 +231,31 @@ def cue_accuracy_rows(counts: Counts) -> list[dict[str, Any]]:
     """
     trials = counts.trials.sum(axis=1)
     rows: list[dict[str, Any]] = [{"conflict_images": int(count)} for count in trials]
-    whole, shape, hits = counts.resampled
+    resampled_trials, shape, hits = counts.resampled
     cells = {"shape": (counts.shape_hits, shape), "texture": (counts.texture_hits, hits - shape)}
     cells["coverage"] = (counts.hits, hits)
     for name, (cell, part) in cells.items():
         sums = cell.sum(axis=1)
-        intervals = fraction_intervals(sums, trials, part, whole)
+        intervals = fraction_intervals(sums, trials, part, resampled_trials)
         for row, total, count, (low, high) in zip(rows, sums, trials, intervals, strict=True):
             row["coverage" if name == "coverage" else f"{name}_accuracy"] = ratio(total, count)
             row |= {f"{name}_low": float(low), f"{name}_high": float(high)}
     return rows
 
 
-def fraction_intervals(parts: np.ndarray, wholes: np.ndarray, part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def fraction_intervals(
+    parts: np.ndarray, wholes: np.ndarray, resampled_parts: np.ndarray, resampled_wholes: np.ndarray
+) -> np.ndarray:
     """float [K, 2]: intervals of parts / wholes [K], from both resampled, [K, R]; NaN where the whole is 0."""
-    found = np.quantile(with_prior(part, whole), TAILS, axis=1).T
-    found[parts == 0, 0] = 0
-    found[parts == wholes, 1] = 1
-    found[wholes == 0] = math.nan
-    return found
+    bounds = np.quantile(ratio_with_prior(resampled_parts, resampled_wholes), TAILS, axis=1).T
+    bounds[parts == 0, 0] = 0
+    bounds[parts == wholes, 1] = 1
+    bounds[wholes == 0] = math.nan
+    return bounds
 
 
 def reciprocal_ranks(
-    counts: Counts, row: int, panel: Panel, predictions: pd.DataFrame, known: Sequence[str]
+    counts: CueCounts, row: int, panel: Panel, predictions: pd.DataFrame, categories: Sequence[str]
 ) -> dict[str, float]:
     """Mean reciprocal rank of the shape's and of the texture's category on conflict images, each in (0, 1].
 
@@ -265,66 +269,68 @@ def reciprocal_ranks(
     seen = counts.seen[[row]]
     images = counts.images[seen[0]]
     places = pd.MultiIndex.from_frame(predictions[["image", "condition"]])
-    asked = pd.MultiIndex.from_arrays([panel.images[images], panel.condition[images]], names=places.names)
-    probability = predictions[PROBABILITIES].to_numpy(dtype=np.float64)[places.get_indexer(asked)]
-    missing = np.isnan(probability) & np.isin(CATEGORIES, list(known))
+    wanted = pd.MultiIndex.from_arrays([panel.images[images], panel.condition[images]], names=places.names)
+    probability = predictions[PROBABILITIES].to_numpy(dtype=np.float64)[places.get_indexer(wanted)]
+    missing = np.isnan(probability) & np.isin(CATEGORIES, list(categories))
     if missing.any():
         image, category = np.argwhere(missing)[0]
         raise UserError(
             f"{counts.names[row]}: no probability of {CATEGORIES[category]} for image {panel.images[images[image]]!r}, "
             f"though it knows that category; make its predictions again"
         )
-    strata = strata_of(counts.strata, seen[0], smallest=SMALLEST)
-    told = {}
+    strata = assign_strata(counts.strata, seen[0], smallest=SMALLEST_SHAPE_STRATUM)
+    values = {}
     for cue, position in (("shape", panel.shape[images]), ("texture", panel.texture[images])):
         position = position.astype(np.int64)[:, None]
-        own = np.take_along_axis(probability, position, axis=1)
-        ahead = (probability > own) | ((probability == own) & (np.arange(len(CATEGORIES)) < position))
+        cue_probability = np.take_along_axis(probability, position, axis=1)
+        ahead = (probability > cue_probability) | (
+            (probability == cue_probability) & (np.arange(len(CATEGORIES)) < position)
+        )
         parts = np.zeros(seen.shape, dtype=np.int64)
         parts[seen] = RANK_UNIT // (1 + ahead.sum(axis=1))
         total = np.array([parts.sum(), RANK_UNIT * len(images)])
         sums = resampled_sums(counts.draws, strata, np.concatenate([parts, seen]), seen)
         ((low, high),) = fraction_intervals(total[:1], total[1:], sums[:1] / RANK_UNIT, sums[1:])
         name = f"{cue}_reciprocal_rank"
-        told |= {name: ratio(*total), f"{name}_low": float(low), f"{name}_high": float(high)}
-    return told
+        values |= {name: ratio(*total), f"{name}_low": float(low), f"{name}_high": float(high)}
+    return values
 
 
-def accuracy(correct: pd.Series, chance: float) -> dict[str, float]:
+def accuracy_row(correct: pd.Series, chance: float) -> dict[str, float]:
     """Fraction correct with its Wilson 95 % interval (Wilson 1927), next to chance; NaN without images."""
     hits, images = int(correct.sum()), len(correct)
-    low, high = wilson(hits, images)
-    told = {"images": images, "correct": hits, "accuracy": ratio(hits, images)}
-    return told | {"ci_low": low, "ci_high": high, "chance": chance}
+    low, high = wilson_interval(hits, images)
+    row = {"images": images, "correct": hits, "accuracy": ratio(hits, images)}
+    return row | {"ci_low": low, "ci_high": high, "chance": chance}
 
 
-def wilson(hits: int, images: int) -> tuple[float, float]:
+def wilson_interval(hits: int, images: int) -> tuple[float, float]:
     """Wilson's interval of hits / images; NaN without images."""
     if not images:
         return math.nan, math.nan
     z = float(ndtri(TAILS[1]))
     centre = hits + z**2 / 2
     spread = z * math.sqrt(hits * (images - hits) / images + z**2 / 4)
-    whole = images + z**2
+    denominator = images + z**2
     # The ends of the scale exactly, which rounding misses.
-    return (centre - spread) / whole if hits else 0.0, (centre + spread) / whole if hits < images else 1.0
+    return (centre - spread) / denominator if hits else 0.0, (centre + spread) / denominator if hits < images else 1.0
 
 
-def pooled_accuracy(panel: Panel, members: Sequence[str], chance: float) -> dict[str, float]:
+def pooled_accuracy_row(panel: Panel, members: Sequence[str], chance: float) -> dict[str, float]:
     """`accuracy` of several observers together, over their trials; images that they share are resampled once."""
-    asked = (panel.shape >= 0)[:, None] & panel.shown & panel.answerable
-    images = np.flatnonzero(asked.any(axis=1))
+    counts = (panel.shape >= 0)[:, None] & panel.seen & panel.answerable
+    images = np.flatnonzero(counts.any(axis=1))
     groups = {"": members}
-    trials = summed(panel, groups, asked[images])
-    correct = summed(panel, groups, (asked & panel.correct)[images])
-    strata = strata_of(panel.shape[images], trials[0] > 0, smallest=SMALLEST)
-    sums = resampled_sums(image_draws(panel.images[images]), strata, np.concatenate([correct, trials]), trials > 0)
+    trials = sum_members(panel, groups, counts[images])
+    correct = sum_members(panel, groups, (counts & panel.correct)[images])
+    strata = assign_strata(panel.shape[images], trials[0] > 0, smallest=SMALLEST_SHAPE_STRATUM)
+    sums = resampled_sums(image_weights(panel.images[images]), strata, np.concatenate([correct, trials]), trials > 0)
     hits, total = correct.sum(axis=1), trials.sum(axis=1)
     ((low, high),) = fraction_intervals(hits, total, *np.split(sums, 2))
-    told = {"images": int(total[0]), "correct": int(hits[0]), "accuracy": ratio(hits[0], total[0])}
-    return told | {"ci_low": float(low), "ci_high": float(high), "chance": chance}
+    row = {"images": int(total[0]), "correct": int(hits[0]), "accuracy": ratio(hits[0], total[0])}
+    return row | {"ci_low": float(low), "ci_high": float(high), "chance": chance}
 
 
-def ratio(part: float, whole: float) -> float:
+def ratio(numerator: float, denominator: float) -> float:
     """part / whole; NaN, not an error and never 0, where the whole is 0."""
-    return float(part) / float(whole) if whole else math.nan
+    return float(numerator) / float(denominator) if denominator else math.nan

@@ -10,10 +10,10 @@ import pandas as pd
 from shapebias.errors import UserError
 from shapebias.tables import columns
 
-COLUMNS: dict[str, list[str]] = columns.COLUMNS | {
+FILE_COLUMNS: dict[str, list[str]] = columns.TABLE_COLUMNS | {
     "runs": columns.RUN_COLUMNS,
     "rejected": columns.REJECTED_COLUMNS,
-    "melanoma": columns.MELANOMA_COLUMNS,
+    "melanoma": columns.MELANOMA_TABLE_COLUMNS,
     "people": ["category", "conflict_images", "shape_hits", "texture_hits"],
 }
 _TEXT = [
@@ -40,7 +40,7 @@ _TEXT = [
 
 def read_table(folder: Path, name: str) -> pd.DataFrame:
     """One of the result tables, `<folder>/<name>.csv`."""
-    return _read_csv(folder / f"{name}.csv", COLUMNS[name])
+    return _read_csv(folder / f"{name}.csv", FILE_COLUMNS[name])
 
 
 def read_tables(folder: Path, *, melanoma: bool) -> dict[str, pd.DataFrame]:
@@ -48,7 +48,7 @@ def read_tables(folder: Path, *, melanoma: bool) -> dict[str, pd.DataFrame]:
 
     melanoma: whether it was measured. It is not what lies there that says so: a table of an earlier config may.
     """
-    names = [*columns.COLUMNS, "runs", "rejected", *(["melanoma"] if melanoma else [])]
+    names = [*columns.TABLE_COLUMNS, "runs", "rejected", *(["melanoma"] if melanoma else [])]
     return {name: read_table(folder, name) for name in names}
 
 
@@ -72,16 +72,16 @@ def read_answers(folder: Path, benchmark: str) -> pd.DataFrame:
 
 def read_people(path: Path) -> pd.DataFrame:
     """People's hits for each category on the published stimuli."""
-    return _read_csv(path, COLUMNS["people"])
+    return _read_csv(path, FILE_COLUMNS["people"])
 
 
 def read_histories(runs: Path, table: pd.DataFrame) -> pd.DataFrame:
     """`history.csv` of every run in the table `runs`, with its model, regime, seed and best_epoch."""
     columns = ["model", "regime", "seed", "epoch", "train_accuracy", "val_accuracy", "best_epoch"]
     histories = []
-    for folder, who in _run_folders(runs, table):
+    for folder, run in _run_folders(runs, table):
         history = _read_csv(folder / "history.csv", ["epoch", "train_accuracy", "val_accuracy"])
-        histories.append(history.assign(**who, best_epoch=read_json(folder / "run.json").get("best_epoch")))
+        histories.append(history.assign(**run, best_epoch=read_json(folder / "run.json").get("best_epoch")))
     return pd.concat(histories, ignore_index=True) if histories else pd.DataFrame(columns=columns)
 
 

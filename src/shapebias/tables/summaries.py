@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pandas as pd
 
-from shapebias.metrics.melanoma import COMPARED, COUNTS, MEASURES
+from shapebias.metrics.melanoma import COMPARED_MEASURES, MELANOMA_COUNTS, MELANOMA_MEASURES
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -20,7 +20,7 @@ LONGEST_NAME = 26  # letters of an observer in a figure
 REGIMES = (BASELINE, "sin", "combined", "frozen")  # the order in which regimes are shown; others follow
 
 
-def kind_of(table: pd.DataFrame) -> pd.Series:
+def observer_kinds(table: pd.DataFrame) -> pd.Series:
     """`run`, `pretrained`, `person` or `people` for each row."""
     kind = pd.Series("run", index=table.index)
     kind[table["regime"].isna() | (table["regime"] == "")] = "pretrained"
@@ -29,16 +29,16 @@ def kind_of(table: pd.DataFrame) -> pd.Series:
     return kind
 
 
-def regime_order(regimes: Iterable[str]) -> list[str]:
+def order_regimes(regimes: Iterable[str]) -> list[str]:
     """The regimes once each: those of the study in its order, then others as they come."""
-    found = list(dict.fromkeys(regimes))
-    return [regime for regime in REGIMES if regime in found] + [regime for regime in found if regime not in REGIMES]
+    present = list(dict.fromkeys(regimes))
+    return [regime for regime in REGIMES if regime in present] + [regime for regime in present if regime not in REGIMES]
 
 
-def in_order(table: pd.DataFrame, first: Sequence[str] = ()) -> pd.DataFrame:
+def sort_observers(table: pd.DataFrame, leading_columns: Sequence[str] = ()) -> pd.DataFrame:
     """The rows by `first`, model, regime and seed: names in the order in which they appear, regimes as in the study."""
-    ranks = {name: list(dict.fromkeys(table[name])) for name in [*first, "model"]}
-    ranks["regime"] = regime_order(table["regime"].dropna())
+    ranks = {name: list(dict.fromkeys(table[name])) for name in [*leading_columns, "model"]}
+    ranks["regime"] = order_regimes(table["regime"].dropna())
     keys = pd.DataFrame({name: table[name].map({v: i for i, v in enumerate(r)}) for name, r in ranks.items()})
     keys["seed"] = table["seed"]
     return table.loc[keys.sort_values(list(keys), kind="stable").index]
@@ -49,8 +49,8 @@ def observer_names(table: pd.DataFrame) -> dict[str, str]:
 
     In the order of figures: all people together, persons, networks not trained here, then runs by model and regime.
     """
-    table = in_order(table.assign(regime=table["regime"].fillna(""))).drop_duplicates("observer")
-    table = table.assign(kind=kind_of(table))
+    table = sort_observers(table.assign(regime=table["regime"].fillna(""))).drop_duplicates("observer")
+    table = table.assign(kind=observer_kinds(table))
     runs = table[table["kind"] == "run"]
     several = bool((runs.groupby(["model", "regime"])["seed"].nunique() > 1).any())
     names = {}
@@ -65,53 +65,53 @@ def observer_names(table: pd.DataFrame) -> dict[str, str]:
     return names
 
 
-def shortened(names: Mapping[K, str], most: int = LONGEST_NAME) -> dict[K, str]:
+def shorten_names(names: Mapping[K, str], max_length: int = LONGEST_NAME) -> dict[K, str]:
     """The names as figures have room for them: of one that is too long, its middle is left out.
 
     Its end stays, since regimes and seeds stand there. Different names stay different: those that would become alike
     are numbered.
     """
     short: dict[str, str] = {}
-    taken = {name for name in names.values() if len(name) <= most}
+    used = {name for name in names.values() if len(name) <= max_length}
     for name in dict.fromkeys(names.values()):
         cut, number = name, 1
-        while len(name) > most and (cut == name or cut in taken):
-            ending = name[-(most // 3) :] if number == 1 else f" {number}"
-            cut, number = f"{name[: most - 1 - len(ending)]}…{ending}", number + 1
+        while len(name) > max_length and (cut == name or cut in used):
+            ending = name[-(max_length // 3) :] if number == 1 else f" {number}"
+            cut, number = f"{name[: max_length - 1 - len(ending)]}…{ending}", number + 1
         short[name] = cut
-        taken.add(cut)
+        used.add(cut)
     return {key: short[name] for key, name in names.items()}
 
 
-def cut_name(name: str, most: int = LONGEST_NAME) -> str:
+def shorten_name(name: str, max_length: int = LONGEST_NAME) -> str:
     """One name, as in `shortened`."""
-    return shortened({name: name}, most)[name]
+    return shorten_names({name: name}, max_length)[name]
 
 
-def image_count(table: pd.DataFrame) -> str:
+def format_image_count(table: pd.DataFrame) -> str:
     """`160`, or `80 to 160`: how many images an observer saw; all people together count an image once a person."""
-    everybody = table["observer"] == PEOPLE if "observer" in table else table["kind"] == PEOPLE
-    return spanned(table.loc[~everybody, "images"] if not everybody.all() else table["images"])
+    is_pooled = table["observer"] == PEOPLE if "observer" in table else table["kind"] == PEOPLE
+    return format_range(table.loc[~is_pooled, "images"] if not is_pooled.all() else table["images"])
 
 
-def spanned(counts: pd.Series) -> str:
+def format_range(counts: pd.Series) -> str:
     """`160`, or `80 to 160`: the smallest and the largest of some counts."""
     low, high = int(counts.min()), int(counts.max())
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def one_of_each(members: Iterable[tuple[str, T]], most: int) -> list[T]:
+def pick_from_each_group(members: Iterable[tuple[str, T]], limit: int) -> list[T]:
     """At most `most` of the members (group, member): the first of each group, then the second of each, and so on.
 
     They keep their order.
     """
     members = list(members)
-    seen: dict[str, int] = {}
+    group_sizes: dict[str, int] = {}
     turns = []
     for position, (group, _) in enumerate(members):
-        turns.append((seen.get(group, 0), position))
-        seen[group] = seen.get(group, 0) + 1
-    return [members[position][1] for position in sorted(position for _, position in sorted(turns)[:most])]
+        turns.append((group_sizes.get(group, 0), position))
+        group_sizes[group] = group_sizes.get(group, 0) + 1
+    return [members[position][1] for position in sorted(position for _, position in sorted(turns)[:limit])]
 
 
 def pool_bias(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
@@ -160,15 +160,15 @@ def pool_means(
     first: columns that are alike for all seeds. Persons become one row `people` without an interval, unless the table
     has that row already.
     """
-    how = {value: (value, "mean") for value in intervals}
-    how |= {low: (low, "min") for low, _ in intervals.values()}
-    how |= {high: (high, "max") for _, high in intervals.values()}
-    how |= {name: (name, "first") for name in first}
-    pooled = _groups(table, by).agg(kind=("kind", "first"), seeds=("seed", "nunique"), **how).reset_index()
+    aggregations = {value: (value, "mean") for value in intervals}
+    aggregations |= {low: (low, "min") for low, _ in intervals.values()}
+    aggregations |= {high: (high, "max") for _, high in intervals.values()}
+    aggregations |= {name: (name, "first") for name in first}
+    pooled = _groups(table, by).agg(kind=("kind", "first"), seeds=("seed", "nunique"), **aggregations).reset_index()
     return _without_interval_of_persons(pooled, [bound for pair in intervals.values() for bound in pair])
 
 
-def interval_told(pooled: pd.DataFrame) -> str:
+def describe_interval(pooled: pd.DataFrame) -> str:
     """What the intervals of pooled rows are, in words."""
     return "95 % interval over images" + (", spanning those of all seeds" if (pooled["seeds"] > 1).any() else "")
 
@@ -183,16 +183,18 @@ def pool_melanoma(table: pd.DataFrame) -> pd.DataFrame:
 
     Intervals span those of the seeds, as in `pool_bias`.
     """
-    whole = {name: (name, "sum") for name in COUNTS}
-    means = {name: (name, "mean") for name in [*MEASURES, *(f"{name}_difference" for name in COMPARED)]}
-    ends = [("_low", "min"), ("_high", "max")]
-    bounds = {f"{name}{end}": (f"{name}{end}", how) for name in means for end, how in ends}
+    sums = {name: (name, "sum") for name in MELANOMA_COUNTS}
+    means = {
+        name: (name, "mean") for name in [*MELANOMA_MEASURES, *(f"{name}_difference" for name in COMPARED_MEASURES)]
+    }
+    bound_functions = [("_low", "min"), ("_high", "max")]
+    bounds = {f"{name}{end}": (f"{name}{end}", function) for name in means for end, function in bound_functions}
     groups = _groups(table, ["benchmark"])
-    return groups.agg(kind=("kind", "first"), seeds=("seed", "nunique"), **whole, **means, **bounds).reset_index()
+    return groups.agg(kind=("kind", "first"), seeds=("seed", "nunique"), **sums, **means, **bounds).reset_index()
 
 
 def _groups(table: pd.DataFrame, by: Sequence[str] = ()):
-    table = table.assign(kind=kind_of(table), regime=table["regime"].fillna(""))
+    table = table.assign(kind=observer_kinds(table), regime=table["regime"].fillna(""))
     if (table["kind"] == PEOPLE).any():
         table = table[table["kind"] != "person"]
     return table.groupby([*by, "model", "regime"], sort=False, dropna=False)

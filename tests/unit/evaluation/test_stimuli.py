@@ -1,4 +1,4 @@
-"""Stimuli of benchmarks: published names and layouts, archives that stay packed, and what is refused."""
+"""Stimuli of benchmarks: published names and layouts are read, also from archives; invalid ones are refused."""
 
 import gzip
 import io
@@ -24,7 +24,7 @@ from shapebias.images.pictures import decoded
 from shapebias.images.rejections import Rejections
 from shapebias.images.shards import label, write_shard
 
-# An image of each published set, as its file is called there, and what that says: condition, category, name for all.
+# The published file name of one image of each set, and its condition, category and common name.
 NAMES = {
     "colour": ("1231_cl_dnn_bw_dog_40_n02091244_9271.png", "bw", "dog", "bw/n02091244_9271"),
     "contrast": ("1228_cop_dnn_c05_chair_10_n02791124_5939.png", "c05", "chair", "c05/n02791124_5939"),
@@ -52,7 +52,7 @@ NAMES = {
 
 
 def saved(folder: Path, *names: str) -> Path:
-    """A picture of its own in each file of that name."""
+    """Write a different picture to each file."""
     for seed, name in enumerate(names):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         picture(seed).save(folder / name)
@@ -108,7 +108,7 @@ def test_each_published_set_has_an_example():
 
 
 @pytest.mark.parametrize("kind", NAMES)
-def test_names_of_the_published_sets_say_condition_and_category(tmp_path, kind):
+def test_names_of_the_published_sets_hold_condition_and_category(tmp_path, kind):
     name, condition, category, image = NAMES[kind]
     folder = category if kind in ("silhouettes", "edges") else "dnn/session-2"
     (shown,) = open_benchmark([saved(tmp_path, f"{folder}/{name}")], kind)
@@ -120,7 +120,7 @@ def test_names_of_the_published_sets_say_condition_and_category(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", NAMES)
-def test_answers_that_others_recorded_pair_with_the_images(tmp_path, kind):
+def test_recorded_decisions_pair_with_the_images(tmp_path, kind):
     name, condition, category, image = NAMES[kind]
     written = {"condition": name.split("_")[3], "dnn": name} if "_" in name else {"condition": "NaN", "dnn": name}
     person = name.replace("_dnn_", "_s03_").replace(name[:4], "0777") if "_" in name else name
@@ -149,7 +149,7 @@ def test_one_photograph_in_two_conditions_is_two_images(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["silhouettes", "in_test", "sin_test"])
-def test_images_in_folders_of_their_own_have_the_folders_label(tmp_path, kind):
+def test_images_in_a_user_s_folders_take_the_folder_as_label(tmp_path, kind):
     shown = open_benchmark([image_folder(tmp_path, {"cat": 2, "n02091244": 1})], kind)
     assert [p.id for p in shown] == ["cat/0", "cat/1", "n02091244/0"]
     assert [p.label["shape"] for p in shown] == ["cat", "cat", "dog"]
@@ -157,7 +157,7 @@ def test_images_in_folders_of_their_own_have_the_folders_label(tmp_path, kind):
     assert {(p.label["condition"], p.label["session"]) for p in shown} == {("", 1)}
 
 
-def test_own_classes_without_a_category_may_be_tested(tmp_path):
+def test_classes_without_a_category_can_be_tested(tmp_path):
     (shown,) = open_benchmark([image_folder(tmp_path, {"fork": 1})], "in_test")
     assert (shown.label["class"], shown.label["shape"]) == ("fork", None)
 
@@ -174,17 +174,17 @@ def test_own_classes_without_a_category_may_be_tested(tmp_path):
         ("edges", ["1.png"], ["1.png", "airplane, bear"]),
         ("cue_conflict", ["cat/cat1.png"], ["cat/cat1.png", "<shape><i>-<texture><j>"]),
         ("cue_conflict", ["0001_s5n_dnn_0_dog_00_cat1-bird1.png"], ["cat1-bird1", "'dog'", "cat"]),
-        # one image under two names: an answer to it would count twice
+        # one image in two files: an answer to it would count twice
         (
             "rotation",
             ["s01/0001_rot_s01_90_cat_20_a.png", "dnn/0007_rot_dnn_90_cat_20_a.png"],
-            ["'90/a' is there twice", "0001_rot_s01", "0007_rot_dnn"],
+            ["'90/a' appears twice", "0001_rot_s01", "0007_rot_dnn"],
         ),
-        ("cue_conflict", ["cat/cat1-dog1.png", "more/cat1-dog1.png"], ["'cat1-dog1' is there twice", "more/cat1"]),
-        ("edges", ["cat/cat1.png", "x/cat/cat1.jpg"], ["'cat1' is there twice"]),
+        ("cue_conflict", ["cat/cat1-dog1.png", "more/cat1-dog1.png"], ["'cat1-dog1' appears twice", "more/cat1"]),
+        ("edges", ["cat/cat1.png", "x/cat/cat1.jpg"], ["'cat1' appears twice"]),
     ],
 )
-def test_images_that_cannot_be_labelled_are_refused_by_name(tmp_path, kind, names, named):
+def test_images_without_a_label_are_refused_by_name(tmp_path, kind, names, named):
     with pytest.raises(UserError) as refusal:
         open_benchmark([saved(tmp_path, *names)], kind)
     assert all(text in str(refusal.value) for text in [str(tmp_path), *named]), refusal.value
@@ -205,7 +205,7 @@ def test_the_published_stimuli_pair_with_all_published_decisions(shared_data):
 
 
 @pytest.mark.parametrize("pack", PACKERS)
-def test_an_archive_shows_what_its_folder_shows(tmp_path, pack: Callable):
+def test_an_archive_and_its_folder_give_the_same_benchmark(tmp_path, pack: Callable):
     names = [f"dnn/session-1/{i:04d}_rot_dnn_{90 * (i % 4)}_cat_20_n02123045_{i}.png" for i in range(8)]
     folder = saved(tmp_path / "rotation", *names)
     files = {f"rotation/{name}": (folder / name).read_bytes() for name in reversed(names)}
@@ -221,7 +221,7 @@ def test_an_archive_shows_what_its_folder_shows(tmp_path, pack: Callable):
 
 @pytest.mark.parametrize("pack", PACKERS)
 @pytest.mark.parametrize("top", ["", "edges/", "./data/edges/"])
-def test_images_are_called_alike_with_their_sets_folder_and_without(tmp_path, pack, top):
+def test_image_names_do_not_depend_on_the_enclosing_folder(tmp_path, pack, top):
     files = {f"{top}cat/fluffy.png": png(0), f"{top}dog/rex.png": png(1)}
     assert [p.id for p in open_benchmark([pack(tmp_path / "x", files)], "edges")] == ["cat/fluffy", "dog/rex"]
 
@@ -243,7 +243,7 @@ def test_images_of_an_archive_are_read_in_any_order_by_threads_and_processes(tmp
 
 
 @pytest.mark.parametrize("pack", PACKERS)
-def test_a_damaged_image_in_an_archive_is_set_aside(tmp_path, pack):
+def test_a_damaged_image_in_an_archive_is_rejected(tmp_path, pack):
     path = pack(tmp_path / "x", {"cat/1.png": png(0), "cat/2.png": png(1)[:200], "dog/1.png": b""})
     rejections = Rejections(0.9)
     shown = open_benchmark([path], "edges")
@@ -251,7 +251,7 @@ def test_a_damaged_image_in_an_archive_is_set_aside(tmp_path, pack):
     assert [file for file, _ in rejections.rows] == ["cat/2.png", "dog/1.png"]
 
 
-def test_a_member_of_a_zip_that_was_damaged_later_is_a_bad_image(tmp_path):
+def test_a_zip_member_damaged_after_opening_is_a_bad_image(tmp_path):
     path = pack_zip(tmp_path / "x", {"cat/1.png": png(0), "cat/2.png": png(1)})
     data = bytearray(path.read_bytes())
     data[100:140] = bytes(40)
@@ -297,7 +297,7 @@ def test_links_and_encrypted_members_of_a_zip_are_refused_by_name(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
-def test_a_file_that_an_archive_holds_twice_is_refused_by_name(tmp_path, mode):
+def test_a_duplicate_file_in_an_archive_is_refused_by_name(tmp_path, mode):
     path = tarred(
         tmp_path / ("x.tar" if mode == "w" else "x.tgz"),
         member("cat/1.png", png(0)),
@@ -322,7 +322,7 @@ def test_broken_archives_are_refused_by_name(tmp_path, pack):
         assert str(whole) in str(refusal.value), what
 
 
-def test_a_gzip_file_of_two_parts_and_zeros_behind_is_whole(tmp_path):
+def test_a_gzip_file_of_two_parts_with_trailing_zeros_is_read_completely(tmp_path):
     packed = pack_tar(tmp_path / "x", {"cat/1.png": png(0), "cat/2.png": png(1)}).read_bytes()
     path = tmp_path / "y.tgz"
     path.write_bytes(gzip.compress(packed[:700]) + gzip.compress(packed[700:]) + bytes(50))
@@ -344,16 +344,16 @@ def test_a_benchmark_without_images_is_refused(tmp_path, pack):
             open_benchmark([path], "edges")
 
 
-def test_other_files_are_refused_with_what_is_read(tmp_path):
+def test_other_files_are_refused_with_the_list_of_readable_types(tmp_path):
     (tmp_path / "set.rar").write_bytes(b"Rar!")
     with pytest.raises(UserError, match=r"set\.rar: neither a folder nor an archive.*\.tar\.gz"):
         open_benchmark([tmp_path / "set.rar"], "edges")
 
 
-# Shards of our own
+# Shards of this project
 
 
-def test_own_shards_keep_their_labels_and_get_what_benchmarks_have(tmp_path):
+def test_shards_keep_their_labels_and_get_the_fields_of_benchmarks(tmp_path):
     shards = [colour_shard(tmp_path / "0.tar", 2), tmp_path / "1.tar"]
     odd = label("test/x", shape="cat", texture="dog", condition="none")
     write_shard(shards[1], [(odd, "png", png())])

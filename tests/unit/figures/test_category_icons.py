@@ -10,7 +10,7 @@ from matplotlib.patches import PathPatch
 
 from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
-from shapebias.figures.category_icons import draw_icon, icon
+from shapebias.figures.category_icons import category_icon, draw_icon
 from shapebias.figures.style import new_figure
 
 
@@ -21,14 +21,14 @@ def pixels(category: str, side: int = 16) -> np.ndarray:
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(0, 1))
-    axes.add_patch(PathPatch(icon(category), facecolor="black", linewidth=0))
+    axes.add_patch(PathPatch(category_icon(category), facecolor="black", linewidth=0))
     canvas.draw()
     return 1 - np.asarray(canvas.buffer_rgba())[..., 0] / 255
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_every_category_has_an_icon_that_fills_its_square_in_one_direction(category):
-    corners = np.asarray(icon(category).get_extents())
+    corners = np.asarray(category_icon(category).get_extents())
     assert corners.min() >= 0 and corners.max() <= 1
     np.testing.assert_allclose((corners[1] - corners[0]).max(), 0.92, atol=0.01)  # less a margin of 4 % on each side
     np.testing.assert_allclose(corners.mean(axis=0), 0.5, atol=0.01)
@@ -65,4 +65,4 @@ def test_an_icon_stands_beside_the_axes_at_the_height_of_its_row():
 
 def test_what_is_no_category_is_refused():
     with pytest.raises(UserError, match=r"zebra.*airplane"):
-        icon("zebra")
+        category_icon("zebra")

@@ -15,16 +15,16 @@ from shapebias.categories import CATEGORIES
 from shapebias.figures.accuracy import ConditionAxis, accuracy_overview, condition_lines, reliance_lines
 from shapebias.figures.answers import answer_matrices, sample_predictions
 from shapebias.figures.cues import bias_differences, cue_plane
-from shapebias.figures.forest_plot import ticks_told
+from shapebias.figures.forest_plot import describe_ticks
 from shapebias.figures.likeness import consistency_matrix, likeness_dots
 from shapebias.figures.melanoma import confusion_matrices
 from shapebias.figures.read_out import read_out_lines, top_k_lines
 from shapebias.figures.shape_bias import shape_bias_by_category, shape_bias_overview
-from shapebias.figures.style import FigureStyle, save, wrapped
+from shapebias.figures.style import FigureStyle, save_figure, wrap_name
 from shapebias.figures.training_curves import training_curves
-from shapebias.metrics.melanoma import COUNTS
-from shapebias.tables.columns import MELANOMA_COLUMNS
-from shapebias.tables.summaries import in_order, pool_bias
+from shapebias.metrics.melanoma import MELANOMA_COUNTS
+from shapebias.tables.columns import MELANOMA_TABLE_COLUMNS
+from shapebias.tables.summaries import pool_bias, sort_observers
 
 
 def decisions(*rows: tuple[str, str | None, int | None, str, int, int]) -> pd.DataFrame:
@@ -320,9 +320,9 @@ def test_ratios_to_a_poor_accuracy_are_left_out_and_their_networks_named():
 
 def test_ticks_are_explained_where_there_are_any():
     one = biases(RUN, NETWORKS[0], PERSONS[0], POOL)
-    assert ticks_told(one) == []
-    assert ticks_told(biases(RUN, who("vit", "in", 1), PERSONS[0])) == ["tick: one seed"]
-    assert ticks_told(biases(RUN, who("vit", "in", 1), *PERSONS)) == ["tick: one seed or person"]
+    assert describe_ticks(one) == []
+    assert describe_ticks(biases(RUN, who("vit", "in", 1), PERSONS[0])) == ["tick: one seed"]
+    assert describe_ticks(biases(RUN, who("vit", "in", 1), *PERSONS)) == ["tick: one seed or person"]
 
 
 def test_names_of_87_letters_leave_the_axes_their_room():
@@ -337,8 +337,8 @@ def test_names_of_87_letters_leave_the_axes_their_room():
 
 
 def test_titles_and_notes_end_inside_the_figure():
-    lesions = {"images": 1000, "melanoma_images": 100, "auc": 0.5} | dict.fromkeys(COUNTS, 10)
-    columns = dict.fromkeys(MELANOMA_COLUMNS, np.nan)
+    lesions = {"images": 1000, "melanoma_images": 100, "auc": 0.5} | dict.fromkeys(MELANOMA_COUNTS, 10)
+    columns = dict.fromkeys(MELANOMA_TABLE_COLUMNS, np.nan)
     table = pd.DataFrame([columns | who("vit", "in", 0) | lesions | {"benchmark": "melanomas_of_the_archive"}])
     figure = confusion_matrices(table, benchmark="melanomas_of_the_archive")
     figure.draw_without_rendering()
@@ -441,12 +441,12 @@ def test_one_observer_alone_is_compared_with_nobody():
 
 
 def test_names_break_at_their_joints_only():
-    assert wrapped("vit_tiny_patch16_224 combined", 12) == "vit_tiny_\npatch16_224\ncombined"
-    assert wrapped("resnet", 3) == "resnet"
+    assert wrap_name("vit_tiny_patch16_224 combined", 12) == "vit_tiny_\npatch16_224\ncombined"
+    assert wrap_name("resnet", 3) == "resnet"
 
 
 def test_only_models_that_one_can_tell_apart_have_a_colour():
-    colors = FigureStyle().told_apart([f"net{i}" for i in range(12)])
+    colors = FigureStyle().distinct_colors([f"net{i}" for i in range(12)])
     assert len(set(colors.values())) == 9 + 1
     assert colors["net9"] == colors["net10"] == colors["net11"]
 
@@ -454,7 +454,7 @@ def test_only_models_that_one_can_tell_apart_have_a_colour():
 def test_regimes_stand_in_the_order_of_the_study_and_models_in_that_of_the_table():
     rows = [("vit", "sin"), ("vit", "combined"), ("vit", "in"), ("resnet", "warm"), ("resnet", "in")]
     table = decisions(*[(model, regime, 0, "cat", 1, 1) for model, regime in rows])
-    ordered = in_order(table)
+    ordered = sort_observers(table)
     assert list(zip(ordered["model"], ordered["regime"], strict=True)) == [
         *(("vit", "in"), ("vit", "sin"), ("vit", "combined")),
         *(("resnet", "in"), ("resnet", "warm")),
@@ -465,7 +465,7 @@ def test_the_same_figure_gives_the_same_bytes_and_leaves_settings_as_they_were(t
     settings = dict(mpl.rcParams)
     table = decisions(("vit", "in", 0, "cat", 3, 1))
     for name in ("a.1", "b.1"):
-        save(shape_bias_by_category(table, PEOPLE, benchmark="conflict"), tmp_path / name, dpi=40)
+        save_figure(shape_bias_by_category(table, PEOPLE, benchmark="conflict"), tmp_path / name, dpi=40)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.1.png", "a.1.svg", "b.1.png", "b.1.svg"]
     for suffix in ("png", "svg"):
         assert (tmp_path / f"a.1.{suffix}").read_bytes() == (tmp_path / f"b.1.{suffix}").read_bytes()

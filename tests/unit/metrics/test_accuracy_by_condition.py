@@ -6,8 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shapebias.metrics.accuracy_by_condition import compared, condition_table, prior, resampled_images
-from shapebias.metrics.panel import Panel, panel_of
+from shapebias.metrics.accuracy_by_condition import (
+    compare_with_people,
+    condition_table,
+    prior_images,
+    resampled_image_weights,
+)
+from shapebias.metrics.panel import Panel, pair_trials
 
 
 def panel(**observers: str) -> Panel:
@@ -19,7 +24,7 @@ def panel(**observers: str) -> Panel:
         if mark != " "
     ]
     columns = ["observer", "image", "shape", "texture", "decision", "condition"]
-    return panel_of(pd.DataFrame(rows, columns=columns))
+    return pair_trials(pd.DataFrame(rows, columns=columns))
 
 
 def row(table: pd.DataFrame, observer: str, condition: str) -> pd.Series:
@@ -90,7 +95,7 @@ def test_perfect_agreement_is_no_certainty():
 
 def test_weights_keep_strata_and_have_the_unbiased_variance():
     labels = np.repeat(["bear", "cat"], 10)
-    weights, unit = resampled_images(labels, "x", resamples=20_000)
+    weights, unit = resampled_image_weights(labels, "x", resamples=20_000)
     assert (weights == np.rint(weights)).all()
     assert weights[:, :10].sum(axis=1) / unit == pytest.approx(10, abs=1e-4)
     right = np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 0])  # the variance of a mean of ten: 0.3 · 0.7 / 9
@@ -100,14 +105,14 @@ def test_weights_keep_strata_and_have_the_unbiased_variance():
 @pytest.mark.parametrize(("images", "network", "person"), [(160, 0.5, 0.8), (160, 0.95, 0.98), (80, 0.9, 0.8)])
 def test_intervals_hold_the_true_difference(images: int, network: float, person: float):
     rng = np.random.default_rng(0)
-    weights = resampled_images(np.arange(images) % 16, "x", resamples=1000)[0].astype(np.float64)
-    added = prior(3, "x", resamples=1000)
+    weights = resampled_image_weights(np.arange(images) % 16, "x", resamples=1000)[0].astype(np.float64)
+    added = prior_images(3, "x", resamples=1000)
     seen = np.ones(images)
     held = 0
     for _ in range(1000):
         luck = rng.random((images, 2))  # half of the images are judged by the same luck: errors go together
         luck[::2, 1] = luck[::2, 0]
         right = (luck < [network, person]).astype(float)
-        told = compared(right[:, 0], seen, right[:, 1:], seen[:, None], weights, added)
+        told = compare_with_people(right[:, 0], seen, right[:, 1:], seen[:, None], weights, added)
         held += told["difference_low"] <= network - person <= told["difference_high"]
     assert 0.93 <= held / 1000 <= 0.97

@@ -9,7 +9,7 @@ import pytest
 from helpers import trials
 
 from shapebias.metrics.classification import classification_table, confusion_table, top_k_chance, top_k_table
-from shapebias.metrics.panel import panel_of
+from shapebias.metrics.panel import pair_trials
 
 ROWS = [
     ("cat", "dog", "cat"),
@@ -27,27 +27,27 @@ def counts(table: pd.DataFrame, trials: str, cue: str) -> dict[tuple[str, str], 
 
 
 def test_confusion_of_all_conflict_images():
-    table = confusion_table(panel_of(trials(*ROWS)))
+    table = confusion_table(pair_trials(trials(*ROWS)))
     shape = {("cat", "bird"): 1, ("cat", "cat"): 1, ("cat", "dog"): 1, ("dog", "cat"): 1, ("dog", "none"): 1}
     texture = {("dog", "cat"): 1, ("dog", "dog"): 1, ("car", "bird"): 1, ("cat", "cat"): 1, ("car", "none"): 1}
     assert (counts(table, "all", "shape"), counts(table, "all", "texture")) == (shape, texture)
 
 
 def test_confusion_of_images_answered_with_either_cue():
-    table = confusion_table(panel_of(trials(*ROWS)))
+    table = confusion_table(pair_trials(trials(*ROWS)))
     assert counts(table, "consistent", "shape") == {("cat", "cat"): 1, ("cat", "dog"): 1, ("dog", "cat"): 1}
     assert counts(table, "consistent", "texture") == {("dog", "cat"): 1, ("dog", "dog"): 1, ("cat", "cat"): 1}
 
 
 def test_each_observer_has_its_own_counts():
     both = pd.concat([trials(*ROWS), trials(("cat", "dog", "oven"), observer="other")])
-    table = confusion_table(panel_of(both))
+    table = confusion_table(pair_trials(both))
     assert counts(table[table["observer"] == "other"], "all", "shape") == {("cat", "oven"): 1}
 
 
 @pytest.mark.parametrize("texture", [None, "cat"])
 def test_without_conflict_there_is_nothing_to_tell_of_texture(texture):
-    panel = panel_of(trials(("cat", texture, "cat"), ("cat", texture, "dog")))
+    panel = pair_trials(trials(("cat", texture, "cat"), ("cat", texture, "dog")))
     table = confusion_table(panel)
     assert set(zip(table["trials"], table["cue"], strict=True)) == {("all", "shape")}
     assert counts(table, "all", "shape") == {("cat", "cat"): 1, ("cat", "dog"): 1}
@@ -55,7 +55,7 @@ def test_without_conflict_there_is_nothing_to_tell_of_texture(texture):
 
 
 def test_classification_report_counted_by_hand():
-    table = classification_table(panel_of(trials(*ROWS))).set_index(["cue", "category"])
+    table = classification_table(pair_trials(trials(*ROWS))).set_index(["cue", "category"])
     cat = table.loc[("shape", "cat")]  # three images, answered `cat` twice, once rightly
     assert (cat["precision"], cat["recall"], cat["f1"], cat["support"]) == (1 / 2, 1 / 3, 2 / 5, 3)
     dog = table.loc[("shape", "dog")]
@@ -67,7 +67,7 @@ def test_classification_report_counted_by_hand():
 
 
 def test_what_there_is_no_image_or_no_answer_for_is_undefined():
-    table = classification_table(panel_of(trials(*ROWS))).set_index(["cue", "category"])
+    table = classification_table(pair_trials(trials(*ROWS))).set_index(["cue", "category"])
     bird = table.loc[("shape", "bird")]
     assert (bird["support"], bird["reason"]) == (0, "no image")
     assert all(math.isnan(bird[name]) for name in ("precision", "recall", "f1"))
@@ -81,7 +81,7 @@ def test_what_there_is_no_image_or_no_answer_for_is_undefined():
 
 def test_an_observer_without_images_has_no_report():
     mute = trials(("cat", "dog", "cat"), observer="mute").assign(answerable=False)
-    panel = panel_of(pd.concat([trials(*ROWS[1:]).assign(answerable=True), mute]))
+    panel = pair_trials(pd.concat([trials(*ROWS[1:]).assign(answerable=True), mute]))
     table = classification_table(panel)
     macro = table[(table["observer"] == "mute") & (table["category"] == "macro average")]
     assert macro["precision"].isna().all() and set(macro["reason"]) == {"no image"}

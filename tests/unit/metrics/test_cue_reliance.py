@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from shapebias.errors import UserError
-from shapebias.metrics.cue_reliance import measured, reliance_table
+from shapebias.metrics.cue_reliance import measure_reliance, reliance_table
 
 METADATA: dict[str, Any] = {"observer": "net", "answers": ["cat", "dog"]}
 
@@ -107,6 +107,6 @@ def test_intervals_hold_the_true_ratio():
         luck = rng.random((2, 160))
         luck[1, ::2] = luck[0, ::2]
         before, after = pd.Series(luck[0] < 0.8, index=index), pd.Series(luck[1] < 0.4, index=index)
-        told = measured(after.astype(float), before.astype(float), 16)
+        told = measure_reliance(after.astype(float), before.astype(float), 16)
         held += told["relative_low"] <= 0.5 <= told["relative_high"]
     assert 0.93 <= held / 1000 <= 0.97

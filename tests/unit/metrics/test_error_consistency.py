@@ -8,17 +8,17 @@ import pandas as pd
 import pytest
 
 from shapebias.evaluation.decisions import read_observers
-from shapebias.metrics.accuracy_by_condition import prior, resampled_images
+from shapebias.metrics.accuracy_by_condition import prior_images, resampled_image_weights
 from shapebias.metrics.error_consistency import (
-    POOLED_COLUMNS,
-    combined,
+    POOLED_CONSISTENCY_COLUMNS,
+    bound_distances,
+    combine_conditions,
     consistency_table,
-    distance,
     kappa,
-    pooled_table,
+    pooled_consistency_table,
     resampled_kappa,
 )
-from shapebias.metrics.panel import NO_ANSWER, Panel, panel_of
+from shapebias.metrics.panel import NO_ANSWER, Panel, pair_trials
 
 
 def answers(**observers: str) -> pd.DataFrame:
@@ -41,7 +41,7 @@ def pair(table: pd.DataFrame, one: str, two: str, condition: str = "all") -> pd.
 
 def test_kappa_counted_by_hand():
     # Both right 4 times, both wrong twice, one each the only one to be right: agreement 6/8, right 5/8 each.
-    row = pair(consistency_table(panel_of(answers(a="+++++---", b="++++-+-o")), []), "a", "b")
+    row = pair(consistency_table(pair_trials(answers(a="+++++---", b="++++-+-o")), []), "a", "b")
     assert (row["images"], row["accuracy_1"], row["accuracy_2"], row["observed"]) == (8, 5 / 8, 5 / 8, 6 / 8)
     assert row["expected"] == 25 / 64 + 9 / 64
     assert row["kappa"] == pytest.approx((6 / 8 - 34 / 64) / (1 - 34 / 64))
@@ -53,7 +53,7 @@ def test_kappa_counted_by_hand():
     [("++--", "++--", 1), ("++--", "--++", -1), ("+-+-", "++--", 0), ("++++", "+++-", 0)],
 )
 def test_the_same_errors_are_one_the_opposite_minus_one_unrelated_zero(one, two, value):
-    assert pair(consistency_table(panel_of(answers(a=one, b=two)), []), "a", "b")["kappa"] == value
+    assert pair(consistency_table(pair_trials(answers(a=one, b=two)), []), "a", "b")["kappa"] == value
 
 
 @pytest.mark.parametrize(
@@ -65,14 +65,14 @@ def test_the_same_errors_are_one_the_opposite_minus_one_unrelated_zero(one, two,
     ],
 )
 def test_undefined_kappa_has_a_reason(one, two, reason):
-    row = pair(consistency_table(panel_of(answers(a=one, b=two)), []), "a", "b")
+    row = pair(consistency_table(pair_trials(answers(a=one, b=two)), []), "a", "b")
     assert math.isnan(row["kappa"]) and math.isnan(row["ci_low"]) and math.isnan(row["ci_high"])
     assert (row["reason"], row["conditions"]) == (reason, 0)
 
 
 def test_only_images_that_both_saw_count():
-    whole = consistency_table(panel_of(answers(a="++-+-", b="+-+--")), [])
-    parts = consistency_table(panel_of(answers(a="++-+-++  ", b="+-+--  --")), [])
+    whole = consistency_table(pair_trials(answers(a="++-+-", b="+-+--")), [])
+    parts = consistency_table(pair_trials(answers(a="++-+-++  ", b="+-+--  --")), [])
     for name in ("images", "accuracy_1", "accuracy_2", "observed", "kappa"):
         assert pair(whole, "a", "b")[name] == pair(parts, "a", "b")[name]
 
@@ -80,13 +80,13 @@ def test_only_images_that_both_saw_count():
 def test_images_that_one_could_not_name_do_not_count():
     trials = answers(a="++-+-++", b="+-+----")
     trials["answerable"] = ~((trials["observer"] == "b") & (trials["image"] >= "image005"))
-    row = pair(consistency_table(panel_of(trials), []), "a", "b")
+    row = pair(consistency_table(pair_trials(trials), []), "a", "b")
     assert (row["images"], row["accuracy_1"], row["accuracy_2"]) == (5, 3 / 5, 2 / 5)
 
 
 def test_people_are_the_mean_over_persons_and_a_person_meets_the_others():
     table = consistency_table(
-        panel_of(answers(net="++--+-", p1="++-++-", p2="+---+-", p3="-+--++")), ["p1", "p2", "p3"]
+        pair_trials(answers(net="++--+-", p1="++-++-", p2="+---+-", p3="-+--++")), ["p1", "p2", "p3"]
     )
     kappas = [pair(table, "net", name)["kappa"] for name in ("p1", "p2", "p3")]
     assert pair(table, "net", "people")["kappa"] == pytest.approx(sum(kappas) / 3)
@@ -101,31 +101,31 @@ def test_people_are_the_mean_over_persons_and_a_person_meets_the_others():
 
 
 def test_one_person_has_nobody_to_compare_with():
-    row = pair(consistency_table(panel_of(answers(net="+-+-", p="++--")), ["p"]), "p", "people")
+    row = pair(consistency_table(pair_trials(answers(net="+-+-", p="++--")), ["p"]), "p", "people")
     assert math.isnan(row["kappa"]) and row["reason"] == "no other person to compare with"
 
 
 def test_without_people_there_are_no_rows_with_them():
-    assert "people" not in set(consistency_table(panel_of(answers(a="+-+-", b="++--")), [])["observer_2"])
+    assert "people" not in set(consistency_table(pair_trials(answers(a="+-+-", b="++--")), [])["observer_2"])
 
 
 def test_conditions_are_averaged_and_not_pooled():
     # In each condition errors are unrelated: kappa is 0. Pooled, the easy and the difficult one would make it 0.36.
     trials = answers(net="+++-+++-" * 2 + "---+---+" * 2, p="++++----" + "++++++++" + "----++++" + "--------")
     trials["condition"] = np.where(trials["image"] < "image016", "easy", "hard")
-    table = consistency_table(panel_of(trials), ["p"])
+    table = consistency_table(pair_trials(trials), ["p"])
     assert pair(table, "net", "p")["kappa"] == pytest.approx(0)
     assert pair(table, "net", "p")["conditions"] == 2
     assert pair(table, "net", "people", "easy")["accuracy_1"] == 3 / 4
     assert pair(table, "net", "people", "hard")["accuracy_1"] == 1 / 4
-    pooled = consistency_table(panel_of(trials.drop(columns="condition")), ["p"])
+    pooled = consistency_table(pair_trials(trials.drop(columns="condition")), ["p"])
     assert pair(pooled, "net", "p")["kappa"] > 0.2
 
 
 def test_a_condition_without_kappa_is_left_out_of_the_mean():
     trials = answers(net="+-+-++++", p="++--++++")
     trials["condition"] = np.where(trials["image"] < "image004", "noisy", "clear")
-    table = consistency_table(panel_of(trials), ["p"])
+    table = consistency_table(pair_trials(trials), ["p"])
     row = pair(table, "net", "people")
     assert (row["kappa"], row["conditions"], row["reason"], row["images"]) == (0, 1, "", 8)
     assert row["observed"] == (2 / 4 + 1) / 2  # it is defined in both
@@ -138,7 +138,7 @@ def test_published_people_and_networks_agree_with_the_formula(shared_data: Path)
     people = sorted(name for name in trials["observer"].unique() if name.startswith("subject"))
     networks = sorted(set(trials["observer"]) - set(people))
     assert (len(people), len(networks)) == (10, 4)
-    table = consistency_table(panel_of(trials), people)
+    table = consistency_table(pair_trials(trials), people)
     # Straight from the files and the formula, paired by the name of the stimulus.
     raw = pd.concat([pd.read_csv(path, dtype=str, keep_default_na=False) for path in files])
     raw["image"] = raw["imagename"].str.split("_").str[-1]
@@ -160,8 +160,8 @@ def test_published_people_and_networks_agree_with_the_formula(shared_data: Path)
 
 def test_intervals_do_not_depend_on_who_else_is_there_or_saw_less():
     marks = {"a": "+-+--+++-+" * 4, "b": "++--+-+-++" * 4, "c": "-+-+ + +-+" * 4}
-    alone = pair(consistency_table(panel_of(answers(a=marks["a"], b=marks["b"])), []), "a", "b")
-    among = pair(consistency_table(panel_of(answers(**marks)), ["c"]), "a", "b")
+    alone = pair(consistency_table(pair_trials(answers(a=marks["a"], b=marks["b"])), []), "a", "b")
+    among = pair(consistency_table(pair_trials(answers(**marks)), ["c"]), "a", "b")
     assert list(alone) == list(among)
 
 
@@ -207,12 +207,12 @@ def coverage(images: int, strata: int, conditions: list[tuple[float, float, floa
         drawn = rng.choice(4, size=(images, simulations), p=cells(*known))
         right = np.empty((images, 2 * simulations), dtype=bool)
         right[:, one], right[:, two] = drawn < 2, drawn % 2 == 0
-        weights, unit = resampled_images(np.arange(images) % strata, str(number))
-        added = prior(4, str(number)) * unit
+        weights, unit = resampled_image_weights(np.arange(images) % strata, str(number))
+        added = prior_images(4, str(number)) * unit
         values = resampled_kappa(np.ones_like(right), right, one, two, weights, added)
         estimates[number] = kappa(*((drawn == cell).sum(axis=0) for cell in range(4)))
-        distances[:, number] = distance(values, estimates[number])
-    low, high = combined(estimates, distances)
+        distances[:, number] = bound_distances(values, estimates[number])
+    low, high = combine_conditions(estimates, distances)
     defined = np.isfinite(low)
     truth = np.mean([known[2] for known in conditions])
     return np.mean((low <= truth) & (truth <= high), where=defined)
@@ -223,9 +223,9 @@ def coverage(images: int, strata: int, conditions: list[tuple[float, float, floa
 
 def test_seeds_are_averaged_and_their_interval_says_that_seeds_differ():
     marks = {"s0": "+-+--+++-+" * 8, "s1": "+-+--+++-+" * 7 + "+++--+-+-+", "s2": "+-+--+++-+" * 7 + "-++--+++--"}
-    panel = panel_of(answers(p1="+++--++--+" * 8, p2="+-++-+-+-+" * 8, **marks))
-    table = pooled_table(panel, ["p1", "p2"], {("net", "in"): list(marks)})
-    assert list(table.columns) == POOLED_COLUMNS
+    panel = pair_trials(answers(p1="+++--++--+" * 8, p2="+-++-+-+-+" * 8, **marks))
+    table = pooled_consistency_table(panel, ["p1", "p2"], {("net", "in"): list(marks)})
+    assert list(table.columns) == POOLED_CONSISTENCY_COLUMNS
     (row,) = table.to_dict("records")
     rows = consistency_table(panel, ["p1", "p2"])
     kappas = [pair(rows, seed, "people")["kappa"] for seed in marks]
@@ -241,8 +241,8 @@ def test_seeds_are_averaged_and_their_interval_says_that_seeds_differ():
 def test_the_row_of_a_single_observer_is_that_of_error_consistency(who):
     trials = answers(net="+-+--+++-+" * 8, other="++++-+--+-" * 8, p1="+++--++--+" * 8, p2="+-++-+-+-+" * 8)
     trials["condition"] = np.where(trials["image"] < "image030", "noisy", "clear")
-    panel = panel_of(trials)
-    (row,) = pooled_table(panel, ["p1", "p2"], {("net", ""): [who]}).to_dict("records")
+    panel = pair_trials(trials)
+    (row,) = pooled_consistency_table(panel, ["p1", "p2"], {("net", ""): [who]}).to_dict("records")
     same = pair(consistency_table(panel, ["p1", "p2"]), who, "people")
     for name in ("images", "kappa", "ci_low", "ci_high", "reason"):
         assert row[name] == same[name]
@@ -251,8 +251,8 @@ def test_the_row_of_a_single_observer_is_that_of_error_consistency(who):
 
 def test_seeds_that_answer_alike_have_the_interval_of_one():
     marks = "+-+--+++-+" * 8
-    panel = panel_of(answers(s0=marks, s1=marks, p="+++--++--+" * 8))
-    table = pooled_table(panel, ["p"], {("net", "two"): ["s0", "s1"], ("net", "one"): ["s0"]})
+    panel = pair_trials(answers(s0=marks, s1=marks, p="+++--++--+" * 8))
+    table = pooled_consistency_table(panel, ["p"], {("net", "two"): ["s0", "s1"], ("net", "one"): ["s0"]})
     two, one = table.to_dict("records")
     assert (two["interval"], one["interval"]) == ("images and seeds", "images")
     for name in ("kappa", "ci_low", "ci_high"):
@@ -260,9 +260,9 @@ def test_seeds_that_answer_alike_have_the_interval_of_one():
 
 
 def test_seeds_without_kappa_are_left_out_and_named():
-    panel = panel_of(answers(s0="++--+-  ", s1="      ++", p="+++--+++"))
+    panel = pair_trials(answers(s0="++--+-  ", s1="      ++", p="+++--+++"))
     groups = {("net", "some"): ["s0", "s1"], ("net", "none"): ["s1"], ("net", "first"): ["s0"]}
-    some, none, first = pooled_table(panel, ["p"], groups).to_dict("records")
+    some, none, first = pooled_consistency_table(panel, ["p"], groups).to_dict("records")
     assert some["reason"] == "over 1 of 2 seeds: both are always right"
     assert (some["seeds"], some["images"], some["interval"]) == (2, 8, "images")
     assert [some[name] for name in ("kappa", "ci_low", "ci_high")] == [
@@ -272,7 +272,9 @@ def test_seeds_without_kappa_are_left_out_and_named():
 
 
 def test_without_people_a_pooled_kappa_is_undefined():
-    (row,) = pooled_table(panel_of(answers(s0="+-+-", s1="++--")), [], {("net", "in"): ["s0", "s1"]}).to_dict("records")
+    (row,) = pooled_consistency_table(
+        pair_trials(answers(s0="+-+-", s1="++--")), [], {("net", "in"): ["s0", "s1"]}
+    ).to_dict("records")
     assert math.isnan(row["kappa"]) and math.isnan(row["ci_low"])
     assert (row["seeds"], row["images"], row["reason"]) == (2, 0, "no person to compare with")
 
@@ -290,7 +292,9 @@ def test_the_interval_over_seeds_contains_the_mean_of_all_seeds_there_could_be()
         seeds = np.where(follows < rng.beta(12, 12, number), latent, guess < 0.7)
         people = np.where(rng.random((images, 2)) < 0.8, latent, rng.random((images, 2)) < 0.7)
         panel = right_and_wrong(np.concatenate([people, seeds], axis=1), ["p1", "p2", "s0", "s1", "s2"])
-        table = pooled_table(panel, ["p1", "p2"], {("net", "seeds"): ["s0", "s1", "s2"], ("net", "seed"): ["s0"]})
+        table = pooled_consistency_table(
+            panel, ["p1", "p2"], {("net", "seeds"): ["s0", "s1", "s2"], ("net", "seed"): ["s0"]}
+        )
         for row in table.to_dict("records"):
             held[row["regime"]] += row["ci_low"] <= 0.4 <= row["ci_high"]
     # Of 300 studies: three standard deviations are 4 %.

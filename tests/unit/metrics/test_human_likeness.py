@@ -8,7 +8,7 @@ import pytest
 from shapebias.metrics.accuracy_by_condition import condition_table
 from shapebias.metrics.error_consistency import consistency_table
 from shapebias.metrics.human_likeness import human_likeness_table
-from shapebias.metrics.panel import panel_of
+from shapebias.metrics.panel import pair_trials
 
 PERSONS = ["p1", "p2"]
 
@@ -21,7 +21,7 @@ def measured(benchmark: str, marks: dict[str, dict[str, str]]) -> tuple[pd.DataF
         for observer, answers in observers.items()
         for i, mark in enumerate(answers)
     ]
-    panel = panel_of(pd.DataFrame(rows, columns=["observer", "image", "shape", "texture", "decision", "condition"]))
+    panel = pair_trials(pd.DataFrame(rows, columns=["observer", "image", "shape", "texture", "decision", "condition"]))
     table = condition_table(panel, PERSONS, dict.fromkeys(panel.observers, 1 / 16)).assign(regime="", seed="")
     table["model"] = ["people" if name in PERSONS else name for name in table["observer"]]
     return table.assign(benchmark=benchmark), consistency_table(panel, PERSONS).assign(benchmark=benchmark)

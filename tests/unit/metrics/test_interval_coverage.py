@@ -12,8 +12,8 @@ import pytest
 from shapebias.categories import CATEGORIES
 from shapebias.metrics.bias_differences import difference_intervals
 from shapebias.metrics.panel import NO_ANSWER, Panel
-from shapebias.metrics.seed_pooling import interval, pooled_difference
-from shapebias.metrics.shape_bias import Counts, bias_intervals, counts_of, cue_accuracy_rows
+from shapebias.metrics.seed_pooling import pooled_difference, seed_interval
+from shapebias.metrics.shape_bias import CueCounts, bias_intervals, count_cues, cue_accuracy_rows
 
 OBSERVERS = 1_000
 RESAMPLES = 1_000  # a tenth of what tables take: a little more scatter, a tenth of the time
@@ -43,8 +43,8 @@ def answers(bias, coverage, rng, observers: int = OBSERVERS, draws=None) -> np.n
     return np.where(hit < coverage, np.where(shape < bias, SHAPE[:, None], TEXTURE[:, None]), NO_ANSWER)
 
 
-def counted(decisions: np.ndarray) -> Counts:
-    return counts_of(panel(decisions), resamples=RESAMPLES)
+def counted(decisions: np.ndarray) -> CueCounts:
+    return count_cues(panel(decisions), resamples=RESAMPLES)
 
 
 def contains(intervals: np.ndarray, truth: float) -> float:
@@ -158,8 +158,8 @@ def test_the_interval_over_seeds_contains_the_mean_of_all_seeds_there_could_be(n
     draws = np.where(rng.random(images.shape[1:]) < 0.5, images, rng.random(images.shape))
     counts = counted(answers(truth.reshape(1, -1), 0.6, rng, draws=draws))
     seeds = np.arange(studies * number).reshape(studies, number)
-    intervals = np.array([interval(counts, list(those)) for those in seeds])
+    intervals = np.array([seed_interval(counts, list(those)) for those in seeds])
     # Of 300 studies: three standard deviations are 4 %.
     assert 0.91 <= contains(intervals, 0.3) <= 0.99
-    images_only = bias_intervals(counts.rows(seeds[:, 0]))
+    images_only = bias_intervals(counts.select_rows(seeds[:, 0]))
     assert contains(images_only, 0.3) < 0.7

@@ -13,15 +13,15 @@ from sklearn.preprocessing import StandardScaler
 
 from shapebias.images.pictures import ImageFile
 from shapebias.images.shards import label
-from shapebias.metrics.classification import READ_OUT
+from shapebias.metrics.classification import READ_OUT_COLUMNS
 from shapebias.metrics.linear_read_out import (
     FOLDS,
+    assign_folds,
     cluster_intervals,
-    cues_of,
-    folds,
+    cross_validate,
+    cue_sources,
     is_conflict,
     read_out,
-    right_answers,
 )
 from shapebias.networks.stages import Stage
 
@@ -57,7 +57,7 @@ def test_features_that_say_the_shape_give_it_away_and_nothing_of_the_texture():
     images = conflicts()
     features = np.hstack([one_hot(images["shape"]), 0.1 * noise(images)])
     table = read_out([Stage("blocks.3", 0.5)], [features], images)
-    assert list(table.columns) == READ_OUT
+    assert list(table.columns) == READ_OUT_COLUMNS
     row = by_cue(table)
     assert (row["shape"]["stage"], row["shape"]["depth"], row["shape"]["features"]) == ("blocks.3", 0.5, 12)
     assert (row["shape"]["images"], row["shape"]["accuracy"], row["shape"]["ci_high"]) == (120, 1.0, 1.0)
@@ -77,7 +77,7 @@ def test_features_that_say_the_photograph_do_not_say_the_category():
     # What folds that tear photographs apart would report.
     torn = np.arange(len(images)) % FOLDS
     for rows, cue in zip(features, ("shape", "texture"), strict=True):
-        [right] = right_answers([rows], images[cue].to_numpy(dtype=str), torn)
+        [right] = cross_validate([rows], images[cue].to_numpy(dtype=str), torn)
         assert right.mean() == 1
 
 
@@ -85,7 +85,7 @@ def test_the_accuracy_is_that_of_scikit_learns_own_cross_validation():
     images = conflicts()
     features = 0.7 * np.pad(one_hot(images["shape"]), ((0, 0), (0, 4))) + noise(images)
     row = by_cue(read_out([Stage("a", 0.2)], [features], images))["shape"]
-    parts = PredefinedSplit(folds(images["shape"].to_numpy(object), images["content"].to_numpy(object)))
+    parts = PredefinedSplit(assign_folds(images["shape"].to_numpy(object), images["content"].to_numpy(object)))
     model = make_pipeline(StandardScaler(), LogisticRegression(C=30 / 8, tol=1e-6))
     expected = (cross_val_predict(model, features, images["shape"], cv=parts) == images["shape"]).mean()
     assert 0.3 < expected < 0.9
@@ -95,12 +95,12 @@ def test_the_accuracy_is_that_of_scikit_learns_own_cross_validation():
 def test_folds_keep_photographs_whole_and_spread_each_categorys_over_all():
     images = conflicts(each=7)
     categories, photographs = (images[name].to_numpy(dtype=object) for name in ("shape", "content"))
-    images["part"] = folds(categories, photographs)
+    images["part"] = assign_folds(categories, photographs)
     assert (images.groupby("content")["part"].nunique() == 1).all()
     assert (images.groupby("shape")["part"].nunique() == FOLDS).all()
     sizes = images.drop_duplicates("content")["part"].value_counts()
     assert sizes.max() - sizes.min() <= 1
-    backwards = folds(categories[::-1], photographs[::-1])[::-1]
+    backwards = assign_folds(categories[::-1], photographs[::-1])[::-1]
     assert (backwards == images["part"]).all()
 
 
@@ -190,7 +190,7 @@ def test_images_that_repeat_a_photograph_add_no_certainty():
 )
 def test_photographs_come_from_the_label_or_from_a_published_name(tmp_path, sample_id, more, content, style):
     known = label(sample_id, shape="cat", texture="bird", **more)
-    found = cues_of(ImageFile(tmp_path, known))
+    found = cue_sources(ImageFile(tmp_path, known))
     expected = (content or more["content"], style or more.get("style"))
     assert (found["content"], found["style"]) == expected
     assert (found["image"], found["shape"], found["texture"]) == (sample_id, "cat", "bird")

@@ -9,10 +9,17 @@ import pytest
 
 from shapebias.errors import UserError
 from shapebias.figures.melanoma import confusion_matrices, melanoma_overview
-from shapebias.metrics.melanoma import COUNTS, MEASURES, auc, performance, resamples, row
+from shapebias.metrics.melanoma import (
+    MELANOMA_COUNTS,
+    MELANOMA_MEASURES,
+    auc,
+    bootstrap_counts,
+    measure_performance,
+    performance_row,
+)
 from shapebias.report.accuracy import melanoma_findings
 from shapebias.tables.assemble import melanoma_table
-from shapebias.tables.columns import MELANOMA_COLUMNS
+from shapebias.tables.columns import MELANOMA_TABLE_COLUMNS
 from shapebias.tables.summaries import pool_melanoma
 
 BASELINE = "mela_imagenet"
@@ -51,7 +58,7 @@ def pairs(melanoma: np.ndarray, score: np.ndarray) -> float:
 
 
 def test_measures_can_be_counted_by_hand():
-    told = row(performance(answers([0.9, 0.8, 0.3], [0.6, 0.4, 0.2, 0.1])), None)
+    told = performance_row(measure_performance(answers([0.9, 0.8, 0.3], [0.6, 0.4, 0.2, 0.1])), None)
     assert (told["images"], told["melanoma_images"]) == (7, 3)
     cells = ("true_positives", "false_negatives", "false_positives", "true_negatives")
     assert [told[name] for name in cells] == [2, 1, 1, 3]
@@ -59,7 +66,7 @@ def test_measures_can_be_counted_by_hand():
     assert (told["sensitivity"], told["specificity"]) == (pytest.approx(2 / 3), 3 / 4)
     assert told["balanced_accuracy"] == pytest.approx((2 / 3 + 3 / 4) / 2)
     assert told["auc"] == pytest.approx((4 + 4 + 2) / 12)  # 0.3 is above two of the four
-    assert all(told[f"{name}_low"] <= told[name] <= told[f"{name}_high"] for name in MEASURES)
+    assert all(told[f"{name}_low"] <= told[name] <= told[f"{name}_high"] for name in MELANOMA_MEASURES)
 
 
 def test_auc_is_that_of_all_pairs_also_with_ties_and_in_resamples():
@@ -67,20 +74,20 @@ def test_auc_is_that_of_all_pairs_also_with_ties_and_in_resamples():
     for levels in (3, 10, 10_000):
         melanoma, score = rng.random(60) < 0.3, rng.integers(0, levels, 60) / levels
         assert auc(melanoma, score, np.ones(60, dtype=int)) == pytest.approx(pairs(melanoma, score))
-        resample = resamples(melanoma)[:5]
+        resample = bootstrap_counts(melanoma)[:5]
         for counts, value in zip(resample, auc(melanoma, score, resample), strict=True):
             assert value == pytest.approx(pairs(np.repeat(melanoma, counts), np.repeat(score, counts)))
 
 
 def test_resamples_keep_the_number_of_melanomas():
     melanoma = np.array([True, False, False, True, False])
-    counts = resamples(melanoma)
+    counts = bootstrap_counts(melanoma)
     assert (counts[:, melanoma].sum(axis=1) == 2).all() and (counts[:, ~melanoma].sum(axis=1) == 3).all()
     assert counts.mean(axis=0) == pytest.approx(1, abs=0.03)
 
 
 def test_intervals_of_auc_are_those_of_the_formula_of_hanley_and_mcneil():
-    told = row(performance(drawn(1.0, seed=3, melanomas=117, others=483)), None)
+    told = performance_row(measure_performance(drawn(1.0, seed=3, melanomas=117, others=483)), None)
     a, m, n = told["auc"], 117, 483
     q1, q2 = a / (2 - a), 2 * a * a / (1 + a)
     error = np.sqrt((a * (1 - a) + (m - 1) * (q1 - a * a) + (n - 1) * (q2 - a * a)) / (m * n))
@@ -88,7 +95,7 @@ def test_intervals_of_auc_are_those_of_the_formula_of_hanley_and_mcneil():
 
 
 def test_nothing_but_right_answers_have_the_exact_binomial_interval_and_an_auc_of_one_has_none():
-    told = row(performance(answers([0.9, 0.8], [0.1, 0.2, 0.3])), None)
+    told = performance_row(measure_performance(answers([0.9, 0.8], [0.1, 0.2, 0.3])), None)
     assert (told["sensitivity"], told["sensitivity_high"]) == (1, 1)
     assert told["sensitivity_low"] == pytest.approx(0.025 ** (1 / 2))  # Clopper and Pearson: (α/2)^(1/n)
     assert told["specificity_low"] == pytest.approx(0.025 ** (1 / 3))
@@ -106,16 +113,16 @@ def test_nothing_but_right_answers_have_the_exact_binomial_interval_and_an_auc_o
     ],
 )
 def test_what_a_missing_class_leaves_undefined_is_nan(shown, undefined):
-    told = row(performance(answers(*shown)), None)
-    assert {name for name in MEASURES if np.isnan(told[name])} == undefined
+    told = performance_row(measure_performance(answers(*shown)), None)
+    assert {name for name in MELANOMA_MEASURES if np.isnan(told[name])} == undefined
     assert told["accuracy"] == 0.5
 
 
 def test_a_paired_difference_is_surer_than_its_two_parts():
     baseline = drawn(1.0, seed=5)
     better = baseline.assign(p_melanoma=baseline["p_melanoma"] + 0.05 * (baseline["class"] == "melanoma"))
-    told = row(performance(better), performance(baseline))
-    first, second = (row(performance(table), None) for table in (baseline, better))
+    told = performance_row(measure_performance(better), measure_performance(baseline))
+    first, second = (performance_row(measure_performance(table), None) for table in (baseline, better))
     assert told["auc_difference"] == pytest.approx(second["auc"] - first["auc"])
     assert 0 < told["auc_difference_low"] < told["auc_difference"] < told["auc_difference_high"]
     assert first["auc_high"] > second["auc_low"]  # apart they tell nothing
@@ -123,7 +130,7 @@ def test_a_paired_difference_is_surer_than_its_two_parts():
 
 
 def test_one_answer_to_all_is_no_certainty():
-    told = row(performance(answers([0.3, 0.1], [0.3, 0.2, 0.4])), None)
+    told = performance_row(measure_performance(answers([0.3, 0.1], [0.3, 0.2, 0.4])), None)
     assert (told["accuracy"], told["sensitivity"], told["specificity"]) == (0.6, 0, 1)
     assert (told["accuracy_low"], told["accuracy_high"]) == pytest.approx((0.147, 0.947), abs=1e-3)  # 3 of 5, exact
     assert np.isnan([told["balanced_accuracy_low"], told["balanced_accuracy_high"]]).all()
@@ -131,7 +138,7 @@ def test_one_answer_to_all_is_no_certainty():
 
 def test_equal_answers_differ_by_nothing_and_rows_in_another_order_are_the_same():
     table = drawn(1.0, seed=7)
-    told = row(performance(table.sample(frac=1, random_state=0)), performance(table))
+    told = performance_row(measure_performance(table.sample(frac=1, random_state=0)), measure_performance(table))
     assert told["auc_difference"] == 0
     assert np.isnan(told["auc_difference_low"])  # no resample differs, which proves nothing
 
@@ -139,7 +146,7 @@ def test_equal_answers_differ_by_nothing_and_rows_in_another_order_are_the_same(
 def test_observers_of_other_images_are_not_compared():
     table = drawn(1.0, seed=7)
     with pytest.raises(UserError, match="different images"):
-        row(performance(table), performance(table.assign(image="x" + table["image"])))
+        performance_row(measure_performance(table), measure_performance(table.assign(image="x" + table["image"])))
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +174,7 @@ def test_confusion_matrices_hold_the_counts(table):
     figure = confusion_matrices(table, benchmark="mela")
     (first, *_) = [axes for axes in figure.axes if axes.texts]
     told = table.iloc[0]
-    assert [text.get_text().split("\n")[0] for text in first.texts] == [str(told[name]) for name in COUNTS]
+    assert [text.get_text().split("\n")[0] for text in first.texts] == [str(told[name]) for name in MELANOMA_COUNTS]
     assert first.texts[0].get_text().endswith(f"{100 * told['sensitivity']:.0f} %")
 
 
@@ -197,7 +204,7 @@ def test_a_run_is_compared_with_the_baseline_of_its_model_and_seed():
     runs += [("resnet", BASELINE, 0), ("resnet", "mela_in", 0)]
     answers = [answered(*run, drawn(1.0, seed)) for seed, run in enumerate(runs)]
     table = melanoma_table(answers, BASELINE)
-    assert list(table.columns) == MELANOMA_COLUMNS
+    assert list(table.columns) == MELANOMA_TABLE_COLUMNS
     assert list(table["baseline"]) == [BASELINE, "", "", "", BASELINE]
     assert list(table["auc_difference"].isna()) == [False, True, True, True, False]
     assert table["auc_difference"][0] == pytest.approx(table["auc"][0] - table["auc"][1])

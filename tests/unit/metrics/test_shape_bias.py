@@ -13,19 +13,19 @@ from scipy.stats import beta, binomtest
 from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.evaluation.decisions import PROBABILITIES, read_observers
-from shapebias.metrics.panel import panel_of
-from shapebias.metrics.shape_bias import accuracy, bias_rows, counts_of, cue_accuracy_rows, reciprocal_ranks
+from shapebias.metrics.panel import pair_trials
+from shapebias.metrics.shape_bias import accuracy_row, bias_rows, count_cues, cue_accuracy_rows, reciprocal_ranks
 
 
 def bias(decisions: pd.DataFrame) -> dict:
     """Shape bias of one observer, or of several together."""
-    panel = panel_of(decisions)
-    (row,) = bias_rows(counts_of(panel, {"": panel.observers}))
+    panel = pair_trials(decisions)
+    (row,) = bias_rows(count_cues(panel, {"": panel.observers}))
     return row
 
 
 def cue_accuracy(decisions: pd.DataFrame) -> dict:
-    (row,) = cue_accuracy_rows(counts_of(panel_of(decisions)))
+    (row,) = cue_accuracy_rows(count_cues(pair_trials(decisions)))
     return row
 
 
@@ -137,10 +137,10 @@ def test_an_observer_has_the_same_interval_alone_and_among_others():
     several = pd.concat([trials(*[(*pair, rng.choice(pair)) for pair in rows], observer=name) for name in "abc"])
     several["answerable"] = (several["observer"] != "b") | (several["shape"] != "oven")  # b counts other images
     several = several[(several["observer"] != "c") | (several["image"] < "image3")]  # c saw fewer
-    panel = panel_of(several)
-    for name, row in zip("abc", bias_rows(counts_of(panel)), strict=True):
+    panel = pair_trials(several)
+    for name, row in zip("abc", bias_rows(count_cues(panel)), strict=True):
         assert row == bias(several[several["observer"] == name])
-    assert bias_rows(counts_of(panel))[1]["conflict_images"] == 750
+    assert bias_rows(count_cues(panel))[1]["conflict_images"] == 750
 
 
 def test_interval_does_not_depend_on_the_order_of_rows():
@@ -196,8 +196,8 @@ def test_fractions_have_intervals_that_reach_the_ends_of_the_scale_where_the_fra
 
 
 def ranks_of(decisions: pd.DataFrame, known: list[str]) -> dict[str, float]:
-    panel = panel_of(decisions)
-    return reciprocal_ranks(counts_of(panel), 0, panel, decisions.assign(condition=""), known)
+    panel = pair_trials(decisions)
+    return reciprocal_ranks(count_cues(panel), 0, panel, decisions.assign(condition=""), known)
 
 
 def test_reciprocal_ranks_are_among_the_categories_that_an_observer_knows():
@@ -248,15 +248,15 @@ def test_unknown_categories_and_doubled_trials_are_refused_by_name():
 
 
 def test_accuracy_has_the_interval_of_wilson():
-    measured = accuracy(pd.Series([True] * 8 + [False] * 2), chance=1 / 16)
+    measured = accuracy_row(pd.Series([True] * 8 + [False] * 2), chance=1 / 16)
     # Wilson 1927 for 8 of 10, z = 1.96: (0.8 + z²/20 ± z √(0.016 + z²/400)) / (1 + z²/10)
     assert (measured["ci_low"], measured["ci_high"]) == pytest.approx((0.4902, 0.9433), abs=1e-4)
     assert (measured["images"], measured["correct"], measured["accuracy"]) == (10, 8, 0.8)
     for right in (0, 3, 10):
-        measured = accuracy(pd.Series([True] * right + [False] * (10 - right)), chance=1 / 16)
+        measured = accuracy_row(pd.Series([True] * right + [False] * (10 - right)), chance=1 / 16)
         published = binomtest(right, 10).proportion_ci(method="wilson")
         assert bounds(measured) == pytest.approx((published.low, published.high), abs=1e-12)
-    assert math.isnan(accuracy(pd.Series([], dtype=bool), chance=1 / 16)["accuracy"])
+    assert math.isnan(accuracy_row(pd.Series([], dtype=bool), chance=1 / 16)["accuracy"])
 
 
 # Geirhos et al. 2019, as FACTS.md recomputes it.

@@ -10,8 +10,8 @@ from helpers import trials
 from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.evaluation.decisions import PROBABILITIES
-from shapebias.tables.assemble import Measured, lineage
-from shapebias.tables.columns import COLUMNS
+from shapebias.tables.assemble import TableBuilder, format_lineage
+from shapebias.tables.columns import TABLE_COLUMNS
 
 RUN = {"observer": "net_in_seed0", "model": "net", "regime": "in", "seed": 0, "benchmark": "cue_conflict"}
 CUES = [("cat", "dog", "cat"), ("cat", "dog", "dog"), ("cat", "dog", "car")]
@@ -36,7 +36,7 @@ def network(**facts) -> dict:
 
 
 def measured() -> dict[str, pd.DataFrame]:
-    found = Measured()
+    found = TableBuilder()
     found.add_network("conflict", predictions(*CUES), network())
     found.add_decisions("conflict", recorded(*CUES), ["people=subject-*"], "cue_conflict")
     return found.tables()
@@ -44,7 +44,7 @@ def measured() -> dict[str, pd.DataFrame]:
 
 def seeds(*answers: list[tuple]) -> dict[str, pd.DataFrame]:
     """Several seeds of one run."""
-    found = Measured()
+    found = TableBuilder()
     for seed, rows in enumerate(answers):
         name = f"net_in_seed{seed}"
         found.add_network("conflict", predictions(*rows, observer=name), network(observer=name, seed=seed))
@@ -52,14 +52,14 @@ def seeds(*answers: list[tuple]) -> dict[str, pd.DataFrame]:
 
 
 def test_every_table_has_its_columns_whatever_was_measured():
-    for made in (Measured().tables(), measured()):
-        assert {name: list(table.columns) for name, table in made.items() if name in COLUMNS} == COLUMNS
+    for made in (TableBuilder().tables(), measured()):
+        assert {name: list(table.columns) for name, table in made.items() if name in TABLE_COLUMNS} == TABLE_COLUMNS
 
 
 def test_a_seed_stays_a_whole_number_beside_observers_without_one(tmp_path):
     measured()["shape_bias"].to_csv(tmp_path / "x.csv", index=False)
     lines = (tmp_path / "x.csv").read_text().splitlines()
-    assert lines[0] == ",".join(COLUMNS["shape_bias"])
+    assert lines[0] == ",".join(TABLE_COLUMNS["shape_bias"])
     assert lines[1].startswith("conflict,net_in_seed0,net,in,0,3,1,1,0.5,")
     assert lines[2].startswith("conflict,subject-01,people,,,3,1,1,0.5,")
     assert lines[3].startswith("conflict,people,people,,,3,1,1,0.5,")
@@ -90,7 +90,7 @@ def test_bias_by_answer_counts_what_was_answered():
 
 
 def test_only_the_pool_called_people_makes_people():
-    found = Measured()
+    found = TableBuilder()
     found.add_decisions("conflict", recorded(CUES[0], observer="net-1"), ["networks=net-*"], "cue_conflict")
     made = found.tables()
     assert list(made["shape_bias"]["model"]) == ["net-1", "networks"]
@@ -98,7 +98,7 @@ def test_only_the_pool_called_people_makes_people():
 
 
 def test_two_observers_of_one_name_or_two_kinds_on_one_benchmark_are_refused():
-    found = Measured()
+    found = TableBuilder()
     found.add_network("conflict", predictions(CUES[0]), network())
     with pytest.raises(UserError, match="net_in_seed0"):
         found.add_decisions("conflict", recorded(CUES[0], observer="net_in_seed0"), [], "cue_conflict")
@@ -138,7 +138,7 @@ def test_seeds_that_never_name_a_cue_leave_the_interval_to_the_images():
 
 
 def test_differences_are_on_the_images_that_both_saw():
-    found = Measured()
+    found = TableBuilder()
     found.add_decisions("c", recorded(*CUES, observer="a"), [], "cue_conflict")
     others = recorded(("cat", "dog", "dog"), ("dog", "cat", "dog"), observer="b").assign(image=["image1", "other"])
     found.add_decisions("c", others, [], "cue_conflict")
@@ -155,7 +155,7 @@ def test_differences_are_on_the_images_that_both_saw():
 
 
 def test_a_pool_is_not_compared_with_its_own_members():
-    found = Measured()
+    found = TableBuilder()
     people = pd.concat([recorded(*CUES, observer=name) for name in ("subject-01", "subject-02", "net")])
     found.add_decisions("c", people, ["people=subject-*", "first=subject-01"], "cue_conflict")
     rows = found.tables()["shape_bias_differences"]
@@ -174,7 +174,7 @@ def shapes(count: int) -> list[tuple]:
 
 def regimes(people: int, **counts: list[int]) -> dict[str, pd.DataFrame]:
     """Regimes of one network with the shape hits of each of their seeds, and one person with hers."""
-    found = Measured()
+    found = TableBuilder()
     for regime, of_seeds in counts.items():
         for seed, count in enumerate(of_seeds):
             facts = {"observer": f"net_{regime}_seed{seed}", "regime": regime, "seed": seed}
@@ -222,7 +222,7 @@ def test_differences_over_seeds_that_never_name_a_cue_are_those_of_both_interval
 
 
 def test_differences_over_seeds_rest_on_those_that_both_have_and_undefined_ones_have_a_reason():
-    found = Measured()
+    found = TableBuilder()
     for regime, seed, rows in (("a", 0, shapes(60)), ("a", 1, shapes(50)), ("b", 1, shapes(20)), ("c", 2, shapes(20)),
                                ("d", 1, [(*pair, "car") for pair in PAIRS])):  # fmt: skip
         facts = {"observer": f"net_{regime}_seed{seed}", "regime": regime, "seed": seed}
@@ -235,7 +235,7 @@ def test_differences_over_seeds_rest_on_those_that_both_have_and_undefined_ones_
 
 
 def test_runs_of_other_networks_are_compared_through_what_is_no_run_alone():
-    found = Measured()
+    found = TableBuilder()
     for model in ("net", "other"):
         facts = {"observer": model, "model": model}
         found.add_network("c", predictions(*shapes(50), observer=model), network(**facts))
@@ -255,7 +255,7 @@ def test_consistency_over_seeds_has_a_row_for_each_regime():
 
 
 def test_an_observer_without_a_hit_and_a_benchmark_without_conflict_have_nan_and_a_reason():
-    found = Measured()
+    found = TableBuilder()
     found.add_network("a", predictions(("cat", "dog", "car"), ("cat", "dog", None)), network())
     found.add_network("b", predictions(("cat", "cat", "cat"), ("dog", "dog", "cat")), network())
     made = found.tables()
@@ -273,7 +273,7 @@ def test_an_observer_without_a_hit_and_a_benchmark_without_conflict_have_nan_and
 
 
 def test_accuracy_and_chance_that_are_undefined_have_a_reason():
-    found = Measured()
+    found = TableBuilder()
     answers, known = predictions(("cat", None, "dog"), ("oven", None, "dog")), network(benchmark="edges")
     found.add_network("few", answers.assign(answerable=False), known | {"answers": ["dog", "car"]})
     found.add_network("strange", answers, known | {"class_categories": {"n01": "cat", "n02": "cat"}})
@@ -289,15 +289,15 @@ def test_accuracy_and_chance_that_are_undefined_have_a_reason():
 
 def test_a_benchmark_called_as_the_mean_over_all_is_refused():
     with pytest.raises(UserError, match=r"'all'.*call it otherwise"):
-        Measured().add_network("all", predictions(CUES[0]), network())
+        TableBuilder().add_network("all", predictions(CUES[0]), network())
     with pytest.raises(UserError, match=r"'all'.*call it otherwise"):
-        Measured().add_decisions("all", recorded(CUES[0]), [], "cue_conflict")
+        TableBuilder().add_decisions("all", recorded(CUES[0]), [], "cue_conflict")
 
 
 @pytest.mark.parametrize("kind", ["suppressed", "melanoma"])
 def test_decisions_on_kinds_that_they_tell_nothing_of_are_refused(kind):
     with pytest.raises(UserError, match=f"'dark': decisions on images of kind {kind} tell nothing"):
-        Measured().add_decisions("dark", recorded(CUES[0]), [], kind)
+        TableBuilder().add_decisions("dark", recorded(CUES[0]), [], kind)
 
 
 def test_reciprocal_ranks_are_of_networks_only():
@@ -311,7 +311,7 @@ def test_reciprocal_ranks_are_of_networks_only():
 
 
 def test_answers_hold_every_decision_and_tell_silence_from_absence():
-    found = Measured()
+    found = TableBuilder()
     found.add_decisions("c", recorded(*CUES, observer="a"), ["all=*"], "cue_conflict")
     found.add_decisions("c", recorded(("cat", "dog", None), observer="b"), [], "cue_conflict")
     table = found.tables()["answers.c"]
@@ -320,14 +320,14 @@ def test_answers_hold_every_decision_and_tell_silence_from_absence():
         ["image0", "cat", "dog", "cat", "none"],
         ["image1", "cat", "dog", "dog", ""],
     ]
-    found = Measured()
+    found = TableBuilder()
     found.add_decisions("c", recorded(CUES[0], observer="shape"), [], "cue_conflict")
     with pytest.raises(UserError, match="'shape'"):
         found.tables()
 
 
 def test_people_are_counted_for_accuracy_where_they_answered():
-    found = Measured()
+    found = TableBuilder()
     shown = [("cat", None, "cat"), ("cat", None, "dog"), ("dog", None, "dog"), ("dog", None, None)]
     found.add_network("edges", predictions(*shown[:3]), network(benchmark="edges", answers=["cat", "dog"]))
     people = pd.concat([recorded(*shown, observer="subject-01"), recorded(*shown[:2], observer="subject-02")])
@@ -351,4 +351,4 @@ def test_the_chain_of_trainings_is_told_in_one_line():
         {"regime": "model_c", "init": "combined", "epochs": 60, "images_seen": {"in": 600}},
     ]
     expected = "scratch → combined (45 epochs of in: 450, sin: 900) → model_c (60 epochs of in: 600)"
-    assert lineage(links) == expected
+    assert format_lineage(links) == expected

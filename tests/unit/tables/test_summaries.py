@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 
 from shapebias.tables.summaries import (
-    image_count,
-    interval_told,
-    kind_of,
+    describe_interval,
+    format_image_count,
+    observer_kinds,
     observer_names,
-    one_of_each,
+    pick_from_each_group,
     pool_means,
-    shortened,
+    shorten_names,
 )
 
 
@@ -29,8 +29,8 @@ def test_seeds_become_their_mean_and_the_interval_spans_theirs():
     (row,) = pooled.to_dict("records")
     assert (row["kind"], row["seeds"], row["images"]) == ("run", 2, 80)
     assert (row["value"], row["low"], row["high"]) == pytest.approx((0.4, 0.1, 0.7))
-    assert interval_told(pd.DataFrame([row])) == "95 % interval over images, spanning those of all seeds"
-    assert interval_told(pd.DataFrame([row | {"seeds": 1}])) == "95 % interval over images"
+    assert describe_interval(pd.DataFrame([row])) == "95 % interval over images, spanning those of all seeds"
+    assert describe_interval(pd.DataFrame([row | {"seeds": 1}])) == "95 % interval over images"
 
 
 def test_all_people_together_stand_for_persons_and_have_an_interval_only_if_it_was_measured():
@@ -63,7 +63,7 @@ def test_observers_are_called_by_what_tells_them_apart_people_first():
 
 def test_long_names_lose_their_middle_and_stay_different():
     alike = [f"{'a' * 40}{letter}{'z' * 40}" for letter in "bcd"]
-    short = shortened(
+    short = shorten_names(
         {name: name for name in ["resnet in", *alike, "x" * 26, "vit_large_patch14_clip_quickgelu_336 combined"]}
     )
     assert short["resnet in"] == "resnet in" and short["x" * 26] == "x" * 26
@@ -74,7 +74,12 @@ def test_long_names_lose_their_middle_and_stay_different():
 
 def test_kinds_follow_from_model_regime_and_name():
     rows = [("r", "vit", "in", 0, 0.1), ("n", "n", None, None, 0.1), ("s", "people", None, None, 0.1)]
-    assert list(kind_of(table(*rows, ("people", "people", "", None, 0.1)))) == ["run", "pretrained", "person", "people"]
+    assert list(observer_kinds(table(*rows, ("people", "people", "", None, 0.1)))) == [
+        "run",
+        "pretrained",
+        "person",
+        "people",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -82,12 +87,12 @@ def test_kinds_follow_from_model_regime_and_name():
 )
 def test_of_many_some_of_each_group_are_shown_in_their_order(most, chosen):
     members = [("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1"), ("b", "b2")]
-    assert one_of_each(members, most) == chosen
+    assert pick_from_each_group(members, most) == chosen
 
 
 def test_images_are_counted_for_one_observer_not_for_all_people_together():
     rows = table(("a", "a", None, None, 0.1), ("people", "people", None, None, 0.1))
-    assert image_count(rows.assign(images=[160, 1600])) == "160"
-    assert image_count(table(("a", "a", None, None, 0.1), ("b", "b", None, None, 0.1)).assign(images=[80, 1280])) == (
-        "80 to 1,280"
-    )
+    assert format_image_count(rows.assign(images=[160, 1600])) == "160"
+    assert format_image_count(
+        table(("a", "a", None, None, 0.1), ("b", "b", None, None, 0.1)).assign(images=[80, 1280])
+    ) == ("80 to 1,280")
