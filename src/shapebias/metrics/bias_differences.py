@@ -32,11 +32,11 @@ def difference_rows(counts: CueCounts, groups: ObserverGroups) -> list[dict[str,
     common = np.array([seen[first] & seen[second] for first, second in pairs]).reshape(len(pairs), seen.shape[1])
     rows: list[dict[str, Any]] = [{} for _ in pairs]
     for batch in _batches(group_equal_rows(common), pairs):
-        chosen = [(group, observer) for group in batch for observer in _members(group, pairs)]
+        batch_rows = [(group, observer) for group in batch for observer in _members(group, pairs)]
         batch_counts = restrict_to_images(
-            counts, [observer for _, observer in chosen], common[[group[0] for group, _ in chosen]]
+            counts, [observer for _, observer in batch_rows], common[[group[0] for group, _ in batch_rows]]
         )
-        places = {(group[0], observer): place for place, (group, observer) in enumerate(chosen)}
+        places = {(group[0], observer): place for place, (group, observer) in enumerate(batch_rows)}
         placed_pairs = [
             (pair, (places[group[0], pairs[pair][0]], places[group[0], pairs[pair][1]]))
             for group in batch
@@ -54,7 +54,7 @@ def difference_intervals(counts: CueCounts, pairs: Sequence[tuple[int, int]]) ->
     pairs: pairs of rows that count the same images.
     """
     first, second = (ratio_with_prior(counts.resampled.shape, counts.resampled.hits, side=side) for side in (0, 1))
-    return np.array([np.quantile(first[one] - second[other], TAILS) for one, other in pairs]).reshape(-1, 2)
+    return np.array([np.quantile(first[row_1] - second[row_2], TAILS) for row_1, row_2 in pairs]).reshape(-1, 2)
 
 
 def _members(group: Sequence[int], pairs: Sequence[tuple[int, int]]) -> list[int]:

@@ -47,11 +47,11 @@ def confusion_table(panel: Panel) -> pd.DataFrame:
     answers = np.array([*CATEGORIES, NONE], dtype=object)
     rows = []
     for cue, category, counts in cues_to_score(panel):
-        chosen = {"all": counts}
+        masks = {"all": counts}
         if panel.conflict.any():
-            chosen["consistent"] = panel.shape_hits | panel.texture_hits
-        for trials, counted in chosen.items():
-            image, observer = np.nonzero(counted)
+            masks["consistent"] = panel.shape_hits | panel.texture_hits
+        for trials, mask in masks.items():
+            image, observer = np.nonzero(mask)
             answer = panel.decisions[image, observer].astype(np.int64)
             answer[answer == NO_ANSWER] = len(CATEGORIES)
             matrix = np.zeros((len(panel.observers), len(CATEGORIES), len(answers)), dtype=np.int64)
@@ -77,8 +77,8 @@ def classification_table(panel: Panel) -> pd.DataFrame:
     rows = []
     for cue, category, counts in cues_to_score(panel):
         for column, observer in enumerate(panel.observers):
-            chosen = counts[:, column]
-            for row in classification_rows(category[chosen], panel.decisions[chosen, column]):
+            mask = counts[:, column]
+            for row in classification_rows(category[mask], panel.decisions[mask, column]):
                 rows.append({"observer": observer, "cue": cue} | row)
     return pd.DataFrame(rows, columns=CLASSIFICATION_COLUMNS)
 
@@ -86,7 +86,7 @@ def classification_table(panel: Panel) -> pd.DataFrame:
 def classification_rows(truth: np.ndarray, answer: np.ndarray) -> list[dict[str, Any]]:
     """Return one row per category and then the macro average, for one observer; truth, answer: int [images]."""
     labels = np.arange(len(CATEGORIES))
-    answered = np.bincount(answer[answer >= 0], minlength=len(CATEGORIES))
+    answer_counts = np.bincount(answer[answer >= 0], minlength=len(CATEGORIES))
     support = np.bincount(truth, minlength=len(CATEGORIES))
     values = np.full((3, len(CATEGORIES)), math.nan)
     if len(truth):
@@ -95,9 +95,9 @@ def classification_rows(truth: np.ndarray, answer: np.ndarray) -> list[dict[str,
     values[:, support == 0] = math.nan  # a category without images has no scores, even if it was answered
     rows = []
     for k, category in enumerate(CATEGORIES):
-        reason = "no image" if not support[k] else "never answered" if not answered[k] else ""
+        reason = "no image" if not support[k] else "never answered" if not answer_counts[k] else ""
         rows.append(classification_row(category, values[:, k], support[k], reason))
-    has_images, has_both = support > 0, (support > 0) & (answered > 0)
+    has_images, has_both = support > 0, (support > 0) & (answer_counts > 0)
     means = [values[0, has_both].mean() if has_both.any() else math.nan, math.nan, math.nan]
     if has_images.any():
         means[1:] = values[1:, has_images].mean(axis=1)

@@ -37,9 +37,9 @@ def reliance_table(predictions: pd.DataFrame, metadata: dict[str, Any]) -> pd.Da
     """
     answers = metadata["answers"]
     answerable = predictions[predictions["shape"].isin(answers)]
-    twice = answerable[answerable.duplicated(["image", "condition"])]
-    if len(twice):
-        first = twice.iloc[0]
+    duplicates = answerable[answerable.duplicated(["image", "condition"])]
+    if len(duplicates):
+        first = duplicates.iloc[0]
         raise UserError(
             f"{metadata['observer']}: image {first['image']!r} is answered twice in condition {first['condition']!r}; "
             f"give each answer once"

@@ -1,8 +1,8 @@
-"""How human-like networks answer, in the ranks of the model-vs-human benchmark.
+"""Rank networks by their likeness to people, as the model-vs-human benchmark does.
 
-Three measures against people, each averaged over conditions, then over persons, then over benchmarks: the squared
-difference of accuracies, observed consistency and error consistency (kappa). A network's mean rank is the mean of its
-ranks in the three, best first; ranks of equals are averaged.
+Three measures compare a network with people: the squared difference of accuracies, observed consistency and error
+consistency (kappa). Each is averaged over conditions, then over persons, then over benchmarks. A network's mean rank is
+the mean of its ranks in the three measures, with the best network first. Tied networks share their average rank.
 Source: Geirhos et al., NeurIPS 2021 (arXiv 2106.07411), and the toolbox bethgelab/model-vs-human.
 """
 
@@ -20,7 +20,8 @@ HUMAN_LIKE = ["accuracy_difference", "observed_consistency", "error_consistency"
 LIKENESS_MEASURES = ["accuracy", *HUMAN_LIKE]
 LIKENESS_RANKS = [f"{name}_rank" for name in LIKENESS_MEASURES]
 LIKENESS_COLUMNS = ["benchmark", *IDENTITY_COLUMNS, *LIKENESS_MEASURES, *LIKENESS_RANKS, "mean_rank", "reason"]
-# Where people hardly know what they see, agreement with them says little: the toolbox leaves such conditions out.
+# If people hardly recognize the images of a condition, agreement with people says little. The toolbox omits such
+# conditions.
 LOWEST_ACCURACY = 0.2
 NO_PEOPLE = "no person answered"
 
@@ -28,16 +29,19 @@ NO_PEOPLE = "no person answered"
 def human_likeness_table(
     by_condition: pd.DataFrame, consistency: pd.DataFrame, undistorted: Mapping[str, str] = MappingProxyType({})
 ) -> pd.DataFrame:
-    """One row a benchmark and observer that is no person, one for `people`; then the same over benchmarks (`all`).
+    """Return one row per benchmark and observer, one per benchmark for `people`, and the means over benchmarks (`all`).
 
-    by_condition: rows of `condition_table` with benchmark, model, regime and seed, where model is `people` for persons;
-    consistency: rows of `consistency_table` with benchmark. undistorted: benchmark → the condition that leaves
-    photographs as they are. That is left out, and so are conditions in which people are right less often than
-    LOWEST_ACCURACY: both as in the toolbox, which lists the latter.
+    Single persons have no rows.
+    by_condition: rows of `condition_table` with benchmark, model, regime and seed; the model of a person is `people`.
+    consistency: rows of `consistency_table` with benchmark.
+    undistorted: benchmark → the condition that leaves photographs unchanged.
 
-    accuracy: of all images of the conditions that are left, as the toolbox's out-of-distribution accuracy.
-    error_consistency: over conditions in which it is defined. The row of `people` says how persons differ from each
-    other; it has no rank. `all` is over the benchmarks that persons answered. reason: why a measure is NaN.
+    As in the toolbox, two sorts of conditions are omitted: the undistorted condition, and conditions in which the
+    accuracy of people is below LOWEST_ACCURACY. The toolbox has a fixed list of the latter.
+
+    accuracy: over all images of the remaining conditions, like the toolbox's out-of-distribution accuracy.
+    error_consistency: over the conditions in which it is defined. The row of `people` compares persons with each other
+    and has no rank. `all` is the mean over the benchmarks that persons answered. reason: why a measure is NaN.
     """
     rows = [
         row
@@ -60,7 +64,7 @@ def human_likeness_table(
 
 
 def benchmark_likeness(rows: pd.DataFrame, consistency: pd.DataFrame, undistorted: str | None) -> list[dict[str, Any]]:
-    """The rows of one benchmark, without ranks; consistency: its pairs with `people`."""
+    """Return the rows of one benchmark, without ranks; consistency: the benchmark's pairs with `people`."""
     rows = rows[rows["observer"] != PEOPLE]
     persons = rows[rows["model"] == PEOPLE]
     is_included = rows["condition"] != undistorted
@@ -68,7 +72,7 @@ def benchmark_likeness(rows: pd.DataFrame, consistency: pd.DataFrame, undistorte
         people_accuracy = persons.groupby("condition")["accuracy"].mean()
         is_included &= rows["condition"].map(people_accuracy) >= LOWEST_ACCURACY
     conditions = sorted(rows.loc[is_included, "condition"].unique())
-    # A single condition has no row of its own beside `all`.
+    # A single condition has no row apart from `all`.
     consistency_conditions = [ALL] if rows["condition"].nunique() == 1 and conditions else conditions
     agreeing = (
         consistency[consistency["condition"].isin(consistency_conditions)]
@@ -97,7 +101,7 @@ def benchmark_likeness(rows: pd.DataFrame, consistency: pd.DataFrame, undistorte
 
 
 def likeness_reason(row: dict[str, Any], observer_rows: pd.DataFrame, persons: int, conditions: list[str]) -> str:
-    """Why a measure of an observer on one benchmark is NaN; "" where none is."""
+    """Return why a measure of an observer on one benchmark is NaN; "" if no measure is NaN."""
     if not any(math.isnan(row[name]) for name in LIKENESS_MEASURES):
         return ""
     if not persons:
@@ -113,18 +117,20 @@ def likeness_reason(row: dict[str, Any], observer_rows: pd.DataFrame, persons: i
 
 
 def average_benchmarks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Means of each observer over the benchmarks that persons answered; NaN for one that lacks some of them."""
-    answered = [row["benchmark"] for row in rows if row["observer"] == PEOPLE]
+    """Average each observer over the benchmarks that persons answered; NaN if the observer lacks one of them."""
+    with_people = [row["benchmark"] for row in rows if row["observer"] == PEOPLE]
     averages = []
     for observer in dict.fromkeys(row["observer"] for row in rows):
         rows_of_observer = {row["benchmark"]: row for row in rows if row["observer"] == observer}
         merged = {name: next(iter(rows_of_observer.values()))[name] for name in IDENTITY_COLUMNS} | {"benchmark": ALL}
-        lacking = [benchmark for benchmark in answered if benchmark not in rows_of_observer]
+        lacking = [benchmark for benchmark in with_people if benchmark not in rows_of_observer]
         for name in LIKENESS_MEASURES:
-            values = [rows_of_observer[benchmark][name] for benchmark in answered if benchmark in rows_of_observer]
+            values = [rows_of_observer[benchmark][name] for benchmark in with_people if benchmark in rows_of_observer]
             merged[name] = math.nan if lacking or not values else sum(values) / len(values)
-        undefined = [rows_of_observer[b] for b in answered if b in rows_of_observer and rows_of_observer[b]["reason"]]
-        if not answered:
+        undefined = [
+            rows_of_observer[b] for b in with_people if b in rows_of_observer and rows_of_observer[b]["reason"]
+        ]
+        if not with_people:
             merged["reason"] = NO_PEOPLE
         elif lacking:
             merged["reason"] = f"not shown: {', '.join(lacking)}"

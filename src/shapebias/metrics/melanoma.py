@@ -1,7 +1,7 @@
-"""How well melanomas are told from other lesions: rates and ROC AUC, each with its 95 % interval.
+"""How well observers tell melanomas from other lesions: rates and ROC AUC, each with its 95 % interval.
 
-Predictions have one row an image: image, class, predicted_class, p_melanoma. All observers of a benchmark are
-resampled alike, so that two of them are compared image by image.
+Predictions have one row per image: image, class, predicted_class, p_melanoma. All observers of a benchmark share the
+same resamples, so two observers are compared image by image.
 Sources: Codella et al. 2018, arXiv 1710.05006 (the challenge); Hanley and McNeil 1982 (AUC as the probability that a
 melanoma scores above another lesion); Efron and Tibshirani 1993 (percentile bootstrap).
 """
@@ -31,10 +31,10 @@ MELANOMA_COLUMNS = [
 
 @dataclass(frozen=True)
 class Performance:
-    """One observer on one benchmark.
+    """The performance of one observer on one benchmark.
 
-    images: what it was shown, in order; counts: of the confusion matrix, melanoma being positive; values: its
-    measures; resampled: the same over RESAMPLES bootstrap resamples, [RESAMPLES] each.
+    images: the images that the observer saw, in order; counts: the confusion matrix, with melanoma as positive;
+    values: the measures; resampled: the measures over RESAMPLES bootstrap resamples, [RESAMPLES] each.
     """
 
     images: list[str]
@@ -44,7 +44,7 @@ class Performance:
 
 
 def measure_performance(predictions: pd.DataFrame) -> Performance:
-    """Measure an observer; what a class without images leaves undefined is NaN."""
+    """Measure an observer. Measures that need a class without images are NaN."""
     table = predictions.sort_values("image")
     melanoma = (table["class"] == MELANOMA).to_numpy()
     predicted = (table["predicted_class"] == MELANOMA).to_numpy()
@@ -58,9 +58,9 @@ def measure_performance(predictions: pd.DataFrame) -> Performance:
 
 
 def bootstrap_counts(melanoma: np.ndarray) -> np.ndarray:
-    """How often each image is drawn, int64 [RESAMPLES, images]; each class keeps its number of images.
+    """Sample how often each image counts, int64 [RESAMPLES, images]. Each class keeps its number of images.
 
-    A function of the classes alone: every observer of the same images has the same resamples.
+    The result depends only on the classes, so every observer of the same images has the same resamples.
     """
     rng = generator(0, "bootstrap", "melanoma", melanoma.tolist())
     counts = np.zeros((RESAMPLES, len(melanoma)), dtype=np.int64)
@@ -73,10 +73,10 @@ def bootstrap_counts(melanoma: np.ndarray) -> np.ndarray:
 def melanoma_measures(
     melanoma: np.ndarray, predicted: np.ndarray, score: np.ndarray, counts: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """All MEASURES of one or many resamples, each [...].
+    """Return all MELANOMA_MEASURES of one or many resamples, each [...].
 
-    melanoma, called: bool [images], what an image is and what it was taken for; score: float [images], higher for
-    melanoma; drawn: int [..., images], how often each image counts.
+    melanoma, predicted: bool [images], the true and the predicted class; score: float [images], higher for melanoma;
+    counts: int [..., images], how often each image counts.
     """
     positives, negatives = melanoma.sum(), (~melanoma).sum()
     with np.errstate(invalid="ignore"):  # 0 / 0 is NaN, as it should be
@@ -93,27 +93,28 @@ def melanoma_measures(
 
 
 def auc(melanoma: np.ndarray, score: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The share of pairs of a melanoma and another lesion in which the melanoma scores higher, ties counting half.
+    """Return the share of pairs (melanoma, other lesion) in which the melanoma scores higher; a tie counts half.
 
-    Arguments as of `measures`; returns [...]. Other lesions are put in the order of their scores once, for all
-    resamples; then those below a melanoma are a cumulative sum.
+    Arguments: as in `melanoma_measures`; the result is [...]. The other lesions are sorted by score once for all
+    resamples. A cumulative sum then gives the number of lesions below each melanoma.
     """
     others = np.flatnonzero(~melanoma)
     others = others[np.argsort(score[others])]
-    lowest = np.zeros((*counts.shape[:-1], len(others) + 1), dtype=np.int64)  # [..., k]: drawn among the k lowest
+    lowest = np.zeros((*counts.shape[:-1], len(others) + 1), dtype=np.int64)  # [..., k]: sum of counts of the k lowest
     np.cumsum(counts[..., others], axis=-1, out=lowest[..., 1:])
     lower, not_higher = (np.searchsorted(score[others], score[melanoma], side) for side in ("left", "right"))
     below = (lowest[..., lower] + lowest[..., not_higher]) / 2  # [..., melanomas]
     melanomas = counts[..., melanoma]
-    with np.errstate(invalid="ignore"):  # without a pair it is undefined: 0 / 0 is NaN
+    with np.errstate(invalid="ignore"):  # without any pair, AUC is undefined: 0 / 0 is NaN
         return (melanomas * below).sum(axis=-1) / (melanomas.sum(axis=-1) * lowest[..., -1])
 
 
 def performance_row(performance: Performance, baseline: Performance | None) -> dict[str, float]:
-    """Counts, measures and differences from a baseline with their 95 % percentile-bootstrap intervals.
+    """Return counts, measures and differences from a baseline, with their 95 % percentile-bootstrap intervals.
 
-    Where every resample gives the same (all right, all wrong, one answer to all), bounds would claim certainty: then a
-    proportion has the exact binomial interval (Clopper and Pearson 1934), and anything else none (NaN).
+    If every resample gives the same value (all right, all wrong, or one answer to all images), the bootstrap interval
+    would have no width. A proportion then has the exact binomial interval (Clopper and Pearson 1934), and other
+    measures have none (NaN).
     Raises UserError if the two observers were shown different images.
     """
     row: dict[str, float] = {
@@ -141,7 +142,7 @@ def performance_row(performance: Performance, baseline: Performance | None) -> d
 
 
 def percentiles(values: np.ndarray) -> tuple[float, float]:
-    """The bounds of the middle 95 % of some resamples; NaN where all are alike, which tells nothing."""
+    """Return the bounds of the middle 95 % of some resamples; NaN if all resamples are equal."""
     if np.ptp(values) == 0:
         return math.nan, math.nan
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

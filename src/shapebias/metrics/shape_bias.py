@@ -1,6 +1,6 @@
 """Shape bias and accuracy, each with its 95 % interval.
 
-A table of decisions has one row a trial: observer, image, shape, texture, decision (categories or missing).
+A table of decisions has one row per trial: observer, image, shape, texture, decision (categories or missing).
 Sources: Geirhos et al., ICLR 2019 (arXiv 1811.12231); the toolbox bethgelab/model-vs-human.
 """
 
@@ -29,10 +29,10 @@ from shapebias.metrics.bootstrap import (
 from shapebias.metrics.panel import Panel
 
 TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-# The Bayesian bootstrap understates the variance within a stratum of n images by (n - 1) / (n + 1): smaller ones are
-# drawn together, which makes an interval somewhat too wide where their categories differ, but not too narrow.
+# The Bayesian bootstrap understates the variance within a stratum of n images by (n - 1) / (n + 1), so strata with
+# fewer images are merged. Intervals are then somewhat too wide if the merged categories differ, but not too narrow.
 SMALLEST_SHAPE_STRATUM = 40
-RANK_UNIT = 720_720  # the least common multiple of 1 to 16: reciprocal ranks in whole numbers, whose sums are exact
+RANK_UNIT = 720_720  # least common multiple of 1 to 16, so that reciprocal ranks are whole numbers with exact sums
 
 
 class ResampledSums(NamedTuple):
@@ -45,11 +45,13 @@ class ResampledSums(NamedTuple):
 
 @dataclass(frozen=True)
 class CueCounts:
-    """Answers to conflict images, counted for each image; a row is an observer, or a pool of several.
+    """Counts of answers to each conflict image. A row is an observer or a pool of observers.
 
-    names: of the rows [K]; images: positions in the panel [I]; strata: what they are stratified by, int [I], the
-    position of the shape in CATEGORIES; trials, shape_hits, texture_hits: int [K, I], above 1 only where a pool's
-    members share an image; draws: float32 [I, R], see `image_draws`.
+    names: the names of the rows [K].
+    images: positions in the panel [I].
+    strata: int [I], the stratum of each image: the position of its shape in CATEGORIES.
+    trials, shape_hits, texture_hits: int [K, I]; above 1 only if members of a pool share an image.
+    draws: weights of images, float32 [I, R], see `image_weights`.
     """
 
     names: list[str]
@@ -72,7 +74,7 @@ class CueCounts:
 
     @cached_property
     def resampled(self) -> ResampledSums:
-        """Trials, shape hits and hits of each row. Rows are drawn from the images that they saw, in strata of these."""
+        """Resampled trials, shape hits and hits of each row. A row's images are resampled within their strata."""
         sums = np.empty((3, len(self.names), self.draws.shape[1]))
         seen = self.seen
         strata = np.array([assign_strata(self.strata, mask, smallest=SMALLEST_SHAPE_STRATUM) for mask in seen]).reshape(
@@ -86,7 +88,7 @@ class CueCounts:
         return ResampledSums(*sums)
 
     def select_shape(self, category: str) -> "CueCounts":
-        """The images whose shape is of one category."""
+        """Return the counts for the images whose shape has this category."""
         has_shape = self.strata == CATEGORIES.index(category)
         return replace(
             self,
@@ -99,7 +101,7 @@ class CueCounts:
         )
 
     def select_rows(self, chosen: Sequence[int] | np.ndarray) -> "CueCounts":
-        """Some of the observers."""
+        """Return the counts of some of the observers."""
         return replace(
             self,
             names=[self.names[row] for row in chosen],
@@ -109,11 +111,11 @@ class CueCounts:
         )
 
 
-ObserverGroups = Mapping[str, Sequence[str]]  # name → the observers that are counted together
+ObserverGroups = Mapping[str, Sequence[str]]  # name → the observers to pool
 
 
 def count_cues(panel: Panel, groups: ObserverGroups | None = None, resamples: int = RESAMPLES) -> CueCounts:
-    """Count each observer of a panel, or each group of them, on the images that count for anybody."""
+    """Count the hits of each observer of a panel, or of each group, on the images that count for any observer."""
     images = np.flatnonzero(panel.conflict.any(axis=1))
     images = images[np.argsort(panel.shape[images], kind="stable")]  # a stratum's images are neighbours
     groups = groups or {name: [name] for name in panel.observers}
@@ -129,10 +131,10 @@ def count_cues(panel: Panel, groups: ObserverGroups | None = None, resamples: in
 
 
 def restrict_to_answer(counts: CueCounts, panel: Panel, groups: ObserverGroups, category: str) -> CueCounts:
-    """Of `counts_of` (panel, groups) the trials that were answered with a category, in one stratum.
+    """Restrict the counts of `count_cues(panel, groups)` to the trials answered with a category, in one stratum.
 
-    Strata of shape would leave nothing to draw: of the images answered with a category, those of its shape are its
-    shape hits, all others are not.
+    Strata by shape would leave no variation to resample. Among the images answered with a category, all images of that
+    shape are shape hits, and no other image is.
     """
     has_answer = panel.conflict & (panel.decisions == CATEGORIES.index(category))
     return replace(
@@ -145,7 +147,7 @@ def restrict_to_answer(counts: CueCounts, panel: Panel, groups: ObserverGroups, 
 
 
 def sum_members(panel: Panel, groups: ObserverGroups, cells: np.ndarray) -> np.ndarray:
-    """int32 [groups, I]: how many of each group's members a bool [I, O] is true for."""
+    """Return int32 [groups, I]: the number of members of each group with a true cell; cells: bool [I, O]."""
     columns = [[panel.observers.index(name) for name in members] for members in groups.values()]
     totals = np.zeros((len(columns), len(cells)), dtype=np.int32)
     for row, members in zip(totals, columns, strict=True):
@@ -154,42 +156,42 @@ def sum_members(panel: Panel, groups: ObserverGroups, cells: np.ndarray) -> np.n
 
 
 def bias_rows(counts: CueCounts) -> list[dict[str, Any]]:
-    """Shape bias of each row of counts: its hits, its value and its interval.
+    """Return the shape bias of each row of counts: hits, value and interval.
 
-    Each has conflict_images (trials that count), shape_hits, texture_hits, shape_bias (shape hits over all hits; NaN
-    if there is no hit), ci_low, ci_high. Trials count if both cues are known, of different categories, and both open
-    to the observer: a conflict of which it can only ever name one side would count for that side.
+    The columns are conflict_images (trials that count), shape_hits, texture_hits, shape_bias (shape hits over all hits;
+    NaN without a hit), ci_low and ci_high. A trial counts if both cues are known, have different categories, and are
+    among the observer's answers. An observer that knows only one of the two categories would always favour that cue.
 
-    Intervals: Bayesian bootstrap over images, stratified by the category of the shape (an experiment fixes how many
-    images there are of each), with Jeffreys' prior (see `intervals`). All trials with one image are drawn together:
-    people share images. Where a cue has no hit or one, see `bias_intervals`.
+    Intervals come from the Bayesian bootstrap over images with Jeffreys' prior (see `bootstrap`). Images are stratified
+    by the category of the shape, because an experiment fixes the number of images per category. All trials with one
+    image are resampled together, because people share images. See `bias_intervals` for a cue with at most one hit.
     """
     shape, texture = counts.shape_hits.sum(axis=1), counts.texture_hits.sum(axis=1)
     return [
         {
             "conflict_images": int(trials),
-            "shape_hits": int(one),
-            "texture_hits": int(other),
-            "shape_bias": ratio(one, one + other),
+            "shape_hits": int(shape_count),
+            "texture_hits": int(texture_count),
+            "shape_bias": ratio(shape_count, shape_count + texture_count),
             "ci_low": float(low),
             "ci_high": float(high),
         }
-        for trials, one, other, (low, high) in zip(
+        for trials, shape_count, texture_count, (low, high) in zip(
             counts.trials.sum(axis=1), shape, texture, bias_intervals(counts), strict=True
         )
     ]
 
 
 def bias_intervals(counts: CueCounts) -> np.ndarray:
-    """float [K, 2]: the interval of each row's shape bias; NaN without a hit.
+    """Return float [K, 2]: the interval of each row's shape bias; NaN without a hit.
 
-    Where a cue has at most one hit, the bounds beyond it are those of Brown, Cai and DasGupta (2001, section 4.1.2):
-    resampling knows nothing of hits that happened not to occur. None: from its end of the scale to the exact bound
-    (Clopper and Pearson 1934); one: from its end of the scale.
+    Resampling cannot show hits that did not occur by chance. So the bounds for a cue with at most one hit follow Brown,
+    Cai and DasGupta (2001, section 4.1.2). With at most one shape hit the lower bound is 0. With at most one texture
+    hit the upper bound is 1. If a cue has no hit, the opposite bound is the exact one (Clopper and Pearson 1934).
     """
     shape, texture = counts.shape_hits.sum(axis=1), counts.texture_hits.sum(axis=1)
     bounds = np.full((len(shape), 2), math.nan)
-    # One stratum and one trial an image: what the bootstrap draws is known, a Beta distribution.
+    # With one stratum and one trial per image, the bootstrap distribution is known: it is a Beta distribution.
     simple = (counts.trials <= 1).all(axis=1) & (len(np.unique(counts.strata)) <= 1)
     for tail, level in enumerate(TAILS):
         bounds[simple, tail] = betaincinv(shape[simple] + JEFFREYS, texture[simple] + JEFFREYS, level)
@@ -208,13 +210,13 @@ def bias_intervals(counts: CueCounts) -> np.ndarray:
 
 
 def ratio_with_prior(numerator: np.ndarray, denominator: np.ndarray, *, side: int = 0) -> np.ndarray:
-    """part / whole, each [..., R], with Jeffreys' prior added; side: which of two, see `jeffreys_prior`."""
+    """Return numerator / denominator, each [..., R], with Jeffreys' prior added; side: see `jeffreys_prior`."""
     prior, other_prior = jeffreys_prior(denominator.shape[-1], side=side)
     return (numerator + prior) / (denominator + prior + other_prior)
 
 
 def group_equal_rows(cells: np.ndarray) -> list[list[int]]:
-    """The rows of an array [K, I], those that are equal together."""
+    """Group equal rows of an array [K, I]. Return the row numbers of each group."""
     groups: dict[bytes, list[int]] = {}
     for row, values in enumerate(np.ascontiguousarray(cells)):
         groups.setdefault(values.tobytes(), []).append(row)
@@ -222,12 +224,11 @@ def group_equal_rows(cells: np.ndarray) -> list[list[int]]:
 
 
 def cue_accuracy_rows(counts: CueCounts) -> list[dict[str, Any]]:
-    """How often conflict images are answered with their shape, with their texture, with either (coverage).
+    """Return how often conflict images are answered with their shape, with their texture, and with either (coverage).
 
-    A ratio of hits hides how many there are; fractions are NaN if there is no conflict image. Intervals are from the
-    same resamples and prior as those of bias.
-    Wilson's interval would be too wide where categories differ (it knows no strata), too narrow where several
-    people answer the same images.
+    A ratio of hits alone hides the number of hits. Fractions are NaN without a conflict image. Intervals use the same
+    resamples and prior as those of the bias. Wilson's interval would be too wide if categories differ, because it has
+    no strata, and too narrow if several people answer the same images.
     """
     trials = counts.trials.sum(axis=1)
     rows: list[dict[str, Any]] = [{"conflict_images": int(count)} for count in trials]
@@ -246,7 +247,10 @@ def cue_accuracy_rows(counts: CueCounts) -> list[dict[str, Any]]:
 def fraction_intervals(
     parts: np.ndarray, wholes: np.ndarray, resampled_parts: np.ndarray, resampled_wholes: np.ndarray
 ) -> np.ndarray:
-    """float [K, 2]: intervals of parts / wholes [K], from both resampled, [K, R]; NaN where the whole is 0."""
+    """Return float [K, 2]: intervals of parts / wholes [K], from the resampled values of both, [K, R].
+
+    An interval is NaN if its whole is 0.
+    """
     bounds = np.quantile(ratio_with_prior(resampled_parts, resampled_wholes), TAILS, axis=1).T
     bounds[parts == 0, 0] = 0
     bounds[parts == wholes, 1] = 1
@@ -257,20 +261,24 @@ def fraction_intervals(
 def reciprocal_ranks(
     counts: CueCounts, row: int, panel: Panel, predictions: pd.DataFrame, categories: Sequence[str]
 ) -> dict[str, float]:
-    """Mean reciprocal rank of the shape's and of the texture's category on conflict images, each in (0, 1].
+    """Return the mean reciprocal ranks of the shape's and of the texture's category on conflict images, in (0, 1].
 
-    row: of counts, a network's; predictions: its own, images called as in the panel, with the probability of each
-    category (p_<category>); known: the categories that it knows. Ranks are among these, 1 for the decision, 2 for what
-    it would have decided next, and so on. Equal probabilities rank in the order of CATEGORIES, as they do in decisions.
-    NaN without conflict images. Unlike hits they tell whether a cue that is not decided for was close (Voorhees 1999,
-    TREC-8, for the measure). Intervals, _low and _high: as of `cue_accuracy_rows`.
-    Raises UserError for a probability of a known category that is missing: it would rank first.
+    row: the network's row of counts.
+    predictions: the network's predictions, with the image names of the panel and the probability of each category
+    (p_<category>).
+    categories: the categories that the network knows. Ranks are among these: 1 for the decision, 2 for the next most
+    probable category, and so on.
+
+    Equal probabilities rank in the order of CATEGORIES, as they do in decisions. The result is NaN without conflict
+    images. Unlike hits, ranks show whether a cue came close to the decision. The intervals, _low and _high, are as in
+    `cue_accuracy_rows`. Source of the measure: Voorhees 1999, TREC-8.
+    Raises UserError for a missing probability of a known category, because it would rank first.
     """
     seen = counts.seen[[row]]
     images = counts.images[seen[0]]
     places = pd.MultiIndex.from_frame(predictions[["image", "condition"]])
-    wanted = pd.MultiIndex.from_arrays([panel.images[images], panel.condition[images]], names=places.names)
-    probability = predictions[PROBABILITIES].to_numpy(dtype=np.float64)[places.get_indexer(wanted)]
+    image_keys = pd.MultiIndex.from_arrays([panel.images[images], panel.condition[images]], names=places.names)
+    probability = predictions[PROBABILITIES].to_numpy(dtype=np.float64)[places.get_indexer(image_keys)]
     missing = np.isnan(probability) & np.isin(CATEGORIES, list(categories))
     if missing.any():
         image, category = np.argwhere(missing)[0]
@@ -297,7 +305,7 @@ def reciprocal_ranks(
 
 
 def accuracy_row(correct: pd.Series, chance: float) -> dict[str, float]:
-    """Fraction correct with its Wilson 95 % interval (Wilson 1927), next to chance; NaN without images."""
+    """Return the fraction correct with its Wilson 95 % interval (Wilson 1927), and chance; NaN without images."""
     hits, images = int(correct.sum()), len(correct)
     low, high = wilson_interval(hits, images)
     row = {"images": images, "correct": hits, "accuracy": ratio(hits, images)}
@@ -305,19 +313,19 @@ def accuracy_row(correct: pd.Series, chance: float) -> dict[str, float]:
 
 
 def wilson_interval(hits: int, images: int) -> tuple[float, float]:
-    """Wilson's interval of hits / images; NaN without images."""
+    """Return Wilson's interval of hits / images; NaN without images."""
     if not images:
         return math.nan, math.nan
     z = float(ndtri(TAILS[1]))
     centre = hits + z**2 / 2
     spread = z * math.sqrt(hits * (images - hits) / images + z**2 / 4)
     denominator = images + z**2
-    # The ends of the scale exactly, which rounding misses.
+    # Return the ends of the scale exactly; rounding would miss them.
     return (centre - spread) / denominator if hits else 0.0, (centre + spread) / denominator if hits < images else 1.0
 
 
 def pooled_accuracy_row(panel: Panel, members: Sequence[str], chance: float) -> dict[str, float]:
-    """`accuracy` of several observers together, over their trials; images that they share are resampled once."""
+    """Return the pooled accuracy of several observers. Trials with one image are resampled together."""
     counts = (panel.shape >= 0)[:, None] & panel.seen & panel.answerable
     images = np.flatnonzero(counts.any(axis=1))
     groups = {"": members}
@@ -332,5 +340,5 @@ def pooled_accuracy_row(panel: Panel, members: Sequence[str], chance: float) -> 
 
 
 def ratio(numerator: float, denominator: float) -> float:
-    """part / whole; NaN, not an error and never 0, where the whole is 0."""
+    """Return numerator / denominator; NaN, not an error and never 0, if the denominator is 0."""
     return float(numerator) / float(denominator) if denominator else math.nan

@@ -46,7 +46,7 @@ def test_each_observer_has_its_own_counts():
 
 
 @pytest.mark.parametrize("texture", [None, "cat"])
-def test_without_conflict_there_is_nothing_to_tell_of_texture(texture):
+def test_without_conflict_texture_is_not_scored(texture):
     panel = pair_trials(trials(("cat", texture, "cat"), ("cat", texture, "dog")))
     table = confusion_table(panel)
     assert set(zip(table["trials"], table["cue"], strict=True)) == {("all", "shape")}
@@ -66,7 +66,7 @@ def test_classification_report_counted_by_hand():
     assert len(table.loc["shape"]) == 17
 
 
-def test_what_there_is_no_image_or_no_answer_for_is_undefined():
+def test_a_category_without_images_or_answers_is_undefined():
     table = classification_table(pair_trials(trials(*ROWS))).set_index(["cue", "category"])
     bird = table.loc[("shape", "bird")]
     assert (bird["support"], bird["reason"]) == (0, "no image")
@@ -124,7 +124,7 @@ def test_top_k_counted_by_hand():
     assert one["ci_low"] == pytest.approx(3 / (3 + 1.959964**2), abs=1e-6)  # Wilson 1927, three of three
 
 
-def test_conflicts_with_a_category_that_the_network_does_not_know_have_no_place():
+def test_conflicts_with_an_unknown_category_are_left_out_of_top_k():
     rows = [("cat", "tabby", 1, "dog", "husky", 2), ("cat", "tabby", 1, "bird", None, pd.NA)]
     table = top_k_table(ranked(*rows).assign(answerable=[True, False]), METADATA)
     assert set(table["images"]) == {1} and set(table["cue"]) == {"shape", "texture"}
@@ -140,20 +140,20 @@ def test_a_category_counts_by_its_best_class():
     assert table.loc[("texture", best, 1), "chance"] == pytest.approx((0.7 + 0.2 + 0.7) / 3)
 
 
-def test_chance_is_undefined_where_the_classes_of_categories_are_unknown():
+def test_chance_is_undefined_if_the_classes_of_a_category_are_unknown():
     unknown = METADATA | {"class_categories": None}
     table = top_k_table(ranked(("cat", None, 1, "car", None, 4)), unknown)
     assert table["chance"].isna().all() and list(table["hits"]) == [1, 1, 0, 1]
 
 
-def test_without_texture_there_are_no_rows_of_it():
+def test_images_without_texture_have_no_texture_rows():
     table = top_k_table(ranked(("cat", "tabby", 1, None, None, pd.NA)), METADATA)
     assert set(table["cue"]) == {"shape"}
     assert top_k_table(ranked(("cat", "tabby", pd.NA, None, None, pd.NA)), METADATA).empty
 
 
 @pytest.mark.parametrize(("members", "k"), [(1, 1), (3, 5), (109, 20)])
-def test_chance_of_the_best_class_is_what_shuffled_ranks_give(members: int, k: int):
+def test_chance_of_the_best_class_agrees_with_shuffled_ranks(members: int, k: int):
     rng = np.random.default_rng(0)
     best = rng.permuted(np.tile(np.arange(1, 208), (20_000, 1)), axis=1)[:, :members].min(axis=1)
     assert np.mean(best <= k) == pytest.approx(top_k_chance(207, members, k), abs=0.01)

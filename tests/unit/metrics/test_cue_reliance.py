@@ -24,7 +24,7 @@ def answers(shape: str = "cat", **conditions: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["image", "shape", "condition", "decision"])
 
 
-def test_accuracy_relative_to_that_without_suppression():
+def test_accuracy_is_relative_to_accuracy_without_suppression():
     table = reliance_table(answers(none="++++-", shape_4="++---", texture_1="+++++", shape_2="++++-"), METADATA)
     assert list(zip(table["cue"], table["strength"], strict=True)) == [
         ("shape", 1),
@@ -42,7 +42,8 @@ def test_accuracy_relative_to_that_without_suppression():
 
 
 def test_images_are_paired():
-    # Losing other images than it gains, or the same images losing nothing: equal accuracies, not equally sure.
+    # A network that loses some images and gains different ones has the accuracy of one that loses none, but a wider
+    # interval.
     same = reliance_table(answers(none="+-" * 40, colour_1="+-" * 40), METADATA).iloc[1]
     other = reliance_table(answers(none="+-" * 40, colour_1="-+" * 40), METADATA).iloc[1]
     assert same["relative"] == other["relative"] == 1
@@ -50,15 +51,15 @@ def test_images_are_paired():
     assert width[0] < width[1] / 3
 
 
-def test_relative_is_on_images_shown_in_both_ways():
+def test_relative_accuracy_covers_images_shown_in_both_ways():
     row = reliance_table(answers(none="++-- ", colour_1=" +-++"), METADATA).iloc[1]
     assert (row["images"], row["accuracy"], row["relative"]) == (4, 3 / 4, 2 / 1)
 
 
 def test_images_of_unknown_categories_do_not_count():
-    told = pd.concat([answers(none="++", colour_1="+-"), answers("oven", none="---", colour_1="---")])
-    told["image"] = [f"image{i}" for i in (0, 1, 0, 1, 2, 3, 4, 2, 3, 4)]
-    table = reliance_table(told, METADATA)
+    predictions = pd.concat([answers(none="++", colour_1="+-"), answers("oven", none="---", colour_1="---")])
+    predictions["image"] = [f"image{i}" for i in (0, 1, 0, 1, 2, 3, 4, 2, 3, 4)]
+    table = reliance_table(predictions, METADATA)
     assert list(table["images"]) == [2, 2]
     assert list(table["relative"]) == [1, 1 / 2]
 
@@ -83,7 +84,7 @@ def test_no_image_of_a_known_category():
     assert row["reason"] == "no image whose category the network knows"
 
 
-def test_a_sweep_that_starts_with_no_suppression_tells_it_once():
+def test_a_sweep_that_includes_the_weakest_strength_has_one_row_for_it():
     table = reliance_table(answers(none="++", colour_0="++", colour_1="+-"), METADATA)
     assert list(table["strength"]) == [0, 1]
 
@@ -99,14 +100,14 @@ def test_an_image_answered_twice_is_refused():
         reliance_table(pd.concat([answers(none="+"), answers(none="-")]), METADATA)
 
 
-def test_intervals_hold_the_true_ratio():
+def test_intervals_contain_the_true_ratio():
     rng = np.random.default_rng(0)
     index = pd.MultiIndex.from_arrays([np.arange(160), np.arange(160) % 16], names=["image", "shape"])
-    held = 0
+    contained = 0
     for _ in range(1000):
         luck = rng.random((2, 160))
         luck[1, ::2] = luck[0, ::2]
         before, after = pd.Series(luck[0] < 0.8, index=index), pd.Series(luck[1] < 0.4, index=index)
-        told = measure_reliance(after.astype(float), before.astype(float), 16)
-        held += told["relative_low"] <= 0.5 <= told["relative_high"]
-    assert 0.93 <= held / 1000 <= 0.97
+        predictions = measure_reliance(after.astype(float), before.astype(float), 16)
+        contained += predictions["relative_low"] <= 0.5 <= predictions["relative_high"]
+    assert 0.93 <= contained / 1000 <= 0.97

@@ -1,4 +1,4 @@
-"""Answers are paired by image, and whoever did not see one is not taken for someone who was wrong about it."""
+"""Answers are paired by image, and an image that an observer did not see does not count as wrong."""
 
 import numpy as np
 import pandas as pd
@@ -19,13 +19,13 @@ def two_observers() -> pd.DataFrame:
     return pd.concat([b, a])
 
 
-def test_rows_are_images_and_columns_observers_in_the_order_of_their_names():
+def test_rows_are_images_and_columns_are_observers_ordered_by_name():
     panel = pair_trials(two_observers())
     assert panel.observers == ["a", "b"]
     assert list(panel.images) == ["image0", "image1", "image2", "image3"]
     assert panel.decisions.tolist() == [[CAT, NOT_SHOWN], [DOG, CAR], [NO_ANSWER, NOT_SHOWN], [NOT_SHOWN, CAR]]
     assert panel.seen.sum(axis=0).tolist() == [3, 2]
-    # image3 holds no conflict; what was not shown is neither a conflict nor right.
+    # image3 holds no conflict. An image that was not shown is neither a conflict nor right.
     assert panel.conflict.tolist() == [[True, False], [True, True], [True, False], [False, False]]
     assert panel.correct.tolist() == [[True, False], [False, False], [False, False], [False, True]]
 
@@ -50,18 +50,18 @@ def test_labels_that_differ_between_observers_and_unknown_categories_are_refused
     with pytest.raises(UserError, match="'image0' has different labels"):
         pair_trials(table)
     for row in (("zebra", "dog", "cat"), ("cat", "zebra", "cat"), ("cat", "dog", "zebra")):
-        with pytest.raises(UserError, match="'zebra' is none of the 16 categories: airplane"):
+        with pytest.raises(UserError, match="'zebra' is not one of the 16 categories: airplane"):
             pair_trials(trials(row))
 
 
 @pytest.mark.parametrize("nobody", ["", None, float("nan")])
-def test_trials_of_nobody_are_refused(nobody):
+def test_trials_without_an_observer_are_refused(nobody):
     table = trials(("cat", "dog", "cat"), ("cat", "dog", "dog")).assign(observer=["somebody", nobody])
     with pytest.raises(UserError, match="observer of image 'image1'"):
         pair_trials(table)
 
 
-def test_missing_answers_are_no_answers_whatever_they_are_written_as():
+def test_every_kind_of_missing_value_is_no_answer():
     for nothing in (None, float("nan"), pd.NA):
         assert pair_trials(trials(("cat", "dog", nothing), ("cat", "dog", "cat"))).decisions[0, 0] == NO_ANSWER
 
