@@ -1,4 +1,4 @@
-"""The tables that figures and report are made from: everything that is measured, one row an observer and what of it."""
+"""Assemble the tables for figures and report: every measured value, with one row per observer and subject."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -58,10 +58,14 @@ NO_CONFLICT = "no image whose shape and texture differ and are both open to the 
 
 @dataclass
 class BenchmarkAnswers:
-    """What was answered on one benchmark.
+    """The answers to one benchmark.
 
-    kind: of KINDS; who: observer or pool → model, regime, seed, in the order of the tables; trials: those of each
-    call; networks: observer → its predictions and their metadata; pools: name → members; people: names of persons.
+    kind: a name of KINDS.
+    identities: observer or pool → model, regime and seed, in the order of the tables.
+    trials: one table per added file.
+    networks: observer → its predictions and their metadata.
+    pools: name → members.
+    people: names of persons.
     """
 
     kind: str
@@ -73,30 +77,30 @@ class BenchmarkAnswers:
 
     @property
     def groups(self) -> dict[str, list[str]]:
-        """Observer or pool → who is counted for it, in the order of the tables."""
+        """Observer or pool → its members (for an observer, itself), in the order of the tables."""
         return {name: self.pools.get(name, [name]) for name in self.identities}
 
     def image_names(self) -> set[str]:
-        """The images that networks saw, as recorded decisions call them."""
+        """Return the images that networks saw, by their names in recorded decisions."""
         return {stimulus_name(image) for predictions, _ in self.networks.values() for image in predictions["image"]}
 
     def chance(self, observer: str) -> float:
-        """How often guessing among the categories that an observer knows is right."""
+        """Return the accuracy of guessing among the categories that an observer knows."""
         categories = self.networks[observer][1]["answers"] if observer in self.networks else CATEGORIES
         return 1 / len(categories)
 
 
 @dataclass
 class TableBuilder:
-    """All tables but those of melanoma and of runs; answers are added one observer or benchmark at a time."""
+    """Builds all tables except those of melanoma and of runs, from answers added one file at a time."""
 
     benchmarks: dict[str, BenchmarkAnswers] = field(default_factory=dict)
     read_out: list[pd.DataFrame] = field(default_factory=list)
 
     def add_network(self, benchmark: str, predictions: pd.DataFrame, metadata: dict[str, Any]) -> None:
-        """One network's predictions on one benchmark, as `decisions.read_predictions` reads them.
+        """Add one network's predictions on one benchmark, as `decisions.read_predictions` returns them.
 
-        Raises UserError where another observer has its name, or where the benchmark is known as one of another kind.
+        Raises UserError if another observer has the same name, or if the benchmark already has another kind.
         """
         kind, observer = metadata["benchmark"], metadata["observer"]
         answers = self._answers_to(benchmark, kind, [observer])
@@ -105,16 +109,16 @@ class TableBuilder:
         answers.trials.append(select_trials(predictions, kind))
 
     def add_decisions(self, benchmark: str, decisions: pd.DataFrame, pools: Iterable[str], kind: str) -> None:
-        """Recorded decisions of several observers on a benchmark, as `decisions.read_decisions` reads them.
+        """Add recorded decisions of several observers on a benchmark, as `decisions.read_decisions` returns them.
 
-        pools: NAME=PATTERN, groups of the observers to be counted together, too; the pool called `people` makes its
-        members people. Raises UserError where two observers have one name, for a pool without members, and for a kind
-        that decisions between categories tell nothing of.
+        pools: NAME=PATTERN, groups of observers that also get a pooled row. Members of the pool `people` are people.
+        Raises UserError if two observers have one name, for a pool without members, and for a kind of benchmark that
+        decisions between categories cannot measure.
         """
         if not takes_decisions(kind):
             raise UserError(
-                f"benchmark {benchmark!r}: decisions on images of kind {kind} tell nothing of what is measured there; "
-                f"leave them out, or give the predictions of networks"
+                f"benchmark {benchmark!r}: nothing can be measured from decisions on images of kind {kind}; "
+                f"leave the decisions out, or give predictions of networks"
             )
         names = sorted(decisions["observer"].unique())
         members = parse_pools(pools, names)
@@ -129,12 +133,12 @@ class TableBuilder:
 
     def _answers_to(self, name: str, kind: str, observers: Sequence[str]) -> BenchmarkAnswers:
         if name == human_likeness.ALL:
-            raise UserError(f"a benchmark is called {name!r}, as the mean over all is; call it otherwise")
+            raise UserError(f"a benchmark is called {name!r}, the name of the mean over all benchmarks; rename it")
         answers = self.benchmarks.setdefault(name, BenchmarkAnswers(kind))
         if answers.kind != kind:
             raise UserError(
-                f"benchmark {name!r}: {observers[0]} answers images of kind {kind}, others of kind {answers.kind}; "
-                f"give each kind a benchmark of its own"
+                f"benchmark {name!r}: {observers[0]} answers images of kind {kind}, other observers those of kind "
+                f"{answers.kind}; give each kind a separate benchmark"
             )
         duplicates = set(answers.identities) & set(observers)
         if duplicates:
@@ -144,7 +148,7 @@ class TableBuilder:
         return answers
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """The tables by name, columns in order; also answers.<benchmark> for each of cue conflict."""
+        """Return the tables by name, and a table answers.<benchmark> for each benchmark of cue conflict."""
         parts_of_table: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLE_COLUMNS}
         parts_of_table["read_out"] = self.read_out
         answer_tables: dict[str, pd.DataFrame] = {}
@@ -179,19 +183,19 @@ class TableBuilder:
 
 
 def takes_decisions(kind: str) -> bool:
-    """Whether anything is measured from decisions between categories alone on a kind of benchmark."""
+    """Return whether decisions between categories are enough to measure something on this kind of benchmark."""
     return KINDS[kind].measures in ("bias", "accuracy")
 
 
 def select_trials(predictions: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """One network's answers in the columns of TRIALS, images called as recorded decisions call them."""
-    # Photographs of one category are labelled with it as shape and as texture: there is no second cue to tell of.
+    """Return one network's answers in the columns TRIALS, with the image names of recorded decisions."""
+    # A photograph's category is its label for both shape and texture, so there is no second cue.
     trials = predictions if KINDS[kind].measures == "bias" else predictions.assign(texture=None)
     return trials.assign(image=trials["image"].map(stimulus_name))[TRIALS]
 
 
 def measure_all_images(answers: BenchmarkAnswers, panel: Panel) -> dict[str, pd.DataFrame]:
-    """What is measured on each benchmark, whatever its kind."""
+    """Compute the tables that every benchmark of answers has, whatever its kind."""
     # Predictions of earlier versions hold no ranks.
     networks = [top_k_table(*network) for network in answers.networks.values() if "shape_rank" in network[0]]
     chance = {observer: answers.chance(observer) for observer in panel.observers}
@@ -214,7 +218,7 @@ def measure_all_images(answers: BenchmarkAnswers, panel: Panel) -> dict[str, pd.
 
 
 def measure_conflicts(answers: BenchmarkAnswers, panel: Panel) -> dict[str, pd.DataFrame]:
-    """What is measured on a benchmark of conflicting cues."""
+    """Compute the tables of a benchmark of conflicting cues."""
     counts = count_cues(panel, answers.groups)
     rows: dict[str, list[dict[str, Any]]] = {"shape_bias": add_observer_names(counts, bias_rows(counts))}
     rows["shape_bias_by_category"] = [
@@ -231,16 +235,16 @@ def measure_conflicts(answers: BenchmarkAnswers, panel: Panel) -> dict[str, pd.D
     rows["shape_bias_differences"] = difference_rows(counts, answers.groups)
     rows["shape_bias_differences_pooled"] = pooled_difference_rows(answers, counts)
     rows["cue_accuracy"] = cue_rows(answers, counts, panel)
-    return {table: pd.DataFrame(found) for table, found in rows.items()}
+    return {table: pd.DataFrame(table_rows) for table, table_rows in rows.items()}
 
 
 def add_observer_names(counts: CueCounts, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with their observers."""
+    """Return the rows with the name of each observer."""
     return [{"observer": name} | row for name, row in zip(counts.names, rows, strict=True)]
 
 
 def undefined_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Why a value is NaN, for each that is one in the tables that have no column of reasons."""
+    """List the reasons for NaN values in the tables that have no column of reasons."""
     rows = []
     for table in TABLES_WITHOUT_REASON:
         for row in parts[table].to_dict("records") if table in parts else ():
@@ -251,7 +255,7 @@ def undefined_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def undefined_reason(table: str, row: Mapping[str, Any]) -> tuple[str, str]:
-    """What a row is about, beside its observer, and why its value is NaN ("" where it is none)."""
+    """Return the subject of a row, in addition to its observer, and why its value is NaN ("" if it is not NaN)."""
     if table == "accuracy":
         reason = "" if row["images"] else "no image of a category that the observer knows"
         return row["unit"], reason
@@ -264,16 +268,16 @@ def undefined_reason(table: str, row: Mapping[str, Any]) -> tuple[str, str]:
     by_answer = table == "shape_bias_by_answer"
     if not row["conflict_images"]:
         return subject, "no conflict image was answered so" if by_answer else NO_CONFLICT
-    counted = "conflict images answered so" if by_answer else "answers to conflict images"
-    if table == "shape_bias_pooled":  # whose seeds share their images
-        counted = "conflict images' answers"
-    return subject, f"none of {row['conflict_images']} {counted} names the shape or the texture"
+    denominator = "conflict images answered so" if by_answer else "answers to conflict images"
+    if table == "shape_bias_pooled":  # seeds share their images
+        denominator = "conflict images' answers"
+    return subject, f"none of {row['conflict_images']} {denominator} names the shape or the texture"
 
 
 def pooled_groups(answers: BenchmarkAnswers) -> dict[tuple[str, str, str], list[str]]:
-    """(model, regime, kind) → the observers that are counted together, one a seed; persons are only in their pool.
+    """Return (model, regime, kind) → the observers to pool, one per seed. Persons count only in the pool `people`.
 
-    kind: run, pretrained, people (the pool), or decisions (recorded ones of observers that are no people).
+    kind: run, pretrained, people (the pool), or decisions (recorded decisions of observers that are not people).
     """
     groups: dict[tuple[str, str, str], list[str]] = {}
     for name, facts in answers.identities.items():
@@ -287,7 +291,7 @@ def pooled_groups(answers: BenchmarkAnswers) -> dict[tuple[str, str, str], list[
 
 
 def pooled_rows(answers: BenchmarkAnswers, counts: CueCounts, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row a model and regime over all seeds, a network, people together, recorded observers that are no people."""
+    """Return one row per group of `pooled_groups`: a model and regime over all seeds, a network, or all people."""
     return [
         {"model": model, "regime": regime, "kind": kind, "seeds": len(names) if kind == "run" else 0}
         | pooled_row(counts, rows, [counts.names.index(name) for name in names])
@@ -296,9 +300,11 @@ def pooled_rows(answers: BenchmarkAnswers, counts: CueCounts, rows: Sequence[dic
 
 
 def pooled_difference_rows(answers: BenchmarkAnswers, counts: CueCounts) -> list[dict[str, Any]]:
-    """Differences between regimes of one model, over the seeds that both have, and of these from what is no run.
+    """Return differences in pooled bias between groups.
 
-    What is no run is a group of its own, called as its model, or as itself where that does not tell it from others.
+    Two regimes of one model are compared over the seeds that both have. Runs are also compared with each observer that
+    is not a run. Such an observer is a separate group. It has the name of its model, or its own name if several such
+    observers share a model.
     """
     groups = pooled_groups(answers)
     parts: list[tuple[str, str, bool, dict[Any, int]]] = []
@@ -329,7 +335,7 @@ def pooled_difference_rows(answers: BenchmarkAnswers, counts: CueCounts) -> list
 
 
 def cue_rows(answers: BenchmarkAnswers, counts: CueCounts, panel: Panel) -> list[dict[str, Any]]:
-    """How often either cue is named, and how near it is to being named."""
+    """Return how often either cue is named, and the mean reciprocal rank of each cue."""
     rows = []
     for place, row in enumerate(add_observer_names(counts, cue_accuracy_rows(counts))):
         reason = "" if row["conflict_images"] else NO_CONFLICT
@@ -345,7 +351,7 @@ def cue_rows(answers: BenchmarkAnswers, counts: CueCounts, panel: Panel) -> list
 
 
 def accuracy_table(answers: BenchmarkAnswers, panel: Panel) -> pd.DataFrame:
-    """Accuracy over categories, and over classes where the images' classes are among the network's."""
+    """Return accuracy over categories, and over classes for images whose class the network knows."""
     counts = (panel.shape >= 0)[:, None] & panel.seen & panel.answerable
     rows = []
     for observer in answers.identities:
@@ -353,8 +359,8 @@ def accuracy_table(answers: BenchmarkAnswers, panel: Panel) -> pd.DataFrame:
             row = pooled_accuracy_row(panel, answers.pools[observer], answers.chance(observer))
         else:
             column = panel.observers.index(observer)
-            chosen = counts[:, column]
-            row = accuracy_row(pd.Series(panel.correct[chosen, column]), answers.chance(observer))
+            mask = counts[:, column]
+            row = accuracy_row(pd.Series(panel.correct[mask, column]), answers.chance(observer))
         rows.append({"observer": observer, "unit": "category"} | row)
         if observer in answers.networks:
             predictions, metadata = answers.networks[observer]
@@ -367,17 +373,17 @@ def accuracy_table(answers: BenchmarkAnswers, panel: Panel) -> pd.DataFrame:
 
 
 def answers_table(panel: Panel, identities: Iterable[str]) -> pd.DataFrame:
-    """One row an image: its shape, its texture, and every observer's decision.
+    """Return one row per image: its shape, its texture, and every observer's decision.
 
-    A decision is a category, `none` of an observer that named none of them, or "" of one that did not see the image.
-    Raises UserError for an observer that is called as one of the other columns.
+    A decision is a category, `none` if the observer named no category, or "" if the observer did not see the image.
+    Raises UserError if an observer has the name of another column.
     """
     observers = [name for name in identities if name in panel.observers]
     clash = set(observers) & set(IMAGE_COLUMNS)
     if clash:
-        raise UserError(f"an observer is called {min(clash)!r}, as a column of answers is; rename it")
+        raise UserError(f"an observer is called {min(clash)!r}, the name of a column of answers; rename the observer")
     names = np.array([*CATEGORIES, "", "none"], dtype=object)
-    assert (NOT_SHOWN, NO_ANSWER) == (-2, -1)  # how the last two are found
+    assert (NOT_SHOWN, NO_ANSWER) == (-2, -1)  # negative positions find the last two names
     cues = np.array([*CATEGORIES, ""], dtype=object)
     table: dict[str, Any] = {"image": panel.images, "shape": cues[panel.shape], "texture": cues[panel.texture]}
     table |= {name: names[panel.decisions[:, panel.observers.index(name)]] for name in observers}
@@ -385,7 +391,10 @@ def answers_table(panel: Panel, identities: Iterable[str]) -> pd.DataFrame:
 
 
 def add_identity(rows: pd.DataFrame, benchmark: str, identities: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Rows of one benchmark with who answered, in the order of `who`; rows about pairs get the benchmark only."""
+    """Add benchmark, model, regime and seed to the rows of one benchmark, and sort them in the order of `identities`.
+
+    Rows about pairs of observers get the benchmark only.
+    """
     rows = rows.assign(benchmark=benchmark)
     if "observer" not in rows:
         return rows
@@ -393,13 +402,13 @@ def add_identity(rows: pd.DataFrame, benchmark: str, identities: Mapping[str, Ma
     rows = rows.iloc[np.argsort(rows["observer"].map(order).to_numpy(), kind="stable")]
     for key in ("model", "regime", "seed"):
         values = ["" if identities[name][key] is None else identities[name][key] for name in rows["observer"]]
-        # As objects: numbers beside missing seeds would turn 0 into 0.0.
+        # The dtype is object, because integers beside missing seeds would become floats (0.0 for 0).
         rows[key] = pd.Series(values, index=rows.index, dtype=object)
     return rows
 
 
 def concatenate(frames: Sequence[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
-    """All rows, columns in order; also where there are none."""
+    """Concatenate tables, with the columns in order. Without any rows, return an empty table with these columns."""
     filled = [frame for frame in frames if len(frame)]
     if not filled:
         return pd.DataFrame(columns=columns)
@@ -409,31 +418,32 @@ def concatenate(frames: Sequence[pd.DataFrame], columns: list[str]) -> pd.DataFr
 def melanoma_table(
     answers: Sequence[tuple[str, pd.DataFrame, dict[str, Any]]], baseline: str | None = None
 ) -> pd.DataFrame:
-    """One row an observer on a benchmark of melanoma, with its differences from ImageNet weights alone.
+    """Return one row per observer on a benchmark of melanoma, with its differences from the baseline.
 
-    answers: (benchmark, predictions, their metadata) of each. baseline: the regime that started from ImageNet weights
-    alone; its run of the same model and seed is what others are compared with, and has no differences itself.
+    answers: (benchmark, predictions, metadata) of each observer.
+    baseline: the regime that started from ImageNet weights alone. A run is compared with the baseline run of the same
+    model and seed. A baseline run has no differences.
     """
-    measured = [melanoma.measure_performance(predictions) for _, predictions, _ in answers]
+    performances = [melanoma.measure_performance(predictions) for _, predictions, _ in answers]
     baselines = {
         (benchmark, metadata["model"], metadata["seed"]): performance
-        for performance, (benchmark, _, metadata) in zip(measured, answers, strict=True)
+        for performance, (benchmark, _, metadata) in zip(performances, answers, strict=True)
         if metadata["regime"] == baseline
     }
     rows = []
-    for one, (benchmark, _, told) in zip(measured, answers, strict=True):
-        reference = baselines.get((benchmark, told["model"], told["seed"]))
-        has_baseline = reference is not None and reference is not one
+    for performance, (benchmark, _, metadata) in zip(performances, answers, strict=True):
+        reference = baselines.get((benchmark, metadata["model"], metadata["seed"]))
+        has_baseline = reference is not None and reference is not performance
         row = {"benchmark": benchmark} | {
-            name: "" if told[name] is None else told[name] for name in OBSERVER_COLUMNS[1:]
+            name: "" if metadata[name] is None else metadata[name] for name in OBSERVER_COLUMNS[1:]
         }
         row["baseline"] = baseline if has_baseline else ""
-        rows.append(row | melanoma.performance_row(one, reference if has_baseline else None))
+        rows.append(row | melanoma.performance_row(performance, reference if has_baseline else None))
     return pd.DataFrame(rows, columns=MELANOMA_TABLE_COLUMNS)
 
 
 def run_table(facts: list[dict[str, Any]]) -> pd.DataFrame:
-    """One row a run: what it started from, what it saw, how far it came (facts: the run.json of each)."""
+    """Return one row per run: its initial weights, its images and its results; facts: the run.json of each run."""
     rows = [
         fact
         | {
@@ -451,7 +461,7 @@ def format_image_counts(images: dict[str, int]) -> str:
 
 
 def format_lineage(links: list[dict[str, Any]]) -> str:
-    """All trainings that weights went through, oldest first: what they started from, epochs, images seen."""
+    """Describe the history of some weights: initial weights, then epochs and images of each training, oldest first."""
     trainings = [
         f"{link['regime']} ({link['epochs']} epochs of {format_image_counts(link['images_seen'])})" for link in links
     ]
@@ -459,5 +469,5 @@ def format_lineage(links: list[dict[str, Any]]) -> str:
 
 
 def rejected_table(rows: list[tuple[str, str, str, str]]) -> pd.DataFrame:
-    """The images that were set aside, each once."""
+    """Return the rejected images, each once."""
     return pd.DataFrame(sorted(set(rows)), columns=REJECTED_COLUMNS)

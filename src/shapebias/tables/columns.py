@@ -14,7 +14,7 @@ OBSERVER_COLUMNS = ["benchmark", "observer", "model", "regime", "seed"]
 
 
 def prepend_observer_columns(columns: Iterable[str]) -> list[str]:
-    """A table's columns, of who answered first."""
+    """Return a table's columns with OBSERVER_COLUMNS first."""
     return [*OBSERVER_COLUMNS, *(name for name in columns if name not in OBSERVER_COLUMNS)]
 
 
@@ -43,7 +43,7 @@ TABLE_COLUMNS = {
     "confusion": prepend_observer_columns(CONFUSION_COLUMNS),
     "classification_report": prepend_observer_columns(CLASSIFICATION_COLUMNS),
     "accuracy": [*OBSERVER_COLUMNS, "unit", "images", "correct", "accuracy", "ci_low", "ci_high", "chance"],
-    # squared_difference is for human_likeness alone.
+    # Only human_likeness needs squared_difference.
     "accuracy_by_condition": prepend_observer_columns(
         name for name in accuracy_by_condition.CONDITION_COLUMNS if name != "squared_difference"
     ),

@@ -1,7 +1,7 @@
-"""Result tables made ready to show: who answered, and several seeds of a run as one row.
+"""Prepare result tables for display: name the observers, and pool the seeds of a run into one row.
 
-The tables have one row an observer. An observer is a run (it has a regime and a seed), a pretrained network
-(a model, no regime), one person, or all people together.
+The tables have one row per observer. An observer is a run (with a regime and a seed), a pretrained network (with a
+model but no regime), one person, or all people together.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,11 +17,11 @@ K = TypeVar("K")
 PEOPLE = "people"
 BASELINE = "in"
 LONGEST_NAME = 26  # letters of an observer in a figure
-REGIMES = (BASELINE, "sin", "combined", "frozen")  # the order in which regimes are shown; others follow
+REGIMES = (BASELINE, "sin", "combined", "frozen")  # display order; other regimes follow
 
 
 def observer_kinds(table: pd.DataFrame) -> pd.Series:
-    """`run`, `pretrained`, `person` or `people` for each row."""
+    """Return `run`, `pretrained`, `person` or `people` for each row."""
     kind = pd.Series("run", index=table.index)
     kind[table["regime"].isna() | (table["regime"] == "")] = "pretrained"
     kind[table["model"] == PEOPLE] = "person"
@@ -30,13 +30,16 @@ def observer_kinds(table: pd.DataFrame) -> pd.Series:
 
 
 def order_regimes(regimes: Iterable[str]) -> list[str]:
-    """The regimes once each: those of the study in its order, then others as they come."""
+    """Return the distinct regimes: first those in REGIMES, in that order, then the rest in order of appearance."""
     present = list(dict.fromkeys(regimes))
     return [regime for regime in REGIMES if regime in present] + [regime for regime in present if regime not in REGIMES]
 
 
 def sort_observers(table: pd.DataFrame, leading_columns: Sequence[str] = ()) -> pd.DataFrame:
-    """The rows by `first`, model, regime and seed: names in the order in which they appear, regimes as in the study."""
+    """Sort rows by `leading_columns`, model, regime and seed.
+
+    Names are in order of appearance, and regimes are in the order of `order_regimes`.
+    """
     ranks = {name: list(dict.fromkeys(table[name])) for name in [*leading_columns, "model"]}
     ranks["regime"] = order_regimes(table["regime"].dropna())
     keys = pd.DataFrame({name: table[name].map({v: i for i, v in enumerate(r)}) for name, r in ranks.items()})
@@ -45,9 +48,10 @@ def sort_observers(table: pd.DataFrame, leading_columns: Sequence[str] = ()) -> 
 
 
 def observer_names(table: pd.DataFrame) -> dict[str, str]:
-    """Observer → how it is called in figures: model and regime of a run, with its seed where runs have several.
+    """Return observer → its name in figures. A run has the name of its model and regime, and its seed if several exist.
 
-    In the order of figures: all people together, persons, networks not trained here, then runs by model and regime.
+    The order is that of figures: all people together, persons, networks not trained here, then runs by model and
+    regime.
     """
     table = sort_observers(table.assign(regime=table["regime"].fillna(""))).drop_duplicates("observer")
     table = table.assign(kind=observer_kinds(table))
@@ -66,44 +70,47 @@ def observer_names(table: pd.DataFrame) -> dict[str, str]:
 
 
 def shorten_names(names: Mapping[K, str], max_length: int = LONGEST_NAME) -> dict[K, str]:
-    """The names as figures have room for them: of one that is too long, its middle is left out.
+    """Shorten long names for figures by leaving out their middle.
 
-    Its end stays, since regimes and seeds stand there. Different names stay different: those that would become alike
-    are numbered.
+    The end stays, because it holds the regime and the seed. Different names stay different: equal short names get
+    numbers.
     """
     short: dict[str, str] = {}
     used = {name for name in names.values() if len(name) <= max_length}
     for name in dict.fromkeys(names.values()):
-        cut, number = name, 1
-        while len(name) > max_length and (cut == name or cut in used):
+        short_name, number = name, 1
+        while len(name) > max_length and (short_name == name or short_name in used):
             ending = name[-(max_length // 3) :] if number == 1 else f" {number}"
-            cut, number = f"{name[: max_length - 1 - len(ending)]}…{ending}", number + 1
-        short[name] = cut
-        used.add(cut)
+            short_name, number = f"{name[: max_length - 1 - len(ending)]}…{ending}", number + 1
+        short[name] = short_name
+        used.add(short_name)
     return {key: short[name] for key, name in names.items()}
 
 
 def shorten_name(name: str, max_length: int = LONGEST_NAME) -> str:
-    """One name, as in `shortened`."""
+    """Shorten one name, as in `shorten_names`."""
     return shorten_names({name: name}, max_length)[name]
 
 
 def format_image_count(table: pd.DataFrame) -> str:
-    """`160`, or `80 to 160`: how many images an observer saw; all people together count an image once a person."""
+    """Format how many images an observer saw, as `160` or `80 to 160`.
+
+    The row of all people together is ignored if possible, because it counts an image once per person.
+    """
     is_pooled = table["observer"] == PEOPLE if "observer" in table else table["kind"] == PEOPLE
     return format_range(table.loc[~is_pooled, "images"] if not is_pooled.all() else table["images"])
 
 
 def format_range(counts: pd.Series) -> str:
-    """`160`, or `80 to 160`: the smallest and the largest of some counts."""
+    """Format the smallest and the largest of some counts, as `160` or `80 to 160`."""
     low, high = int(counts.min()), int(counts.max())
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def pick_from_each_group(members: Iterable[tuple[str, T]], limit: int) -> list[T]:
-    """At most `most` of the members (group, member): the first of each group, then the second of each, and so on.
+    """Pick at most `limit` of the members (group, member): the first of each group, then the second, and so on.
 
-    They keep their order.
+    The picked members keep their order.
     """
     members = list(members)
     group_sizes: dict[str, int] = {}
@@ -115,11 +122,11 @@ def pick_from_each_group(members: Iterable[tuple[str, T]], limit: int) -> list[T
 
 
 def pool_bias(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
-    """One row for each model × regime (× `by`): hits summed over seeds, hence the bias of all decisions together.
+    """Return one row per model × regime (× `by`). Hits are summed over seeds, which gives the bias of all decisions.
 
-    The interval spans those of the seeds, from the lowest bound to the highest: it is never narrower than one
-    seed's. A single seed keeps its own. Persons become one row `people`, unless the table has that row already.
-    `conflict_images` is the number of different images an observer saw.
+    The interval reaches from the lowest bound of the seeds to the highest, so it is never narrower than the interval of
+    one seed. A single seed keeps its interval. Persons become one row `people`, unless the table already has that row.
+    `conflict_images` is the number of different images that an observer saw.
     """
     groups = _groups(table, by)
     pooled = groups.agg(
@@ -136,7 +143,7 @@ def pool_bias(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def pool_accuracy(table: pd.DataFrame) -> pd.DataFrame:
-    """One row for each benchmark × unit × model × regime; images and correct answers summed over seeds."""
+    """Return one row per benchmark × unit × model × regime, with images and correct answers summed over seeds."""
     groups = _groups(table, ["benchmark", "unit"])
     pooled = groups.agg(
         kind=("kind", "first"),
@@ -154,11 +161,11 @@ def pool_accuracy(table: pd.DataFrame) -> pd.DataFrame:
 def pool_means(
     table: pd.DataFrame, intervals: Mapping[str, tuple[str, str]], by: Sequence[str] = (), first: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """One row for each `by` × model × regime: means over seeds.
+    """Return one row per `by` × model × regime, with means over seeds.
 
-    intervals: value → the columns of its bounds; the interval spans those of the seeds, as in `pool_bias`.
-    first: columns that are alike for all seeds. Persons become one row `people` without an interval, unless the table
-    has that row already.
+    intervals: value → the columns of its bounds. The interval spans the intervals of the seeds, as in `pool_bias`.
+    first: columns that are equal for all seeds.
+    Persons become one row `people` without an interval, unless the table already has that row.
     """
     aggregations = {value: (value, "mean") for value in intervals}
     aggregations |= {low: (low, "min") for low, _ in intervals.values()}
@@ -169,19 +176,19 @@ def pool_means(
 
 
 def describe_interval(pooled: pd.DataFrame) -> str:
-    """What the intervals of pooled rows are, in words."""
+    """Describe the intervals of pooled rows in words."""
     return "95 % interval over images" + (", spanning those of all seeds" if (pooled["seeds"] > 1).any() else "")
 
 
 def pool_coverage(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean over seeds of the share of conflict images answered with either cue, for each model × regime."""
+    """Return the mean coverage over seeds per model × regime: the share of conflict images answered with either cue."""
     return _groups(table).agg(coverage=("coverage", "mean")).reset_index()
 
 
 def pool_melanoma(table: pd.DataFrame) -> pd.DataFrame:
-    """One row for each benchmark × model × regime: measures are means over seeds, counts their sums.
+    """Return one row per benchmark × model × regime. Measures are means over seeds, and counts are sums.
 
-    Intervals span those of the seeds, as in `pool_bias`.
+    An interval spans the intervals of the seeds, as in `pool_bias`.
     """
     sums = {name: (name, "sum") for name in MELANOMA_COUNTS}
     means = {
@@ -201,7 +208,7 @@ def _groups(table: pd.DataFrame, by: Sequence[str] = ()):
 
 
 def _without_interval_of_persons(pooled: pd.DataFrame, bounds: Sequence[str] = ("ci_low", "ci_high")) -> pd.DataFrame:
-    # One person's interval says nothing about all of them together.
+    # One person's interval does not apply to all people together.
     pooled.loc[pooled["kind"] == "person", list(bounds)] = float("nan")
     pooled.loc[pooled["kind"] == "person", "kind"] = PEOPLE
     return pooled
