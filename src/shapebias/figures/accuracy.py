@@ -1,4 +1,4 @@
-"""Figures of accuracy: on each benchmark, in each of its conditions, and with one cue suppressed."""
+"""Figures of accuracy on each benchmark, in each condition, and with one cue suppressed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -48,22 +48,22 @@ from shapebias.tables.summaries import (
 )
 
 CHANCE_HANDLE = Line2D([], [], color="0.35", linestyle=(0, (4, 3)), linewidth=1, label="chance")
-MOST_ROWS = 240  # of all panels of accuracies together: beyond, they are printed in a matrix
+MOST_ROWS = 240  # in all panels of accuracies together; more rows are printed in a matrix
 MOST_MATRIX_ROWS = 60
-MOST_BANDS = 8  # series of one panel whose bands do not hide each other
-SUPPRESSION_LABELS = {  # cue → how it was suppressed, and what its strength is
+MOST_BANDS = 8  # series in one panel; more bands would hide each other
+SUPPRESSION_LABELS = {  # cue → label of the axis: the method of suppression and the unit of its strength
     "shape": "patches shuffled\n(patches a side)",
     "texture": "surfaces smoothed,\nedges kept\n(standard deviation, pixels)",
     "colour": "mixed with grey\n(fraction)",
 }
-LEAST_UNTOUCHED = 0.5  # accuracy on untouched photographs from which a ratio to it is drawn
-MOST_NAMED = 12  # networks in a note
+LEAST_UNTOUCHED = 0.5  # least accuracy on untouched photographs for a network to be drawn
+MOST_NAMED = 12  # networks named in a note
 WEAKEST_STRENGTH = {"shape": 1, "texture": 0, "colour": 0}  # cue → the strength that suppresses nothing
 
 
 @dataclass(frozen=True)
 class ConditionAxis:
-    """How a benchmark's conditions are drawn: their order, the label of the axis, and names for its ticks."""
+    """The axis of a benchmark's conditions: their order, the axis label, and names for the ticks."""
 
     order: tuple[str, ...]
     label: str = "condition"
@@ -71,9 +71,9 @@ class ConditionAxis:
 
 
 def accuracy_overview(accuracy: pd.DataFrame, *, style: FigureStyle | None = None) -> Figure:
-    """Accuracy of every observer with its 95 % interval, one panel a benchmark; chance is the dashed line.
+    """Draw the accuracy of every observer with its 95 % interval, one panel per benchmark. Chance is the dashed line.
 
-    Very many benchmarks and observers become a matrix of numbers, without accuracies over classes.
+    With more than MOST_ROWS rows, the figure is a matrix of numbers, without accuracies over classes.
     """
     style = style or FigureStyle()
     if accuracy.empty:
@@ -104,27 +104,29 @@ def accuracy_overview(accuracy: pd.DataFrame, *, style: FigureStyle | None = Non
 
 
 def _accuracy_matrix(accuracy: pd.DataFrame, pooled: pd.DataFrame, style: FigureStyle) -> Figure:
-    """Accuracy over categories of every observer (row) on every benchmark (column), printed."""
+    """Print the accuracy over categories of every observer (row) on every benchmark (column)."""
     pooled = pooled[pooled["unit"] == "category"]
     benchmarks = list(dict.fromkeys(pooled["benchmark"]))
     rows = [row for row in forest_rows(pooled) if row.kind != "heading"]
-    shown = rows[-MOST_MATRIX_ROWS:] if len(rows) > MOST_MATRIX_ROWS else rows  # people are last
+    drawn_rows = rows[-MOST_MATRIX_ROWS:] if len(rows) > MOST_MATRIX_ROWS else rows  # people are last
     values = pooled.pivot_table(index=["model", "regime"], columns="benchmark", values="accuracy", sort=False)
-    values = values.reindex(index=[(row.model, row.regime) for row in shown], columns=benchmarks).to_numpy(dtype=float)
+    values = values.reindex(index=[(row.model, row.regime) for row in drawn_rows], columns=benchmarks).to_numpy(
+        dtype=float
+    )
     chance = pooled.groupby("benchmark")["chance"].min().unique()
     with style.apply():
-        figure = new_figure(4.2 + 0.5 * len(benchmarks), 2.2 + 0.24 * len(shown))
+        figure = new_figure(4.2 + 0.5 * len(benchmarks), 2.2 + 0.24 * len(drawn_rows))
         axes = figure.subplots()
         image = axes.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto", zorder=1)
         hatch_missing(axes, ~np.isfinite(values))
         print_values(axes, image, values)
-        names = shorten_names({row.y: f"{row.model} {row.regime}".strip() for row in shown})
+        names = shorten_names({row.y: f"{row.model} {row.regime}".strip() for row in drawn_rows})
         name_cells(axes, list(names.values()), [shorten_name(benchmark) for benchmark in benchmarks])
         figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02, label="accuracy over categories")
         add_title(figure, f"Accuracy ({format_image_count(accuracy)} images a benchmark)")
         remarks = [f"chance: {100 * chance[0]:.1f} %"] if len(chance) == 1 else []
         remarks += ["hatched: not measured", "intervals, and accuracies over classes: in the table"]
-        remarks += [f"not shown: {len(rows) - len(shown)} more observers"] if len(shown) < len(rows) else []
+        remarks += [f"not shown: {len(rows) - len(drawn_rows)} more observers"] if len(drawn_rows) < len(rows) else []
         add_note(figure, *remarks)
     return figure
 
@@ -132,10 +134,11 @@ def _accuracy_matrix(accuracy: pd.DataFrame, pooled: pd.DataFrame, style: Figure
 def condition_lines(
     accuracy: pd.DataFrame, axes_of: Mapping[str, ConditionAxis], *, style: FigureStyle | None = None
 ) -> Figure:
-    """Accuracy over the conditions of each benchmark that has several, with 95 % intervals; people are black.
+    """Draw accuracy over conditions, with 95 % intervals, for each benchmark with several conditions. People are black.
 
-    accuracy: `accuracy_by_condition.csv`; axes_of: benchmark → its axis, in the order of the table where there is
-    none. Of many networks those after the tenth model are grey.
+    accuracy: `accuracy_by_condition.csv`.
+    axes_of: benchmark → its axis. A benchmark without an axis has its conditions in the order of the table.
+    Models without a colour (see `FigureStyle.distinct_colors`) are grey.
     """
     style = style or FigureStyle()
     accuracy = accuracy.assign(condition=accuracy["condition"].fillna("").astype(str))
@@ -178,12 +181,12 @@ def condition_lines(
 
 
 def reliance_lines(reliance: pd.DataFrame, *, style: FigureStyle | None = None) -> Figure:
-    """Accuracy with one cue suppressed, relative to untouched photographs, over how strongly it was suppressed.
+    """Draw accuracy with one cue suppressed, relative to untouched photographs, over the strength of suppression.
 
-    reliance: `reliance.csv`. A column of panels a cue, a row of panels a model (and benchmark); the further a line
-    falls, the more the network relied on the cue. Bars are 95 % intervals, open markers no better than chance. Networks
-    that are seldom right about untouched photographs are left out and named: they have little to lose, and their
-    ratios shoot above 1 by luck.
+    reliance: `reliance.csv`. Each column of panels is a cue, and each row of panels is a model (and benchmark). A line
+    that falls further means that the network relied more on the cue. Bars are 95 % intervals, and open markers are no
+    better than chance. The note names networks with a low accuracy on untouched photographs, and they are not drawn:
+    they have little accuracy to lose, and their ratios often exceed 1 by chance.
     Source: Burgert et al. 2025 (arXiv 2509.20234).
     """
     style = style or FigureStyle()
@@ -207,12 +210,12 @@ def reliance_lines(reliance: pd.DataFrame, *, style: FigureStyle | None = None) 
     panels = [
         (benchmark, panel) for benchmark, part in pooled.groupby("benchmark", sort=False) for panel in make_panels(part)
     ]
-    shown = panels[:MOST_PANELS]
+    drawn_panels = panels[:MOST_PANELS]
     several = pooled["benchmark"].nunique() > 1
     with style.apply():
-        figure = new_figure(2.6 + 2.5 * len(cues), 1.3 + max(1.85 * len(shown), 2.6))
-        grid = figure.subplots(len(shown), len(cues), sharex="col", sharey=True, squeeze=False)
-        for line, (benchmark, panel) in zip(grid, shown, strict=True):
+        figure = new_figure(2.6 + 2.5 * len(cues), 1.3 + max(1.85 * len(drawn_panels), 2.6))
+        grid = figure.subplots(len(drawn_panels), len(cues), sharex="col", sharey=True, squeeze=False)
+        for line, (benchmark, panel) in zip(grid, drawn_panels, strict=True):
             for axes, cue in zip(line, cues, strict=True):
                 part = pooled[(pooled["benchmark"] == benchmark) & (pooled["cue"] == cue)]
                 part = part[part["strength"] > WEAKEST_STRENGTH[cue]]
@@ -229,13 +232,13 @@ def reliance_lines(reliance: pd.DataFrame, *, style: FigureStyle | None = None) 
         add_title(figure, f"Reliance on one cue ({format_image_count(pooled)} photographs)")
         add_legend_beside(figure, series_legend(styles, by="regime"))
         remarks = [f"bar: {describe_interval(pooled)}", "open marker: no better than chance", *filter(None, [left_out])]
-        left = len(panels) - len(shown)
+        left = len(panels) - len(drawn_panels)
         add_note(figure, *remarks, *([f"not shown: {left} more panels, in the table"] if left else []))
     return figure
 
 
 def _untouched(pooled: pd.DataFrame) -> dict[tuple[str, str, str], float]:
-    """(benchmark, model, regime) → accuracy on untouched photographs."""
+    """Return (benchmark, model, regime) → accuracy on untouched photographs."""
     rows = pooled[pooled["strength"] == pooled["cue"].map(WEAKEST_STRENGTH)]
     return rows.groupby(["benchmark", "model", "regime"], sort=False)["accuracy"].mean().to_dict()
 
@@ -244,17 +247,17 @@ def _left_out(weak: Mapping[tuple[str, str, str], float]) -> str:
     if not weak:
         return ""
     names = [f"{shorten_name(f'{model} {regime}'.strip())} ({value:.2f})" for (_, model, regime), value in weak.items()]
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    ending = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return (
         f"left out, since untouched accuracy is below {LEAST_UNTOUCHED:g} and a ratio to it says little: "
-        f"{', '.join(names[:MOST_NAMED])}{more}"
+        f"{', '.join(names[:MOST_NAMED])}{ending}"
     )
 
 
 def _draw_reliance(
     axes: Axes, part: pd.DataFrame, panel: LinePanel, strengths: list[float], styles: Mapping[SeriesKey, SeriesStyle]
 ) -> None:
-    """The lines of one panel, from 1 at untouched photographs on; those of several series stand a little apart."""
+    """Draw the lines of one panel. They start at 1 for untouched photographs; several series are a little apart."""
     position = {strength: i for i, strength in enumerate(strengths, start=1)}
     offsets = np.linspace(-0.12, 0.12, len(panel.series)) if len(panel.series) > 1 else [0.0]
     for pair, offset in zip(panel.series, offsets, strict=True):

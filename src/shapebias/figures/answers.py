@@ -1,4 +1,4 @@
-"""Figures of single answers: confusion matrices, and sample images with what observers called them."""
+"""Figures of single answers: confusion matrices, and sample images with the observers' answers."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ from shapebias.tables.summaries import (
     shorten_names,
 )
 
-MOST_MATRICES = 8  # observers, four matrices each
+MOST_MATRICES = 8  # observers with four matrices each
 MATRICES = {
     ("all", "shape"): "all answers, by shape",
     ("all", "texture"): "all answers, by texture",
@@ -43,20 +43,21 @@ NONE = "none"  # the answer that names no category
 SHAPE_COLOR: Color = (0.0, 0.27, 0.53)
 TEXTURE_COLOR: Color = (0.80, 0.33, 0.0)
 OTHER_COLOR: Color = (0.45, 0.45, 0.45)
-SAMPLE_SIDE = 224  # pixels: larger pictures are made smaller
+SAMPLE_SIDE = 224  # pixels; larger pictures are shrunk to this size
 MOST_SAMPLES = 12
 MOST_ANSWERS = 10  # observers beside a picture
-NAME_AT = 66  # points from a picture to the names, behind the longest answer
+NAME_AT = 66  # points from a picture to the names, to the right of the longest answer
 
-# Picture, shape, texture, and observer → decision: NONE if it named no category, "" if it was not shown the picture.
+# Picture, shape, texture, and observer → decision: NONE if it named no category, "" if it did not see the picture.
 SampleAnswers = tuple[Image.Image, str, str, Mapping[str, str]]
 
 
 def answer_matrices(confusion: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None) -> Figure:
-    """Four matrices of answers for each model × regime: to shapes and to textures, of all answers and consistent ones.
+    """Draw four matrices of answers per model × regime: by shape and by texture, for all and for consistent answers.
 
-    confusion: `confusion.csv`; counts of seeds are summed. A row of a matrix is a category of the cue, a column an
-    answer; a cell's shade is its share of the row. Of many observers some of each model are drawn.
+    confusion: `confusion.csv`. Counts of seeds are summed. A row of a matrix is a category of the cue, a column is an
+    answer, and a cell's shade is its share of the row. With more than MOST_MATRICES observers, some of each model are
+    drawn.
     """
     style = style or FigureStyle()
     table = confusion[confusion["benchmark"] == benchmark]
@@ -67,15 +68,15 @@ def answer_matrices(confusion: pd.DataFrame, *, benchmark: str, style: FigureSty
     if table.empty:
         return message_figure(f"{benchmark}: no answers to show.", style)
     members = _members(table)
-    shown = pick_from_each_group([(group, pair) for group, pair in members], MOST_MATRICES)
+    drawn_pairs = pick_from_each_group([(group, pair) for group, pair in members], MOST_MATRICES)
     answers = [*CATEGORIES, *([NONE] if (table["answer"] == NONE).any() else [])]
     with style.apply():
-        figure = new_figure(12, 2.0 + 2.55 * len(shown))
-        grid = figure.subplots(len(shown), len(MATRICES), sharex=True, sharey=True, squeeze=False)
+        figure = new_figure(12, 2.0 + 2.55 * len(drawn_pairs))
+        grid = figure.subplots(len(drawn_pairs), len(MATRICES), sharex=True, sharey=True, squeeze=False)
         grid[0, 0].set_xticks(range(len(answers)), answers)  # shared by all
         grid[0, 0].set_yticks(range(len(CATEGORIES)), CATEGORIES)
         image = None
-        for position, (model, regime) in enumerate(shown):
+        for position, (model, regime) in enumerate(drawn_pairs):
             series_rows = table[(table["model"] == model) & (table["regime"] == regime)]
             for axes, ((trials, cue), label) in zip(grid[position], MATRICES.items(), strict=True):
                 part = series_rows[(series_rows["trials"] == trials) & (series_rows["cue"] == cue)]
@@ -102,11 +103,11 @@ def answer_matrices(confusion: pd.DataFrame, *, benchmark: str, style: FigureSty
             name = wrap_name(shorten_name(f"{model} {regime}".strip()), 22)
             grid[position, 0].set_ylabel(f"{name}\n", fontweight="bold", fontsize="small")
         assert image is not None
-        bar = figure.colorbar(image, ax=grid, location="right", shrink=min(0.8, 2 / len(shown) + 0.1), pad=0.01)
+        bar = figure.colorbar(image, ax=grid, location="right", shrink=min(0.8, 2 / len(drawn_pairs) + 0.1), pad=0.01)
         bar.set_label("share of the answers to a category")
         add_title(figure, f"What was answered: {benchmark} ({_count_images(all_rows)} conflict images)")
         remarks = ["row: category of the cue", "column: answer", "white row: no answer", "counts of all seeds together"]
-        left = [f"{model} {regime}".strip() for _, (model, regime) in members if (model, regime) not in shown]
+        left = [f"{model} {regime}".strip() for _, (model, regime) in members if (model, regime) not in drawn_pairs]
         if left:
             names = ", ".join(map(shorten_name, left[:12])) + (f" and {len(left) - 12} more" if len(left) > 12 else "")
             remarks.append(f"not shown, but in the table: {names}")
@@ -115,7 +116,10 @@ def answer_matrices(confusion: pd.DataFrame, *, benchmark: str, style: FigureSty
 
 
 def _count_images(table: pd.DataFrame) -> str:
-    """How many images an observer answered; all people together answer an image once a person."""
+    """Format how many images an observer answered. The row of all people is ignored if possible.
+
+    That row counts an image once per person.
+    """
     single = table[table["kind"] != PEOPLE]
     rows = single if len(single) else table
     rows = rows[(rows["trials"] == "all") & (rows["cue"] == "shape")]
@@ -124,7 +128,7 @@ def _count_images(table: pd.DataFrame) -> str:
 
 
 def _members(table: pd.DataFrame) -> list[tuple[str, tuple[str, str]]]:
-    """(group, (model, regime)): people, then the networks not trained here, then the regimes of each model."""
+    """Return (group, (model, regime)): people, then the networks not trained here, then the regimes of each model."""
     members: list[tuple[str, tuple[str, str]]] = []
     people = table[table["kind"].isin([PEOPLE, "person"])]
     members += [(PEOPLE, (model, "")) for model in dict.fromkeys(people["model"])]
@@ -138,13 +142,12 @@ def _members(table: pd.DataFrame) -> list[tuple[str, tuple[str, str]]]:
 def sample_predictions(
     samples: Sequence[SampleAnswers], total: int, *, benchmark: str, style: FigureStyle | None = None
 ) -> Figure:
-    """Conflict images with both labels, and what each observer answered, marked by the cue that it followed.
+    """Draw conflict images with both labels and each observer's answer, marked by the cue that the answer follows.
 
-    An observer that was not shown a picture is not listed beside it.
-
-    samples: (picture, shape, texture, observer → decision), at most MOST_SAMPLES of them are drawn; observers as they
-    are to be called, in the order in which they are to be listed, at most MOST_ANSWERS of them. total: the number of
-    conflict images that there are.
+    samples: (picture, shape, texture, observer → decision). At most MOST_SAMPLES samples are drawn. Observers have
+    their display names and are in the order of display; at most MOST_ANSWERS of them are listed. An observer that did
+    not see a picture is not listed beside it.
+    total: the number of conflict images in the benchmark.
     """
     style = style or FigureStyle()
     if not samples:
@@ -165,8 +168,8 @@ def sample_predictions(
         for position, (picture, shape, texture, decisions) in enumerate(samples):
             line, column = divmod(position, columns)
             _draw_picture(grid[line, 2 * column], picture)
-            answered = {names[name]: decisions[name] for name in listed if decisions.get(name)}
-            _draw_answers(grid[line, 2 * column + 1], shape, texture, answered)
+            answers = {names[name]: decisions[name] for name in listed if decisions.get(name)}
+            _draw_answers(grid[line, 2 * column + 1], shape, texture, answers)
         add_title(figure, f"What observers answered: {benchmark} ({len(samples)} of its {total:,} conflict images)")
         remarks = ["● the shape's category", "■ the texture's", "○ another", "– no answer"]
         if any(not decisions.get(name) for _, _, _, decisions in samples for name in listed):
@@ -185,7 +188,7 @@ def _draw_picture(axes: Axes, picture: Image.Image) -> None:
 
 
 def _draw_answers(axes: Axes, shape: str, texture: str, decisions: Mapping[str, str]) -> None:
-    """The two labels in bold, then a line an observer: mark, answer, name; colour and mark say which cue."""
+    """Write the two labels in bold, then one line per observer: mark, answer, name. Colour and mark show the cue."""
     rows = [("●", f"shape: {shape}", SHAPE_COLOR, "bold", ""), ("■", f"texture: {texture}", TEXTURE_COLOR, "bold", "")]
     for name, decision in decisions.items():
         symbol = ("○", OTHER_COLOR)

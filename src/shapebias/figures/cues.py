@@ -1,4 +1,4 @@
-"""Figures of both cues at once: shape against texture accuracy, and differences of bias between observers."""
+"""Figures of both cues: shape accuracy against texture accuracy, and differences of bias between observers."""
 
 import numpy as np
 import pandas as pd
@@ -39,16 +39,16 @@ from shapebias.tables.summaries import (
 
 BIASES = (0.1, 0.25, 0.5, 0.75, 0.9)  # lines of equal bias
 COVERAGES = (0.25, 0.5, 0.75, 1)  # lines of equal coverage
-MOST_CROSSES = 16  # observers whose intervals are drawn
+MOST_CROSSES = 16  # observers; with more, intervals are not drawn
 MOST_CELLS = 20  # observers on a side of the matrix of differences
 
 
 def cue_plane(cue_accuracy: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None) -> Figure:
-    """Shape accuracy against texture accuracy, a point for each model × regime, with 95 % intervals.
+    """Draw shape accuracy against texture accuracy: one point per model × regime, with 95 % intervals.
 
-    cue_accuracy: `cue_accuracy.csv`. Shape bias is the direction of a point from the origin, coverage the diagonal
-    that it is on: one ratio hides how many answers name a cue at all. No more than all answers can, so the upper
-    right half stays empty. Single persons are small.
+    cue_accuracy: `cue_accuracy.csv`. The direction of a point from the origin is its shape bias. Its diagonal is its
+    coverage, the share of answers that name a cue; the bias alone hides it. Coverage cannot exceed 1, so the upper
+    right half stays empty. Single persons are small points.
     """
     style = style or FigureStyle()
     table = cue_accuracy[cue_accuracy["benchmark"] == benchmark]
@@ -96,7 +96,7 @@ def cue_plane(cue_accuracy: pd.DataFrame, *, benchmark: str, style: FigureStyle 
 
 
 def _draw_plane(axes: Axes) -> None:
-    """The triangle of possible accuracies, with lines of equal bias and of equal coverage."""
+    """Draw the triangle of possible accuracies, with lines of equal bias and of equal coverage."""
     axes.set_box_aspect(1)
     axes.set_anchor("NW")  # elsewhere, the layout would cut off the label
     axes.set(xlim=(-0.015, 1.1), ylim=(-0.015, 1.1))
@@ -116,7 +116,7 @@ def _draw_plane(axes: Axes) -> None:
             "rotation_mode": "anchor",
         }
         name = f"{100 * coverage:.0f} %"
-        # Half way between two lines of equal bias, just above its own line.
+        # The label is half way between two lines of equal bias, just above its coverage line.
         axes.annotate(name, (0.36 * coverage, 0.64 * coverage), color="0.5", fontsize="x-small", ha="center", **place)
     for bias in BIASES:
         axes.plot([0, 1 - bias], [0, bias], linestyle="-" if bias == 0.5 else (0, (5, 3)), **line)
@@ -134,10 +134,11 @@ def bias_differences(
     baseline: str = BASELINE,
     style: FigureStyle | None = None,
 ) -> Figure:
-    """Difference of shape bias of every run from its model's `baseline` regime and the same seed, with 95 % intervals.
+    """Draw the difference in shape bias between every run and the baseline run of its model and seed.
 
-    differences: `shape_bias_differences.csv`; shape_bias: `shape_bias.csv`, which says who is a run of what. Observers
-    that have no such partner (networks not trained here, people) are compared with each other in a matrix.
+    differences: `shape_bias_differences.csv`; shape_bias: `shape_bias.csv`, with the model, regime and seed of each
+    observer. baseline: the regime of the baseline runs. Bars are 95 % intervals. Observers without a baseline run
+    (networks not trained here, people) are compared with each other in a matrix.
     """
     style = style or FigureStyle()
     observers = shape_bias[shape_bias["benchmark"] == benchmark]
@@ -146,20 +147,20 @@ def bias_differences(
         return message_figure(f"{benchmark}: no two observers to compare.", style)
     runs = _differences_from_baseline(pairs, observers, baseline)
     kinds = observer_kinds(observers)
-    rest = observers[kinds != "run"] if len(runs) else observers
+    without_baseline = observers[kinds != "run"] if len(runs) else observers
     if (kinds == PEOPLE).any():
-        rest = rest[observer_kinds(rest) != "person"]
-    names = shorten_names(observer_names(rest))
-    shown = list(names)[:MOST_CELLS]
-    matrix = len(shown) > 1
+        without_baseline = without_baseline[observer_kinds(without_baseline) != "person"]
+    names = shorten_names(observer_names(without_baseline))
+    drawn_observers = list(names)[:MOST_CELLS]
+    matrix = len(drawn_observers) > 1
     if not len(runs) and not matrix:
         return message_figure(f"{benchmark}: no two observers to compare.", style)
     with style.apply():
         pooled = pool_means(runs, {"difference": ("ci_low", "ci_high")}) if len(runs) else runs
         rows = forest_rows(pooled) if len(runs) else []
         heights = [1.0 + 0.27 * forest_height(rows)] if len(runs) else []
-        heights += [1.6 + 0.42 * len(shown)] if matrix else []
-        wide = 2.6 + 0.55 * len(shown) if matrix else 0
+        heights += [1.6 + 0.42 * len(drawn_observers)] if matrix else []
+        wide = 2.6 + 0.55 * len(drawn_observers) if matrix else 0
         figure = new_figure(max(8.5, wide), sum(heights) + 0.6)
         grid = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
         if len(runs):
@@ -168,19 +169,19 @@ def bias_differences(
             grid[0].set_xlabel(f"shape bias minus that of the same model trained as “{baseline}”     shape →")
         remarks = [f"bar: {describe_interval(pooled)}, paired", *describe_ticks(runs)] if len(runs) else []
         if matrix:
-            _difference_matrix(figure, grid[-1], pairs, {name: names[name] for name in shown})
+            _difference_matrix(figure, grid[-1], pairs, {name: names[name] for name in drawn_observers})
             remarks.append(
                 "cell: shape bias of the row minus that of the column; bold where the 95 % interval excludes 0"
             )
-            if len(shown) < len(names):
-                remarks.append(f"not shown: {len(names) - len(shown)} more observers, in the table")
+            if len(drawn_observers) < len(names):
+                remarks.append(f"not shown: {len(names) - len(drawn_observers)} more observers, in the table")
         add_title(figure, benchmark_title("Differences of shape bias", benchmark, observers))
         add_note(figure, *remarks)
     return figure
 
 
 def _differences_from_baseline(pairs: pd.DataFrame, observers: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """Each run minus the run of the same model and seed in the baseline regime: observer, model, regime, seed, …"""
+    """Return the difference of each run from the run of the same model and seed in the baseline regime."""
     runs = observers[observer_kinds(observers) == "run"]
     pair_rows = {}
     for pair in pairs.to_dict("records"):
@@ -202,7 +203,7 @@ def _differences_from_baseline(pairs: pd.DataFrame, observers: pd.DataFrame, bas
 
 
 def _difference_matrix(figure: Figure, axes: Axes, pairs: pd.DataFrame, names: dict[str, str]) -> None:
-    """Row minus column for observers in this order; the diagonal is empty."""
+    """Draw the matrix of differences, row minus column, in the order of `names`. The diagonal is empty."""
     position = {observer: i for i, observer in enumerate(names)}
     values = np.full((len(names), len(names)), np.nan)
     clear = np.zeros(values.shape, dtype=bool)

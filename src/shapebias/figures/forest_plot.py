@@ -1,4 +1,4 @@
-"""Forest plots: one row an observer, a marker at its value, a bar for its 95 % interval."""
+"""Forest plots: one row per observer, with a marker at its value and a bar for its 95 % interval."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def forest_rows(pooled: pd.DataFrame) -> list[ForestRow]:
     pretrained = list(dict.fromkeys(pooled.loc[pooled["kind"].isin(["pretrained", "decisions"]), "model"]))
     groups.append(("not trained here", "pretrained", [(model, "", model) for model in pretrained]))
     people = list(dict.fromkeys(pooled.loc[pooled["kind"] == PEOPLE, "model"]))
-    # A reference on other stimuli is named `people, published stimuli`: under the heading, the rest is enough.
+    # The reference on the published stimuli is named `people, published stimuli`. The heading already says people.
     groups.append((PEOPLE, PEOPLE, [(name, "", name.removeprefix(f"{PEOPLE}, ")) for name in people]))
 
     titles = shorten_names({str(title): str(title) for title, _, _ in groups})
@@ -66,14 +66,14 @@ def forest_rows(pooled: pd.DataFrame) -> list[ForestRow]:
 
 
 def forest_height(rows: Sequence[ForestRow]) -> float:
-    """Height in rows, as a measure for the figure."""
+    """Return the height of the plot in rows."""
     return rows[-1].y + 1 if rows else 1.0
 
 
 def describe_ticks(single: pd.DataFrame) -> list[str]:
-    """What the ticks are that `draw_forest` puts on the bars of several seeds or persons; nothing where there are none.
+    """Describe the ticks that `draw_forest` puts on the bars of several seeds or persons; empty if it draws no ticks.
 
-    single: the table as measured, one line an observer.
+    single: the measured table, one line per observer.
     """
     single = single.assign(kind=observer_kinds(single), regime=single["regime"].fillna(""))
     several = single.groupby(["kind", "model", "regime"])["observer"].nunique() > 1
@@ -91,10 +91,11 @@ def draw_forest(
     style: FigureStyle,
     regimes: Sequence[str] | None = None,
 ) -> None:
-    """Draw `value` and its interval for each row; ticks on the bar are single seeds or persons.
+    """Draw `value` and its interval for each row. Ticks on the bar are single seeds or persons.
 
-    pooled: one line a row of the plot; single: the table as measured, one line an observer. regimes: those of the
-    benchmark, so that each looks as in other figures; by default those of the rows.
+    pooled: one line per row of the plot; single: the measured table, one line per observer.
+    regimes: the regimes of the benchmark, so that each regime looks the same in all figures (default: the regimes of
+    the rows).
     """
     regimes = order_regimes(regimes or (row.regime for row in rows if row.kind == "run"))
     colors, markers = style.regime_colors(regimes), assign_in_order(regimes, MARKERS)

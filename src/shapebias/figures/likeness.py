@@ -1,4 +1,4 @@
-"""Figures of likeness: which observers err on the same images, and how near networks come to people."""
+"""Figures of likeness: which observers err on the same images, and how similar networks are to people."""
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ from shapebias.tables.summaries import (
     sort_observers,
 )
 
-MOST_PRINTED = 20  # observers on a side of a matrix of numbers
+MOST_PRINTED = 20  # observers on a side of a matrix with printed numbers
 MOST_OBSERVERS = 60
 MEASURE_LABELS = {
     "accuracy": "accuracy",
@@ -45,10 +45,11 @@ MEASURE_LABELS = {
 def consistency_matrix(
     consistency: pd.DataFrame, observers: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None
 ) -> Figure:
-    """Cohen's κ of right and wrong between every two observers, and of each with people, with 95 % intervals.
+    """Draw Cohen's κ of right and wrong for every two observers, and for each with people, with 95 % intervals.
 
-    consistency: `error_consistency.csv`, of which the means over conditions are drawn; who: a table that says what
-    each observer is, such as `shape_bias.csv`. Source: Geirhos, Meding and Wichmann, NeurIPS 2020 (arXiv 2006.16736).
+    consistency: `error_consistency.csv`. The means over conditions are drawn.
+    observers: a table with the model, regime and seed of each observer, such as `shape_bias.csv`.
+    Source: Geirhos, Meding and Wichmann, NeurIPS 2020 (arXiv 2006.16736).
     """
     style = style or FigureStyle()
     table = consistency[(consistency["benchmark"] == benchmark) & (consistency["condition"] == "all")]
@@ -61,11 +62,11 @@ def consistency_matrix(
     names = observer_names(observer_rows)
     names |= {name: name for name in sorted(present - {*names})}
     pooled = names.pop(PEOPLE, None)  # in the strip beside the matrix
-    shown = dict(list(shorten_names(names).items())[:MOST_OBSERVERS])
-    with_people = _with_people(table, shown) if pooled else pd.DataFrame()
-    values = _matrix(table, shown)
+    drawn_names = dict(list(shorten_names(names).items())[:MOST_OBSERVERS])
+    with_people = _with_people(table, drawn_names) if pooled else pd.DataFrame()
+    values = _matrix(table, drawn_names)
     strip = len(with_people) > 0
-    count = len(shown)
+    count = len(drawn_names)
     with style.apply():
         side = min(0.75 + 2 / count, 1) * 0.52 if count <= MOST_PRINTED else 0.2
         wide = max(count * side, 1.8)
@@ -78,13 +79,20 @@ def consistency_matrix(
         hatch_missing(grid[0], ~np.isfinite(values) & ~np.eye(count, dtype=bool))
         if count <= MOST_PRINTED:
             print_values(grid[0], image, values)
-        name_cells(grid[0], list(shown.values()), list(shown.values()), "small" if count <= MOST_PRINTED else "x-small")
+        name_cells(
+            grid[0],
+            list(drawn_names.values()),
+            list(drawn_names.values()),
+            "small" if count <= MOST_PRINTED else "x-small",
+        )
         bar = figure.colorbar(
             image, ax=grid[0], location="bottom", shrink=0.6, pad=0.02, aspect=30, label="error consistency (κ)"
         )
-        bar.ax.set_xlim(min(0, float(np.nanmin(values, initial=0))), widest)  # the half that has no values says nothing
+        bar.ax.set_xlim(
+            min(0, float(np.nanmin(values, initial=0))), widest
+        )  # leave out the half of the colour bar that has no values
         if strip:
-            _draw_strip(grid[1], with_people, list(shown), observer_rows, style)
+            _draw_strip(grid[1], with_people, list(drawn_names), observer_rows, style)
         add_title(figure, f"Error consistency: {benchmark} ({format_range(table['images'])} images in common)")
         remarks = ["κ 0: no more errors shared than accuracies make likely; 1: the same images wrong"]
         remarks += ["right: mean over people, bar: 95 % interval over images"] if strip else ["intervals: in the table"]
@@ -94,7 +102,7 @@ def consistency_matrix(
 
 
 def _matrix(table: pd.DataFrame, names: dict[str, str]) -> np.ndarray:
-    """κ [observers, observers], symmetric; NaN on the diagonal and where it is undefined."""
+    """Return κ [observers, observers], symmetric; NaN on the diagonal and for an undefined κ."""
     position = {observer: i for i, observer in enumerate(names)}
     values = np.full((len(names), len(names)), np.nan)
     pairs = table[table["observer_1"].isin(position) & table["observer_2"].isin(position)]
@@ -105,17 +113,17 @@ def _matrix(table: pd.DataFrame, names: dict[str, str]) -> np.ndarray:
 
 
 def _with_people(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
-    """κ, ci_low and ci_high with people, by observer."""
+    """Return kappa, ci_low and ci_high with people, by observer."""
     swapped = table.rename(columns={"observer_1": "observer_2", "observer_2": "observer_1"})
-    both = pd.concat([table, swapped])
-    pairs = both[(both["observer_2"] == PEOPLE) & both["observer_1"].isin(names)]
+    both_orders = pd.concat([table, swapped])
+    pairs = both_orders[(both_orders["observer_2"] == PEOPLE) & both_orders["observer_1"].isin(names)]
     return pairs.drop_duplicates("observer_1").set_index("observer_1")[["kappa", "ci_low", "ci_high"]]
 
 
 def _draw_strip(
     axes: Axes, with_people: pd.DataFrame, rows: list[str], observer_rows: pd.DataFrame, style: FigureStyle
 ) -> None:
-    """κ with people in the rows of the matrix."""
+    """Draw κ with people beside the rows of the matrix."""
     observer_rows = observer_rows.assign(
         kind=observer_kinds(observer_rows), regime=observer_rows["regime"].fillna("")
     ).set_index("observer")
@@ -151,10 +159,10 @@ def _draw_strip(
 
 
 def likeness_dots(likeness: pd.DataFrame, *, style: FigureStyle | None = None) -> Figure:
-    """How near each network comes to people over all benchmarks: four measures and the rank in each.
+    """Draw the likeness of each network to people over all benchmarks: four measures and the rank in each.
 
-    likeness: `human_likeness.csv`, rows of the benchmark `all`; best mean rank on top. People, where they have a value
-    of their own, are the black line.
+    likeness: `human_likeness.csv`; the rows of the benchmark `all` are drawn, with the best mean rank on top. The value
+    of people, if there is one, is the black line.
     """
     style = style or FigureStyle()
     table = likeness[likeness["benchmark"] == "all"] if len(likeness) else likeness
@@ -163,17 +171,17 @@ def likeness_dots(likeness: pd.DataFrame, *, style: FigureStyle | None = None) -
         return message_figure("No network answered a benchmark that people answered.", style)
     networks = sort_observers(networks.assign(regime=networks["regime"].fillna("")))
     networks = networks.sort_values("mean_rank", kind="stable", na_position="last")
-    shown = networks.head(MOST_OBSERVERS)
+    drawn_networks = networks.head(MOST_OBSERVERS)
     names = shorten_names(observer_names(networks))
     people = table[table["observer"] == PEOPLE]
-    answered = likeness[(likeness["observer"] == PEOPLE) & (likeness["benchmark"] != "all")]
-    benchmark_count = answered["benchmark"].nunique()
+    people_rows = likeness[(likeness["observer"] == PEOPLE) & (likeness["benchmark"] != "all")]
+    benchmark_count = people_rows["benchmark"].nunique()
     with style.apply():
-        figure = new_figure(11.5, 1.9 + 0.27 * max(len(shown), 2))
+        figure = new_figure(11.5, 1.9 + 0.27 * max(len(drawn_networks), 2))
         grid = figure.subplots(1, len(MEASURE_LABELS), sharey=True)
         styles = regime_styles(networks.assign(kind=observer_kinds(networks)), style)
         for axes, (measure, label) in zip(grid, MEASURE_LABELS.items(), strict=True):
-            for y, row in enumerate(shown.to_dict("records")):
+            for y, row in enumerate(drawn_networks.to_dict("records")):
                 series_style = styles[row["model"], row["regime"]]
                 if not np.isfinite(row[measure]):
                     continue
@@ -189,17 +197,17 @@ def likeness_dots(likeness: pd.DataFrame, *, style: FigureStyle | None = None) -
             axes.set_xlabel(label, fontsize="small")
             rank_note = "no part of the mean rank" if measure == "accuracy" else "in the mean rank"
             axes.set_title(rank_note, fontsize="x-small", fontweight="normal", color="0.4")
-            for y in range(len(shown)):
+            for y in range(len(drawn_networks)):
                 axes.axhline(y, color="0.93", linewidth=0.8, zorder=0)
             axes.grid(axis="y", visible=False)
             axes.tick_params(axis="y", length=0)
             axes.spines[["top", "right"]].set_visible(False)
         labels = [
             names[observer] + (f"  ({rank:.1f})" if np.isfinite(rank) else "")
-            for observer, rank in zip(shown["observer"], shown["mean_rank"], strict=True)
+            for observer, rank in zip(drawn_networks["observer"], drawn_networks["mean_rank"], strict=True)
         ]
-        grid[0].set_yticks(range(len(shown)), labels, fontsize="small")
-        grid[0].set_ylim(len(shown) - 0.5, -0.5)
+        grid[0].set_yticks(range(len(drawn_networks)), labels, fontsize="small")
+        grid[0].set_ylim(len(drawn_networks) - 0.5, -0.5)
         add_title(
             figure, f"Likeness to people over {benchmark_count} {'benchmark' if benchmark_count == 1 else 'benchmarks'}"
         )
@@ -208,13 +216,17 @@ def likeness_dots(likeness: pd.DataFrame, *, style: FigureStyle | None = None) -
             "grey: rank in a panel, 1 is nearest or most",
         ]
         remarks += ["line: people among each other"] if len(people) else []
-        remarks += [f"not shown: {len(networks) - len(shown)} more observers"] if len(shown) < len(networks) else []
+        remarks += (
+            [f"not shown: {len(networks) - len(drawn_networks)} more observers"]
+            if len(drawn_networks) < len(networks)
+            else []
+        )
         add_note(figure, *remarks, "without intervals: those of single pairs are in the table of error consistency")
     return figure
 
 
 def _measure_axis(axes: Axes, values: np.ndarray, *, zero: bool) -> None:
-    """An axis around the values with room for the ranks at its right; with 0 where 0 has a meaning."""
+    """Set an axis around the values, with room for the ranks on the right; zero: whether the axis includes 0."""
     low, high = np.nanmin(values, initial=np.inf), np.nanmax(values, initial=-np.inf)
     if not np.isfinite([low, high]).all():
         low, high = 0.0, 1.0

@@ -1,4 +1,4 @@
-"""Small multiples of lines: one panel a model, one line a regime; networks not trained here share a panel."""
+"""Small multiples of lines: one panel per model, one line per regime. Networks not trained here share a panel."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ SeriesKey = tuple[str, str]  # model, regime
 
 @dataclass(frozen=True)
 class SeriesStyle:
-    """How one model × regime is drawn, alike in all panels of a figure."""
+    """The style of one model × regime, the same in all panels of a figure."""
 
     color: Color
     marker: str
@@ -44,13 +44,13 @@ class SeriesStyle:
         edge: ArtistStyle = {
             "markeredgecolor": "white",
             "markeredgewidth": 0.6,
-        }  # wider, it would eat the arms of a star
+        }  # a wider edge would hide the arms of a star
         return {"color": self.color, "marker": self.marker, "markersize": weight} | edge
 
 
 @dataclass(frozen=True)
 class LinePanel:
-    """One panel: its title, the series in it, and the kind they are of (run, pretrained or people)."""
+    """One panel: its title, the kind of its series (run, pretrained or people), and the series."""
 
     title: str
     kind: str
@@ -58,9 +58,9 @@ class LinePanel:
 
 
 def make_panels(pooled: pd.DataFrame) -> list[LinePanel]:
-    """A panel for each model that was trained here, one for all networks that were not, one for people.
+    """Return one panel per model trained here, one for all networks not trained here, and one for people.
 
-    pooled: kind, model, regime. Where nothing was trained, networks and people share one panel.
+    pooled: kind, model, regime. If no model was trained here, networks and people share one panel.
     """
     runs = pooled[pooled["kind"] == "run"]
     names = shorten_names({model: str(model) for model in runs["model"]})
@@ -78,7 +78,7 @@ def make_panels(pooled: pd.DataFrame) -> list[LinePanel]:
 
 
 def regime_styles(pooled: pd.DataFrame, style: FigureStyle) -> dict[SeriesKey, SeriesStyle]:
-    """Colour and marker are the regime; networks not trained here have a colour each, people are black."""
+    """Return styles with colour and marker by regime. Each network not trained here has a colour; people are black."""
     runs = pooled[pooled["kind"] == "run"]
     regimes = order_regimes(runs["regime"])
     colors, markers = style.regime_colors(regimes), assign_in_order(regimes, MARKERS)
@@ -90,7 +90,7 @@ def regime_styles(pooled: pd.DataFrame, style: FigureStyle) -> dict[SeriesKey, S
 
 
 def model_styles(pooled: pd.DataFrame, style: FigureStyle) -> dict[SeriesKey, SeriesStyle]:
-    """Colour is the model, marker and line are the regime: for panels that hold all models. People are black."""
+    """Return styles for panels with all models: colour by model, marker and line by regime. People are black."""
     runs = pooled[pooled["kind"] == "run"]
     regimes = order_regimes(runs["regime"])
     markers, lines = assign_in_order(regimes, MARKERS), assign_in_order(regimes, LINE_STYLES)
@@ -142,9 +142,9 @@ def series_legend(styles: dict[SeriesKey, SeriesStyle], *, by: str, lines: bool 
     regimes = {regime: series_style for (_, regime), series_style in trained.items()}
     legend += [legend_heading("regime")] if regimes else []
     for regime in order_regimes(regimes):
-        drawn: ArtistStyle = {"linestyle": regimes[regime].line, **regimes[regime].marker_style(0.9), **no_line}
-        drawn |= {"color": "0.25"} if by == "model" else {}
-        legend.append(Line2D([], [], label=shorten_name(regime), **drawn))
+        options: ArtistStyle = {"linestyle": regimes[regime].line, **regimes[regime].marker_style(0.9), **no_line}
+        options |= {"color": "0.25"} if by == "model" else {}
+        legend.append(Line2D([], [], label=shorten_name(regime), **options))
     legend += [legend_heading(NOT_TRAINED)] if others else []
     coloured = {model: series_style for model, series_style in others.items() if series_style.color != OTHERS_COLOR}
     legend += [
@@ -162,7 +162,7 @@ def series_legend(styles: dict[SeriesKey, SeriesStyle], *, by: str, lines: bool 
 
 
 def panel_grid(figure: Figure, panels: Sequence[object], columns: int, **shared) -> list[Axes]:
-    """Axes for the panels, row by row; those left over are hidden."""
+    """Return axes for the panels, row by row. Unused axes are hidden."""
     lines = -(-len(panels) // columns)
     grid = figure.subplots(lines, columns, squeeze=False, **shared).ravel()
     for axes in grid[len(panels) :]:
@@ -182,7 +182,7 @@ def draw_line(
     band: bool = True,
     label: str = "",
 ) -> None:
-    """One line with its markers, and a band for its interval, at x of the rows."""
+    """Draw one line with its markers and a band for its interval; x: the positions of the rows."""
     faint = series_style.color == OTHERS_COLOR
     label_option: ArtistStyle = {"label": label} if label else {}
     axes.plot(

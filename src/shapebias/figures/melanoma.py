@@ -1,4 +1,4 @@
-"""Figures of melanoma: how well each observer finds them, and its confusion matrix."""
+"""Figures of melanoma: how well each observer detects melanoma, and confusion matrices."""
 
 import itertools
 
@@ -17,14 +17,15 @@ MEASURE_TITLES = {
     "auc": "ROC AUC",
     "sensitivity": "sensitivity",
     "specificity": "specificity",
-    "auc_difference": "AUC difference",  # from the baseline, where there is one
+    "auc_difference": "AUC difference",  # from the baseline, if there is one
 }
 
 
 def melanoma_overview(melanoma: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None) -> Figure:
-    """AUC, sensitivity, specificity, and what the start was worth, with 95 % intervals, for each model × regime.
+    """Draw AUC, sensitivity, specificity and AUC difference per model × regime, with 95 % intervals.
 
-    melanoma: `melanoma.csv`. The last panel has no row for baselines and for runs without one.
+    melanoma: `melanoma.csv`. The AUC difference is from the baseline, ImageNet weights alone. Its panel has no row for
+    baselines and for runs without a baseline.
     """
     style = style or FigureStyle()
     table = melanoma[melanoma["benchmark"] == benchmark]
@@ -54,10 +55,10 @@ def melanoma_overview(melanoma: pd.DataFrame, *, benchmark: str, style: FigureSt
 
 
 def confusion_matrices(melanoma: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None) -> Figure:
-    """The confusion matrix of each model (row) × regime (column), counts of all seeds together.
+    """Draw the confusion matrix of each model (row) × regime (column), with counts summed over seeds.
 
-    A cell's shade is its share of the images of its true class, so that both rows of a matrix read alike, however
-    rare melanomas are.
+    A cell's shade is its share of the images of its true class. Both rows of a matrix are thus comparable, even if
+    melanomas are rare.
     """
     style = style or FigureStyle()
     table = melanoma[melanoma["benchmark"] == benchmark]
@@ -87,7 +88,7 @@ def confusion_matrices(melanoma: pd.DataFrame, *, benchmark: str, style: FigureS
 
 
 def draw_matrix(axes: Axes, counts: np.ndarray) -> None:
-    """One matrix: rows are what images are, columns what they were taken for, melanoma first."""
+    """Draw one matrix: rows are true classes and columns are predicted classes, melanoma first."""
     with np.errstate(invalid="ignore"):  # no image of a class: no share
         shares = counts / counts.sum(axis=1, keepdims=True)
     axes.imshow(np.nan_to_num(shares), cmap="Blues", vmin=0, vmax=1)
@@ -104,7 +105,7 @@ def draw_matrix(axes: Axes, counts: np.ndarray) -> None:
 
 
 def set_auc_difference_axis(axes: Axes, pooled: pd.DataFrame) -> None:
-    """An x axis as wide as the intervals, alike on both sides of no difference."""
+    """Set an x axis as wide as the intervals and symmetric around 0."""
     bounds = pooled[["auc_difference", "ci_low", "ci_high"]].abs().to_numpy(dtype=float)
     widest = 1.1 * np.nanmax(bounds, initial=0.05)
     axes.set_xlim(-widest, widest)

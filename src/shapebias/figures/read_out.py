@@ -1,4 +1,4 @@
-"""Figures of what a network holds and hides: cues read out of its stages, and cues among its first answers."""
+"""Figures of cues that a network's answers hide: cues read out of its stages, and cues among its first k answers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -36,13 +36,13 @@ from shapebias.tables.summaries import describe_interval, format_range, pool_mea
 
 CUE_LINES: dict[str, Any] = {"shape": "-", "texture": (0, (4, 2))}
 CHANCE_COLOR: Color = (0.35, 0.35, 0.35)
-MOST_BANDS = 8  # lines of one panel whose bands do not hide each other
+MOST_BANDS = 8  # lines in one panel; more bands would hide each other
 
 
 def read_out_lines(read_out: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None) -> Figure:
-    """Accuracy of reading shape and texture linearly out of each stage of a network, over depth.
+    """Draw the accuracy of linear read-outs of shape and of texture from each stage of a network, over depth.
 
-    read_out: `read_out.csv`; depth is 0 at the pixels and 1 where the classifier reads. Bands are 95 % intervals.
+    read_out: `read_out.csv`. Depth is 0 at the pixels and 1 at the input of the classifier. Bands are 95 % intervals.
     """
     style = style or FigureStyle()
     table = read_out[read_out["benchmark"] == benchmark]
@@ -55,10 +55,10 @@ def read_out_lines(read_out: pd.DataFrame, *, benchmark: str, style: FigureStyle
 
 
 def top_k_lines(top_k: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None) -> Figure:
-    """How often the class of the shape, and of the texture, is among a network's first k classes, over k.
+    """Draw how often the class of the shape, and of the texture, is among a network's first k classes, over k.
 
-    top_k: `top_k.csv`. Where images name no class but only a category, its best-ranked class counts; the axis says
-    which of both is drawn: the one that more observers have.
+    top_k: `top_k.csv`. If images name a category instead of a class, the category's best class counts. Of these two
+    measures, the one that more observers have is drawn, and the axis label names it.
     """
     style = style or FigureStyle()
     table = top_k[(top_k["benchmark"] == benchmark) & top_k["accuracy"].notna()]
@@ -78,15 +78,15 @@ def top_k_lines(top_k: pd.DataFrame, *, benchmark: str, style: FigureStyle | Non
 def _draw_cue_lines(
     pooled: pd.DataFrame, over: str, title_text: str, labels: Mapping[str, str], style: FigureStyle
 ) -> Figure:
-    """Both cues over `over`, one panel a model: shape solid, texture dashed, chance dotted."""
+    """Draw both cues over the column `over`, one panel per model: shape solid, texture dashed, chance dotted."""
     styles = regime_styles(pooled, style)
     panels = make_panels(pooled)
-    shown = panels[:MOST_PANELS]
-    columns = min(4 if len(shown) != 3 else 3, len(shown))
+    drawn_panels = panels[:MOST_PANELS]
+    columns = min(4 if len(drawn_panels) != 3 else 3, len(drawn_panels))
     with style.apply():
-        figure = new_figure(max(3.0 + 2.5 * columns, 8.5), 0.9 + 2.7 * -(-len(shown) // columns))
-        grid = panel_grid(figure, shown, columns, sharey=True)
-        for position, (axes, panel) in enumerate(zip(grid, shown, strict=True)):
+        figure = new_figure(max(3.0 + 2.5 * columns, 8.5), 0.9 + 2.7 * -(-len(drawn_panels) // columns))
+        grid = panel_grid(figure, drawn_panels, columns, sharey=True)
+        for position, (axes, panel) in enumerate(zip(grid, drawn_panels, strict=True)):
             _draw_cues(axes, pooled, panel, over, styles)
             axes.set_title(wrap_name(panel.title, 22), fontsize="medium")
             axes.set_xlabel(labels["x"])
@@ -103,10 +103,10 @@ def _draw_cue_lines(
         legend += [Line2D([], [], color=CHANCE_COLOR, linestyle=":", label="chance")]
         add_title(figure, title_text)
         add_legend_beside(figure, legend)
-        banded = [2 * len(panel.series) <= MOST_BANDS for panel in shown]
+        banded = [2 * len(panel.series) <= MOST_BANDS for panel in drawn_panels]
         remarks = [f"band: {describe_interval(pooled)}" if any(banded) else "intervals: in the table"]
         remarks += ["intervals of panels of many lines: in the table"] if any(banded) and not all(banded) else []
-        left = len(panels) - len(shown)
+        left = len(panels) - len(drawn_panels)
         add_note(figure, *remarks, *([f"not shown: {left} more models, in the table"] if left else []))
     return figure
 

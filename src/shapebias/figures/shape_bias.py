@@ -1,7 +1,7 @@
-"""The figures: tables in, matplotlib figures out.
+"""Figures of shape bias, from tables.
 
-One encoding throughout: a marker is a regime, people are black diamonds, pretrained networks are stars. Colour is the
-model where categories are on the rows, and the regime where models are.
+All figures share one encoding: a marker is a regime, people are black diamonds, pretrained networks are stars. Colour
+is the model if the rows are categories, and the regime if the rows are models.
 """
 
 from typing import Any
@@ -48,8 +48,8 @@ from shapebias.tables.summaries import (
 )
 
 PUBLISHED_PEOPLE = "people, published stimuli"
-MOST_SERIES = 24  # with a marker of their own in each category
-MOST_BARS = 5  # series whose intervals do not hide each other
+MOST_SERIES = 24  # series with a marker in each category; further series are grey ticks
+MOST_BARS = 5  # series; more intervals would hide each other
 
 
 def shape_bias_by_category(
@@ -59,11 +59,14 @@ def shape_bias_by_category(
     benchmark: str,
     style: FigureStyle | None = None,
 ) -> Figure:
-    """Shape bias of each model × regime in each category of shape, and over all of them as a vertical line.
+    """Draw the shape bias of each model × regime in each category of shape, and the overall bias as a vertical line.
 
-    by_category: `shape_bias_by_category.csv`; people: category, shape_hits, texture_hits on the published stimuli,
-    drawn where the benchmark itself was not shown to people. A category without a hit has no marker. Few series have
-    their 95 % intervals; of many, those after MOST_SERIES, or without a colour of their own, are grey ticks.
+    by_category: `shape_bias_by_category.csv`.
+    people: category, shape_hits, texture_hits on the published stimuli. They are drawn if the benchmark itself was not
+    shown to people.
+
+    A category without a hit has no marker. Up to MOST_BARS series have 95 % intervals. Series after MOST_SERIES, and
+    series of models without a colour, are grey ticks.
     """
     style = style or FigureStyle()
     table = by_category[by_category["benchmark"] == benchmark]
@@ -77,19 +80,19 @@ def shape_bias_by_category(
     series = list(dict.fromkeys(zip(measured["model"], measured["regime"], strict=True)))
     regimes = order_regimes(regime for _, regime in series if regime)
     models = list(dict.fromkeys(measured["model"]))
-    # Regimes of one model side by side: they differ more than models of one regime do, so markers hide each other less.
+    # The regimes of one model are side by side. They differ more than models of one regime do, so markers overlap less.
     series.sort(key=lambda pair: (models.index(pair[0]), [*regimes, ""].index(pair[1])))
     colors = style.distinct_colors(models)
-    shown = [pair for pair in series if colors[pair[0]] != OTHERS_COLOR][:MOST_SERIES]
-    series, grey_series = shown, [pair for pair in series if pair not in shown]
+    drawn_series = [pair for pair in series if colors[pair[0]] != OTHERS_COLOR][:MOST_SERIES]
+    series, grey_series = drawn_series, [pair for pair in series if pair not in drawn_series]
     bars = len(series) + (not persons.empty) <= MOST_BARS
     models = [model for model in models if any(model == one for one, _ in series)]
     markers = assign_in_order(regimes, MARKERS) | {"": PRETRAINED_MARKER}
     lines: dict[str, Any] = assign_in_order(regimes, LINE_STYLES) | {"": "-"}
 
     with style.apply():
-        least = 0.52 if bars else 0.36  # inches a category
-        figure = new_figure(11, 1.7 + len(categories) * min(max(least, 0.12 + 0.03 * len(series)), 0.8))
+        least_height = 0.52 if bars else 0.36  # inches a category
+        figure = new_figure(11, 1.7 + len(categories) * min(max(least_height, 0.12 + 0.03 * len(series)), 0.8))
         axes = figure.subplots()
         dodge = np.linspace(-0.36, 0.36, len(series)) if len(series) > 1 else np.zeros(1)
         for pair in grey_series:
@@ -145,10 +148,10 @@ def shape_bias_overview(
     benchmark: str,
     style: FigureStyle | None = None,
 ) -> Figure:
-    """Shape bias of every observer with its 95 % interval; bias and coverage in figures at the right.
+    """Draw the shape bias of every observer with its 95 % interval, and print bias and coverage on the right.
 
-    pooled: `shape_bias_pooled.csv`, a row of the plot each; shape_bias: `shape_bias.csv`, the seeds and persons that
-    are ticks on its bars; cue_accuracy: `cue_accuracy.csv`; people: as in `shape_bias_by_category`.
+    pooled: `shape_bias_pooled.csv`, one row of the plot each; shape_bias: `shape_bias.csv`, with the seeds and persons
+    that are ticks on the bars; cue_accuracy: `cue_accuracy.csv`; people: as in `shape_bias_by_category`.
     """
     style = style or FigureStyle()
     table = shape_bias[shape_bias["benchmark"] == benchmark]
@@ -193,8 +196,8 @@ def shape_bias_overview(
 
 
 def benchmark_title(subject: str, benchmark: str, table: pd.DataFrame) -> str:
-    """What is shown, on which benchmark, how many conflict images, and how many seeds a run."""
-    single = table[table["observer"] != PEOPLE]  # all people together count every image once a person
+    """Return a title with the subject, the benchmark, and the numbers of conflict images and of seeds per run."""
+    single = table[table["observer"] != PEOPLE]  # all people together count every image once per person
     observer = (single if len(single) else table).groupby("observer")["conflict_images"].sum()
     parts = [f"{int(observer.max()):,} conflict images"] if len(observer) else []
     seeds = table.dropna(subset=["seed"]).groupby(["model", "regime"])["seed"].nunique()
@@ -206,21 +209,21 @@ def benchmark_title(subject: str, benchmark: str, table: pd.DataFrame) -> str:
 
 
 def _people_rows(pooled: pd.DataFrame, reference: pd.DataFrame | None) -> tuple[pd.DataFrame, str]:
-    """People's rows for this benchmark and how to call them: measured on it, or else the reference."""
-    measured = pooled[pooled["kind"] == PEOPLE]
-    if not measured.empty or reference is None:
-        return measured, PEOPLE
+    """Return people's rows and their label: measured on this benchmark, or else the reference."""
+    people_rows = pooled[pooled["kind"] == PEOPLE]
+    if not people_rows.empty or reference is None:
+        return people_rows, PEOPLE
     hits = reference["shape_hits"] + reference["texture_hits"]
     return reference.assign(shape_bias=reference["shape_hits"] / hits), PUBLISHED_PEOPLE
 
 
 def _series_rows(measured: pd.DataFrame, pair: tuple[str, str]) -> pd.DataFrame:
-    """The categories of one model × regime."""
+    """Return the rows of one model × regime, by category."""
     return measured[(measured["model"] == pair[0]) & (measured["regime"] == pair[1])].set_index("category")
 
 
 def _interval_scope(pooled: pd.DataFrame) -> str:
-    """What the intervals cover: images, also seeds, or either where there are several seeds of some runs only."""
+    """Return what the intervals cover: images, images and seeds, or both sorts if only some runs have several seeds."""
     kinds = set(pooled["interval"].dropna())
     if len(kinds) > 1:
         return "images, and over seeds where a run has several"
@@ -228,12 +231,12 @@ def _interval_scope(pooled: pd.DataFrame) -> str:
 
 
 def _images_each(pooled: pd.DataFrame) -> str:
-    """How many conflict images a category has."""
+    """Format how many conflict images a category has."""
     return f" ({format_range(pooled.groupby('category')['conflict_images'].max())} images each)"
 
 
 def _category_rows(axes: Axes, categories: list[str], style: FigureStyle) -> None:
-    """A striped row for each category, its silhouette beside its name."""
+    """Draw a striped row for each category, with its silhouette beside its name."""
     axes.set_yticks(range(len(categories)), categories)
     axes.set_ylim(len(categories) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
@@ -246,19 +249,23 @@ def _category_rows(axes: Axes, categories: list[str], style: FigureStyle) -> Non
 
 
 def _model_legend(
-    models: list[str], shown: list[str], colors: dict[str, Color], markers: dict[str, str], lines: dict[str, Any]
+    models: list[str],
+    drawn_regimes: list[str],
+    colors: dict[str, Color],
+    markers: dict[str, str],
+    lines: dict[str, Any],
 ) -> list[Line2D]:
-    """Colours of models, then markers and lines of the regimes that are shown."""
+    """Return a legend of the models' colours, then of the markers and lines of the regimes that are drawn."""
     dot: ArtistStyle = {"marker": "o", "linestyle": "none", "markersize": 8}
     legend = [legend_heading("model")] if models else []
     names = shorten_names({model: model for model in models})
     legend += [Line2D([], [], color=colors[model], label=names[model], **dot) for model in models]
-    if not any(shown):  # nothing was trained: one look for all
+    if not any(drawn_regimes):  # no model was trained here, so all series have one style
         return legend
     options: ArtistStyle = {"color": "0.25", "linewidth": 1.4, "markeredgecolor": "white"}
     legend.append(legend_heading("regime"))
     for regime in [*markers]:
-        if regime in shown:
+        if regime in drawn_regimes:
             options |= {"marker": markers[regime], "markersize": marker_size(markers[regime])}
             legend.append(
                 Line2D([], [], linestyle=lines[regime], label=shorten_name(regime) or "not trained here", **options)
@@ -267,13 +274,13 @@ def _model_legend(
 
 
 def _overall(rows: pd.DataFrame) -> float:
-    """The bias over all categories: hits are summed, so that a category counts by its decisions."""
+    """Return the bias over all categories. Hits are summed, so a category counts in proportion to its decisions."""
     hits = rows[["shape_hits", "texture_hits"]].sum()
     return hits["shape_hits"] / hits.sum() if hits.sum() else np.nan
 
 
 def _order_categories(pooled: pd.DataFrame) -> list[str]:
-    """Categories from the most shape-driven to the least, mean over observers; undefined ones last."""
+    """Return the categories from highest to lowest mean shape bias over observers; undefined categories are last."""
     mean = pooled.groupby("category")["shape_bias"].mean().sort_index()
     return list(mean.sort_values(ascending=False, kind="stable").index)
 
@@ -298,7 +305,7 @@ def _draw_markers(axes: Axes, bias: pd.Series, offset: float, **options) -> None
 
 
 def _fraction_arrows(axes: Axes) -> None:
-    """Shape decisions along the bottom, texture decisions mirrored along the top, each with an arrow."""
+    """Label the bottom axis with shape decisions and the mirrored top axis with texture decisions, and add arrows."""
     set_fraction_axis(axes)
     axes.set_xticks(np.linspace(0, 1, 11).round(1))
     axes.set_xlabel('fraction of "shape" decisions', labelpad=14)
@@ -310,8 +317,8 @@ def _fraction_arrows(axes: Axes) -> None:
     for y, points, ends in ((0, -27, (0, 1)), (1, 27, (1, 0))):
         place = axes.transAxes + ScaledTranslation(0, points / 72, figure.dpi_scale_trans)
         arrow = {"arrowstyle": "->", "color": "0.2", "shrinkA": 0, "shrinkB": 0}
-        start, end = ends
-        axes.annotate("", xy=(end, y), xytext=(start, y), xycoords=place, textcoords=place, arrowprops=arrow)
+        start_x, end = ends
+        axes.annotate("", xy=(end, y), xytext=(start_x, y), xycoords=place, textcoords=place, arrowprops=arrow)
 
 
 def _mirrored(fraction):

@@ -25,9 +25,9 @@ TRAINING_LINE = (0, (3, 2))
 
 
 def training_curves(histories: pd.DataFrame, *, style: FigureStyle | None = None) -> Figure:
-    """Loss and accuracy of training and validation over epochs, two panels a model.
+    """Draw loss and accuracy of training and validation over epochs, two panels per model.
 
-    histories: `history.csv` of all runs with their model, regime, seed and best_epoch, the epoch that was kept.
+    histories: `history.csv` of all runs, with model, regime, seed and best_epoch (the epoch of the saved weights).
     """
     style = style or FigureStyle()
     if histories.empty:
@@ -65,7 +65,9 @@ def training_curves(histories: pd.DataFrame, *, style: FigureStyle | None = None
                     axes.set_ylabel(CURVE_LABELS[measure])
         for axes in grid[2 * lines - 2 :, len(models) - (lines - 1) * columns :].ravel():
             axes.set_visible(False)
-        for line in range(lines):  # after all models are drawn: a limit set before would cut off the others
+        for line in range(
+            lines
+        ):  # only after all models are drawn, because a limit set earlier would cut off later models
             grid[2 * line, 0].set_ylim(bottom=0)
             grid[2 * line + 1, 0].set_ylim(-0.02, 1.02)
         sns.despine(figure)
