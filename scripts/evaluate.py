@@ -143,15 +143,15 @@ def measurements(args: argparse.Namespace) -> list[Measurement]:
     """Return the measurements that the command line requests. Raises UserError for strengths that are not allowed."""
     strengths = iter([cue_suppression.read_strengths(words) for words in args.suppress])
     tables = iter(args.read_out)
-    chosen = []
+    requested = []
     for position, (paths, kind, out) in enumerate(zip(args.images, args.benchmark, args.out, strict=True)):
         suppress = next(strengths, None) if KINDS[kind].measures == "reliance" else None
         name, _, table = next(tables, "-").partition("=") if kind == "cue_conflict" else ("-", "", "")
         read_out = (name, Path(table)) if table else None
-        chosen.append(
+        requested.append(
             Measurement(paths, kind, out, args.decisions[position] if args.decisions else None, suppress, read_out)
         )
-    return chosen
+    return requested
 
 
 def fingerprint_of(measurement: Measurement, args: argparse.Namespace, device: str) -> str:

@@ -276,12 +276,12 @@ def decision_table(
         parts.append(mapping.decide([picture.label for picture in batch], logits))
     labels = [picture.label for picture in pictures]
     table: dict[str, Any] = {"observer": observer.name, "image": [picture.id for picture in pictures]}
-    table |= {key: [known.get(key) for known in labels] for key in LABEL_COLUMNS}
-    table["condition"] = [known.get("condition") or "" for known in labels]
-    table["session"] = [known.get("session") or 1 for known in labels]
-    table["imagename"] = [known.get("imagename") for known in labels]
+    table |= {key: [label.get(key) for label in labels] for key in LABEL_COLUMNS}
+    table["condition"] = [label.get("condition") or "" for label in labels]
+    table["session"] = [label.get("session") or 1 for label in labels]
+    table["imagename"] = [label.get("imagename") for label in labels]
     for key in parts[0] if parts else ():
-        table[key] = np.concatenate([part[key] for part in parts])
+        table[key] = np.concatenate([columns[key] for columns in parts])
     frame = pd.DataFrame(table, columns=PREDICTION_COLUMNS)
     for key in ("shape_rank", "texture_rank"):
         ranks = frame[key].astype("Int64")
@@ -313,7 +313,7 @@ class CategoryMapping:
             "predicted_class": self.classes[logits.argmax(dim=1).numpy()],
         }
         for cue in ("shape", "texture"):
-            names, categories = ([known.get(key) for known in labels] for key in (f"{cue}_class", cue))
+            names, categories = ([label.get(key) for label in labels] for key in (f"{cue}_class", cue))
             columns[f"{cue}_rank"] = self.cue_ranks(logits, names, categories)
         return columns | dict(zip(PROBABILITIES, table.T, strict=True))
 

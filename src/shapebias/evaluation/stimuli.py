@@ -89,8 +89,8 @@ def check_unique_names(pictures: Sequence[Picture]) -> None:
     for picture in pictures:
         name = stimulus_name(picture.id)
         if name in by_name:
-            one, other = (f"{p.label['content']} in {p.origin}" for p in (by_name[name], picture))
-            raise UserError(f"image {name!r} appears twice: {one}, {other}; give each image once")
+            first, second = (f"{p.label['content']} in {p.origin}" for p in (by_name[name], picture))
+            raise UserError(f"image {name!r} appears twice: {first}, {second}; give each image once")
         by_name[name] = picture
 
 

@@ -51,10 +51,10 @@ def test_a_shuffle_depends_only_on_image_and_grid():
 
 
 def test_the_margin_outside_the_grid_stays_unchanged():
-    made = shuffle_patches(NOISE, 3, "a")  # 3 × 10 pixels, one left over on each side
+    result = shuffle_patches(NOISE, 3, "a")  # 3 × 10 pixels, one left over on each side
     for rim in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
-        assert (made[rim] == NOISE[rim]).all()
-    assert sorted(patches(made[1:-1, 1:-1], 10)) == sorted(patches(NOISE[1:-1, 1:-1], 10))
+        assert (result[rim] == NOISE[rim]).all()
+    assert sorted(patches(result[1:-1, 1:-1], 10)) == sorted(patches(NOISE[1:-1, 1:-1], 10))
 
 
 def test_more_patches_than_pixels_are_refused():
@@ -79,13 +79,13 @@ def plainly_smoothed(pixels: np.ndarray, window: int, deviation: float) -> np.nd
     size, reach = len(pixels), window // 2
     inside = [(y, x) for y in range(-reach, reach + 1) for x in range(-reach, reach + 1) if math.hypot(y, x) <= reach]
     mirrored = [*range(size), *range(size - 2, -1, -1)] * 2  # 0 1 2 3 2 1 0, forwards and for negative indices
-    made = np.zeros(pixels.shape)
+    result = np.zeros(pixels.shape)
     for i in range(size):
         for j in range(size):
             near = [pixels[mirrored[abs(i + y)], mirrored[abs(j + x)]].astype(float) for y, x in inside]
             weights = [math.exp(-((np.abs(one - pixels[i, j]).sum() / deviation) ** 2) / 2) for one in near]
-            made[i, j] = np.average(near, axis=0, weights=weights)
-    return made
+            result[i, j] = np.average(near, axis=0, weights=weights)
+    return result
 
 
 @pytest.mark.parametrize(("sigma", "window", "deviation"), [(1, 4, 50), (1.5, 6, 80)])  # of the published code
@@ -108,27 +108,27 @@ def test_grey_has_the_luma_of_its_colour_in_all_channels():
 
 
 def test_the_weakest_strengths_leave_the_image_unchanged():
-    for made in (shuffle_patches(NOISE, 1, "a"), smooth(NOISE, 0), mix_with_grey(NOISE, 0)):
-        assert (made == NOISE).all()
+    for result in (shuffle_patches(NOISE, 1, "a"), smooth(NOISE, 0), mix_with_grey(NOISE, 0)):
+        assert (result == NOISE).all()
 
 
 def test_a_surface_of_one_colour_has_no_cue_to_lose():
     grey = np.full((32, 32, 3), 90, dtype=np.uint8)
-    for condition, made in suppress_each(grey, "a", STRENGTHS):
-        assert (made == grey).all(), condition
+    for condition, result in suppress_each(grey, "a", STRENGTHS):
+        assert (result == grey).all(), condition
 
 
 def test_suppress_each_yields_all_conditions_in_order_and_leaves_the_original_unchanged():
-    strengths, kept = {"shape": (2, 4), "texture": (1.5,), "colour": (0.5, 1)}, NOISE.copy()
-    made = dict(suppress_each(NOISE, "a", strengths))
+    strengths, original = {"shape": (2, 4), "texture": (1.5,), "colour": (0.5, 1)}, NOISE.copy()
+    result = dict(suppress_each(NOISE, "a", strengths))
     assert (
-        list(made)
+        list(result)
         == list_conditions(strengths)
         == ["none", "shape-2", "shape-4", "texture-1.5", "colour-0.5", "colour-1"]
     )
-    assert all(pixels.dtype == np.uint8 and pixels.shape == (32, 32, 3) for pixels in made.values())
-    assert len({pixels.tobytes() for pixels in made.values()}) == 6
-    assert (made["none"] == kept).all()
+    assert all(pixels.dtype == np.uint8 and pixels.shape == (32, 32, 3) for pixels in result.values())
+    assert len({pixels.tobytes() for pixels in result.values()}) == 6
+    assert (result["none"] == original).all()
 
 
 # Strengths

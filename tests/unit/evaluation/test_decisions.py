@@ -38,8 +38,8 @@ def predictions(*rows: tuple) -> pd.DataFrame:
 
 def test_published_names_hold_both_cues(tmp_path):
     (row,) = read_decisions(csv(tmp_path, HEADER, ROW)).to_dict("records")
-    known = {"observer": "net", "image": "cat1-bird1", "shape": "cat", "texture": "bird", "decision": "bird"}
-    assert row == known | {"condition": "", "session": 1}
+    metadata = {"observer": "net", "image": "cat1-bird1", "shape": "cat", "texture": "bird", "decision": "bird"}
+    assert row == metadata | {"condition": "", "session": 1}
 
 
 def test_order_of_columns_does_not_matter(tmp_path):
@@ -87,9 +87,9 @@ def test_a_duplicate_trial_is_refused_by_name(tmp_path):
 
 
 def test_one_observer_in_both_parquet_and_csv_is_refused(tmp_path):
-    made = predictions(("cat", "dog", "dog")).assign(image="cat/cat1-dog2", content="cat/cat1-dog2.png")
-    write_predictions(tmp_path / "x.parquet", made, {"answers": list(CATEGORIES)})
-    write_decisions(tmp_path / "x.csv", made, "net")
+    frame = predictions(("cat", "dog", "dog")).assign(image="cat/cat1-dog2", content="cat/cat1-dog2.png")
+    write_predictions(tmp_path / "x.parquet", frame, {"answers": list(CATEGORIES)})
+    write_decisions(tmp_path / "x.csv", frame, "net")
     with pytest.raises(UserError, match="twice"):
         pair_trials(read_observers([tmp_path / "x.parquet", tmp_path / "x.csv"]))
 
@@ -103,11 +103,11 @@ def test_missing_and_unreadable_files_are_refused_by_name(tmp_path):
 
 
 def test_predictions_without_rows_columns_or_metadata_are_refused_by_name(tmp_path):
-    made, known = predictions(("cat", "dog", "dog")), {"answers": list(CATEGORIES)}
+    frame, known = predictions(("cat", "dog", "dog")), {"answers": list(CATEGORIES)}
     for table, metadata, named in (
-        (made.head(0), known, "no predictions"),
-        (made.drop(columns="decision"), known, "'decision'"),
-        (made, {}, "answers"),
+        (frame.head(0), known, "no predictions"),
+        (frame.drop(columns="decision"), known, "'decision'"),
+        (frame, {}, "answers"),
     ):
         write_predictions(tmp_path / "x.parquet", table, metadata)
         with pytest.raises(UserError, match=rf"x\.parquet.*{named}"):
@@ -115,17 +115,17 @@ def test_predictions_without_rows_columns_or_metadata_are_refused_by_name(tmp_pa
 
 
 def test_a_photograph_with_the_name_of_another_stimulus_gets_a_new_name(tmp_path):
-    made = predictions(("cat", "bird", "cat")).assign(content="cat/dog1-bear1.png")
-    write_decisions(tmp_path / "x.csv", made, "net")
+    frame = predictions(("cat", "bird", "cat")).assign(content="cat/dog1-bear1.png")
+    write_decisions(tmp_path / "x.csv", frame, "net")
     (row,) = read_decisions(tmp_path / "x.csv").to_dict("records")
     assert (row["image"], row["shape"], row["texture"]) == ("cat1-bird1", "cat", "bird")
 
 
 def test_parquet_and_csv_of_the_same_answers_give_the_same_bias(tmp_path):
     rows = [("cat", "dog", "dog")] * 3 + [("cat", "dog", "cat")] * 2 + [("car", "dog", "oven"), ("cat", "cat", "cat")]
-    made = predictions(*rows)
-    write_predictions(tmp_path / "x.parquet", made, {"answers": list(CATEGORIES)})
-    write_decisions(tmp_path / "x.csv", made, "net")
+    frame = predictions(*rows)
+    write_predictions(tmp_path / "x.parquet", frame, {"answers": list(CATEGORIES)})
+    write_decisions(tmp_path / "x.csv", frame, "net")
     for name in ("x.parquet", "x.csv"):
         panel = pair_trials(read_observers([tmp_path / name]))
         assert (panel.conflict.sum(), panel.shape_hits.sum(), panel.texture_hits.sum()) == (6, 2, 3)
@@ -133,14 +133,14 @@ def test_parquet_and_csv_of_the_same_answers_give_the_same_bias(tmp_path):
 
 
 def test_published_stimuli_keep_their_names_in_the_csv(tmp_path):
-    made = predictions(("cat", "bird", "dog")).assign(content="cat/cat1-bird1.png")
-    write_decisions(tmp_path / "x.csv", made, "net")
+    frame = predictions(("cat", "bird", "dog")).assign(content="cat/cat1-bird1.png")
+    write_decisions(tmp_path / "x.csv", frame, "net")
     assert pd.read_csv(tmp_path / "x.csv")["imagename"].item() == "0001_sb_dnn_0_cat_00_cat1-bird1.png"
 
 
 def test_predictions_mark_the_conflicts_that_their_network_can_answer(tmp_path):
-    made = predictions(("cat", "dog", "dog"), ("cat", "oven", "cat"))
-    write_predictions(tmp_path / "x.parquet", made, {"answers": ["cat", "dog"], "observer": "net"})
+    frame = predictions(("cat", "dog", "dog"), ("cat", "oven", "cat"))
+    write_predictions(tmp_path / "x.parquet", frame, {"answers": ["cat", "dog"], "observer": "net"})
     table, metadata = read_predictions(tmp_path / "x.parquet")
     assert table["answerable"].tolist() == [True, False]
     assert metadata == {"answers": ["cat", "dog"], "observer": "net"}
@@ -205,21 +205,21 @@ def test_a_set_without_conditions_needs_no_condition_column(tmp_path):
 
 
 def test_an_unpublished_name_pairs_by_category_and_file(tmp_path):
-    shown = predictions(("cat", None, "dog")).assign(
+    frame = predictions(("cat", None, "dog")).assign(
         image="cat/fluffy", imagename="fluffy.jpeg", condition="", session=1
     )
-    write_predictions(tmp_path / "x.parquet", shown, {"answers": list(CATEGORIES)})
-    write_decisions(tmp_path / "x.csv", shown.assign(observer="again"), "again")
+    write_predictions(tmp_path / "x.parquet", frame, {"answers": list(CATEGORIES)})
+    write_decisions(tmp_path / "x.csv", frame.assign(observer="again"), "again")
     table = read_observers([tmp_path / "x.parquet", tmp_path / "x.csv"], "in_test")
     assert table["image"].tolist() == ["cat/fluffy"] * 2
 
 
 def test_decisions_keep_name_condition_and_session_of_the_stimuli(tmp_path):
     name = "0021_hp_dnn_3_boat_10_n04612504_4773.png"
-    made = predictions(("boat", None, "clock")).assign(
+    frame = predictions(("boat", None, "clock")).assign(
         image="3.0/n04612504_4773", imagename=name, condition="3.0", session=2, texture=None
     )
-    write_decisions(tmp_path / "x.csv", made, "net")
+    write_decisions(tmp_path / "x.csv", frame, "net")
     (row,) = pd.read_csv(tmp_path / "x.csv", dtype=str, keep_default_na=False).to_dict("records")
     assert list(row.values()) == ["net", "2", "1", "NaN", "clock", "boat", "3.0", name]
     (read,) = read_decisions(tmp_path / "x.csv", "high-pass").to_dict("records")
@@ -227,11 +227,11 @@ def test_decisions_keep_name_condition_and_session_of_the_stimuli(tmp_path):
 
 
 def test_images_without_a_name_get_a_unique_name_in_each_condition(tmp_path):
-    made = predictions(*[("cat", None, "cat")] * 4, ("dog", None, "cat")).assign(
+    frame = predictions(*[("cat", None, "cat")] * 4, ("dog", None, "cat")).assign(
         condition=["none", "shape-4", "none", "none", "none"],
         content=["in/a_1.jpg", "in/a_1.jpg", "more/b_1.jpg", "more/a.jpg", "a.jpg"],
     )
-    write_decisions(tmp_path / "x.csv", made, "net")
+    write_decisions(tmp_path / "x.csv", frame, "net")
     names = pd.read_csv(tmp_path / "x.csv")["imagename"]
     assert names.tolist() == [
         "0001_sb_dnn_none_cat_00_1.png",
@@ -250,8 +250,8 @@ def test_images_of_classes_without_a_category_are_left_out_of_the_csv(tmp_path):
 
 def test_predictions_of_older_versions_can_still_be_read(tmp_path):
     """Predictions have no conditions but a texture for photographs; recorded decisions have no texture."""
-    made = predictions(("cat", "cat", "dog"), ("oven", "oven", "dog")).assign(image=["cat/cat1", "oven/oven1"])
-    write_predictions(tmp_path / "x.parquet", made, {"answers": ["cat", "dog"], "benchmark": "edges"})
+    frame = predictions(("cat", "cat", "dog"), ("oven", "oven", "dog")).assign(image=["cat/cat1", "oven/oven1"])
+    write_predictions(tmp_path / "x.parquet", frame, {"answers": ["cat", "dog"], "benchmark": "edges"})
     table = read_observers([tmp_path / "x.parquet"], "edges")
     assert table["texture"].isna().all() and table["answerable"].tolist() == [True, False]
     assert table["image"].tolist() == ["cat1", "oven1"]
@@ -260,9 +260,9 @@ def test_predictions_of_older_versions_can_still_be_read(tmp_path):
 
 
 def test_conditions_in_predictions_are_kept(tmp_path):
-    made = predictions(*[("cat", "cat", "dog")] * 2).assign(
+    frame = predictions(*[("cat", "cat", "dog")] * 2).assign(
         image="test/x", condition=["none", "shape-4"], session=1, imagename=None
     )
-    write_predictions(tmp_path / "x.parquet", made, {"answers": ["cat", "dog"]})
+    write_predictions(tmp_path / "x.parquet", frame, {"answers": ["cat", "dog"]})
     table = read_observers([tmp_path / "x.parquet"], "suppressed")
     assert table[["image", "condition"]].values.tolist() == [["test/x", "none"], ["test/x", "shape-4"]]

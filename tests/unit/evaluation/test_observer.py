@@ -69,9 +69,9 @@ def decodings(monkeypatch) -> list[str]:
 
 def test_decisions_are_those_of_a_plain_loop(tmp_path, observer):
     files = stimuli(tmp_path, 9)
-    told, _ = show(observer, files, "cue_conflict")
+    table, _ = show(observer, files, "cue_conflict")
     mean, std = (np.array(values) for values in (observer.preparation.mean, observer.preparation.std))
-    for file, row in zip(files, told.to_dict("records"), strict=True):
+    for file, row in zip(files, table.to_dict("records"), strict=True):
         pixels = (np.asarray(Image.open(file.path)) / 255 - mean) / std
         with torch.no_grad():
             logits = observer.network(torch.tensor(pixels.transpose(2, 0, 1)[None], dtype=torch.float32))[0].numpy()
@@ -88,8 +88,8 @@ def ranks(logits: list[float], shape_class: str | None, shape: str | None) -> pd
     observer = wrap_network(
         nn.Identity(), name="net", classes=CLASSES, input_preparation=preparation(tiny_resnet(), 32)
     )
-    shown = ImageFile(Path("x.png"), label("x", content="x.png") | {"shape": shape, "shape_class": shape_class})
-    return decision_table(observer, [([shown], torch.tensor([logits]))]).iloc[0]
+    pictures = ImageFile(Path("x.png"), label("x", content="x.png") | {"shape": shape, "shape_class": shape_class})
+    return decision_table(observer, [([pictures], torch.tensor([logits]))]).iloc[0]
 
 
 @pytest.mark.parametrize(
@@ -123,11 +123,11 @@ def test_thousands_of_ranks_agree_with_sorting():
     observer = wrap_network(
         nn.Identity(), name="net", classes=classes, input_preparation=preparation(tiny_resnet(), 32)
     )
-    shown = [ImageFile(Path("x"), label(str(i), class_name=f"c{i}", texture="dog")) for i in range(200)]
-    told = decision_table(observer, [(shown[:150], logits[:150]), (shown[150:], logits[150:])])
+    pictures = [ImageFile(Path("x"), label(str(i), class_name=f"c{i}", texture="dog")) for i in range(200)]
+    table = decision_table(observer, [(pictures[:150], logits[:150]), (pictures[150:], logits[150:])])
     order = np.argsort(-logits.numpy(), axis=1)
-    assert told["shape_rank"].tolist() == [1 + list(order[i]).index(i) for i in range(200)]
-    assert told["texture_rank"].tolist() == [1 + int(np.argmax(order[i] % 7 == 0)) for i in range(200)]
+    assert table["shape_rank"].tolist() == [1 + list(order[i]).index(i) for i in range(200)]
+    assert table["texture_rank"].tolist() == [1 + int(np.argmax(order[i] % 7 == 0)) for i in range(200)]
 
 
 def test_decisions_do_not_depend_on_the_batches_of_logits():
@@ -140,11 +140,11 @@ def test_decisions_do_not_depend_on_the_batches_of_logits():
 def test_rows_have_the_columns_that_the_tables_read(tmp_path, observer):
     files = stimuli(tmp_path, 2)
     files[1] = ImageFile(files[1].path, files[1].label | {"condition": "c50", "session": 3, "imagename": "x_1.png"})
-    told, facts = show(observer, files, "contrast")
-    assert list(told.columns) == PREDICTION_COLUMNS
-    assert told[["condition", "session"]].to_numpy().tolist() == [["", 1], ["c50", 3]]
-    assert told["imagename"].isna().tolist() == [True, False]
-    assert str(told["shape_rank"].dtype) == str(told["texture_rank"].dtype) == "Int64"
+    table, facts = show(observer, files, "contrast")
+    assert list(table.columns) == PREDICTION_COLUMNS
+    assert table[["condition", "session"]].to_numpy().tolist() == [["", 1], ["c50", 3]]
+    assert table["imagename"].isna().tolist() == [True, False]
+    assert str(table["shape_rank"].dtype) == str(table["texture_rank"].dtype) == "Int64"
     assert facts == {
         "benchmark": "contrast",
         "conditions": ["c50"],
@@ -165,8 +165,8 @@ def test_conditions_are_recorded_in_the_order_of_their_kind(tmp_path, observer):
 def test_images_of_the_right_size_are_not_resized_and_are_counted(tmp_path, observer):
     files = stimuli(tmp_path, 3)
     picture(9, (40, 40)).save(files[0].path)
-    told, facts = show(observer, files, "cue_conflict")
-    assert len(told) == 3 and facts["shown"] == {"as they are": 2, "resized": 1}
+    table, facts = show(observer, files, "cue_conflict")
+    assert len(table) == 3 and facts["shown"] == {"as they are": 2, "resized": 1}
 
 
 @pytest.mark.parametrize("workers", [0, 3])
@@ -174,8 +174,8 @@ def test_broken_images_are_rejected_in_order_and_too_many_are_refused(tmp_path, 
     files = stimuli(tmp_path, 6)
     files[1].path.write_bytes(bad_images()["truncated.jpg"])
     files[4].path.write_bytes(b"")
-    told, facts = show(observer, files, "cue_conflict", workers=workers)
-    assert told["image"].tolist() == ["0", "2", "3", "5"]
+    table, facts = show(observer, files, "cue_conflict", workers=workers)
+    assert table["image"].tolist() == ["0", "2", "3", "5"]
     assert [name for name, _ in facts["rejected"]] == ["1.png", "4.png"]
     with pytest.raises(UserError, match="2 of 6 images"):
         show(observer, files, "cue_conflict", workers=workers, max_rejected=0.3)
@@ -190,15 +190,15 @@ def test_decoding_threads_do_not_change_the_result(tmp_path, observer):
 
 def test_a_suppressed_image_is_decoded_once_for_all_conditions(tmp_path, observer, decodings):
     files = stimuli(tmp_path, 3)
-    told, facts = show(observer, files, "suppressed", suppress={"colour": [1], "shape": [4, 2]})
+    table, facts = show(observer, files, "suppressed", suppress={"colour": [1], "shape": [4, 2]})
     names = ["none", "shape-2", "shape-4", "colour-1"]
-    assert (facts["conditions"], told["condition"].tolist()) == (names, names * 3)
-    assert told["image"].tolist() == sorted("012" * 4)
+    assert (facts["conditions"], table["condition"].tolist()) == (names, names * 3)
+    assert table["image"].tolist() == sorted("012" * 4)
     assert sorted(decodings) == ["0.png", "1.png", "2.png"]
     plain = show(observer, files, "in_test")[0]
-    untouched = told[told["condition"] == "none"]
+    untouched = table[table["condition"] == "none"]
     np.testing.assert_allclose(untouched["p_dog"], plain["p_dog"], rtol=1e-5)
-    assert told.groupby("image")["p_dog"].nunique().eq(4).all()
+    assert table.groupby("image")["p_dog"].nunique().eq(4).all()
 
 
 # Decoded once
@@ -221,8 +221,8 @@ def test_a_network_with_another_input_size_decodes_again(tmp_path, observer, dec
     files, cache = stimuli(tmp_path, 2), ImageCache()
     show(observer, files, "in_test", cache=cache)
     wider = Preparation(**vars(observer.preparation) | {"size": 64})
-    told = show(Observer("wide", observer.network, wider, list(CLASSES), CLASSES), files, "in_test")
-    assert told[1]["shown"] == {"as they are": 0, "resized": 2}
+    table = show(Observer("wide", observer.network, wider, list(CLASSES), CLASSES), files, "in_test")
+    assert table[1]["shown"] == {"as they are": 0, "resized": 2}
     assert len(decodings) == 4
 
 

@@ -111,12 +111,12 @@ def test_each_published_set_has_an_example():
 def test_names_of_the_published_sets_hold_condition_and_category(tmp_path, kind):
     name, condition, category, image = NAMES[kind]
     folder = category if kind in ("silhouettes", "edges") else "dnn/session-2"
-    (shown,) = open_benchmark([saved(tmp_path, f"{folder}/{name}")], kind)
-    assert (shown.label["condition"], shown.label["shape"]) == (condition, category)
-    assert shown.label["imagename"] == name
-    assert shown.label["session"] == (1 if folder == category else 2)
-    assert stimulus_name(shown.id) == image
-    assert shown.image().size == (24, 24)
+    (pictures,) = open_benchmark([saved(tmp_path, f"{folder}/{name}")], kind)
+    assert (pictures.label["condition"], pictures.label["shape"]) == (condition, category)
+    assert pictures.label["imagename"] == name
+    assert pictures.label["session"] == (1 if folder == category else 2)
+    assert stimulus_name(pictures.id) == image
+    assert pictures.image().size == (24, 24)
 
 
 @pytest.mark.parametrize("kind", NAMES)
@@ -131,8 +131,8 @@ def test_recorded_decisions_pair_with_the_images(tmp_path, kind):
     table = read_decisions(tmp_path / "answers.csv", kind)
     assert table["image"].tolist() == [image, image] and table["condition"].tolist() == [condition, condition]
     folder = category if kind in ("silhouettes", "edges") else "dnn/session-1"
-    (shown,) = open_benchmark([saved(tmp_path / "set", f"{folder}/{name}")], kind)
-    assert stimulus_name(shown.id) == image
+    (pictures,) = open_benchmark([saved(tmp_path / "set", f"{folder}/{name}")], kind)
+    assert stimulus_name(pictures.id) == image
 
 
 def test_photographs_of_imagenet_keep_their_class(tmp_path):
@@ -144,22 +144,22 @@ def test_photographs_of_imagenet_keep_their_class(tmp_path):
 
 def test_one_photograph_in_two_conditions_is_two_images(tmp_path):
     names = [f"000{i}_rot_dnn_{angle}_cat_20_n02123045_1.png" for i, angle in enumerate((0, 90))]
-    shown = open_benchmark([saved(tmp_path, *names)], "rotation")
-    assert [picture.id for picture in shown] == ["0/n02123045_1", "90/n02123045_1"]
+    pictures = open_benchmark([saved(tmp_path, *names)], "rotation")
+    assert [picture.id for picture in pictures] == ["0/n02123045_1", "90/n02123045_1"]
 
 
 @pytest.mark.parametrize("kind", ["silhouettes", "in_test", "sin_test"])
 def test_images_in_a_user_s_folders_take_the_folder_as_label(tmp_path, kind):
-    shown = open_benchmark([image_folder(tmp_path, {"cat": 2, "n02091244": 1})], kind)
-    assert [p.id for p in shown] == ["cat/0", "cat/1", "n02091244/0"]
-    assert [p.label["shape"] for p in shown] == ["cat", "cat", "dog"]
-    assert shown[2].label["class"] == "n02091244"
-    assert {(p.label["condition"], p.label["session"]) for p in shown} == {("", 1)}
+    pictures = open_benchmark([image_folder(tmp_path, {"cat": 2, "n02091244": 1})], kind)
+    assert [p.id for p in pictures] == ["cat/0", "cat/1", "n02091244/0"]
+    assert [p.label["shape"] for p in pictures] == ["cat", "cat", "dog"]
+    assert pictures[2].label["class"] == "n02091244"
+    assert {(p.label["condition"], p.label["session"]) for p in pictures} == {("", 1)}
 
 
 def test_classes_without_a_category_can_be_tested(tmp_path):
-    (shown,) = open_benchmark([image_folder(tmp_path, {"fork": 1})], "in_test")
-    assert (shown.label["class"], shown.label["shape"]) == ("fork", None)
+    (pictures,) = open_benchmark([image_folder(tmp_path, {"fork": 1})], "in_test")
+    assert (pictures.label["class"], pictures.label["shape"]) == ("fork", None)
 
 
 @pytest.mark.parametrize(
@@ -191,10 +191,10 @@ def test_images_without_a_label_are_refused_by_name(tmp_path, kind, names, named
 
 
 def test_the_published_stimuli_pair_with_all_published_decisions(shared_data):
-    shown = open_benchmark([shared_data / "stimuli/cue-conflict"], "cue_conflict")
+    pictures = open_benchmark([shared_data / "stimuli/cue-conflict"], "cue_conflict")
     trials = read_observers(sorted((shared_data / "observers").glob("*.csv")))
-    names = {stimulus_name(stimulus.id): stimulus.label for stimulus in shown}
-    assert len(shown) == len(names) == 240
+    names = {stimulus_name(stimulus.id): stimulus.label for stimulus in pictures}
+    assert len(pictures) == len(names) == 240
     seen = trials[trials["image"].isin(names)]
     assert seen.groupby("observer")["image"].nunique().tolist() == [240] * 14
     for row in seen.to_dict("records"):
@@ -230,15 +230,15 @@ def test_image_names_do_not_depend_on_the_enclosing_folder(tmp_path, pack, top):
 def test_images_of_an_archive_are_read_in_any_order_by_threads_and_processes(tmp_path, monkeypatch, pack):
     monkeypatch.setattr(archives, "PIECE", 3000)  # a gzip file has many places to unpack from, also inside images
     files = {f"cat/{i}.png": png(i) for i in range(40)}
-    shown = open_benchmark([pack(tmp_path / "x", files)], "edges")
-    order = np.random.default_rng(0).permutation(len(shown)).tolist()
-    copies = pickle.loads(pickle.dumps(shown))
+    pictures = open_benchmark([pack(tmp_path / "x", files)], "edges")
+    order = np.random.default_rng(0).permutation(len(pictures)).tolist()
+    copies = pickle.loads(pickle.dumps(pictures))
     with ThreadPoolExecutor(4) as pool:
-        images = list(pool.map(lambda i: shown[i].image(), order + order))
+        images = list(pool.map(lambda i: pictures[i].image(), order + order))
         again = list(pool.map(lambda i: copies[i].image(), order))
     assert len(files["cat/0.png"]) < archives.PIECE < len(files) * len(files["cat/0.png"]) / 10
     for i, image in zip(order * 3, images + again, strict=True):
-        number = int(shown[i].id.removeprefix("cat/"))
+        number = int(pictures[i].id.removeprefix("cat/"))
         assert np.array_equal(np.asarray(image), np.asarray(picture(number)))
 
 
@@ -246,8 +246,8 @@ def test_images_of_an_archive_are_read_in_any_order_by_threads_and_processes(tmp
 def test_a_damaged_image_in_an_archive_is_rejected(tmp_path, pack):
     path = pack(tmp_path / "x", {"cat/1.png": png(0), "cat/2.png": png(1)[:200], "dog/1.png": b""})
     rejections = Rejections(0.9)
-    shown = open_benchmark([path], "edges")
-    assert [p.id for p, _ in decoded(shown, rejections, workers=2)] == ["cat/1"]
+    pictures = open_benchmark([path], "edges")
+    assert [p.id for p, _ in decoded(pictures, rejections, workers=2)] == ["cat/1"]
     assert [file for file, _ in rejections.rows] == ["cat/2.png", "dog/1.png"]
 
 
@@ -270,8 +270,8 @@ def test_members_outside_the_archives_folder_are_refused_by_name(tmp_path, pack,
     path = pack(tmp_path / "x", {"cat/cat2.png": png(), name: png()})
     with pytest.raises(UserError, match="outside the archive's folder") as refusal:
         open_benchmark([path], "edges")
-    shown = name.replace("\\", "/") if pack is pack_zip else name
-    assert f"{path.name}: member {shown!r}" in str(refusal.value)
+    pictures = name.replace("\\", "/") if pack is pack_zip else name
+    assert f"{path.name}: member {pictures!r}" in str(refusal.value)
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
@@ -357,14 +357,14 @@ def test_shards_keep_their_labels_and_get_the_fields_of_benchmarks(tmp_path):
     shards = [colour_shard(tmp_path / "0.tar", 2), tmp_path / "1.tar"]
     odd = label("test/x", shape="cat", texture="dog", condition="none")
     write_shard(shards[1], [(odd, "png", png())])
-    shown = open_benchmark([tmp_path / "{0..1}.tar"], "in_test")
-    assert [p.id for p in shown] == ["cat-0", "cat-1", "dog-0", "dog-1", "test/x"]
-    assert shown[0].label["class"] == "cat" and shown[0].label["content"] == "cat-0.png"
-    assert [(p.label["condition"], p.label["session"], p.label["imagename"]) for p in shown] == [
+    pictures = open_benchmark([tmp_path / "{0..1}.tar"], "in_test")
+    assert [p.id for p in pictures] == ["cat-0", "cat-1", "dog-0", "dog-1", "test/x"]
+    assert pictures[0].label["class"] == "cat" and pictures[0].label["content"] == "cat-0.png"
+    assert [(p.label["condition"], p.label["session"], p.label["imagename"]) for p in pictures] == [
         *[("", 1, None)] * 4,
         ("none", 1, None),
     ]
-    assert shown[4].image().size == (24, 24)
+    assert pictures[4].image().size == (24, 24)
 
 
 def test_a_tar_file_of_images_may_have_json_files_beside_its_folders(tmp_path):
@@ -375,5 +375,5 @@ def test_a_tar_file_of_images_may_have_json_files_beside_its_folders(tmp_path):
 def test_folders_archives_and_shards_make_one_benchmark(tmp_path):
     folder = image_folder(tmp_path / "folder", {"bear": 1})
     archive = pack_gzip(tmp_path / "x", {"bird/1.png": png()})
-    shown = open_benchmark([colour_shard(tmp_path / "0.tar", 1), archive, folder], "in_test")
-    assert [p.id for p in shown] == ["bear/0", "bird/1", "cat-0", "dog-0"]
+    pictures = open_benchmark([colour_shard(tmp_path / "0.tar", 1), archive, folder], "in_test")
+    assert [p.id for p in pictures] == ["bear/0", "bird/1", "cat-0", "dog-0"]
