@@ -28,7 +28,7 @@ from torch import nn
 from shapebias.categories import CATEGORIES, ilsvrc_categories, ilsvrc_wnids
 from shapebias.evaluation.decisions import write_predictions
 from shapebias.evaluation.inputs import ImageCache
-from shapebias.evaluation.observer import Observer, decision_table, load_observer, measure, wrap_network
+from shapebias.evaluation.observer import Observer, load_observer, measure, tabulate_decisions, wrap_network
 from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.images.pictures import Picture
 from shapebias.images.shards import Label, label
@@ -182,7 +182,7 @@ def counting(folder: Path, observers: int, images: int) -> None:
         )
         facts = {"benchmark": "cue_conflict", "conditions": [], "shown": {"as they are": images}, "rejected": []}
         start = time.perf_counter()
-        predictions = decision_table(observer, [(stimuli, logits)])
+        predictions = tabulate_decisions(observer, [(stimuli, logits)])
         write_predictions(folder / "predictions" / "conflict" / f"{name}.parquet", predictions, observer.facts | facts)
         mapping += time.perf_counter() - start
     command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "--predictions", str(folder / "predictions")]

@@ -21,7 +21,7 @@ from shapebias.errors import UserError
 from shapebias.evaluation import cue_suppression
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import write_decisions, write_predictions
-from shapebias.evaluation.fingerprints import fingerprint
+from shapebias.evaluation.fingerprints import fingerprint_measurement
 from shapebias.evaluation.inputs import CAPACITY, ImageCache
 from shapebias.evaluation.observer import load_observer, measure
 from shapebias.evaluation.stimuli import open_benchmark
@@ -83,7 +83,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         metavar="CUE=NUMBERS",
         help="strengths for each benchmark of kind suppressed: patches along a side (shape), standard deviations of "
         "smoothing in pixels (texture), fractions of grey (colour); also as JSON "
-        f"(default: {cue_suppression.format_strengths(cue_suppression.STRENGTHS)})",
+        f"(default: {cue_suppression.format_strengths(cue_suppression.DEFAULT_STRENGTHS)})",
     )
     images.add_argument(
         "--read-out",
@@ -160,7 +160,7 @@ def fingerprint_of(measurement: Measurement, args: argparse.Namespace, device: s
     settings = {key: getattr(args, key) for key in keys} | {"device": device, "kind": measurement.kind}
     settings |= {"suppress": measurement.suppress, "read_out": measurement.read_out and measurement.read_out[0]}
     files = [Path(__file__), *filter(None, [args.classes])] + ([weights_path(args.weights)] if args.weights else [])
-    return fingerprint(settings, open_benchmark(measurement.images, measurement.kind), files)
+    return fingerprint_measurement(settings, open_benchmark(measurement.images, measurement.kind), files)
 
 
 def copy_whole(source: Path, target: Path) -> None:

@@ -240,10 +240,10 @@ def main(argv: list[str] | None = None) -> None:
         listed = pd.read_csv(args.images / name / "rejected.csv", dtype=str)
         rejected += [(name, *row) for row in listed[["split", "file", "reason"]].itertuples(index=False)]
 
-    made = measured.tables() | {"runs": assemble.run_table(run_facts(args.runs, list(trained.values())))}
-    made["rejected"] = assemble.rejected_table(rejected)
+    made = measured.tables() | {"runs": assemble.tabulate_runs(run_facts(args.runs, list(trained.values())))}
+    made["rejected"] = assemble.tabulate_rejected(rejected)
     if args.melanoma_benchmarks or lesions:
-        made["melanoma"] = assemble.melanoma_table(lesions, args.melanoma_baseline)
+        made["melanoma"] = assemble.tabulate_melanoma(lesions, args.melanoma_baseline)
     for name, table in made.items():
         with replacing(args.out / f"{name}.csv") as draft:
             table.to_csv(

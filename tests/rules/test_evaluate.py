@@ -13,7 +13,7 @@ from helpers import ROOT, TINY_RESNET, colour_shard, files_below, picture, run_s
 from safetensors.torch import save_file
 
 from shapebias.errors import UserError
-from shapebias.evaluation.cue_suppression import STRENGTHS, list_conditions
+from shapebias.evaluation.cue_suppression import DEFAULT_STRENGTHS, list_conditions
 from shapebias.evaluation.decisions import read_raw_predictions
 from shapebias.evaluation.observer import measure
 from shapebias.images import shards
@@ -113,7 +113,7 @@ def test_an_image_that_two_benchmarks_show_is_decoded_once(inputs, tmp_path, mon
     script_main("evaluate")([*map(str, flags_of(inputs)), *map(str, benchmarks(inputs, tmp_path))])
     assert len(decoded) == len(set(decoded)) == 8
     assert read_raw_predictions(tmp_path / "suppressed.parquet")[1]["conditions"] == list_conditions(
-        STRENGTHS
+        DEFAULT_STRENGTHS
     )  # by default
 
 

@@ -146,4 +146,4 @@ KINDS = {
 # These kinds are made from the sets of a config. Their labels are classes, and a class needs no category.
 MADE_FROM_SETS = frozenset({"in_test", "sin_test", "suppressed", "melanoma"})
 # These kinds exist only as published sets. This library does not make them.
-PUBLISHED = frozenset({"sketch", "stylized"} | {name for name, kind in KINDS.items() if kind.conditions})
+PUBLISHED_ONLY = frozenset({"sketch", "stylized"} | {name for name, kind in KINDS.items() if kind.conditions})

@@ -32,7 +32,7 @@ CUES = ("shape", "texture", "colour")
 UNTOUCHED = "none"  # the condition of the unchanged photograph
 
 Strengths = Mapping[str, Sequence[float]]
-STRENGTHS: Strengths = {"shape": (2, 4, 8, 16), "texture": (1, 2, 3.5), "colour": (1,)}
+DEFAULT_STRENGTHS: Strengths = {"shape": (2, 4, 8, 16), "texture": (1, 2, 3.5), "colour": (1,)}
 ALLOWED_STRENGTHS = {
     "shape": "a whole number from 1 (patches along a side; 1 leaves the image unchanged)",
     "texture": "0 (unchanged) or a number from 0.5 (standard deviation, pixels)",
@@ -118,7 +118,7 @@ def suppress(pixels: np.ndarray, image: str, cue: str, strength: float) -> np.nd
     """Return an image with one cue suppressed, uint8 [H, W, 3]; image: the image's id, the seed of the shuffle."""
     if cue == "shape":
         return shuffle_patches(pixels, int(strength), image)
-    return smooth(pixels, strength) if cue == "texture" else mix_with_grey(pixels, strength)
+    return filter_bilaterally(pixels, strength) if cue == "texture" else mix_with_grey(pixels, strength)
 
 
 def shuffle_patches(pixels: np.ndarray, grid: int, image: str) -> np.ndarray:
@@ -146,7 +146,7 @@ def shuffle_patches(pixels: np.ndarray, grid: int, image: str) -> np.ndarray:
     return result
 
 
-def smooth(pixels: np.ndarray, sigma: float) -> np.ndarray:
+def filter_bilaterally(pixels: np.ndarray, sigma: float) -> np.ndarray:
     """Filter bilaterally: each pixel becomes a mean of pixels that are close in position and in colour.
 
     sigma: standard deviation of the neighbourhood along each axis, in pixels; 0 leaves the image unchanged. The

@@ -19,14 +19,14 @@ from shapebias.files import replacing
 CSV_COLUMNS = ["subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename"]
 PROBABILITIES = [f"p_{category}" for category in CATEGORIES]
 TRIALS = ["observer", "image", "shape", "texture", "decision", "answerable", "condition", "session"]
-METADATA_KEY = b"shapebias"
+PREDICTIONS_KEY = b"shapebias"
 NO_ANSWER_TEXTS = {"na", "nan", "none", ""}  # how the toolbox writes a trial without a response
 
 
 def write_predictions(target: Path, predictions: pd.DataFrame, metadata: dict[str, Any]) -> None:
     """Write one observer's predictions on one benchmark as parquet, with metadata on how they were made."""
     table = pa.Table.from_pandas(predictions, preserve_index=False)
-    table = table.replace_schema_metadata({METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()})
+    table = table.replace_schema_metadata({PREDICTIONS_KEY: json.dumps(metadata, sort_keys=True).encode()})
     with replacing(target) as draft:
         pq.write_table(table, draft)
 
@@ -62,7 +62,7 @@ def read_raw_predictions(path: Path, required_keys: Sequence[str] = ()) -> tuple
     """
     try:
         table = pq.read_table(path)
-        metadata = json.loads((table.schema.metadata or {})[METADATA_KEY])
+        metadata = json.loads((table.schema.metadata or {})[PREDICTIONS_KEY])
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise UserError(f"{path}: not a predictions file of scripts/evaluate.py ({error})") from None
     missing = [key for key in required_keys if key not in metadata]

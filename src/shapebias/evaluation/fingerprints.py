@@ -15,11 +15,11 @@ from shapebias.provenance import versions
 
 CHUNK_SIZE = 2**20  # bytes read at a time
 # These packages read weights and tables and fit read-outs. `versions` covers the other packages.
-PACKAGES = ("pandas", "safetensors", "scikit-learn", "scipy", "threadpoolctl")
-LIBRARY = Path(__file__).parent
+FINGERPRINT_PACKAGES = ("pandas", "safetensors", "scikit-learn", "scipy", "threadpoolctl")
+LIBRARY_FOLDER = Path(__file__).parent
 
 
-def fingerprint(settings: dict[str, Any], pictures: Sequence[Picture], files: Iterable[Path]) -> str:
+def fingerprint_measurement(settings: dict[str, Any], pictures: Sequence[Picture], files: Iterable[Path]) -> str:
     """Return the SHA-256 (hexadecimal) of everything that a measurement depends on.
 
     settings: values that JSON can hold.
@@ -33,14 +33,14 @@ def fingerprint(settings: dict[str, Any], pictures: Sequence[Picture], files: It
         "pictures": [(picture.id, picture.label) for picture in pictures],
         "files": [digest_of_file(path) for path in (*origins, *files)],
         "code": [digest_of_file(path) for path in library_files()],
-        "versions": versions() | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": versions() | {name: importlib.metadata.version(name) for name in FINGERPRINT_PACKAGES},
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def library_files() -> list[Path]:
     """Return the source and data files of this library, in a fixed order."""
-    return sorted(path for path in LIBRARY.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return sorted(path for path in LIBRARY_FOLDER.rglob("*") if path.is_file() and path.suffix != ".pyc")
 
 
 def digest_of_file(path: Path) -> str:

@@ -23,7 +23,7 @@ from shapebias.categories import CATEGORIES, ilsvrc_wnids
 from shapebias.cli import progress
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
-from shapebias.evaluation.cue_suppression import STRENGTHS, Strengths, validate_strengths
+from shapebias.evaluation.cue_suppression import DEFAULT_STRENGTHS, Strengths, validate_strengths
 from shapebias.evaluation.decisions import PROBABILITIES
 from shapebias.evaluation.inputs import ImageCache, LabelledPicture, PreparedImages
 from shapebias.images.isic2017 import MELANOMA
@@ -180,12 +180,12 @@ def measure(
     """Show a benchmark to an observer. Return its answers and facts for the record.
 
     kind: a name of KINDS. workers: threads that decode ahead. max_rejected: the allowed fraction of broken images.
-    suppress: cue → strengths for the kind `suppressed`, STRENGTHS by default. cache: images of earlier calls.
+    suppress: cue → strengths for the kind `suppressed`, DEFAULT_STRENGTHS by default. cache: images of earlier calls.
     tap: a generator that passes the batches through and reads the network's features (`StageReader.tap`).
     The answers are described in `observe` and `observe_melanoma`. The facts are benchmark; conditions, in order; shown
     (how many images were resized and how many were not); rejected.
     """
-    strengths = validate_strengths(suppress or STRENGTHS) if KINDS[kind].measures == "reliance" else None
+    strengths = validate_strengths(suppress or DEFAULT_STRENGTHS) if KINDS[kind].measures == "reliance" else None
     images = PreparedImages(pictures, observer.preparation, Rejections(max_rejected), workers, cache, strengths)
     bar = progress(images, total=len(images), unit="image", what=kind)
     run_observer = observe_melanoma if KINDS[kind].measures == "melanoma" else partial(observe, tap=tap)
@@ -250,15 +250,15 @@ def observe(
     device: str = "cpu",
     tap: Callable[[Batches], Batches] | None = None,
 ) -> pd.DataFrame:
-    """Show images to an observer. Return one row per image (and condition), see `decision_table`.
+    """Show images to an observer. Return one row per image (and condition), see `tabulate_decisions`.
 
     tap: as in `measure`. The last bits of probabilities depend on batch size, number of threads and device.
     """
     batches = iterate_logits(observer, pictures, batch_size=batch_size, device=device)
-    return decision_table(observer, tap(batches) if tap else batches)
+    return tabulate_decisions(observer, tap(batches) if tap else batches)
 
 
-def decision_table(
+def tabulate_decisions(
     observer: Observer, batches: Iterable[tuple[Sequence[LabelledPicture], torch.Tensor]]
 ) -> pd.DataFrame:
     """Turn an observer's logits (float32 [B, classes]) into one row per image, with the columns PREDICTION_COLUMNS.

@@ -31,7 +31,7 @@ from shapebias.images.pictures import ImageFile, Picture, folder_label
 from shapebias.images.shards import Label, expand, label, open_shards
 
 SESSION = re.compile(r"session[-_](\d+)")
-WNID = re.compile(r"n\d{8}(?=_)")
+WNID_PREFIX = re.compile(r"n\d{8}(?=_)")
 DEFAULT_STIMULUS_LABEL = {
     "condition": "",
     "session": 1,
@@ -148,7 +148,7 @@ def stimulus_label(stimulus: StimulusFile, kind: BenchmarkKind) -> Label:
         return cue_label | file_facts | {"id": stem(file) if is_published(stem(file)) else "", "condition": ""}
     check_category(parsed.category, where)
     condition = parse_condition(kind, parsed.condition, where)
-    wnid = WNID.match(parsed.image)
+    wnid = WNID_PREFIX.match(parsed.image)
     class_name = wnid[0] if wnid and ilsvrc_categories().get(wnid[0]) == parsed.category else None
     sample_id = trial_name(file, parsed.category, condition)
     return label(

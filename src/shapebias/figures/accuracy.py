@@ -48,9 +48,9 @@ from shapebias.tables.summaries import (
 )
 
 CHANCE_HANDLE = Line2D([], [], color="0.35", linestyle=(0, (4, 3)), linewidth=1, label="chance")
-MOST_ROWS = 240  # in all panels of accuracies together; more rows are printed in a matrix
+MOST_FOREST_ROWS = 240  # in all panels of accuracies together; more rows are printed in a matrix
 MOST_MATRIX_ROWS = 60
-MOST_BANDS = 8  # series in one panel; more bands would hide each other
+MOST_BANDED_SERIES = 8  # series in one panel; more bands would hide each other
 SUPPRESSION_LABELS = {  # cue → label of the axis: the method of suppression and the unit of its strength
     "shape": "patches shuffled\n(patches a side)",
     "texture": "surfaces smoothed,\nedges kept\n(standard deviation, pixels)",
@@ -81,7 +81,7 @@ def accuracy_overview(accuracy: pd.DataFrame, *, style: FigureStyle | None = Non
     pooled = pool_accuracy(accuracy)
     panels = list(dict.fromkeys(zip(pooled["benchmark"], pooled["unit"], strict=True)))
     rows = forest_rows(pooled)
-    if len(panels) * len(rows) > MOST_ROWS:
+    if len(panels) * len(rows) > MOST_FOREST_ROWS:
         return _accuracy_matrix(accuracy, pooled, style)
     columns = min(3 if len(panels) in (5, 6, 9) else 4, len(panels))
     with style.apply():
@@ -151,7 +151,7 @@ def condition_lines(
     columns = min(3 if len(benchmarks) in (3, 5, 6, 9) else 4, len(benchmarks))
     with style.apply():
         styles = model_styles(pooled, style)
-        bands = len(styles) <= MOST_BANDS
+        bands = len(styles) <= MOST_BANDED_SERIES
         figure = new_figure(2.6 + 2.6 * columns, 0.7 + 2.6 * -(-len(benchmarks) // columns))
         grid = panel_grid(figure, benchmarks, columns, sharey=True)
         for position, (panel, benchmark) in enumerate(zip(grid, benchmarks, strict=True)):

@@ -24,7 +24,7 @@ from shapebias.synthetic.sketching import Kind
 
 GRID = 128  # pixels: side of the mask on which outlines are traced
 DETAIL = 48  # pixels: outlines are exact up to this size
-MARGIN = 0.04  # of the unit square, on all sides
+ICON_MARGIN = 0.04  # of the unit square, on all sides
 
 
 def bicycle(_: np.random.Generator) -> list[Part]:
@@ -80,7 +80,7 @@ def category_icon(category: str) -> Path:
     (path,) = Figure().subplots().contourf(middles, middles, coverage, levels=[0.5, 2]).get_paths()
     vertices = np.asarray(path.vertices)
     low, high = vertices.min(axis=0), vertices.max(axis=0)
-    scale = (1 - 2 * MARGIN) / (high - low).max()
+    scale = (1 - 2 * ICON_MARGIN) / (high - low).max()
     # Matplotlib drops points that move an outline by less than a ninth of a unit, so the unit here is a pixel.
     large = Affine2D().translate(*(-(low + high) / 2)).scale(scale * DETAIL).transform_path(path)
     return Affine2D().scale(1 / DETAIL).translate(0.5, 0.5).transform_path(large.cleaned(simplify=True))

@@ -40,7 +40,7 @@ from shapebias.tables.summaries import (
 BIASES = (0.1, 0.25, 0.5, 0.75, 0.9)  # lines of equal bias
 COVERAGES = (0.25, 0.5, 0.75, 1)  # lines of equal coverage
 MOST_CROSSES = 16  # observers; with more, intervals are not drawn
-MOST_CELLS = 20  # observers on a side of the matrix of differences
+MOST_DIFFERENCE_ROWS = 20  # observers on a side of the matrix of differences
 
 
 def cue_plane(cue_accuracy: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None) -> Figure:
@@ -151,7 +151,7 @@ def bias_differences(
     if (kinds == PEOPLE).any():
         without_baseline = without_baseline[observer_kinds(without_baseline) != "person"]
     names = shorten_names(observer_names(without_baseline))
-    drawn_observers = list(names)[:MOST_CELLS]
+    drawn_observers = list(names)[:MOST_DIFFERENCE_ROWS]
     matrix = len(drawn_observers) > 1
     if not len(runs) and not matrix:
         return message_figure(f"{benchmark}: no two observers to compare.", style)

@@ -21,7 +21,7 @@ from shapebias.figures.style import (
 )
 from shapebias.tables.summaries import PEOPLE, observer_kinds, order_regimes, shorten_names
 
-GROUP_GAP = 0.4  # rows
+FOREST_GROUP_GAP = 0.4  # rows
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def forest_rows(pooled: pd.DataFrame) -> list[ForestRow]:
         for i, (model, regime, label) in enumerate(members, start=1):
             label = "pooled" if label == PEOPLE else names[label]
             rows.append(ForestRow(y + i, label, kind, str(model), regime))
-        y += len(members) + 1 + GROUP_GAP
+        y += len(members) + 1 + FOREST_GROUP_GAP
     return rows
 
 

@@ -26,7 +26,7 @@ from shapebias.figures.style import (
 )
 from shapebias.tables.summaries import PEOPLE, order_regimes, shorten_name, shorten_names
 
-NOT_TRAINED = "not trained here"
+NOT_TRAINED_TITLE = "not trained here"
 MOST_PANELS = 24
 SeriesKey = tuple[str, str]  # model, regime
 
@@ -68,7 +68,7 @@ def make_panels(pooled: pd.DataFrame) -> list[LinePanel]:
         LinePanel(names[model], "run", [(str(model), regime) for regime in order_regimes(part["regime"])])
         for model, part in runs.groupby("model", sort=False)
     ]
-    for kind, title in (("pretrained", NOT_TRAINED), (PEOPLE, PEOPLE)):
+    for kind, title in (("pretrained", NOT_TRAINED_TITLE), (PEOPLE, PEOPLE)):
         models = list(dict.fromkeys(pooled.loc[pooled["kind"] == kind, "model"]))
         if models:
             panels.append(LinePanel(title, kind, [(model, "") for model in models]))
@@ -145,7 +145,7 @@ def series_legend(styles: dict[SeriesKey, SeriesStyle], *, by: str, lines: bool 
         options: ArtistStyle = {"linestyle": regimes[regime].line, **regimes[regime].marker_style(0.9), **no_line}
         options |= {"color": "0.25"} if by == "model" else {}
         legend.append(Line2D([], [], label=shorten_name(regime), **options))
-    legend += [legend_heading(NOT_TRAINED)] if others else []
+    legend += [legend_heading(NOT_TRAINED_TITLE)] if others else []
     coloured = {model: series_style for model, series_style in others.items() if series_style.color != OTHERS_COLOR}
     legend += [
         Line2D([], [], label=names[model], **series_style.marker_style(1), **no_line)

@@ -36,7 +36,7 @@ from shapebias.tables.summaries import describe_interval, format_range, pool_mea
 
 CUE_LINES: dict[str, Any] = {"shape": "-", "texture": (0, (4, 2))}
 CHANCE_COLOR: Color = (0.35, 0.35, 0.35)
-MOST_BANDS = 8  # lines in one panel; more bands would hide each other
+MOST_BANDED_LINES = 8  # lines in one panel; more bands would hide each other
 
 
 def read_out_lines(read_out: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None) -> Figure:
@@ -103,7 +103,7 @@ def _draw_cue_lines(
         legend += [Line2D([], [], color=CHANCE_COLOR, linestyle=":", label="chance")]
         add_title(figure, title_text)
         add_legend_beside(figure, legend)
-        banded = [2 * len(panel.series) <= MOST_BANDS for panel in drawn_panels]
+        banded = [2 * len(panel.series) <= MOST_BANDED_LINES for panel in drawn_panels]
         remarks = [f"band: {describe_interval(pooled)}" if any(banded) else "intervals: in the table"]
         remarks += ["intervals of panels of many lines: in the table"] if any(banded) and not all(banded) else []
         left = len(panels) - len(drawn_panels)
@@ -114,7 +114,7 @@ def _draw_cue_lines(
 def _draw_cues(
     axes: Axes, pooled: pd.DataFrame, panel: LinePanel, over: str, styles: Mapping[SeriesKey, SeriesStyle]
 ) -> None:
-    bands = 2 * len(panel.series) <= MOST_BANDS
+    bands = 2 * len(panel.series) <= MOST_BANDED_LINES
     for model, regime in panel.series:
         panel_rows = pooled[(pooled["model"] == model) & (pooled["regime"] == regime)]
         for cue, line in CUE_LINES.items():

@@ -82,7 +82,7 @@ def prior_images(cells: int, key: str, resamples: int = CONDITION_RESAMPLES) -> 
     return generator(0, "prior", key, cells).standard_gamma(JEFFREYS, (cells, resamples))
 
 
-def condition_table(
+def tabulate_conditions(
     panel: Panel, people: Sequence[str], chance: Mapping[str, float], order: Sequence[str] = ()
 ) -> pd.DataFrame:
     """Return one row per observer and condition: the observer's accuracy, the accuracy of people, and the difference.

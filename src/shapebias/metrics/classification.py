@@ -37,7 +37,7 @@ def cues_to_score(panel: Panel) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         yield "shape", panel.shape, eligible_images(panel)
 
 
-def confusion_table(panel: Panel) -> pd.DataFrame:
+def tabulate_confusion(panel: Panel) -> pd.DataFrame:
     """Count how often each category received each answer; columns: CONFUSION_COLUMNS, no rows with a count of 0.
 
     category: the category of the cue; answer: a category, or `none`.
@@ -63,7 +63,7 @@ def confusion_table(panel: Panel) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)
 
 
-def classification_table(panel: Panel) -> pd.DataFrame:
+def tabulate_classification(panel: Panel) -> pd.DataFrame:
     """Compute precision, recall and F1 of each category with a cue as ground truth; columns: CLASSIFICATION_COLUMNS.
 
     A hit is an image of the category that was answered with the category. precision: hits over answers with the
@@ -113,7 +113,7 @@ def classification_row(category: str, values: Any, support: int, reason: str) ->
     return {"category": category} | scores | {"support": int(support), "reason": reason}
 
 
-def top_k_table(predictions: pd.DataFrame, metadata: dict[str, Any]) -> pd.DataFrame:
+def tabulate_top_k(predictions: pd.DataFrame, metadata: dict[str, Any]) -> pd.DataFrame:
     """Compute how often a cue's class is among the k most probable of a network's classes; columns: TOP_K_COLUMNS.
 
     predictions, metadata: of one network, see `observe`. The ranks are in shape_rank and texture_rank.

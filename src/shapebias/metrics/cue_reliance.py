@@ -22,7 +22,7 @@ RELIANCE_COLUMNS = [
 ]
 
 
-def reliance_table(predictions: pd.DataFrame, metadata: dict[str, Any]) -> pd.DataFrame:
+def tabulate_reliance(predictions: pd.DataFrame, metadata: dict[str, Any]) -> pd.DataFrame:
     """Return one row per cue and strength of suppression; columns: RELIANCE_COLUMNS.
 
     predictions, metadata: of one network on a benchmark of kind `suppressed`, one row per image and condition. A

@@ -101,7 +101,7 @@ def kappa(both: np.ndarray, first: np.ndarray, second: np.ndarray, neither: np.n
         return np.where(denominator > 0, 2 * (agreeing - differing) / denominator, np.nan)
 
 
-def consistency_table(panel: Panel, people: Sequence[str]) -> pd.DataFrame:
+def tabulate_consistency(panel: Panel, people: Sequence[str]) -> pd.DataFrame:
     """Return one row per pair of observers and one per observer and `people`; columns: CONSISTENCY_COLUMNS.
 
     people: names of persons. A row with `people` is the mean over persons; for a person, over the remaining persons.
@@ -159,7 +159,7 @@ def consistency_table(panel: Panel, people: Sequence[str]) -> pd.DataFrame:
     return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
 
 
-def pooled_consistency_table(
+def tabulate_pooled_consistency(
     panel: Panel, people: Sequence[str], groups: Mapping[tuple[str, str], Sequence[str]]
 ) -> pd.DataFrame:
     """Return one row per model and regime: the mean kappa of its seeds with people.
@@ -169,7 +169,7 @@ def pooled_consistency_table(
     groups: (model, regime) → the observers of the panel that are its seeds. The name `people` means the persons with
     each other.
 
-    A seed's kappa is the kappa of its row `all` with `people` in `consistency_table`. With a single seed, the pooled
+    A seed's kappa is the kappa of its row `all` with `people` in `tabulate_consistency`. With a single seed, the pooled
     row equals that row. seeds: the number of seeds; images: the number of different images that any seed shared with a
     person. interval: `images and seeds` if kappa is defined for at least two seeds, else `images`; see
     `pooled_kappa_interval`. reason: why kappa is NaN, or why seeds are left out.

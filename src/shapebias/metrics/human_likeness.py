@@ -26,14 +26,14 @@ LOWEST_ACCURACY = 0.2
 NO_PEOPLE = "no person answered"
 
 
-def human_likeness_table(
+def tabulate_human_likeness(
     by_condition: pd.DataFrame, consistency: pd.DataFrame, undistorted: Mapping[str, str] = MappingProxyType({})
 ) -> pd.DataFrame:
     """Return one row per benchmark and observer, one per benchmark for `people`, and the means over benchmarks (`all`).
 
     Single persons have no rows.
-    by_condition: rows of `condition_table` with benchmark, model, regime and seed; the model of a person is `people`.
-    consistency: rows of `consistency_table` with benchmark.
+    by_condition: rows of `tabulate_conditions` with benchmark, model, regime and seed; a person's model is `people`.
+    consistency: rows of `tabulate_consistency` with benchmark.
     undistorted: benchmark → the condition that leaves photographs unchanged.
 
     As in the toolbox, two sorts of conditions are omitted: the undistorted condition, and conditions in which the

@@ -39,7 +39,7 @@ FOLDS = 5
 # logits can be equally large at any width. In trials on small and large networks with values between 10 and 100,
 # accuracies differed by 0.02 as a rule and by 0.09 at most. Tuning for each read-out would cost ten times as much.
 LOGIT_VARIANCE = 30.0
-TOLERANCE = 1e-4  # of the gradient; accuracies differ by less than 0.01 from those with 1e-6
+READ_OUT_TOLERANCE = 1e-4  # of the gradient; accuracies differ by less than 0.01 from those with 1e-6
 ITERATIONS = 1000
 
 
@@ -172,7 +172,7 @@ def cross_validate(features: Sequence[np.ndarray], categories: np.ndarray, parts
 
 def probe(width: int) -> LogisticRegression:
     """Return a multinomial logistic regression with an L2 penalty for `width` features."""
-    return LogisticRegression(C=LOGIT_VARIANCE / width, max_iter=ITERATIONS, tol=TOLERANCE)
+    return LogisticRegression(C=LOGIT_VARIANCE / width, max_iter=ITERATIONS, tol=READ_OUT_TOLERANCE)
 
 
 def cluster_intervals(right: Sequence[np.ndarray], categories: np.ndarray, photographs: np.ndarray) -> np.ndarray:

@@ -16,9 +16,9 @@ from shapebias.evaluation.stimulus_names import stimulus_name
 from shapebias.metrics import accuracy_by_condition, cue_reliance, error_consistency, human_likeness, melanoma
 from shapebias.metrics.bias_differences import difference_rows
 from shapebias.metrics.classification import (
-    classification_table,
-    confusion_table,
-    top_k_table,
+    tabulate_classification,
+    tabulate_confusion,
+    tabulate_top_k,
 )
 from shapebias.metrics.panel import NO_ANSWER, NOT_SHOWN, Panel, pair_trials, parse_pools
 from shapebias.metrics.seed_pooling import pooled_difference, pooled_row
@@ -156,18 +156,18 @@ class TableBuilder:
             measures = KINDS[answers.kind].measures
             if measures == "reliance":
                 networks = answers.networks.values()
-                parts = {"reliance": pd.concat([cue_reliance.reliance_table(*network) for network in networks])}
+                parts = {"reliance": pd.concat([cue_reliance.tabulate_reliance(*network) for network in networks])}
             else:
                 panel = pair_trials(pd.concat(answers.trials, ignore_index=True))
                 parts = measure_all_images(answers, panel)
                 if measures == "bias":
                     parts |= measure_conflicts(answers, panel)
-                    answer_tables[f"answers.{name}"] = answers_table(panel, answers.identities)
+                    answer_tables[f"answers.{name}"] = tabulate_answers(panel, answers.identities)
                 else:
-                    parts["accuracy"] = accuracy_table(answers, panel)
+                    parts["accuracy"] = tabulate_accuracy(answers, panel)
             for table, part in parts.items():
                 parts_of_table[table].append(add_identity(part, name, answers.identities))
-            parts_of_table["undefined"].append(undefined_table(parts).assign(benchmark=name))
+            parts_of_table["undefined"].append(tabulate_undefined(parts).assign(benchmark=name))
         conditions = concatenate(
             parts_of_table["accuracy_by_condition"], prepend_observer_columns(accuracy_by_condition.CONDITION_COLUMNS)
         )
@@ -175,7 +175,7 @@ class TableBuilder:
         undistorted = {name: KINDS[answers.kind].undistorted for name, answers in self.benchmarks.items()}
         undistorted_conditions = {name: condition for name, condition in undistorted.items() if condition}
         parts_of_table["human_likeness"] = [
-            human_likeness.human_likeness_table(conditions, consistencies, undistorted_conditions)
+            human_likeness.tabulate_human_likeness(conditions, consistencies, undistorted_conditions)
         ]
         return {
             name: concatenate(parts_of_table[name], columns) for name, columns in TABLE_COLUMNS.items()
@@ -197,7 +197,7 @@ def select_trials(predictions: pd.DataFrame, kind: str) -> pd.DataFrame:
 def measure_all_images(answers: BenchmarkAnswers, panel: Panel) -> dict[str, pd.DataFrame]:
     """Compute the tables that every benchmark of answers has, whatever its kind."""
     # Predictions of earlier versions hold no ranks.
-    networks = [top_k_table(*network) for network in answers.networks.values() if "shape_rank" in network[0]]
+    networks = [tabulate_top_k(*network) for network in answers.networks.values() if "shape_rank" in network[0]]
     chance = {observer: answers.chance(observer) for observer in panel.observers}
     order = KINDS[answers.kind].conditions
     seeds = {
@@ -207,11 +207,11 @@ def measure_all_images(answers: BenchmarkAnswers, panel: Panel) -> dict[str, pd.
     }
     return {
         "top_k": pd.concat(networks) if networks else pd.DataFrame(columns=TABLE_COLUMNS["top_k"]),
-        "confusion": confusion_table(panel),
-        "classification_report": classification_table(panel),
-        "accuracy_by_condition": accuracy_by_condition.condition_table(panel, answers.people, chance, order),
-        "error_consistency": error_consistency.consistency_table(panel, answers.people),
-        "error_consistency_pooled": error_consistency.pooled_consistency_table(
+        "confusion": tabulate_confusion(panel),
+        "classification_report": tabulate_classification(panel),
+        "accuracy_by_condition": accuracy_by_condition.tabulate_conditions(panel, answers.people, chance, order),
+        "error_consistency": error_consistency.tabulate_consistency(panel, answers.people),
+        "error_consistency_pooled": error_consistency.tabulate_pooled_consistency(
             panel, answers.people, {group: names for group, names in seeds.items() if names}
         ),
     }
@@ -243,7 +243,7 @@ def add_observer_names(counts: CueCounts, rows: Iterable[dict[str, Any]]) -> lis
     return [{"observer": name} | row for name, row in zip(counts.names, rows, strict=True)]
 
 
-def undefined_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def tabulate_undefined(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """List the reasons for NaN values in the tables that have no column of reasons."""
     rows = []
     for table in TABLES_WITHOUT_REASON:
@@ -350,7 +350,7 @@ def cue_rows(answers: BenchmarkAnswers, counts: CueCounts, panel: Panel) -> list
     return rows
 
 
-def accuracy_table(answers: BenchmarkAnswers, panel: Panel) -> pd.DataFrame:
+def tabulate_accuracy(answers: BenchmarkAnswers, panel: Panel) -> pd.DataFrame:
     """Return accuracy over categories, and over classes for images whose class the network knows."""
     counts = (panel.shape >= 0)[:, None] & panel.seen & panel.answerable
     rows = []
@@ -372,7 +372,7 @@ def accuracy_table(answers: BenchmarkAnswers, panel: Panel) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def answers_table(panel: Panel, identities: Iterable[str]) -> pd.DataFrame:
+def tabulate_answers(panel: Panel, identities: Iterable[str]) -> pd.DataFrame:
     """Return one row per image: its shape, its texture, and every observer's decision.
 
     A decision is a category, `none` if the observer named no category, or "" if the observer did not see the image.
@@ -415,7 +415,7 @@ def concatenate(frames: Sequence[pd.DataFrame], columns: list[str]) -> pd.DataFr
     return pd.concat(filled, ignore_index=True)[columns]
 
 
-def melanoma_table(
+def tabulate_melanoma(
     answers: Sequence[tuple[str, pd.DataFrame, dict[str, Any]]], baseline: str | None = None
 ) -> pd.DataFrame:
     """Return one row per observer on a benchmark of melanoma, with its differences from the baseline.
@@ -442,7 +442,7 @@ def melanoma_table(
     return pd.DataFrame(rows, columns=MELANOMA_TABLE_COLUMNS)
 
 
-def run_table(facts: list[dict[str, Any]]) -> pd.DataFrame:
+def tabulate_runs(facts: list[dict[str, Any]]) -> pd.DataFrame:
     """Return one row per run: its initial weights, its images and its results; facts: the run.json of each run."""
     rows = [
         fact
@@ -468,6 +468,6 @@ def format_lineage(links: list[dict[str, Any]]) -> str:
     return " → ".join([links[0]["init"], *trainings])
 
 
-def rejected_table(rows: list[tuple[str, str, str, str]]) -> pd.DataFrame:
+def tabulate_rejected(rows: list[tuple[str, str, str, str]]) -> pd.DataFrame:
     """Return the rejected images, each once."""
     return pd.DataFrame(sorted(set(rows)), columns=REJECTED_COLUMNS)

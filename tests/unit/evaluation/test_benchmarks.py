@@ -2,7 +2,7 @@
 
 import pytest
 
-from shapebias.evaluation.benchmarks import KINDS, MADE_FROM_SETS, PUBLISHED
+from shapebias.evaluation.benchmarks import KINDS, MADE_FROM_SETS, PUBLISHED_ONLY
 
 # The 17 benchmarks of model-vs-human (its README). All names but edge, silhouette and cue-conflict are the same here.
 TOOLBOX = {
@@ -15,7 +15,7 @@ TOOLBOX = {
 def test_all_sets_of_the_toolbox_are_kinds():
     assert set(KINDS) == TOOLBOX | {"in_test", "sin_test", "suppressed", "melanoma"}
     assert all(name == kind.name for name, kind in KINDS.items())
-    assert {"edges", "silhouettes", "cue_conflict"} == TOOLBOX - PUBLISHED and not MADE_FROM_SETS & TOOLBOX
+    assert {"edges", "silhouettes", "cue_conflict"} == TOOLBOX - PUBLISHED_ONLY and not MADE_FROM_SETS & TOOLBOX
 
 
 def test_each_kind_has_the_measure_of_its_tables():
@@ -51,7 +51,7 @@ def test_each_set_has_the_published_number_of_conditions_and_one_undistorted_con
 
 
 @pytest.mark.parametrize(
-    ("kind", "written", "meant"),
+    ("kind", "spelling", "condition"),
     [  # as file names of the published sets write them, and as the toolbox calls them
         ("high-pass", "3", "3.0"),
         ("high-pass", "inf", "inf"),
@@ -78,5 +78,5 @@ def test_each_set_has_the_published_number_of_conditions_and_one_undistorted_con
         ("suppressed", "shape-4", "shape-4"),
     ],
 )
-def test_find_condition_accepts_every_spelling_of_the_toolbox(kind, written, meant):
-    assert KINDS[kind].find_condition(written) == meant
+def test_find_condition_accepts_every_spelling_of_the_toolbox(kind, spelling, condition):
+    assert KINDS[kind].find_condition(spelling) == condition

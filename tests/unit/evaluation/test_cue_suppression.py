@@ -9,13 +9,13 @@ from helpers import ROOT
 
 from shapebias.errors import UserError
 from shapebias.evaluation.cue_suppression import (
-    STRENGTHS,
+    DEFAULT_STRENGTHS,
+    filter_bilaterally,
     format_strengths,
     list_conditions,
     mix_with_grey,
     read_strengths,
     shuffle_patches,
-    smooth,
     suppress_each,
     validate_strengths,
 )
@@ -68,10 +68,10 @@ def test_more_patches_than_pixels_are_refused():
 def test_smoothing_removes_a_faint_pattern_and_keeps_an_edge():
     checks = np.indices((16, 16)).sum(axis=0) % 2
     faint = np.repeat((100 + 4 * checks)[..., None], 3, axis=2).astype(np.uint8)  # 100 and 104
-    assert set(np.unique(smooth(faint, 1))) <= {101, 102, 103}
+    assert set(np.unique(filter_bilaterally(faint, 1))) <= {101, 102, 103}
     edge = np.zeros((16, 16, 3), dtype=np.uint8)
     edge[:, 8:] = 255
-    assert (smooth(edge, 2) == edge).all()
+    assert (filter_bilaterally(edge, 2) == edge).all()
 
 
 def plainly_smoothed(pixels: np.ndarray, window: int, deviation: float) -> np.ndarray:
@@ -91,7 +91,9 @@ def plainly_smoothed(pixels: np.ndarray, window: int, deviation: float) -> np.nd
 @pytest.mark.parametrize(("sigma", "window", "deviation"), [(1, 4, 50), (1.5, 6, 80)])  # of the published code
 def test_smoothing_is_a_bilateral_filter_in_the_published_settings(sigma, window, deviation):
     pixels = NOISE[:12, :12] // 3
-    np.testing.assert_allclose(smooth(pixels, sigma), plainly_smoothed(pixels, window, deviation), atol=0.51)
+    np.testing.assert_allclose(
+        filter_bilaterally(pixels, sigma), plainly_smoothed(pixels, window, deviation), atol=0.51
+    )
 
 
 # Colour
@@ -108,13 +110,13 @@ def test_grey_has_the_luma_of_its_colour_in_all_channels():
 
 
 def test_the_weakest_strengths_leave_the_image_unchanged():
-    for result in (shuffle_patches(NOISE, 1, "a"), smooth(NOISE, 0), mix_with_grey(NOISE, 0)):
+    for result in (shuffle_patches(NOISE, 1, "a"), filter_bilaterally(NOISE, 0), mix_with_grey(NOISE, 0)):
         assert (result == NOISE).all()
 
 
 def test_a_surface_of_one_colour_has_no_cue_to_lose():
     grey = np.full((32, 32, 3), 90, dtype=np.uint8)
-    for condition, result in suppress_each(grey, "a", STRENGTHS):
+    for condition, result in suppress_each(grey, "a", DEFAULT_STRENGTHS):
         assert (result == grey).all(), condition
 
 
@@ -138,11 +140,11 @@ def test_strengths_from_words_and_from_json_are_equal():
     expected = {"shape": (2, 4, 8), "texture": (1.5,), "colour": (1,)}
     assert read_strengths(["colour=1", "shape=8,2,4,4", "texture=1.5"]) == expected
     assert read_strengths(['{"colour": [1], "shape": [8, 2, 4], "texture": [1.5]}']) == expected
-    assert read_strengths(format_strengths(STRENGTHS).split()) == STRENGTHS
+    assert read_strengths(format_strengths(DEFAULT_STRENGTHS).split()) == DEFAULT_STRENGTHS
 
 
 @pytest.mark.parametrize(
-    ("given", "named"),
+    ("words", "expected"),
     [
         (["color=1"], "'color'.*shape, texture, colour"),
         (["shape=2.5"], "shape 2.5.*whole number"),
@@ -159,12 +161,12 @@ def test_strengths_from_words_and_from_json_are_equal():
         (['{"shape": [2]'], "JSON"),
     ],
 )
-def test_invalid_strengths_are_refused_by_name(given, named):
-    with pytest.raises(UserError, match=named):
-        read_strengths(given)
+def test_invalid_strengths_are_refused_by_name(words, expected):
+    with pytest.raises(UserError, match=expected):
+        read_strengths(words)
 
 
 def test_the_config_s_own_strengths_are_those_of_the_library():
     schema = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())
     own = {cue: tuple(entry["default"]) for cue, entry in schema["$defs"]["suppress"]["properties"].items()}
-    assert own == STRENGTHS == validate_strengths(own)
+    assert own == DEFAULT_STRENGTHS == validate_strengths(own)

@@ -57,7 +57,7 @@ def test_a_trial_without_a_response_keeps_its_row(tmp_path, response):
 
 
 @pytest.mark.parametrize(
-    ("lines", "named"),
+    ("lines", "expected"),
     [
         ((HEADER, ROW.replace("net,1,", "net,one,")), ["session 'one'", "whole number"]),
         ((HEADER, ROW.replace(",cat,0,", ",dog,0,")), ["0001_s5n_dnn_0_cat_00", "category cat", "says dog"]),
@@ -75,10 +75,10 @@ def test_a_trial_without_a_response_keeps_its_row(tmp_path, response):
         ((), ["decisions.csv", "not a readable CSV"]),
     ],
 )
-def test_an_invalid_csv_is_refused_by_name(tmp_path, lines, named):
+def test_an_invalid_csv_is_refused_by_name(tmp_path, lines, expected):
     with pytest.raises(UserError) as refusal:
         read_decisions(csv(tmp_path, *lines))
-    assert all(text in str(refusal.value) for text in ["decisions.csv", *named])
+    assert all(text in str(refusal.value) for text in ["decisions.csv", *expected])
 
 
 def test_a_duplicate_trial_is_refused_by_name(tmp_path):
@@ -104,13 +104,13 @@ def test_missing_and_unreadable_files_are_refused_by_name(tmp_path):
 
 def test_predictions_without_rows_columns_or_metadata_are_refused_by_name(tmp_path):
     frame, known = predictions(("cat", "dog", "dog")), {"answers": list(CATEGORIES)}
-    for table, metadata, named in (
+    for table, metadata, expected in (
         (frame.head(0), known, "no predictions"),
         (frame.drop(columns="decision"), known, "'decision'"),
         (frame, {}, "answers"),
     ):
         write_predictions(tmp_path / "x.parquet", table, metadata)
-        with pytest.raises(UserError, match=rf"x\.parquet.*{named}"):
+        with pytest.raises(UserError, match=rf"x\.parquet.*{expected}"):
             read_predictions(tmp_path / "x.parquet")
 
 
@@ -182,7 +182,7 @@ def test_one_photograph_in_two_conditions_is_not_a_duplicate_trial(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "lines", "named"),
+    ("kind", "lines", "expected"),
     [
         ("rotation", (HEADER, ROTATED.replace("90", "45")), ["'45'", "0001_rot", "rotation", "0, 90, 180, 270"]),
         ("rotation", (HEADER, ROTATED.replace(",90,", ",180,")), ["condition 90", "says cat, 180"]),
@@ -191,10 +191,10 @@ def test_one_photograph_in_two_conditions_is_not_a_duplicate_trial(tmp_path):
         ("cue_conflict", (HEADER, ROTATED), ["n02123045_7.png", "has no texture"]),
     ],
 )
-def test_invalid_decisions_on_other_sets_are_refused_by_name(tmp_path, kind, lines, named):
+def test_invalid_decisions_on_other_sets_are_refused_by_name(tmp_path, kind, lines, expected):
     with pytest.raises(UserError) as refusal:
         read_decisions(csv(tmp_path, *lines), kind)
-    assert all(text in str(refusal.value) for text in ["decisions.csv", *named]), refusal.value
+    assert all(text in str(refusal.value) for text in ["decisions.csv", *expected]), refusal.value
 
 
 def test_a_set_without_conditions_needs_no_condition_column(tmp_path):

@@ -18,9 +18,9 @@ from shapebias.evaluation.observer import (
     PREDICTION_COLUMNS,
     Observer,
     category_probabilities,
-    decision_table,
     measure,
     preserve_network,
+    tabulate_decisions,
     wrap_network,
 )
 from shapebias.images import pictures as pictures_module
@@ -89,7 +89,7 @@ def ranks(logits: list[float], shape_class: str | None, shape: str | None) -> pd
         nn.Identity(), name="net", classes=CLASSES, input_preparation=preparation(tiny_resnet(), 32)
     )
     pictures = ImageFile(Path("x.png"), label("x", content="x.png") | {"shape": shape, "shape_class": shape_class})
-    return decision_table(observer, [([pictures], torch.tensor([logits]))]).iloc[0]
+    return tabulate_decisions(observer, [([pictures], torch.tensor([logits]))]).iloc[0]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_thousands_of_ranks_agree_with_sorting():
         nn.Identity(), name="net", classes=classes, input_preparation=preparation(tiny_resnet(), 32)
     )
     pictures = [ImageFile(Path("x"), label(str(i), class_name=f"c{i}", texture="dog")) for i in range(200)]
-    table = decision_table(observer, [(pictures[:150], logits[:150]), (pictures[150:], logits[150:])])
+    table = tabulate_decisions(observer, [(pictures[:150], logits[:150]), (pictures[150:], logits[150:])])
     order = np.argsort(-logits.numpy(), axis=1)
     assert table["shape_rank"].tolist() == [1 + list(order[i]).index(i) for i in range(200)]
     assert table["texture_rank"].tolist() == [1 + int(np.argmax(order[i] % 7 == 0)) for i in range(200)]
@@ -132,9 +132,9 @@ def test_thousands_of_ranks_agree_with_sorting():
 
 def test_decisions_do_not_depend_on_the_batches_of_logits():
     logits = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
-    whole = category_probabilities(logits, {"dog": [0, 1], "knife": [2]})
+    expected = category_probabilities(logits, {"dog": [0, 1], "knife": [2]})
     parts = [category_probabilities(part, {"dog": [0, 1], "knife": [2]}) for part in logits.split(7)]
-    assert (np.concatenate(parts) == whole).all()
+    assert (np.concatenate(parts) == expected).all()
 
 
 def test_rows_have_the_columns_that_the_tables_read(tmp_path, observer):

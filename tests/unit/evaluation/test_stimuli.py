@@ -15,7 +15,7 @@ import pytest
 from helpers import colour_shard, image_folder, picture
 
 from shapebias.errors import BadImageError, UserError
-from shapebias.evaluation.benchmarks import PUBLISHED
+from shapebias.evaluation.benchmarks import PUBLISHED_ONLY
 from shapebias.evaluation.decisions import read_decisions, read_observers, stimulus_name
 from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.images import archives
@@ -104,7 +104,7 @@ PACKERS = [pack_zip, pack_tar, pack_gzip]
 
 
 def test_each_published_set_has_an_example():
-    assert set(NAMES) == PUBLISHED | {"silhouettes", "edges", "cue_conflict"}
+    assert set(NAMES) == PUBLISHED_ONLY | {"silhouettes", "edges", "cue_conflict"}
 
 
 @pytest.mark.parametrize("kind", NAMES)
@@ -122,11 +122,11 @@ def test_names_of_the_published_sets_hold_condition_and_category(tmp_path, kind)
 @pytest.mark.parametrize("kind", NAMES)
 def test_recorded_decisions_pair_with_the_images(tmp_path, kind):
     name, condition, category, image = NAMES[kind]
-    written = {"condition": name.split("_")[3], "dnn": name} if "_" in name else {"condition": "NaN", "dnn": name}
+    fields = {"condition": name.split("_")[3], "dnn": name} if "_" in name else {"condition": "NaN", "dnn": name}
     person = name.replace("_dnn_", "_s03_").replace(name[:4], "0777") if "_" in name else name
     lines = ["subj,Session,trial,rt,object_response,category,condition,imagename"]
-    lines += [f"net,1,1,NaN,dog,{category},{written['condition']},{name}"]
-    lines += [f"subject-03,1,777,0.8,na,{category},{written['condition']},{person}"]
+    lines += [f"net,1,1,NaN,dog,{category},{fields['condition']},{name}"]
+    lines += [f"subject-03,1,777,0.8,na,{category},{fields['condition']},{person}"]
     (tmp_path / "answers.csv").write_text("\n".join(lines))
     table = read_decisions(tmp_path / "answers.csv", kind)
     assert table["image"].tolist() == [image, image] and table["condition"].tolist() == [condition, condition]
@@ -163,7 +163,7 @@ def test_classes_without_a_category_can_be_tested(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "names", "named"),
+    ("kind", "names", "expected"),
     [
         ("rotation", ["0001_rot_dnn_45_cat_20_a.png"], ["_45_cat", "'45'", "rotation", "0, 90, 180, 270"]),
         ("uniform-noise", ["0001_nse_dnn_0.4_cat_20_a.png"], ["'0.4'", "0.0, 0.03"]),
@@ -184,10 +184,10 @@ def test_classes_without_a_category_can_be_tested(tmp_path):
         ("edges", ["cat/cat1.png", "x/cat/cat1.jpg"], ["'cat1' appears twice"]),
     ],
 )
-def test_images_without_a_label_are_refused_by_name(tmp_path, kind, names, named):
+def test_images_without_a_label_are_refused_by_name(tmp_path, kind, names, expected):
     with pytest.raises(UserError) as refusal:
         open_benchmark([saved(tmp_path, *names)], kind)
-    assert all(text in str(refusal.value) for text in [str(tmp_path), *named]), refusal.value
+    assert all(text in str(refusal.value) for text in [str(tmp_path), *expected]), refusal.value
 
 
 def test_the_published_stimuli_pair_with_all_published_decisions(shared_data):
@@ -310,16 +310,16 @@ def test_a_duplicate_file_in_an_archive_is_refused_by_name(tmp_path, mode):
 
 @pytest.mark.parametrize("pack", PACKERS)
 def test_broken_archives_are_refused_by_name(tmp_path, pack):
-    whole = pack(tmp_path / "x", {f"cat/{i}.png": png(i) for i in range(5)})
-    data = whole.read_bytes()
+    archive = pack(tmp_path / "x", {f"cat/{i}.png": png(i) for i in range(5)})
+    data = archive.read_bytes()
     broken = {"half": data[: len(data) // 2], "empty": b"", "text": b"<html>404</html>" * 100}
     if pack is pack_gzip:  # its checksum tells of one bit
         broken |= {"bit": data[:-8] + bytes([data[-8] ^ 1]) + data[-7:], "no end": data[:-4], "junk": data + b"junk"}
     for what, content in broken.items():
-        whole.write_bytes(content)
+        archive.write_bytes(content)
         with pytest.raises(UserError, match="not a whole archive") as refusal:
-            open_benchmark([whole], "edges")
-        assert str(whole) in str(refusal.value), what
+            open_benchmark([archive], "edges")
+        assert str(archive) in str(refusal.value), what
 
 
 def test_a_gzip_file_of_two_parts_with_trailing_zeros_is_read_completely(tmp_path):

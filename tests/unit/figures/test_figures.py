@@ -105,18 +105,18 @@ def test_the_overview_prints_bias_and_coverage_and_marks_undefined_bias():
     assert "95 % interval over images and seeds" in below(figure)
 
 
-# Other tables: `who` are model, regime and seed of an observer, and its name.
+# Other tables: `identity` returns model, regime and seed of an observer, and its name.
 
 
-def who(model: str, regime: str | None = None, seed: int | None = None, observer: str = "") -> dict[str, Any]:
+def identity(model: str, regime: str | None = None, seed: int | None = None, observer: str = "") -> dict[str, Any]:
     name = observer or "_".join(map(str, filter(None, [model, regime]))) + ("" if seed is None else f"_seed{seed}")
     return {"benchmark": "conflict", "observer": name, "model": model, "regime": regime, "seed": seed}
 
 
-RUN, SIN = who("vit", "in", 0), who("vit", "sin", 0)
-PERSONS = [who("people", observer="subject-01"), who("people", observer="subject-02")]
-POOL = who("people", observer="people")
-NETWORKS = [who("alexnet"), who("vgg")]
+RUN, SIN = identity("vit", "in", 0), identity("vit", "sin", 0)
+PERSONS = [identity("people", observer="subject-01"), identity("people", observer="subject-02")]
+POOL = identity("people", observer="people")
+NETWORKS = [identity("alexnet"), identity("vgg")]
 
 
 def below(figure: Figure) -> str:
@@ -175,7 +175,7 @@ def test_a_run_is_compared_with_its_baseline_in_either_order_of_the_pair(pair):
 
 
 def test_runs_of_the_same_seed_are_compared_and_observers_without_a_baseline_with_each_other():
-    runs = [who("vit", regime, seed) for seed in (0, 1) for regime in ("in", "sin")]
+    runs = [identity("vit", regime, seed) for seed in (0, 1) for regime in ("in", "sin")]
     pairs = [
         (runs[1], runs[0], 0.2),
         (runs[3], runs[2], 0.4),
@@ -214,7 +214,7 @@ def test_consistency_is_symmetric_ordered_by_kind_and_hatched_if_undefined():
 
 def test_numbers_are_printed_for_few_observers_and_the_number_of_observers_is_limited():
     def drawn(count: int) -> Figure:
-        networks = [who(f"net{i:02d}") for i in range(count)]
+        networks = [identity(f"net{i:02d}") for i in range(count)]
         pairs = [(networks[0], other, 0.3) for other in networks[1:]]
         return consistency_matrix(consistency(*pairs), biases(*networks), benchmark="conflict")
 
@@ -243,7 +243,7 @@ def test_a_matrix_of_answers_holds_shares_of_its_rows():
 def test_some_observers_of_each_model_have_matrices_and_the_note_names_the_rest(monkeypatch):
     monkeypatch.setattr("shapebias.figures.answers.MOST_MATRICES", 2)
     rows = [
-        who(f"net{model}", regime, 0)
+        identity(f"net{model}", regime, 0)
         | {"trials": "all", "cue": "shape", "category": "cat", "answer": "cat", "count": 1}
         for model in range(2)
         for regime in ("in", "sin")
@@ -278,7 +278,7 @@ def test_a_single_condition_has_no_panel_and_an_unknown_axis_follows_the_table()
 
 
 def test_very_many_accuracies_become_a_matrix_of_numbers():
-    rows = [who(f"net{i}") | {"benchmark": f"b{j}", "unit": "category"} for i in range(50) for j in range(6)]
+    rows = [identity(f"net{i}") | {"benchmark": f"b{j}", "unit": "category"} for i in range(50) for j in range(6)]
     table = pd.DataFrame(rows).assign(images=160, correct=40, accuracy=0.25, ci_low=0.2, ci_high=0.3, chance=1 / 16)
     figure = accuracy_overview(table)
     assert cells(figure.axes[0]).shape == (50, 6)
@@ -303,8 +303,8 @@ def test_reliance_starts_at_untouched_photographs_and_marks_accuracy_at_chance()
 
 def test_networks_with_low_untouched_accuracy_are_left_out_and_named():
     records = [
-        w | {"cue": "shape", "strength": strength, "relative": ratio, "accuracy": ratio * whole}
-        for w, whole, high in ((RUN, 0.9, 0.8), (SIN, 0.3, 1.5))
+        w | {"cue": "shape", "strength": strength, "relative": ratio, "accuracy": ratio * untouched}
+        for w, untouched, high in ((RUN, 0.9, 0.8), (SIN, 0.3, 1.5))
         for strength, ratio in ((1, 1.0), (2, high))
     ]
     table = pd.DataFrame(records).assign(ci_low=0.2, ci_high=0.9, images=1280, chance=1 / 16)
@@ -321,13 +321,13 @@ def test_networks_with_low_untouched_accuracy_are_left_out_and_named():
 def test_ticks_are_explained_if_there_are_any():
     one = biases(RUN, NETWORKS[0], PERSONS[0], POOL)
     assert describe_ticks(one) == []
-    assert describe_ticks(biases(RUN, who("vit", "in", 1), PERSONS[0])) == ["tick: one seed"]
-    assert describe_ticks(biases(RUN, who("vit", "in", 1), *PERSONS)) == ["tick: one seed or person"]
+    assert describe_ticks(biases(RUN, identity("vit", "in", 1), PERSONS[0])) == ["tick: one seed"]
+    assert describe_ticks(biases(RUN, identity("vit", "in", 1), *PERSONS)) == ["tick: one seed or person"]
 
 
 def test_names_of_87_letters_leave_room_for_the_axes():
     name = "n" * 87
-    table = cues((who(name), 0.2, 0.6))
+    table = cues((identity(name), 0.2, 0.6))
     pooled = table.assign(kind="pretrained", shape_bias=0.25, ci_low=0.2, ci_high=0.3, interval="images")
     figure = shape_bias_overview(pooled, table, table, benchmark="conflict")
     with warnings.catch_warnings():
@@ -339,7 +339,7 @@ def test_names_of_87_letters_leave_room_for_the_axes():
 def test_titles_and_notes_end_inside_the_figure():
     lesions = {"images": 1000, "melanoma_images": 100, "auc": 0.5} | dict.fromkeys(MELANOMA_COUNTS, 10)
     columns = dict.fromkeys(MELANOMA_TABLE_COLUMNS, np.nan)
-    table = pd.DataFrame([columns | who("vit", "in", 0) | lesions | {"benchmark": "melanomas_of_the_archive"}])
+    table = pd.DataFrame([columns | identity("vit", "in", 0) | lesions | {"benchmark": "melanomas_of_the_archive"}])
     figure = confusion_matrices(table, benchmark="melanomas_of_the_archive")
     figure.draw_without_rendering()
     for text in figure.texts:
@@ -363,7 +363,7 @@ def test_both_cues_are_drawn_over_depth_and_over_k_in_order():
 
 
 def test_networks_not_trained_here_share_a_panel_and_grey_ones_are_counted():
-    rows = [who(f"net{i}") | {"cue": "shape", "k": 1, "of": "class", "accuracy": 0.2} for i in range(12)]
+    rows = [identity(f"net{i}") | {"cue": "shape", "k": 1, "of": "class", "accuracy": 0.2} for i in range(12)]
     table = pd.DataFrame(rows).assign(ci_low=0.1, ci_high=0.3, images=1280, chance=0.001)
     figure = top_k_lines(table, benchmark="conflict")
     assert len(figure.axes) == 1
@@ -373,7 +373,7 @@ def test_networks_not_trained_here_share_a_panel_and_grey_ones_are_counted():
 def test_the_most_human_like_network_is_on_top_and_people_are_a_line():
     measures = ["accuracy", "accuracy_difference", "observed_consistency", "error_consistency"]
     rows = []
-    for observer, value, rank in ((who("far"), 0.1, 2.0), (who("near"), 0.3, 1.0), (POOL, 0.5, np.nan)):
+    for observer, value, rank in ((identity("far"), 0.1, 2.0), (identity("near"), 0.3, 1.0), (POOL, 0.5, np.nan)):
         values = dict.fromkeys(measures, value) | {f"{name}_rank": rank for name in measures} | {"mean_rank": rank}
         rows += [observer | {"benchmark": benchmark} | values for benchmark in ("sketch", "all")]
     figure = likeness_dots(pd.DataFrame(rows))

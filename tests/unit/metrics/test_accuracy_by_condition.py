@@ -8,9 +8,9 @@ import pytest
 
 from shapebias.metrics.accuracy_by_condition import (
     compare_with_people,
-    condition_table,
     prior_images,
     resampled_image_weights,
+    tabulate_conditions,
 )
 from shapebias.metrics.panel import Panel, pair_trials
 
@@ -35,7 +35,7 @@ CHANCE = dict.fromkeys(["net", "p1", "p2"], 1 / 16)
 
 
 def test_accuracy_and_difference_counted_by_hand():
-    table = condition_table(panel(net="++--+---", p1="++++++--", p2="++-+----"), ["p1", "p2"], CHANCE)
+    table = tabulate_conditions(panel(net="++--+---", p1="++++++--", p2="++-+----"), ["p1", "p2"], CHANCE)
     easy = row(table, "net", "easy")
     assert (easy["images"], easy["correct"], easy["accuracy"], easy["chance"]) == (4, 2, 2 / 4, 1 / 16)
     assert easy["people_accuracy"] == 7 / 8
@@ -49,13 +49,13 @@ def test_accuracy_and_difference_counted_by_hand():
 
 def test_conditions_follow_the_given_order():
     answers = panel(net="++--+---", p1="++++++--")
-    table = condition_table(answers, ["p1"], CHANCE, ["hard", "easy", "elsewhere"])
+    table = tabulate_conditions(answers, ["p1"], CHANCE, ["hard", "easy", "elsewhere"])
     assert list(table["condition"].unique()) == ["hard", "easy"]
-    assert list(condition_table(answers, [], CHANCE)["condition"].unique()) == ["easy", "hard"]
+    assert list(tabulate_conditions(answers, [], CHANCE)["condition"].unique()) == ["easy", "hard"]
 
 
 def test_the_difference_covers_only_images_that_both_saw():
-    table = condition_table(panel(net="++--", p1="+ + "), ["p1"], CHANCE)
+    table = tabulate_conditions(panel(net="++--", p1="+ + "), ["p1"], CHANCE)
     result = row(table, "net", "easy")
     assert (result["accuracy"], result["people_accuracy"], result["difference"]) == (2 / 4, 1, 1 / 2 - 1)
 
@@ -68,14 +68,14 @@ def test_the_difference_covers_only_images_that_both_saw():
     ],
 )
 def test_without_people_the_difference_is_undefined(answers, people, reason):
-    result = row(condition_table(panel(**answers), people, CHANCE), "net", "easy")
+    result = row(tabulate_conditions(panel(**answers), people, CHANCE), "net", "easy")
     assert result["reason"] == reason
     assert all(math.isnan(result[name]) for name in ("people_accuracy", "difference", "difference_low"))
     assert result["accuracy"] == 2 / result["images"]
 
 
 def test_a_condition_without_images_is_undefined():
-    result = row(condition_table(panel(net="++--", p1="++--+---"), ["p1"], CHANCE), "net", "hard")
+    result = row(tabulate_conditions(panel(net="++--", p1="++--+---"), ["p1"], CHANCE), "net", "hard")
     assert result["images"] == 0 and math.isnan(result["accuracy"]) and math.isnan(result["difference"])
     assert result["reason"] == "saw no image of this condition whose category it knows"
 
@@ -83,12 +83,12 @@ def test_a_condition_without_images_is_undefined():
 def test_images_whose_category_an_observer_does_not_know_do_not_count():
     answers = panel(net="++--", p1="++++")
     answers.answerable[:1, 0] = False
-    result = row(condition_table(answers, ["p1"], CHANCE), "net", "easy")
+    result = row(tabulate_conditions(answers, ["p1"], CHANCE), "net", "easy")
     assert (result["images"], result["correct"]) == (3, 1)
 
 
 def test_perfect_agreement_still_has_an_interval():
-    result = row(condition_table(panel(net="++++", p1="++++"), ["p1"], CHANCE), "net", "easy")
+    result = row(tabulate_conditions(panel(net="++++", p1="++++"), ["p1"], CHANCE), "net", "easy")
     assert result["difference"] == 0
     assert result["difference_low"] < 0 < result["difference_high"]
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from shapebias.errors import UserError
-from shapebias.metrics.cue_reliance import measure_reliance, reliance_table
+from shapebias.metrics.cue_reliance import measure_reliance, tabulate_reliance
 
 METADATA: dict[str, Any] = {"observer": "net", "answers": ["cat", "dog"]}
 
@@ -25,7 +25,7 @@ def answers(shape: str = "cat", **conditions: str) -> pd.DataFrame:
 
 
 def test_accuracy_is_relative_to_accuracy_without_suppression():
-    table = reliance_table(answers(none="++++-", shape_4="++---", texture_1="+++++", shape_2="++++-"), METADATA)
+    table = tabulate_reliance(answers(none="++++-", shape_4="++---", texture_1="+++++", shape_2="++++-"), METADATA)
     assert list(zip(table["cue"], table["strength"], strict=True)) == [
         ("shape", 1),
         ("shape", 2),
@@ -44,22 +44,22 @@ def test_accuracy_is_relative_to_accuracy_without_suppression():
 def test_images_are_paired():
     # A network that loses some images and gains different ones has the accuracy of one that loses none, but a wider
     # interval.
-    same = reliance_table(answers(none="+-" * 40, colour_1="+-" * 40), METADATA).iloc[1]
-    other = reliance_table(answers(none="+-" * 40, colour_1="-+" * 40), METADATA).iloc[1]
+    same = tabulate_reliance(answers(none="+-" * 40, colour_1="+-" * 40), METADATA).iloc[1]
+    other = tabulate_reliance(answers(none="+-" * 40, colour_1="-+" * 40), METADATA).iloc[1]
     assert same["relative"] == other["relative"] == 1
     width = [row["relative_high"] - row["relative_low"] for row in (same, other)]
     assert width[0] < width[1] / 3
 
 
 def test_relative_accuracy_covers_images_shown_in_both_ways():
-    row = reliance_table(answers(none="++-- ", colour_1=" +-++"), METADATA).iloc[1]
+    row = tabulate_reliance(answers(none="++-- ", colour_1=" +-++"), METADATA).iloc[1]
     assert (row["images"], row["accuracy"], row["relative"]) == (4, 3 / 4, 2 / 1)
 
 
 def test_images_of_unknown_categories_do_not_count():
     predictions = pd.concat([answers(none="++", colour_1="+-"), answers("oven", none="---", colour_1="---")])
     predictions["image"] = [f"image{i}" for i in (0, 1, 0, 1, 2, 3, 4, 2, 3, 4)]
-    table = reliance_table(predictions, METADATA)
+    table = tabulate_reliance(predictions, METADATA)
     assert list(table["images"]) == [2, 2]
     assert list(table["relative"]) == [1, 1 / 2]
 
@@ -73,31 +73,31 @@ def test_images_of_unknown_categories_do_not_count():
     ],
 )
 def test_undefined_ratios_have_a_reason(conditions, reason):
-    row = reliance_table(answers(**conditions), METADATA).iloc[1]
+    row = tabulate_reliance(answers(**conditions), METADATA).iloc[1]
     assert math.isnan(row["relative"]) and math.isnan(row["relative_low"])
     assert (row["reason"], row["accuracy"]) == (reason, 1 / 2)
 
 
 def test_no_image_of_a_known_category():
-    row = reliance_table(answers("oven", none="--", colour_1="--"), METADATA).iloc[1]
+    row = tabulate_reliance(answers("oven", none="--", colour_1="--"), METADATA).iloc[1]
     assert row["images"] == 0 and math.isnan(row["accuracy"]) and math.isnan(row["relative"])
     assert row["reason"] == "no image whose category the network knows"
 
 
 def test_a_sweep_that_includes_the_weakest_strength_has_one_row_for_it():
-    table = reliance_table(answers(none="++", colour_0="++", colour_1="+-"), METADATA)
+    table = tabulate_reliance(answers(none="++", colour_0="++", colour_1="+-"), METADATA)
     assert list(table["strength"]) == [0, 1]
 
 
 @pytest.mark.parametrize("condition", ["blur_3", "colour", "colour_big"])
 def test_other_conditions_are_refused(condition):
     with pytest.raises(UserError, match=r"expected none, shape-<strength>"):
-        reliance_table(answers(**{"none": "+", condition: "+"}), METADATA)
+        tabulate_reliance(answers(**{"none": "+", condition: "+"}), METADATA)
 
 
 def test_an_image_answered_twice_is_refused():
     with pytest.raises(UserError, match="answered twice"):
-        reliance_table(pd.concat([answers(none="+"), answers(none="-")]), METADATA)
+        tabulate_reliance(pd.concat([answers(none="+"), answers(none="-")]), METADATA)
 
 
 def test_intervals_contain_the_true_ratio():

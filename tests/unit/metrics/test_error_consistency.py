@@ -13,10 +13,10 @@ from shapebias.metrics.error_consistency import (
     POOLED_CONSISTENCY_COLUMNS,
     bound_distances,
     combine_conditions,
-    consistency_table,
     kappa,
-    pooled_consistency_table,
     resampled_kappa,
+    tabulate_consistency,
+    tabulate_pooled_consistency,
 )
 from shapebias.metrics.panel import NO_ANSWER, Panel, pair_trials
 
@@ -41,7 +41,7 @@ def pair(table: pd.DataFrame, one: str, two: str, condition: str = "all") -> pd.
 
 def test_kappa_counted_by_hand():
     # Both are right 4 times, both are wrong twice, and each alone is right once: agreement 6/8, accuracy 5/8 each.
-    row = pair(consistency_table(pair_trials(answers(a="+++++---", b="++++-+-o")), []), "a", "b")
+    row = pair(tabulate_consistency(pair_trials(answers(a="+++++---", b="++++-+-o")), []), "a", "b")
     assert (row["images"], row["accuracy_1"], row["accuracy_2"], row["observed"]) == (8, 5 / 8, 5 / 8, 6 / 8)
     assert row["expected"] == 25 / 64 + 9 / 64
     assert row["kappa"] == pytest.approx((6 / 8 - 34 / 64) / (1 - 34 / 64))
@@ -53,7 +53,7 @@ def test_kappa_counted_by_hand():
     [("++--", "++--", 1), ("++--", "--++", -1), ("+-+-", "++--", 0), ("++++", "+++-", 0)],
 )
 def test_kappa_is_1_for_equal_errors_minus_1_for_opposite_and_0_for_unrelated_errors(one, two, value):
-    assert pair(consistency_table(pair_trials(answers(a=one, b=two)), []), "a", "b")["kappa"] == value
+    assert pair(tabulate_consistency(pair_trials(answers(a=one, b=two)), []), "a", "b")["kappa"] == value
 
 
 @pytest.mark.parametrize(
@@ -65,27 +65,27 @@ def test_kappa_is_1_for_equal_errors_minus_1_for_opposite_and_0_for_unrelated_er
     ],
 )
 def test_undefined_kappa_has_a_reason(one, two, reason):
-    row = pair(consistency_table(pair_trials(answers(a=one, b=two)), []), "a", "b")
+    row = pair(tabulate_consistency(pair_trials(answers(a=one, b=two)), []), "a", "b")
     assert math.isnan(row["kappa"]) and math.isnan(row["ci_low"]) and math.isnan(row["ci_high"])
     assert (row["reason"], row["conditions"]) == (reason, 0)
 
 
 def test_only_images_that_both_saw_count():
-    whole = consistency_table(pair_trials(answers(a="++-+-", b="+-+--")), [])
-    parts = consistency_table(pair_trials(answers(a="++-+-++  ", b="+-+--  --")), [])
+    table = tabulate_consistency(pair_trials(answers(a="++-+-", b="+-+--")), [])
+    parts = tabulate_consistency(pair_trials(answers(a="++-+-++  ", b="+-+--  --")), [])
     for name in ("images", "accuracy_1", "accuracy_2", "observed", "kappa"):
-        assert pair(whole, "a", "b")[name] == pair(parts, "a", "b")[name]
+        assert pair(table, "a", "b")[name] == pair(parts, "a", "b")[name]
 
 
 def test_images_that_one_observer_could_not_name_do_not_count():
     trials = answers(a="++-+-++", b="+-+----")
     trials["answerable"] = ~((trials["observer"] == "b") & (trials["image"] >= "image005"))
-    row = pair(consistency_table(pair_trials(trials), []), "a", "b")
+    row = pair(tabulate_consistency(pair_trials(trials), []), "a", "b")
     assert (row["images"], row["accuracy_1"], row["accuracy_2"]) == (5, 3 / 5, 2 / 5)
 
 
 def test_people_are_the_mean_over_persons_and_a_person_is_compared_with_the_rest():
-    table = consistency_table(
+    table = tabulate_consistency(
         pair_trials(answers(net="++--+-", p1="++-++-", p2="+---+-", p3="-+--++")), ["p1", "p2", "p3"]
     )
     kappas = [pair(table, "net", name)["kappa"] for name in ("p1", "p2", "p3")]
@@ -101,31 +101,31 @@ def test_people_are_the_mean_over_persons_and_a_person_is_compared_with_the_rest
 
 
 def test_a_single_person_has_no_kappa_with_people():
-    row = pair(consistency_table(pair_trials(answers(net="+-+-", p="++--")), ["p"]), "p", "people")
+    row = pair(tabulate_consistency(pair_trials(answers(net="+-+-", p="++--")), ["p"]), "p", "people")
     assert math.isnan(row["kappa"]) and row["reason"] == "no other person to compare with"
 
 
 def test_without_people_there_are_no_rows_with_them():
-    assert "people" not in set(consistency_table(pair_trials(answers(a="+-+-", b="++--")), [])["observer_2"])
+    assert "people" not in set(tabulate_consistency(pair_trials(answers(a="+-+-", b="++--")), [])["observer_2"])
 
 
 def test_conditions_are_averaged_and_not_pooled():
     # In each condition errors are unrelated, so kappa is 0. Pooling the easy and the difficult condition gives 0.36.
     trials = answers(net="+++-+++-" * 2 + "---+---+" * 2, p="++++----" + "++++++++" + "----++++" + "--------")
     trials["condition"] = np.where(trials["image"] < "image016", "easy", "hard")
-    table = consistency_table(pair_trials(trials), ["p"])
+    table = tabulate_consistency(pair_trials(trials), ["p"])
     assert pair(table, "net", "p")["kappa"] == pytest.approx(0)
     assert pair(table, "net", "p")["conditions"] == 2
     assert pair(table, "net", "people", "easy")["accuracy_1"] == 3 / 4
     assert pair(table, "net", "people", "hard")["accuracy_1"] == 1 / 4
-    pooled = consistency_table(pair_trials(trials.drop(columns="condition")), ["p"])
+    pooled = tabulate_consistency(pair_trials(trials.drop(columns="condition")), ["p"])
     assert pair(pooled, "net", "p")["kappa"] > 0.2
 
 
 def test_a_condition_without_kappa_is_left_out_of_the_mean():
     trials = answers(net="+-+-++++", p="++--++++")
     trials["condition"] = np.where(trials["image"] < "image004", "noisy", "clear")
-    table = consistency_table(pair_trials(trials), ["p"])
+    table = tabulate_consistency(pair_trials(trials), ["p"])
     row = pair(table, "net", "people")
     assert (row["kappa"], row["conditions"], row["reason"], row["images"]) == (0, 1, "", 8)
     assert row["observed"] == (2 / 4 + 1) / 2  # observed is defined in both conditions
@@ -138,7 +138,7 @@ def test_published_people_and_networks_agree_with_the_formula(shared_data: Path)
     people = sorted(name for name in trials["observer"].unique() if name.startswith("subject"))
     networks = sorted(set(trials["observer"]) - set(people))
     assert (len(people), len(networks)) == (10, 4)
-    table = consistency_table(pair_trials(trials), people)
+    table = tabulate_consistency(pair_trials(trials), people)
     # The expected values come from the files and the formula, paired by the name of the stimulus.
     raw = pd.concat([pd.read_csv(path, dtype=str, keep_default_na=False) for path in files])
     raw["image"] = raw["imagename"].str.split("_").str[-1]
@@ -160,8 +160,8 @@ def test_published_people_and_networks_agree_with_the_formula(shared_data: Path)
 
 def test_intervals_do_not_depend_on_the_remaining_observers():
     marks = {"a": "+-+--+++-+" * 4, "b": "++--+-+-++" * 4, "c": "-+-+ + +-+" * 4}
-    alone = pair(consistency_table(pair_trials(answers(a=marks["a"], b=marks["b"])), []), "a", "b")
-    among = pair(consistency_table(pair_trials(answers(**marks)), ["c"]), "a", "b")
+    alone = pair(tabulate_consistency(pair_trials(answers(a=marks["a"], b=marks["b"])), []), "a", "b")
+    among = pair(tabulate_consistency(pair_trials(answers(**marks)), ["c"]), "a", "b")
     assert list(alone) == list(among)
 
 
@@ -224,10 +224,10 @@ def coverage(images: int, strata: int, conditions: list[tuple[float, float, floa
 def test_seeds_are_averaged_and_the_interval_covers_seed_variation():
     marks = {"s0": "+-+--+++-+" * 8, "s1": "+-+--+++-+" * 7 + "+++--+-+-+", "s2": "+-+--+++-+" * 7 + "-++--+++--"}
     panel = pair_trials(answers(p1="+++--++--+" * 8, p2="+-++-+-+-+" * 8, **marks))
-    table = pooled_consistency_table(panel, ["p1", "p2"], {("net", "in"): list(marks)})
+    table = tabulate_pooled_consistency(panel, ["p1", "p2"], {("net", "in"): list(marks)})
     assert list(table.columns) == POOLED_CONSISTENCY_COLUMNS
     (row,) = table.to_dict("records")
-    rows = consistency_table(panel, ["p1", "p2"])
+    rows = tabulate_consistency(panel, ["p1", "p2"])
     kappas = [pair(rows, seed, "people")["kappa"] for seed in marks]
     assert (row["model"], row["regime"], row["seeds"], row["images"]) == ("net", "in", 3, 80)
     assert row["kappa"] == pytest.approx(np.mean(kappas))
@@ -237,13 +237,13 @@ def test_seeds_are_averaged_and_the_interval_covers_seed_variation():
     assert row["ci_low"] < row["kappa"] - seeds and row["kappa"] + seeds < row["ci_high"] < 1
 
 
-@pytest.mark.parametrize("who", ["net", "p2", "people"])
-def test_the_pooled_row_of_a_single_observer_equals_its_row_of_error_consistency(who):
+@pytest.mark.parametrize("observer", ["net", "p2", "people"])
+def test_the_pooled_row_of_a_single_observer_equals_its_row_of_error_consistency(observer):
     trials = answers(net="+-+--+++-+" * 8, other="++++-+--+-" * 8, p1="+++--++--+" * 8, p2="+-++-+-+-+" * 8)
     trials["condition"] = np.where(trials["image"] < "image030", "noisy", "clear")
     panel = pair_trials(trials)
-    (row,) = pooled_consistency_table(panel, ["p1", "p2"], {("net", ""): [who]}).to_dict("records")
-    same = pair(consistency_table(panel, ["p1", "p2"]), who, "people")
+    (row,) = tabulate_pooled_consistency(panel, ["p1", "p2"], {("net", ""): [observer]}).to_dict("records")
+    same = pair(tabulate_consistency(panel, ["p1", "p2"]), observer, "people")
     for name in ("images", "kappa", "ci_low", "ci_high", "reason"):
         assert row[name] == same[name]
     assert (row["seeds"], row["interval"]) == (1, "images")
@@ -252,7 +252,7 @@ def test_the_pooled_row_of_a_single_observer_equals_its_row_of_error_consistency
 def test_seeds_with_equal_answers_have_the_interval_of_one_seed():
     marks = "+-+--+++-+" * 8
     panel = pair_trials(answers(s0=marks, s1=marks, p="+++--++--+" * 8))
-    table = pooled_consistency_table(panel, ["p"], {("net", "two"): ["s0", "s1"], ("net", "one"): ["s0"]})
+    table = tabulate_pooled_consistency(panel, ["p"], {("net", "two"): ["s0", "s1"], ("net", "one"): ["s0"]})
     two, one = table.to_dict("records")
     assert (two["interval"], one["interval"]) == ("images and seeds", "images")
     for name in ("kappa", "ci_low", "ci_high"):
@@ -262,7 +262,7 @@ def test_seeds_with_equal_answers_have_the_interval_of_one_seed():
 def test_seeds_without_kappa_are_left_out_and_named():
     panel = pair_trials(answers(s0="++--+-  ", s1="      ++", p="+++--+++"))
     groups = {("net", "some"): ["s0", "s1"], ("net", "none"): ["s1"], ("net", "first"): ["s0"]}
-    some, none, first = pooled_consistency_table(panel, ["p"], groups).to_dict("records")
+    some, none, first = tabulate_pooled_consistency(panel, ["p"], groups).to_dict("records")
     assert some["reason"] == "over 1 of 2 seeds: both are always right"
     assert (some["seeds"], some["images"], some["interval"]) == (2, 8, "images")
     assert [some[name] for name in ("kappa", "ci_low", "ci_high")] == [
@@ -272,7 +272,7 @@ def test_seeds_without_kappa_are_left_out_and_named():
 
 
 def test_without_people_a_pooled_kappa_is_undefined():
-    (row,) = pooled_consistency_table(
+    (row,) = tabulate_pooled_consistency(
         pair_trials(answers(s0="+-+-", s1="++--")), [], {("net", "in"): ["s0", "s1"]}
     ).to_dict("records")
     assert math.isnan(row["kappa"]) and math.isnan(row["ci_low"])
@@ -292,7 +292,7 @@ def test_the_interval_over_seeds_contains_the_mean_of_all_seeds_there_could_be()
         seeds = np.where(follows < rng.beta(12, 12, number), latent, guess < 0.7)
         people = np.where(rng.random((images, 2)) < 0.8, latent, rng.random((images, 2)) < 0.7)
         panel = right_and_wrong(np.concatenate([people, seeds], axis=1), ["p1", "p2", "s0", "s1", "s2"])
-        table = pooled_consistency_table(
+        table = tabulate_pooled_consistency(
             panel, ["p1", "p2"], {("net", "seeds"): ["s0", "s1", "s2"], ("net", "seed"): ["s0"]}
         )
         for row in table.to_dict("records"):

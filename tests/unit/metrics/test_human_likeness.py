@@ -5,9 +5,9 @@ import math
 import pandas as pd
 import pytest
 
-from shapebias.metrics.accuracy_by_condition import condition_table
-from shapebias.metrics.error_consistency import consistency_table
-from shapebias.metrics.human_likeness import human_likeness_table
+from shapebias.metrics.accuracy_by_condition import tabulate_conditions
+from shapebias.metrics.error_consistency import tabulate_consistency
+from shapebias.metrics.human_likeness import tabulate_human_likeness
 from shapebias.metrics.panel import pair_trials
 
 PERSONS = ["p1", "p2"]
@@ -22,14 +22,14 @@ def consistency_inputs(benchmark: str, marks: dict[str, dict[str, str]]) -> tupl
         for i, mark in enumerate(answers)
     ]
     panel = pair_trials(pd.DataFrame(rows, columns=["observer", "image", "shape", "texture", "decision", "condition"]))
-    table = condition_table(panel, PERSONS, dict.fromkeys(panel.observers, 1 / 16)).assign(regime="", seed="")
+    table = tabulate_conditions(panel, PERSONS, dict.fromkeys(panel.observers, 1 / 16)).assign(regime="", seed="")
     table["model"] = ["people" if name in PERSONS else name for name in table["observer"]]
-    return table.assign(benchmark=benchmark), consistency_table(panel, PERSONS).assign(benchmark=benchmark)
+    return table.assign(benchmark=benchmark), tabulate_consistency(panel, PERSONS).assign(benchmark=benchmark)
 
 
 def likeness_table(*parts: tuple[pd.DataFrame, pd.DataFrame], **more) -> pd.DataFrame:
     one, two = (pd.concat(tables) for tables in zip(*parts, strict=True))
-    return human_likeness_table(one, two, **more).set_index(["benchmark", "observer"])
+    return tabulate_human_likeness(one, two, **more).set_index(["benchmark", "observer"])
 
 
 NOISE = {

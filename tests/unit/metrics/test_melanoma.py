@@ -18,7 +18,7 @@ from shapebias.metrics.melanoma import (
     performance_row,
 )
 from shapebias.report.accuracy import melanoma_findings
-from shapebias.tables.assemble import melanoma_table
+from shapebias.tables.assemble import tabulate_melanoma
 from shapebias.tables.columns import MELANOMA_TABLE_COLUMNS
 from shapebias.tables.summaries import pool_melanoma
 
@@ -49,8 +49,8 @@ def with_metadata(
     model: str, regime: str, seed: int, predictions: pd.DataFrame
 ) -> tuple[str, pd.DataFrame, dict[str, Any]]:
     """A run's predictions and metadata, as scripts/tables.py reads them."""
-    who = {"observer": f"{model}_{regime}_seed{seed}", "model": model, "regime": regime, "seed": seed}
-    return "mela", predictions, who
+    metadata = {"observer": f"{model}_{regime}_seed{seed}", "model": model, "regime": regime, "seed": seed}
+    return "mela", predictions, metadata
 
 
 def pairs(melanoma: np.ndarray, score: np.ndarray) -> float:
@@ -155,7 +155,7 @@ def test_observers_of_different_images_are_not_compared():
 def table() -> pd.DataFrame:
     """Two networks: one is better with a different initialization, and the second has no baseline."""
     answers = [("vit", "mela_imagenet", 1.0), ("vit", "mela_sin", 1.5), ("resnet", "mela_sin", 1.0)]
-    return melanoma_table(
+    return tabulate_melanoma(
         [with_metadata(model, regime, 0, random_predictions(shift, seed=9)) for model, regime, shift in answers],
         BASELINE,
     )
@@ -206,9 +206,9 @@ def test_a_run_is_compared_with_the_baseline_of_its_model_and_seed():
     runs = [("vit", "mela_sin", 0), ("vit", BASELINE, 0), ("vit", "mela_sin", 1)]
     runs += [("resnet", BASELINE, 0), ("resnet", "mela_in", 0)]
     answers = [with_metadata(*run, random_predictions(1.0, seed)) for seed, run in enumerate(runs)]
-    table = melanoma_table(answers, BASELINE)
+    table = tabulate_melanoma(answers, BASELINE)
     assert list(table.columns) == MELANOMA_TABLE_COLUMNS
     assert list(table["baseline"]) == [BASELINE, "", "", "", BASELINE]
     assert list(table["auc_difference"].isna()) == [False, True, True, True, False]
     assert table["auc_difference"][0] == pytest.approx(table["auc"][0] - table["auc"][1])
-    assert melanoma_table(answers)["auc_difference"].isna().all()
+    assert tabulate_melanoma(answers)["auc_difference"].isna().all()

@@ -54,9 +54,9 @@ def test_labels_that_differ_between_observers_and_unknown_categories_are_refused
             pair_trials(trials(row))
 
 
-@pytest.mark.parametrize("nobody", ["", None, float("nan")])
-def test_trials_without_an_observer_are_refused(nobody):
-    table = trials(("cat", "dog", "cat"), ("cat", "dog", "dog")).assign(observer=["somebody", nobody])
+@pytest.mark.parametrize("missing", ["", None, float("nan")])
+def test_trials_without_an_observer_are_refused(missing):
+    table = trials(("cat", "dog", "cat"), ("cat", "dog", "dog")).assign(observer=["somebody", missing])
     with pytest.raises(UserError, match="observer of image 'image1'"):
         pair_trials(table)
 
@@ -69,6 +69,6 @@ def test_every_kind_of_missing_value_is_no_answer():
 def test_pools_are_names_and_patterns():
     observers = ["net", "subject-01", "subject-02"]
     assert parse_pools(["people=subject-*", "all=*"], observers) == {"people": observers[1:], "all": observers}
-    for pool, named in (("people", "NAME=PATTERN"), ("people=person-*", "no observer matches"), ("net=*", "'net'")):
-        with pytest.raises(UserError, match=named):
+    for pool, expected in (("people", "NAME=PATTERN"), ("people=person-*", "no observer matches"), ("net=*", "'net'")):
+        with pytest.raises(UserError, match=expected):
             parse_pools([pool], observers)
