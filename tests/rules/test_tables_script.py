@@ -160,7 +160,7 @@ def test_decisions_on_kinds_that_they_tell_nothing_of_are_left_out_or_refused(tm
     path = folder / "suppressed"
     refused(
         run_script("tables", "--predictions", folder, "--decisions", f"suppressed={path}", "--out", out),
-        *("'suppressed'", "tell nothing"),
+        *("'suppressed'", "nothing can be measured"),
     )
     csv_of(folder / "edges" / "x.csv", ("a", "cat", "cat", "cat7.png"))
     log = succeeded(run_script("tables", "--predictions", folder, "--out", out)).stderr
