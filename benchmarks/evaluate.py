@@ -27,8 +27,8 @@ from torch import nn
 
 from shapebias.categories import CATEGORIES, ilsvrc_categories, ilsvrc_wnids
 from shapebias.evaluation.decisions import write_predictions
-from shapebias.evaluation.inputs import Kept
-from shapebias.evaluation.observer import Observer, answered, load_observer, measure, observer_of
+from shapebias.evaluation.inputs import ImageCache
+from shapebias.evaluation.observer import Observer, load_observer, measure, tabulate_decisions, wrap_network
 from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.images.pictures import Picture
 from shapebias.images.shards import Label, label
@@ -59,7 +59,7 @@ def load() -> Observer:
     if find_spec(PACKAGE):
         return load_observer(NETWORK, weights=weights_path(WEIGHTS))
     torch.manual_seed(0)
-    return observer_of(build(NETWORK))
+    return wrap_network(build(NETWORK))
 
 
 # One side each: run in a process of its own.
@@ -83,7 +83,7 @@ def plain_loop(network: nn.Module, prepared: Preparation, files: list[Path]) -> 
     return decisions
 
 
-def ours(observer: Observer, pictures: Sequence[Picture], kept: Kept) -> list[str]:
+def ours(observer: Observer, pictures: Sequence[Picture], kept: ImageCache) -> list[str]:
     """The same by the library, as scripts/evaluate.py calls it."""
     told, _ = measure(
         observer,
@@ -93,7 +93,7 @@ def ours(observer: Observer, pictures: Sequence[Picture], kept: Kept) -> list[st
         workers=WORKERS,
         device="cpu",
         max_rejected=0,
-        kept=kept,
+        cache=kept,
     )
     return told["decision"].tolist()
 
@@ -104,7 +104,7 @@ def be_child(options: dict[str, Any]) -> None:
     plain = options["side"] == "plain"
     if not plain:
         keep_freed_memory()
-    observer, kept = load(), Kept()
+    observer, kept = load(), ImageCache()
     network = observer.network.eval()
     pictures = open_benchmark([Path(options["stimuli"])], "cue_conflict")
     files = [picture.origin for picture in pictures]
@@ -178,10 +178,13 @@ def counting(folder: Path, observers: int, images: int) -> None:
     torch.set_num_threads(1)  # as the script does by default
     mapping = 0.0
     for number, name in enumerate(names):
-        logits, observer = simulated(stimuli, number), observer_of(nn.Identity(), name=name, prepared=prepared)
+        logits, observer = (
+            simulated(stimuli, number),
+            wrap_network(nn.Identity(), name=name, input_preparation=prepared),
+        )
         facts = {"benchmark": "cue_conflict", "conditions": [], "shown": {"as they are": images}, "rejected": []}
         start = time.perf_counter()
-        predictions = answered(observer, [(stimuli, logits)])
+        predictions = tabulate_decisions(observer, [(stimuli, logits)])
         write_predictions(folder / "predictions" / "conflict" / f"{name}.parquet", predictions, observer.facts | facts)
         mapping += time.perf_counter() - start
     command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "--predictions", str(folder / "predictions")]

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Show benchmarks to a network; write its decision on every image.
+"""Show benchmarks to a network and write the network's decision on every image.
 
-One network, one or several benchmarks: the i-th --benchmark takes the i-th --images and the i-th --out. An image that
-several of them show is decoded once. With --reuse, a measurement is taken from that folder where the same network,
-images, settings and code have made it before; the network is loaded only if others are missing.
+One call measures one network on one or more benchmarks: the i-th --benchmark takes the i-th --images and the i-th
+--out. An image that appears in several benchmarks is decoded once. With --reuse, a measurement is copied from that
+folder if the same network, images, settings and code have made it before. The network is loaded only if a measurement
+is missing.
 """
 
 import argparse
@@ -20,8 +21,8 @@ from shapebias.errors import UserError
 from shapebias.evaluation import cue_suppression
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import write_decisions, write_predictions
-from shapebias.evaluation.fingerprints import fingerprint
-from shapebias.evaluation.inputs import CAPACITY, Kept
+from shapebias.evaluation.fingerprints import fingerprint_measurement
+from shapebias.evaluation.inputs import CAPACITY, ImageCache
 from shapebias.evaluation.observer import load_observer, measure
 from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.files import atomic_write
@@ -39,13 +40,15 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     network = parser.add_argument_group("network")
     network.add_argument("--timm", required=True, metavar="NAME", help="the network's name in timm")
-    network.add_argument("--weights", metavar="FILE", help="its weights; without, timm downloads the published ones")
+    network.add_argument(
+        "--weights", metavar="FILE", help="weights file (default: timm downloads the published weights)"
+    )
     network.add_argument("--kwargs", type=models.json_object, default={}, help="arguments of the network, as JSON")
     network.add_argument(
-        "--classes", type=Path, help="CSV class,category: the outputs in order, if they are not ILSVRC's 1,000"
+        "--classes", type=Path, help="CSV class,category with the outputs in order (default: ILSVRC's 1,000 classes)"
     )
-    network.add_argument("--observer", help="what to call it in the results (default: its timm name)")
-    images = parser.add_argument_group("benchmarks (repeatable, in step)")
+    network.add_argument("--observer", help="the network's name in the results (default: its timm name)")
+    images = parser.add_argument_group("benchmarks (repeat the options in the same order)")
     images.add_argument(
         "--images",
         type=Path,
@@ -53,7 +56,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         action="append",
         required=True,
         metavar="PATH",
-        help="folders, shards, or archives (.zip, .tar, .tar.gz) as model-vs-human lays them out",
+        help="folders, shards, or archives (.zip, .tar, .tar.gz) in the layout of model-vs-human",
     )
     images.add_argument(
         "--benchmark",
@@ -61,11 +64,16 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         metavar="KIND",
         action="append",
         required=True,
-        help=f"what the images are: {', '.join(KINDS)}",
+        help=f"kind of benchmark: {', '.join(KINDS)}",
     )
     images.add_argument("--out", type=Path, action="append", required=True, metavar="X.parquet", help="predictions")
     images.add_argument(
-        "--decisions", type=Path, action="append", default=[], metavar="X.csv", help="also as model-vs-human reads them"
+        "--decisions",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="X.csv",
+        help="also write decisions for model-vs-human",
     )
     images.add_argument(
         "--suppress",
@@ -73,36 +81,39 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="CUE=NUMBERS",
-        help="for each benchmark of kind suppressed: grids of patches, standard deviations of smoothing in pixels, "
-        f"fractions of grey; also as JSON (default: {cue_suppression.words(cue_suppression.STRENGTHS)})",
+        help="strengths for each benchmark of kind suppressed: patches along a side (shape), standard deviations of "
+        "smoothing in pixels (texture), fractions of grey (colour); also as JSON "
+        f"(default: {cue_suppression.format_strengths(cue_suppression.DEFAULT_STRENGTHS)})",
     )
     images.add_argument(
         "--read-out",
         action="append",
         default=[],
         metavar="NAME=X.csv",
-        help="for each benchmark of kind cue_conflict: also read shape and texture linearly out of every stage, "
-        "into a table that calls the benchmark NAME; - for none",
+        help="for each benchmark of kind cue_conflict: also read shape and texture out of every stage with linear "
+        "classifiers, and write the table X.csv with NAME as the benchmark; - for no read-out",
     )
-    parser.add_argument("--reuse", type=Path, metavar="FOLDER", help="keep a copy of each measurement here, and use it")
+    parser.add_argument(
+        "--reuse", type=Path, metavar="FOLDER", help="keep copies of measurements in this folder and reuse them"
+    )
     parser.add_argument("--batch-size", type=positive_int, default=16, help="images at a time (default: %(default)s)")
     parser.add_argument(
         "--threads",
         type=positive_int,
         default=1,
-        help="CPU threads; the last bits of a result depend on it (default: %(default)s)",
+        help="CPU threads; the last bits of a result depend on the number (default: %(default)s)",
     )
     parser.add_argument(
         "--workers", type=non_negative_int, default=2, help="threads that decode ahead (default: %(default)s)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, … (default: %(default)s)")
-    parser.add_argument("--max-rejected", type=proportion, default=0.25, help="allowed fraction of images set aside")
+    parser.add_argument("--max-rejected", type=proportion, default=0.25, help="allowed fraction of rejected images")
     args = parser.parse_args(argv)
     if not len(args.images) == len(args.benchmark) == len(args.out) or len(args.decisions) not in (0, len(args.out)):
         parser.error("give --images, --benchmark, --out (and --decisions) equally often")
     kinds = [KINDS[name].measures for name in args.benchmark]
     if args.decisions and "melanoma" in kinds:
-        parser.error("--decisions: model-vs-human knows categories alone, benchmark melanoma has none")
+        parser.error("--decisions: model-vs-human knows only categories, and the benchmark melanoma has none")
     if args.suppress and len(args.suppress) != kinds.count("reliance"):
         parser.error("give --suppress once for each benchmark of kind suppressed, or not at all")
     if len(args.read_out) not in (0, args.benchmark.count("cue_conflict")):
@@ -114,7 +125,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One benchmark to show, and what to write of it. read_out: the benchmark's name in a table, and that table."""
+    """One benchmark to show, and the files to write; read_out: the benchmark's name in a table, and that table."""
 
     images: list[Path]
     kind: str
@@ -125,43 +136,43 @@ class Measurement:
 
     @property
     def outputs(self) -> dict[str, Path]:
-        """Name of a kept copy → output; the predictions come last, which says that all are there."""
+        """Name of a copy → output. The predictions come last, so their copy means that all copies are complete."""
         tables = {"decisions.csv": self.decisions, "read_out.csv": self.read_out and self.read_out[1]}
         return {name: path for name, path in tables.items() if path} | {"predictions.parquet": self.out}
 
 
 def measurements(args: argparse.Namespace) -> list[Measurement]:
-    """What the command line asks for. Raises UserError for strengths that are not allowed."""
+    """Return the measurements that the command line requests. Raises UserError for strengths that are not allowed."""
     strengths = iter([cue_suppression.read_strengths(words) for words in args.suppress])
     tables = iter(args.read_out)
-    chosen = []
+    requested = []
     for position, (paths, kind, out) in enumerate(zip(args.images, args.benchmark, args.out, strict=True)):
         suppress = next(strengths, None) if KINDS[kind].measures == "reliance" else None
         name, _, table = next(tables, "-").partition("=") if kind == "cue_conflict" else ("-", "", "")
         read_out = (name, Path(table)) if table else None
-        chosen.append(
+        requested.append(
             Measurement(paths, kind, out, args.decisions[position] if args.decisions else None, suppress, read_out)
         )
-    return chosen
+    return requested
 
 
 def fingerprint_of(measurement: Measurement, args: argparse.Namespace, device: str) -> str:
-    """What decides how a measurement comes out."""
+    """Return the fingerprint of everything that determines a measurement's result."""
     keys = ("timm", "kwargs", "observer", "batch_size", "threads", "max_rejected")
     settings = {key: getattr(args, key) for key in keys} | {"device": device, "kind": measurement.kind}
     settings |= {"suppress": measurement.suppress, "read_out": measurement.read_out and measurement.read_out[0]}
     files = [Path(__file__), *filter(None, [args.classes])] + ([weights_path(args.weights)] if args.weights else [])
-    return fingerprint(settings, open_benchmark(measurement.images, measurement.kind), files)
+    return fingerprint_measurement(settings, open_benchmark(measurement.images, measurement.kind), files)
 
 
 def copy_whole(source: Path, target: Path) -> None:
-    """Copy a file; the target appears whole or not at all."""
+    """Copy a file. The target appears only when it is complete."""
     with atomic_write(target) as draft:
         shutil.copyfile(source, draft)
 
 
 def write_read_out(target: Path, reader: StageReader, record: dict[str, Any]) -> None:
-    """Write the accuracy of the read-out from each stage; record: what goes before the columns of each row."""
+    """Write the accuracy of the read-out from each stage; record: values to put before the columns of each row."""
     table = reader.read_out()
     for position, (key, value) in enumerate(record.items()):
         table.insert(position, key, "" if value is None else value)
@@ -181,7 +192,7 @@ def main(argv: list[str] | None = None) -> None:
         if copies and all((copies / name).exists() for name in measurement.outputs):
             for name, path in measurement.outputs.items():
                 copy_whole(copies / name, path)
-            log.info("%s: measured before in the same way, and kept", measurement.out)
+            log.info("%s: reused an earlier measurement", measurement.out)
         else:
             due.append((measurement, copies))
     if not due:
@@ -194,14 +205,14 @@ def main(argv: list[str] | None = None) -> None:
         classes=read_categories(args.classes) if args.classes else None,
     )
     record = observer.facts | {"threads": args.threads, **provenance(device)}
-    images = Kept(CAPACITY if len(due) > 1 else 0)
+    images = ImageCache(CAPACITY if len(due) > 1 else 0)
     for measurement, copies in due:
         pictures = open_benchmark(measurement.images, measurement.kind)
         reader = StageReader(observer) if measurement.read_out else None
         if reader and not any(map(is_conflict, pictures)):
             raise UserError(
                 f"{', '.join(map(str, measurement.images))}: no image has a shape and a texture of different "
-                "categories; --read-out needs some"
+                "categories; --read-out needs such images"
             )
         predictions, facts = measure(
             observer,
@@ -212,7 +223,7 @@ def main(argv: list[str] | None = None) -> None:
             device=device,
             max_rejected=args.max_rejected,
             suppress=measurement.suppress,
-            kept=images,
+            cache=images,
             tap=reader.tap if reader else None,
         )
         if measurement.read_out and reader:

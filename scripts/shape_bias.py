@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compute shape bias: predictions (parquet) or decisions (model-vs-human CSV) in, one row an observer out."""
+"""Compute shape bias from predictions (parquet) or decisions (model-vs-human CSV): one row per observer."""
 
 import argparse
 import logging
@@ -10,8 +10,8 @@ import pandas as pd
 from shapebias.cli import Parser, run
 from shapebias.evaluation.decisions import read_observers
 from shapebias.files import atomic_write
-from shapebias.metrics.panel import panel_of, pools_of
-from shapebias.metrics.shape_bias import bias_rows, counts_of
+from shapebias.metrics.panel import pair_trials, parse_pools
+from shapebias.metrics.shape_bias import bias_rows, count_cues
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="NAME=PATTERN",
-        help="add a row for several observers taken together, e.g. people='subject-*' (repeatable)",
+        help="add a row for several observers pooled, e.g. people='subject-*' (repeatable)",
     )
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
     return parser.parse_args(argv)
@@ -32,9 +32,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    panel = panel_of(read_observers(args.files))
-    groups = {name: [name] for name in panel.observers} | pools_of(args.pool, panel.observers)
-    rows = bias_rows(counts_of(panel, groups))
+    panel = pair_trials(read_observers(args.files))
+    groups = {name: [name] for name in panel.observers} | parse_pools(args.pool, panel.observers)
+    rows = bias_rows(count_cues(panel, groups))
     table = pd.DataFrame([{"observer": name} | row for name, row in zip(groups, rows, strict=True)])
     with atomic_write(args.out) as draft:
         table.to_csv(draft, index=False, na_rep="NaN", lineterminator="\n")

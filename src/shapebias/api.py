@@ -13,13 +13,13 @@ from shapebias.categories import category_of
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import read_observers
-from shapebias.metrics.panel import panel_of
-from shapebias.metrics.shape_bias import bias_rows, counts_of
+from shapebias.metrics.panel import pair_trials
+from shapebias.metrics.shape_bias import bias_rows, count_cues
 
 if TYPE_CHECKING:  # torch takes seconds to import, and counting decisions does not need it
     from torch import nn
 
-    from shapebias.evaluation.inputs import Kept
+    from shapebias.evaluation.inputs import ImageCache
     from shapebias.networks.models import Preparation
 
 REQUIRED_COLUMNS = ["observer", "image", "shape", "texture", "decision"]
@@ -61,7 +61,7 @@ def evaluate(
     network's input, and the broken images. Decoded images stay in memory, up to 1 GiB, and serve later calls.
     Raises shapebias.errors.UserError with an explanation if the input is invalid.
     """
-    from shapebias.evaluation.observer import load_observer, measure, observer_of, unchanged
+    from shapebias.evaluation.observer import load_observer, measure, preserve_network, wrap_network
     from shapebias.evaluation.stimuli import open_benchmark
     from shapebias.networks.device import resolve_device
     from shapebias.networks.weights import weights_path
@@ -76,15 +76,15 @@ def evaluate(
     if isinstance(network, str):
         file = weights_path(str(weights)) if weights else None
         loaded = load_observer(
-            network, name=observer, weights=file, kwargs=kwargs, classes=categories, prepared=preparation
+            network, name=observer, weights=file, kwargs=kwargs, classes=categories, input_preparation=preparation
         )
         used_device = resolve_device(device or "auto")
     else:
         if weights or kwargs:
             raise UserError("weights and kwargs need a network given by name; this network is already in memory")
-        loaded = observer_of(network, name=observer, classes=categories, prepared=preparation)
+        loaded = wrap_network(network, name=observer, classes=categories, input_preparation=preparation)
         used_device = resolve_device(device or network_device(network))
-    with unchanged(loaded.network):
+    with preserve_network(loaded.network):
         table, facts = measure(
             loaded,
             stimuli,
@@ -94,7 +94,7 @@ def evaluate(
             device=used_device,
             max_rejected=max_rejected,
             suppress=suppress,
-            kept=shared_image_cache(),
+            cache=shared_image_cache(),
         )
     table.attrs.update(loaded.facts | provenance(used_device) | facts)
     return table
@@ -118,7 +118,7 @@ def shape_bias(answers: pd.DataFrame | str | Path | Sequence[str | Path]) -> pd.
     trials = trials.reset_index(drop=True)
     if "answerable" not in trials:
         trials = trials.assign(answerable=answerable_trials(trials))
-    counts = counts_of(panel_of(trials))
+    counts = count_cues(pair_trials(trials))
     rows = zip(counts.names, bias_rows(counts), strict=True)
     return pd.DataFrame([{"observer": name} | row for name, row in rows])
 
@@ -152,8 +152,8 @@ def network_device(network: nn.Module) -> str:
 
 
 @functools.cache
-def shared_image_cache() -> Kept:
+def shared_image_cache() -> ImageCache:
     """Return the image cache that all calls in this process share."""
-    from shapebias.evaluation.inputs import Kept
+    from shapebias.evaluation.inputs import ImageCache
 
-    return Kept()
+    return ImageCache()

@@ -13,8 +13,8 @@ from helpers import ROOT, TINY_RESNET, colour_shard, files_below, picture, run_s
 from safetensors.torch import save_file
 
 from shapebias.errors import UserError
-from shapebias.evaluation.cue_suppression import STRENGTHS, conditions
-from shapebias.evaluation.decisions import read_answers
+from shapebias.evaluation.cue_suppression import DEFAULT_STRENGTHS, list_conditions
+from shapebias.evaluation.decisions import read_raw_predictions
 from shapebias.evaluation.observer import measure
 from shapebias.images import shards
 
@@ -72,20 +72,20 @@ def made(inputs, tmp_path_factory) -> Path:
 
 
 def test_suppressed_photographs_come_in_every_condition(made):
-    table, record = read_answers(made / "suppressed.parquet")
+    table, record = read_raw_predictions(made / "suppressed.parquet")
     names = ["none", "shape-2", "shape-4", "texture-1", "colour-0.5", "colour-1"]
     assert record["conditions"] == names
     assert table["condition"].tolist() == names * 8
     assert table["image"].nunique() == 8
     assert table["shape_rank"].isin([1, 2]).all()
-    plain, _ = read_answers(made / "in_test.parquet")
+    plain, _ = read_raw_predictions(made / "in_test.parquet")
     untouched = table[table["condition"] == "none"]
     assert untouched["image"].tolist() == plain["image"].tolist()
     np.testing.assert_allclose(untouched["p_cat"], plain["p_cat"], rtol=1e-5)
 
 
 def test_conditions_sessions_and_names_of_published_stimuli_are_kept(made):
-    table, record = read_answers(made / "contrast.parquet")
+    table, record = read_raw_predictions(made / "contrast.parquet")
     assert (record["benchmark"], record["conditions"]) == ("contrast", CONDITIONS)
     assert record["shown"] == {"as they are": 0, "resized": 6}  # of 64 pixels, for a network of 224
     assert sorted(table["condition"]) == sorted(CONDITIONS * 2)
@@ -112,7 +112,9 @@ def test_an_image_that_two_benchmarks_show_is_decoded_once(inputs, tmp_path, mon
     monkeypatch.setattr(shards, "load_rgb", lambda data: decoded.append(data) or decode(data))
     script_main("evaluate")([*map(str, flags_of(inputs)), *map(str, benchmarks(inputs, tmp_path))])
     assert len(decoded) == len(set(decoded)) == 8
-    assert read_answers(tmp_path / "suppressed.parquet")[1]["conditions"] == conditions(STRENGTHS)  # by default
+    assert read_raw_predictions(tmp_path / "suppressed.parquet")[1]["conditions"] == list_conditions(
+        DEFAULT_STRENGTHS
+    )  # by default
 
 
 @pytest.mark.parametrize(
@@ -182,5 +184,5 @@ def test_a_stimulus_that_moves_to_another_category_is_measured_anew_though_its_b
         if category == "dog":
             (tmp_path / "set/cat").rename(tmp_path / "set/dog")
         evaluate(list(map(str, flags)))
-        shapes += read_answers(tmp_path / "x.parquet")[0]["shape"].tolist()
+        shapes += read_raw_predictions(tmp_path / "x.parquet")[0]["shape"].tolist()
     assert shapes == ["cat", "dog"]

@@ -9,9 +9,9 @@ import pytest
 from helpers import files_below, refused, run_script, succeeded
 
 from shapebias.categories import CATEGORIES
-from shapebias.evaluation.decisions import CSV_COLUMNS, PROBABILITIES, read_answers, write_predictions
-from shapebias.tables.columns import COLUMNS as TABLES
-from shapebias.tables.reading import COLUMNS, read_table
+from shapebias.evaluation.decisions import CSV_COLUMNS, PROBABILITIES, read_raw_predictions, write_predictions
+from shapebias.tables.columns import TABLE_COLUMNS as TABLES
+from shapebias.tables.reading import FILE_COLUMNS, read_table
 
 ALWAYS = sorted([f"{name}.csv" for name in TABLES] + ["rejected.csv", "runs.csv"])
 
@@ -79,7 +79,7 @@ def test_published_decisions_alone_give_every_table_to_the_last_digit(published)
 
 def test_tables_can_be_read_back_and_empty_ones_have_their_header(published):
     for name in [*TABLES, "runs", "rejected"]:
-        assert list(read_table(published, name).columns) == COLUMNS[name]
+        assert list(read_table(published, name).columns) == FILE_COLUMNS[name]
     assert read_table(published, "reliance").empty
 
 
@@ -160,7 +160,7 @@ def test_decisions_on_kinds_that_they_tell_nothing_of_are_left_out_or_refused(tm
     path = folder / "suppressed"
     refused(
         run_script("tables", "--predictions", folder, "--decisions", f"suppressed={path}", "--out", out),
-        *("'suppressed'", "tell nothing"),
+        *("'suppressed'", "nothing can be measured"),
     )
     csv_of(folder / "edges" / "x.csv", ("a", "cat", "cat", "cat7.png"))
     log = succeeded(run_script("tables", "--predictions", folder, "--out", out)).stderr
@@ -181,7 +181,7 @@ def test_decisions_on_kinds_that_they_tell_nothing_of_are_left_out_or_refused(tm
 def test_predictions_that_say_too_little_are_refused_by_name(tmp_path, facts, rows, named):
     path = tmp_path / "p" / "conflict" / "net.parquet"
     parquet_of(path, [("cat1-dog1", "cat", "dog", "cat")], **facts)
-    table, metadata = read_answers(path)
+    table, metadata = read_raw_predictions(path)
     metadata.pop(facts.get("lost"), None)
     write_predictions(path, table.head(rows), metadata)
     refused(run_script("tables", "--predictions", tmp_path / "p", "--out", tmp_path / "t"), str(path), *named)

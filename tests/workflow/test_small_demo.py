@@ -77,8 +77,8 @@ def test_every_run_is_measured_on_every_benchmark(made):
 
 def test_every_table_that_the_rule_promises_is_one_of_the_library_s(made):
     made_tables = {path.stem for path in (made.folder / "results/tables").glob("*.csv")}
-    assert made_tables == {*columns.COLUMNS, "runs", "rejected", "answers.conflict"}
-    for name, names in columns.COLUMNS.items():
+    assert made_tables == {*columns.TABLE_COLUMNS, "runs", "rejected", "answers.conflict"}
+    for name, names in columns.TABLE_COLUMNS.items():
         assert list(pd.read_csv(made.folder / f"results/tables/{name}.csv").columns) == names
 
 
@@ -196,7 +196,7 @@ def test_a_new_benchmark_is_all_that_is_measured_of_a_network(made, small):
     done = made.snakemake(target.format("again"), config=small | {"benchmarks": benchmarks})
     assert done.returncode == 0, done.stdout
     text = (made.folder / "logs/evaluate/resnet_in_seed0.log").read_text()
-    assert text.count("measured before in the same way, and kept") == len(old)
+    assert text.count("reused an earlier measurement") == len(old)
     assert text.count(" images, 0 rejected") == 1
     for name, data in old.items():
         assert (made.folder / target.format(name)).read_bytes() == data

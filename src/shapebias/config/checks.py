@@ -23,7 +23,7 @@ from shapebias.config.queries import (
     splits_of,
 )
 from shapebias.errors import UserError
-from shapebias.evaluation.benchmarks import KINDS, PUBLISHED
+from shapebias.evaluation.benchmarks import KINDS, PUBLISHED_ONLY
 from shapebias.images.archives import ARCHIVE_SUFFIXES
 from shapebias.training.recipe import Recipe
 
@@ -285,7 +285,7 @@ def benchmark_problems(config: Config, key: str, entry: Config) -> Iterator[str]
         return
     sets = [*config["sources"], *config["stylized"]]
     suits, suiting = SETS_OF_KIND.get(kind, (lambda *_: True, ""))
-    if kind in PUBLISHED:
+    if kind in PUBLISHED_ONLY:
         yield f"{key}: kind {kind!r} needs `folder`, the published images, and no `images`"
     elif images not in sets:
         yield unknown(f"{key}.images", images, "set of images", sets)

@@ -1,1 +1,1 @@
-"""Evaluation: observers, benchmarks, and the decisions of one on the other."""
+"""Evaluation: observers, benchmarks, and the decisions that observers make on benchmarks."""

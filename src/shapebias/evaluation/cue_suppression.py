@@ -1,18 +1,22 @@
-"""Photographs with one cue suppressed: how much accuracy is left says how much a network relied on that cue.
+"""Suppress one cue of a photograph. The accuracy that remains shows how much a network relied on that cue.
 
-After Burgert, Stoll, Rota and Demir, "ImageNet-trained CNNs are not biased towards texture: Revisiting feature reliance
-through controlled suppression", NeurIPS 2025 (arXiv 2509.20234): no cues in conflict, no forced choice between them.
-Taken from there, with the settings of the published code (github.com/tomburgert/feature-reliance, of 2025):
+The method follows Burgert, Stoll, Rota and Demir, "ImageNet-trained CNNs are not biased towards texture: Revisiting
+feature reliance through controlled suppression", NeurIPS 2025 (arXiv 2509.20234). Its cues are not in conflict, and the
+network is not forced to choose between them. The settings come from the published code
+(github.com/tomburgert/feature-reliance, of 2025):
 
-- shape: the patches of a grid × grid raster change places (there with grids of 2, 4, … 16).
-- texture: bilateral filtering, which smooths surfaces and keeps edges, so that shape stays (there windows of 4, 6, … 14
-  pixels with standard deviations of 50, 80, … 200 grey levels in colour). Gaussian blur would take outlines as well.
-- colour: mixing with grey of the same luma (ITU-R BT.601), by 0.2, 0.4, … 1.
+- shape: the patches of a grid × grid raster change places (published grids: 2, 4, … 16).
+- texture: a bilateral filter smooths surfaces and keeps edges, so shape remains (published windows: 4, 6, … 14 pixels,
+  with standard deviations of 50, 80, … 200 grey levels in colour). Gaussian blur would remove outlines as well.
+- colour: the image is mixed with grey of the same luma (ITU-R BT.601), by 0.2, 0.4, … 1.
 
-Different here: each image has its own shuffle, the same for every network and never the original; grids that do not
-divide the image's side leave a margin as it is; both numbers of the bilateral filter follow from one, `sigma`; images
-are those that the network gets, after scaling and cropping. Rotated patches, non-local means, shuffled channels and two
-cues suppressed at once are not offered.
+Differences from the published method:
+
+- Each image has its own shuffle. It is the same for every network and never the original order.
+- If a grid does not divide the image's side, a margin stays unchanged.
+- One number, `sigma`, determines both settings of the bilateral filter.
+- Cues are suppressed in the network's input image, after scaling and cropping.
+- Rotated patches, non-local means, shuffled channels and two cues suppressed at once are not available.
 """
 
 import json
@@ -25,59 +29,61 @@ from shapebias.errors import UserError
 from shapebias.seeding import generator
 
 CUES = ("shape", "texture", "colour")
-UNTOUCHED = "none"  # the condition of the photograph as it is
+UNTOUCHED = "none"  # the condition of the unchanged photograph
 
 Strengths = Mapping[str, Sequence[float]]
-STRENGTHS: Strengths = {"shape": (2, 4, 8, 16), "texture": (1, 2, 3.5), "colour": (1,)}
-ALLOWED = {
-    "shape": "a whole number from 1 (patches along a side; 1 leaves the image as it is)",
-    "texture": "0 (as it is) or a number from 0.5 (standard deviation, pixels)",
-    "colour": "a number from 0 (as it is) to 1 (grey)",
+DEFAULT_STRENGTHS: Strengths = {"shape": (2, 4, 8, 16), "texture": (1, 2, 3.5), "colour": (1,)}
+ALLOWED_STRENGTHS = {
+    "shape": "a whole number from 1 (patches along a side; 1 leaves the image unchanged)",
+    "texture": "0 (unchanged) or a number from 0.5 (standard deviation, pixels)",
+    "colour": "a number from 0 (unchanged) to 1 (grey)",
 }
 
 
 def read_strengths(words: Sequence[str]) -> dict[str, tuple[float, ...]]:
-    """Parse `shape=2,4,8 texture=1,2 colour=1`, or the same as one JSON object; see `checked`."""
+    """Parse `shape=2,4,8 texture=1,2 colour=1`, or the same as one JSON object; see `validate_strengths`."""
     if len(words) == 1 and words[0].lstrip().startswith("{"):
         try:
-            return checked(json.loads(words[0]))
+            return validate_strengths(json.loads(words[0]))
         except json.JSONDecodeError as error:
             raise UserError(f"suppress {words[0]!r}: not a JSON object ({error})") from None
-    found: dict[str, list[float]] = {}
+    strengths: dict[str, list[float]] = {}
     for word in words:
         cue, _, numbers = word.partition("=")
         try:
-            found.setdefault(cue, []).extend(map(float, numbers.split(",")))
+            strengths.setdefault(cue, []).extend(map(float, numbers.split(",")))
         except ValueError:
             raise UserError(f"suppress {word!r}: expected CUE=NUMBER,NUMBER…, such as shape=2,4,8") from None
-    return checked(found)
+    return validate_strengths(strengths)
 
 
-def words(strengths: Strengths) -> str:
-    """Strengths as `read_strengths` takes them."""
+def format_strengths(strengths: Strengths) -> str:
+    """Return the strengths as text that `read_strengths` can parse."""
     return " ".join(f"{cue}={','.join(f'{value:g}' for value in values)}" for cue, values in strengths.items())
 
 
-def checked(strengths: Strengths) -> dict[str, tuple[float, ...]]:
-    """Cue → strengths, cues in the order of CUES, strengths ascending.
+def validate_strengths(strengths: Strengths) -> dict[str, tuple[float, ...]]:
+    """Return cue → strengths, with the cues in the order of CUES and the strengths ascending.
 
-    Raises UserError for a cue that there is none of, strengths outside ALLOWED, and for no strength at all.
+    Raises UserError for an unknown cue, for a strength outside ALLOWED_STRENGTHS, and if there is no strength at all.
     """
     if not isinstance(strengths, Mapping) or not any(strengths.values()):
-        raise UserError(f"suppress {strengths!r}: no strengths; give some of one cue at least: {', '.join(CUES)}")
+        raise UserError(
+            f"suppress {strengths!r}: no strengths; give at least one strength of one cue: {', '.join(CUES)}"
+        )
     for cue, values in strengths.items():
         if cue not in CUES:
             raise UserError(f"suppress: unknown cue {cue!r}; allowed: {', '.join(CUES)}")
         if not isinstance(values, Sequence) or isinstance(values, str):
-            raise UserError(f"suppress: {cue} {values!r} is no list of strengths")
+            raise UserError(f"suppress: {cue} {values!r} is not a list of strengths")
         for value in values:
             if not is_allowed(cue, value):
-                raise UserError(f"suppress: {cue} {value!r} is not allowed; expected {ALLOWED[cue]}")
+                raise UserError(f"suppress: {cue} {value!r} is not allowed; expected {ALLOWED_STRENGTHS[cue]}")
     return {cue: tuple(sorted(set(strengths[cue]))) for cue in CUES if strengths.get(cue)}
 
 
 def is_allowed(cue: str, value: object) -> bool:
-    """Whether an image's cue can be suppressed so strongly."""
+    """Return whether this cue can be suppressed with this strength."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return False
     if cue == "shape":
@@ -88,17 +94,20 @@ def is_allowed(cue: str, value: object) -> bool:
 
 
 def condition_name(cue: str, strength: float) -> str:
-    """What a condition is called: `shape-4`, `texture-1.5`, `colour-1`."""
+    """Return the name of a condition: `shape-4`, `texture-1.5`, `colour-1`."""
     return f"{cue}-{strength:g}"
 
 
-def conditions(strengths: Strengths) -> list[str]:
-    """The conditions that each image is shown in, in order: first as it is."""
+def list_conditions(strengths: Strengths) -> list[str]:
+    """Return the conditions in which each image is shown, in order. The unchanged image comes first."""
     return [UNTOUCHED, *(condition_name(cue, value) for cue, values in strengths.items() for value in values)]
 
 
-def suppressed(pixels: np.ndarray, image: str, strengths: Strengths) -> Iterator[tuple[str, np.ndarray]]:
-    """An image in all its conditions, in the order of `conditions`; pixels: uint8 [H, W, 3]; image: its id."""
+def suppress_each(pixels: np.ndarray, image: str, strengths: Strengths) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield an image in each of its conditions, in the order of `list_conditions`.
+
+    pixels: uint8 [H, W, 3]; image: the image's id.
+    """
     yield UNTOUCHED, pixels
     for cue, values in strengths.items():
         for value in values:
@@ -106,18 +115,18 @@ def suppressed(pixels: np.ndarray, image: str, strengths: Strengths) -> Iterator
 
 
 def suppress(pixels: np.ndarray, image: str, cue: str, strength: float) -> np.ndarray:
-    """An image with one cue suppressed, uint8 [H, W, 3]; image: its id, which the shuffle depends on."""
+    """Return an image with one cue suppressed, uint8 [H, W, 3]; image: the image's id, the seed of the shuffle."""
     if cue == "shape":
-        return shuffled(pixels, int(strength), image)
-    return smoothed(pixels, strength) if cue == "texture" else greyed(pixels, strength)
+        return shuffle_patches(pixels, int(strength), image)
+    return filter_bilaterally(pixels, strength) if cue == "texture" else mix_with_grey(pixels, strength)
 
 
-def shuffled(pixels: np.ndarray, grid: int, image: str) -> np.ndarray:
-    """The image with the patches of a grid × grid raster in another order: parts stay, their arrangement goes.
+def shuffle_patches(pixels: np.ndarray, grid: int, image: str) -> np.ndarray:
+    """Shuffle the patches of a grid × grid raster. Parts remain, but their arrangement is lost.
 
-    Patches are square where the image is, of side // grid pixels; what is left over at the rim, less than grid pixels
-    in all, stays in its place. The order depends on (image, grid) alone and is never the original one.
-    Raises UserError for more patches along a side than pixels.
+    A patch is side // grid pixels wide and high. The margin, less than grid pixels in all, stays in its place. The
+    order depends only on (image, grid) and is never the original order.
+    Raises UserError if the grid has more patches along a side than the image has pixels.
     """
     if grid == 1:
         return pixels
@@ -129,28 +138,29 @@ def shuffled(pixels: np.ndarray, grid: int, image: str) -> np.ndarray:
     while (order == original).all():
         order = rng.permutation(original)
     top, left = (pixels.shape[0] - grid * height) // 2, (pixels.shape[1] - grid * width) // 2
-    inner = np.s_[top : top + grid * height, left : left + grid * width]
-    patches = pixels[inner].reshape(grid, height, grid, width, 3).swapaxes(1, 2).reshape(grid * grid, height, width, 3)
-    made = pixels.copy()
-    placed = patches[order].reshape(grid, grid, height, width, 3)
-    made[inner] = placed.swapaxes(1, 2).reshape(grid * height, grid * width, 3)
-    return made
+    raster = np.s_[top : top + grid * height, left : left + grid * width]
+    patches = pixels[raster].reshape(grid, height, grid, width, 3).swapaxes(1, 2).reshape(grid * grid, height, width, 3)
+    result = pixels.copy()
+    grid_of_patches = patches[order].reshape(grid, grid, height, width, 3)
+    result[raster] = grid_of_patches.swapaxes(1, 2).reshape(grid * height, grid * width, 3)
+    return result
 
 
-def smoothed(pixels: np.ndarray, sigma: float) -> np.ndarray:
-    """Bilateral filtering (Tomasi and Manduchi 1998): each pixel becomes a mean of those near it in place and colour.
+def filter_bilaterally(pixels: np.ndarray, sigma: float) -> np.ndarray:
+    """Filter bilaterally: each pixel becomes a mean of pixels that are close in position and in colour.
 
-    sigma: standard deviation of the neighbourhood along each axis, pixels; 0 leaves the image as it is. In place the
-    mean is that of a disc, 4 sigma across; in colour neighbours weigh by a Gaussian of the difference, summed over red,
-    green and blue, with a standard deviation of 60 sigma - 10 grey levels. These are the windows and deviations that
-    Burgert et al. paired: 4 pixels with 50 grey levels (sigma 1) to 14 with 200 (sigma 3.5). Their library, OpenCV,
-    gives the same to a grey level.
+    sigma: standard deviation of the neighbourhood along each axis, in pixels; 0 leaves the image unchanged. The
+    neighbourhood is a disc, 4 sigma across. Each neighbour's weight is a Gaussian of its colour difference, summed over
+    red, green and blue, with a standard deviation of 60 sigma - 10 grey levels. Burgert et al. use the same pairs of
+    window and deviation: 4 pixels with 50 grey levels (sigma 1) to 14 with 200 (sigma 3.5). Their library, OpenCV,
+    agrees with this function to within one grey level.
+    Source: Tomasi and Manduchi 1998.
     """
     if sigma == 0:
         return pixels
     radius, (height, width, _) = 2 * sigma, pixels.shape
     reach = int(radius)
-    near = np.exp(-((np.arange(3 * 255 + 1, dtype=np.float32) / (60 * sigma - 10)) ** 2) / 2)
+    color_weights = np.exp(-((np.arange(3 * 255 + 1, dtype=np.float32) / (60 * sigma - 10)) ** 2) / 2)
     rim = ((0, 0), (reach, reach), (reach, reach))
     padded = np.pad(pixels.transpose(2, 0, 1), rim, mode="reflect").astype(np.int16)
     values = padded.astype(np.float32)
@@ -160,13 +170,13 @@ def smoothed(pixels: np.ndarray, sigma: float) -> np.ndarray:
         for x in range(-reach, reach + 1):
             if x * x + y * y > radius * radius:
                 continue
-            there = np.s_[:, reach + y : reach + y + height, reach + x : reach + x + width]
-            weight = near[np.abs(padded[there] - centre).sum(axis=0, dtype=np.int16)]
+            shifted = np.s_[:, reach + y : reach + y + height, reach + x : reach + x + width]
+            weight = color_weights[np.abs(padded[shifted] - centre).sum(axis=0, dtype=np.int16)]
             weights += weight
-            sums += weight * values[there]
+            sums += weight * values[shifted]
     return np.ascontiguousarray(np.rint(sums / weights).astype(np.uint8).transpose(1, 2, 0))
 
 
-def greyed(pixels: np.ndarray, fraction: float) -> np.ndarray:
-    """The image mixed with its own grey (luma of ITU-R BT.601): 0 leaves it as it is, 1 is grey."""
+def mix_with_grey(pixels: np.ndarray, fraction: float) -> np.ndarray:
+    """Mix the image with its own grey (luma of ITU-R BT.601): 0 leaves it unchanged, 1 is grey."""
     return np.asarray(ImageEnhance.Color(Image.fromarray(pixels)).enhance(1 - fraction))

@@ -1,4 +1,7 @@
-"""Whether a measurement would come out the same: a digest of its code, library versions, files, labels and settings."""
+"""Fingerprint a measurement: two measurements with the same fingerprint give the same result.
+
+The fingerprint is a digest of code, library versions, files, labels and settings.
+"""
 
 import hashlib
 import importlib.metadata
@@ -10,18 +13,19 @@ from typing import Any
 from shapebias.images.pictures import Picture
 from shapebias.provenance import versions
 
-PIECE = 2**20  # bytes read at a time
-# Beside those of every record: what reads weights and tables, and fits read-outs.
-PACKAGES = ("pandas", "safetensors", "scikit-learn", "scipy", "threadpoolctl")
-LIBRARY = Path(__file__).parent
+CHUNK_SIZE = 2**20  # bytes read at a time
+# These packages read weights and tables and fit read-outs. `versions` covers the other packages.
+FINGERPRINT_PACKAGES = ("pandas", "safetensors", "scikit-learn", "scipy", "threadpoolctl")
+LIBRARY_FOLDER = Path(__file__).parent
 
 
-def fingerprint(settings: dict[str, Any], pictures: Sequence[Picture], files: Iterable[Path]) -> str:
-    """Return the SHA-256 (hexadecimal) of what a measurement depends on.
+def fingerprint_measurement(settings: dict[str, Any], pictures: Sequence[Picture], files: Iterable[Path]) -> str:
+    """Return the SHA-256 (hexadecimal) of everything that a measurement depends on.
 
-    settings: what JSON can hold. pictures: the images that are shown, which count by id, label and the content of the
-    files that they come from. files: others that count by their content, such as weights and the script. All code and
-    data of this library count too: an edit anywhere in it makes every fingerprint another.
+    settings: values that JSON can hold.
+    pictures: the images that are shown. Their ids, their labels and the content of their files enter the digest.
+    files: other files, such as weights and the script. Their content enters the digest.
+    All code and data of this library enter the digest too, so any edit to the library changes every fingerprint.
     """
     origins = dict.fromkeys(picture.origin for picture in pictures)
     parts = {
@@ -29,20 +33,20 @@ def fingerprint(settings: dict[str, Any], pictures: Sequence[Picture], files: It
         "pictures": [(picture.id, picture.label) for picture in pictures],
         "files": [digest_of_file(path) for path in (*origins, *files)],
         "code": [digest_of_file(path) for path in library_files()],
-        "versions": versions() | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": versions() | {name: importlib.metadata.version(name) for name in FINGERPRINT_PACKAGES},
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def library_files() -> list[Path]:
     """Return the source and data files of this library, in a fixed order."""
-    return sorted(path for path in LIBRARY.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return sorted(path for path in LIBRARY_FOLDER.rglob("*") if path.is_file() and path.suffix != ".pyc")
 
 
 def digest_of_file(path: Path) -> str:
-    """Return the SHA-256 of a file's content. Raises OSError where it cannot be read."""
+    """Return the SHA-256 of a file's content. Raises OSError if the file cannot be read."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            digest.update(piece)
+        while chunk := file.read(CHUNK_SIZE):
+            digest.update(chunk)
     return digest.hexdigest()

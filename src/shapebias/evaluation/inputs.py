@@ -1,4 +1,4 @@
-"""What a network sees of pictures: decoded ahead by threads, fitted to its input, kept for those who look again."""
+"""Prepare pictures for a network: decode them in threads, fit them to the network's input, and cache the result."""
 
 import threading
 from collections.abc import Hashable, Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from shapebias.errors import BadImageError
-from shapebias.evaluation.cue_suppression import Strengths, conditions, suppressed
+from shapebias.evaluation.cue_suppression import Strengths, list_conditions, suppress_each
 from shapebias.images.pictures import Picture
 from shapebias.images.rejections import Rejections
 from shapebias.images.shards import Label, Sample
@@ -17,11 +17,11 @@ from shapebias.networks.models import Preparation
 from shapebias.parallel import ordered_map
 
 CAPACITY = 2**30  # bytes of pixels: 7,000 images of 224 px
-SHOWN = ("as they are", "resized")
+RESIZE_LABELS = ("as they are", "resized")
 
 
-class Labelled(Protocol):
-    """Something with a name and a label, as a picture has."""
+class LabelledPicture(Protocol):
+    """A picture's id and label, without its pixels."""
 
     @property
     def id(self) -> str: ...
@@ -30,8 +30,8 @@ class Labelled(Protocol):
 
 
 @dataclass(frozen=True)
-class InCondition:
-    """A picture in one of the conditions that it is shown in."""
+class PictureInCondition:
+    """A picture in one of its conditions."""
 
     picture: Picture
     condition: str
@@ -46,30 +46,31 @@ class InCondition:
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """An image as a network gets it, uint8 [size, size, 3], and whether it was resized for that."""
+class FittedImage:
+    """A network's input image, uint8 [size, size, 3], and whether the original image was resized for it."""
 
     pixels: np.ndarray
     resized: bool
 
 
-class Kept:
-    """Fitted images for the next benchmark that shows them, or the next network of the same input; threads share it.
+class ImageCache:
+    """Fitted images, cached for the next benchmark with the same images or the next network with the same input.
 
-    At most `capacity` bytes of pixels, those that came first: keeping the last instead would keep nothing of a
-    larger benchmark that is shown again from its start. A file that has changed since is another image.
+    Threads share the cache. It holds at most `capacity` bytes of pixels, and the first images stay. If the last images
+    stayed instead, a second pass over a larger benchmark would find none of its images. A changed file counts as a
+    new image.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
         self.bytes = 0
-        self.images: dict[Hashable, Fitted] = {}
+        self.images: dict[Hashable, FittedImage] = {}
         self.lock = threading.Lock()
 
-    def get(self, key: Hashable) -> Fitted | None:
+    def get(self, key: Hashable) -> FittedImage | None:
         return self.images.get(key)
 
-    def put(self, key: Hashable, fitted: Fitted) -> None:
+    def put(self, key: Hashable, fitted: FittedImage) -> None:
         with self.lock:
             if key not in self.images and self.bytes + fitted.pixels.nbytes <= self.capacity:
                 self.images[key] = fitted
@@ -77,69 +78,74 @@ class Kept:
 
 
 @dataclass
-class Sights:
-    """Pictures as a network sees them: iterates over (picture, pixels uint8 [size, size, 3]), in their order.
+class PreparedImages:
+    """Pictures prepared for a network: an iterable of (picture, pixels uint8 [size, size, 3]), in order.
 
-    Broken images go to `rejections`, too many raise UserError before the end. workers: threads that decode ahead.
-    suppress: cue → strengths; each picture then comes in all conditions, one after the other, from one decoding.
-    shown: after the last, how many images were resized, and how many not (those may still have been cropped).
+    rejections: collects broken images. Too many broken images raise UserError before the end.
+    workers: threads that decode ahead.
+    suppress: cue → strengths. Each picture is decoded once and then comes in each condition, one after another.
+    resize_counts: after the last picture, how many images were resized and how many were not. An image that was not
+    resized may still have been cropped.
     """
 
     pictures: Sequence[Picture]
     preparation: Preparation
     rejections: Rejections
     workers: int = 0
-    kept: Kept | None = None
+    cache: ImageCache | None = None
     suppress: Strengths | None = None
-    shown: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SHOWN, 0))
+    resize_counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(RESIZE_LABELS, 0))
 
     def __len__(self) -> int:
-        return len(self.pictures) * (len(conditions(self.suppress)) if self.suppress else 1)
+        return len(self.pictures) * (len(list_conditions(self.suppress)) if self.suppress else 1)
 
-    def __iter__(self) -> Iterator[tuple[Labelled, np.ndarray]]:
-        for picture, seen in zip(self.pictures, ordered_map(self.look, self.pictures, self.workers), strict=True):
-            if isinstance(seen, BadImageError):
-                self.rejections.add(picture.label["content"] or picture.id, seen)
+    def __iter__(self) -> Iterator[tuple[LabelledPicture, np.ndarray]]:
+        for picture, prepared in zip(
+            self.pictures, ordered_map(self.prepare, self.pictures, self.workers), strict=True
+        ):
+            if isinstance(prepared, BadImageError):
+                self.rejections.add(picture.label["content"] or picture.id, prepared)
                 continue
-            resized, views = seen
-            self.shown[SHOWN[resized]] += 1
+            resized, views = prepared
+            self.resize_counts[RESIZE_LABELS[resized]] += 1
             yield from views
         self.rejections.check(len(self.pictures))
 
-    def look(self, picture: Picture) -> tuple[bool, list[tuple[Labelled, np.ndarray]]] | BadImageError:
-        """Whether the picture was resized, and what is shown of it; or why nothing is."""
+    def prepare(self, picture: Picture) -> tuple[bool, list[tuple[LabelledPicture, np.ndarray]]] | BadImageError:
+        """Return whether the picture was resized, and its images in each condition; or the error if it is broken."""
         try:
-            fitted = self.fitted(picture)
+            fitted = self.fit_cached(picture)
         except BadImageError as error:
             return error
         if not self.suppress:
             return fitted.resized, [(picture, fitted.pixels)]
-        made = suppressed(fitted.pixels, picture.id, self.suppress)
-        return fitted.resized, [(InCondition(picture, condition), pixels) for condition, pixels in made]
+        views = suppress_each(fitted.pixels, picture.id, self.suppress)
+        return fitted.resized, [(PictureInCondition(picture, condition), pixels) for condition, pixels in views]
 
-    def fitted(self, picture: Picture) -> Fitted:
-        """The picture as the network gets it, from those kept or decoded anew; raises BadImageError."""
-        if self.kept is None:
-            return fit(picture, self.preparation)
-        key = self.key(picture)
-        found = self.kept.get(key)
-        if found is None:
-            found = fit(picture, self.preparation)
-            self.kept.put(key, found)
-        return found
+    def fit_cached(self, picture: Picture) -> FittedImage:
+        """Return the picture's fitted image, from the cache or decoded now. Raises BadImageError."""
+        if self.cache is None:
+            return fit_picture(picture, self.preparation)
+        key = self.cache_key(picture)
+        fitted = self.cache.get(key)
+        if fitted is None:
+            fitted = fit_picture(picture, self.preparation)
+            self.cache.put(key, fitted)
+        return fitted
 
-    def key(self, picture: Picture) -> tuple[Path, int, int, str, int, str, float]:
-        """All that the fitted image depends on."""
-        file, prepared = picture.origin.stat(), self.preparation
-        state = (picture.origin, file.st_mtime_ns, file.st_size)
-        return *state, picture.id, prepared.size, prepared.interpolation, prepared.crop
+    def cache_key(self, picture: Picture) -> tuple[Path, int, int, str, int, str, float]:
+        """Return everything that the fitted image depends on."""
+        file, preparation = picture.origin.stat(), self.preparation
+        file_state = (picture.origin, file.st_mtime_ns, file.st_size)
+        return *file_state, picture.id, preparation.size, preparation.interpolation, preparation.crop
 
 
-def fit(picture: Picture, prepared: Preparation) -> Fitted:
-    """Decode a picture and fit it to a network's input; raises BadImageError.
+def fit_picture(picture: Picture, preparation: Preparation) -> FittedImage:
+    """Decode a picture and fit it to a network's input. Raises BadImageError.
 
-    Stimuli from elsewhere get the network's own transform, its crop too; images packed here were cut square already.
+    Images that this library packed are already square, so they are not cropped. Other images get the network's own
+    transform, including its crop.
     """
     image = picture.image()
-    pixels = np.asarray(prepared.resize_and_crop(image, keep_square=isinstance(picture, Sample)))
-    return Fitted(pixels, resized=min(image.size) != prepared.size)
+    pixels = np.asarray(preparation.resize_and_crop(image, keep_square=isinstance(picture, Sample)))
+    return FittedImage(pixels, resized=min(image.size) != preparation.size)

@@ -1,7 +1,7 @@
-"""A network as an observer: images in, one of the 16 categories out, or how likely a lesion is a melanoma.
+"""A network as an observer: it maps images to one of the 16 categories, or lesions to a melanoma probability.
 
-The decision is the field's: softmax over all classes, mean probability over each category's classes, the
-category with the highest mean. Source: Geirhos et al., ICLR 2019; model-vs-human.
+The decision rule is the usual one of the field: take the softmax over all classes, average the probabilities of each
+category's classes, and choose the category with the highest mean. Source: Geirhos et al., ICLR 2019; model-vs-human.
 """
 
 import logging
@@ -23,9 +23,9 @@ from shapebias.categories import CATEGORIES, ilsvrc_wnids
 from shapebias.cli import progress
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
-from shapebias.evaluation.cue_suppression import STRENGTHS, Strengths, checked
+from shapebias.evaluation.cue_suppression import DEFAULT_STRENGTHS, Strengths, validate_strengths
 from shapebias.evaluation.decisions import PROBABILITIES
-from shapebias.evaluation.inputs import Kept, Labelled, Sights
+from shapebias.evaluation.inputs import ImageCache, LabelledPicture, PreparedImages
 from shapebias.images.isic2017 import MELANOMA
 from shapebias.images.pictures import Picture
 from shapebias.images.rejections import Rejections
@@ -34,17 +34,28 @@ from shapebias.networks.weights import load_weights, read_weights
 
 log = logging.getLogger(__name__)
 
-LABELS = ["content", "style", "class", "shape", "shape_class", "texture", "texture_class"]
-COLUMNS = ["observer", "image", *LABELS, "condition", "session", "imagename", "decision", "predicted_class"]
-COLUMNS += ["shape_rank", "texture_rank", *PROBABILITIES]
-MELANOMA_COLUMNS = ["observer", "image", "content", "class", "predicted_class", "p_melanoma"]
+LABEL_COLUMNS = ["content", "style", "class", "shape", "shape_class", "texture", "texture_class"]
+PREDICTION_COLUMNS = [
+    "observer",
+    "image",
+    *LABEL_COLUMNS,
+    "condition",
+    "session",
+    "imagename",
+    "decision",
+    "predicted_class",
+]
+PREDICTION_COLUMNS += ["shape_rank", "texture_rank", *PROBABILITIES]
+MELANOMA_PREDICTION_COLUMNS = ["observer", "image", "content", "class", "predicted_class", "p_melanoma"]
 
 
 @dataclass(frozen=True)
 class Observer:
-    """A network that answers.
+    """A network that takes part in a benchmark.
 
-    classes: its outputs in order; categories: class → category (None: ILSVRC's); facts: what it is, for the record.
+    classes: the network's outputs, in order.
+    categories: class → category (None: ILSVRC's).
+    facts: a description of the network for the record.
     """
 
     name: str
@@ -62,21 +73,22 @@ def load_observer(
     weights: Path | None = None,
     kwargs: dict[str, Any] | None = None,
     classes: dict[str, str] | None = None,
-    prepared: Preparation | None = None,
+    input_preparation: Preparation | None = None,
 ) -> Observer:
-    """Build a network and load its weights (without a file, the published ones).
+    """Build a network and load its weights: the given file, or else the published weights.
 
-    What scripts/train.py left in a weights file (kwargs, classes, input size) is used; classes (class → category,
-    in the order of the outputs) says it for other files. Otherwise the outputs are ILSVRC's 1,000 classes.
-    prepared: what the network expects of an image, if it is not what timm knows.
-    Raises UserError for an unknown network, weights that do not fit it, outputs without names.
+    A weights file of scripts/train.py holds kwargs, classes and input size, and these are used.
+    classes: class → category in the order of the outputs, for other weights files. By default the outputs are
+    ILSVRC's 1,000 classes.
+    input_preparation: how to prepare an image for the network, if timm's settings do not apply.
+    Raises UserError for an unknown network, for weights that do not fit it, and for outputs without names.
     """
     state, trained = read_weights(weights) if weights else (None, {})
-    own = classes or trained.get("classes")
+    class_map = classes or trained.get("classes")
     kwargs = trained.get("kwargs", {}) | (kwargs or {})
-    network = build(timm_name, classes=len(own) if own else None, kwargs=kwargs, pretrained=state is None)
-    matched = "published" if state is None else load_weights(network, state, str(weights))
-    log.info("%s: weights from %s, matched by %s", timm_name, weights or "the internet", matched)
+    network = build(timm_name, classes=len(class_map) if class_map else None, kwargs=kwargs, pretrained=state is None)
+    matching = "published" if state is None else load_weights(network, state, str(weights))
+    log.info("%s: weights from %s, matched by %s", timm_name, weights or "the internet", matching)
     facts = {
         "model": trained.get("model") or name or timm_name,  # a network not trained here is its own model
         "regime": trained.get("regime"),
@@ -84,51 +96,59 @@ def load_observer(
         "timm": timm_name,
         "kwargs": kwargs,
         "weights": weights.name if weights else "pretrained",
-        "matched": matched,
+        "matched": matching,
     }
-    prepared = prepared or preparation(network, trained.get("image_size") or kwargs.get("img_size"))
-    return named(network, name or timm_name, own, prepared, facts)
+    input_preparation = input_preparation or preparation(network, trained.get("image_size") or kwargs.get("img_size"))
+    return make_observer(network, name or timm_name, class_map, input_preparation, facts)
 
 
-def observer_of(
+def wrap_network(
     network: nn.Module,
     *,
     name: str | None = None,
     classes: dict[str, str] | None = None,
-    prepared: Preparation | None = None,
+    input_preparation: Preparation | None = None,
 ) -> Observer:
-    """A network in memory as an observer; classes, prepared: as in `load_observer`. Raises UserError likewise."""
+    """Make an observer from a network in memory.
+
+    classes, input_preparation: as in `load_observer`. Raises UserError for outputs without names.
+    """
     name = name or getattr(network, "pretrained_cfg", {}).get("architecture") or type(network).__name__
     facts = {"model": name, "regime": None, "seed": None, "weights": "in memory"}
-    return named(network, name, classes, prepared or preparation(network), facts)
+    return make_observer(network, name, classes, input_preparation or preparation(network), facts)
 
 
-def named(
-    network: nn.Module, name: str, classes: dict[str, str] | None, prepared: Preparation, facts: dict[str, Any]
+def make_observer(
+    network: nn.Module, name: str, classes: dict[str, str] | None, input_preparation: Preparation, facts: dict[str, Any]
 ) -> Observer:
-    """An observer and what all records say of one; raises UserError where outputs and classes differ in number."""
+    """Make an observer with the facts that every record holds.
+
+    Raises UserError if the number of outputs differs from the number of classes.
+    """
     names = list(classes) if classes else ilsvrc_wnids()
     outputs = getattr(network, "num_classes", len(names))
     if outputs != len(names):
-        raise UserError(f"{name} has {outputs} outputs, {len(names)} classes are known; name them (classes)")
+        raise UserError(f"{name} has {outputs} outputs but {len(names)} classes; name each output (classes)")
     facts = facts | {
         "observer": name,
-        "preparation": vars(prepared),
-        # A network that tells melanomas knows none of the 16 categories.
+        "preparation": vars(input_preparation),
+        # A network trained on melanoma knows none of the 16 categories.
         "answers": [] if MELANOMA in names else list(category_indices(names, classes)),
         "class_names": names,
         "class_categories": classes,  # None: ILSVRC's
         "parameters": sum(p.numel() for p in network.parameters()),
     }
-    return Observer(name, network, prepared, names, classes, facts)
+    return Observer(name, network, input_preparation, names, classes, facts)
 
 
 @contextmanager
-def unchanged(network: nn.Module) -> Generator[None]:
-    """Whatever is done to a network's mode, device and memory layout inside, it leaves as it was."""
+def preserve_network(network: nn.Module) -> Generator[None]:
+    """Restore a network's mode, device and memory layout at the end of the block."""
     modes = [(module, module.training) for module in network.modules()]
     weights = [(parameter, parameter.data) for parameter in network.parameters()]
-    buffers = [(module, key, held) for module in network.modules() for key, held in module.named_buffers(recurse=False)]
+    buffers = [
+        (module, key, buffer) for module in network.modules() for key, buffer in module.named_buffers(recurse=False)
+    ]
     try:
         yield
     finally:
@@ -140,8 +160,8 @@ def unchanged(network: nn.Module) -> Generator[None]:
             setattr(module, key, held)
 
 
-Shown = Iterable[tuple[Labelled, Image.Image | np.ndarray]]
-Batches = Iterator[tuple[list[Labelled], torch.Tensor]]
+ImageStream = Iterable[tuple[LabelledPicture, Image.Image | np.ndarray]]
+Batches = Iterator[tuple[list[LabelledPicture], torch.Tensor]]
 
 
 def measure(
@@ -154,117 +174,123 @@ def measure(
     device: str,
     max_rejected: float,
     suppress: Strengths | None = None,
-    kept: Kept | None = None,
+    cache: ImageCache | None = None,
     tap: Callable[[Batches], Batches] | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Show a benchmark to an observer: its answers (see `observe`, `observe_melanoma`), and facts for the record.
+    """Show a benchmark to an observer. Return its answers and facts for the record.
 
-    kind: of KINDS. workers: threads that decode ahead. max_rejected: the fraction of the images that may be broken.
-    suppress: cue → strengths for the kind `suppressed`, STRENGTHS by default. kept: images of earlier calls.
-    tap: hands batches on while the network is shown them, to read its features on the way (`StageReader.tap`).
-    Facts: benchmark; conditions, in order; shown (how many images were resized, how many not); rejected.
+    kind: a name of KINDS. workers: threads that decode ahead. max_rejected: the allowed fraction of broken images.
+    suppress: cue → strengths for the kind `suppressed`, DEFAULT_STRENGTHS by default. cache: images of earlier calls.
+    tap: a generator that passes the batches through and reads the network's features (`StageReader.tap`).
+    The answers are described in `observe` and `observe_melanoma`. The facts are benchmark; conditions, in order; shown
+    (how many images were resized and how many were not); rejected.
     """
-    strengths = checked(suppress or STRENGTHS) if KINDS[kind].measures == "reliance" else None
-    sights = Sights(pictures, observer.preparation, Rejections(max_rejected), workers, kept, strengths)
-    bar = progress(sights, total=len(sights), unit="image", label=kind)
-    show = observe_melanoma if KINDS[kind].measures == "melanoma" else partial(observe, tap=tap)
-    answered = show(observer, bar, batch_size=batch_size, device=device)
+    strengths = validate_strengths(suppress or DEFAULT_STRENGTHS) if KINDS[kind].measures == "reliance" else None
+    images = PreparedImages(pictures, observer.preparation, Rejections(max_rejected), workers, cache, strengths)
+    bar = progress(images, total=len(images), unit="image", label=kind)
+    run_observer = observe_melanoma if KINDS[kind].measures == "melanoma" else partial(observe, tap=tap)
+    answers = run_observer(observer, bar, batch_size=batch_size, device=device)
     facts = {
         "benchmark": kind,
-        "conditions": conditions_of(answered, KINDS[kind].conditions),
-        "shown": sights.shown,
-        "rejected": sights.rejections.rows,
+        "conditions": order_conditions(answers, KINDS[kind].conditions),
+        "shown": images.resize_counts,
+        "rejected": images.rejections.rows,
     }
-    return answered, facts
+    return answers, facts
 
 
-def conditions_of(answered: pd.DataFrame, known: Sequence[str]) -> list[str]:
-    """The conditions that images were shown in: those of the kind in its order, then others as they came."""
-    found = [name for name in answered.get("condition", pd.Series(dtype=str)).unique() if name]
-    return [name for name in known if name in found] + [name for name in found if name not in known]
+def order_conditions(answers: pd.DataFrame, standard_order: Sequence[str]) -> list[str]:
+    """Return the conditions of the answers: first in the order of the kind, then the rest in order of appearance."""
+    present = [name for name in answers.get("condition", pd.Series(dtype=str)).unique() if name]
+    return [name for name in standard_order if name in present] + [
+        name for name in present if name not in standard_order
+    ]
 
 
 @torch.inference_mode()
-def answers(observer: Observer, pictures: Shown, *, batch_size: int, device: str) -> Batches:
-    """Show images to a network; yields each batch with its logits, float32 [B, classes] on the CPU.
+def iterate_logits(observer: Observer, pictures: ImageStream, *, batch_size: int, device: str) -> Batches:
+    """Show images to a network and yield each batch with its logits, float32 [B, classes] on the CPU.
 
-    pictures: each with its image, or with what the network sees of it (uint8 [size, size, 3]).
-    Raises UserError for a network that does not answer with a finite number for each of its classes.
+    pictures: each picture with its image, or with its prepared pixels (uint8 [size, size, 3]).
+    Raises UserError if the network does not return one finite number for each of its classes.
     """
     layout = memory_format(observer.network.cpu(), observer.preparation.size)
     observer.network.eval().to(device).to(memory_format=layout)
-    for batch in in_batches(pictures, batch_size):
-        arrays = [image if isinstance(image, np.ndarray) else fitted(observer, image) for _, image in batch]
+    for batch in batch_images(pictures, batch_size):
+        arrays = [image if isinstance(image, np.ndarray) else prepare_image(observer, image) for _, image in batch]
         images = observer.preparation.tensor(arrays).to(device, memory_format=layout)
-        said = observer.network(images)
-        wanted = (len(batch), len(observer.classes))
-        if not isinstance(said, torch.Tensor) or said.shape != wanted:
-            told = tuple(said.shape) if isinstance(said, torch.Tensor) else type(said).__name__
+        output = observer.network(images)
+        expected_shape = (len(batch), len(observer.classes))
+        if not isinstance(output, torch.Tensor) or output.shape != expected_shape:
+            actual = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
             raise UserError(
-                f"{observer.name} answers {len(batch)} images with {told}, expected {wanted}: a logit for each of its "
-                f"{wanted[1]} classes; name the classes of its outputs"
+                f"{observer.name} answers {len(batch)} images with {actual}, expected {expected_shape}: one logit for "
+                f"each of its {expected_shape[1]} classes; name the classes of its outputs"
             )
-        logits = said.detach().float().cpu()
-        unclear = ~logits.logsumexp(dim=1).isfinite()
-        if unclear.any():
+        logits = output.detach().float().cpu()
+        not_finite = ~logits.logsumexp(dim=1).isfinite()
+        if not_finite.any():
             raise UserError(
-                f"{observer.name} answers image {batch[int(unclear.int().argmax())][0].id!r} with logits that are no "
-                f"numbers (NaN or infinite); its weights are damaged, or its input is not prepared as it expects"
+                f"{observer.name} answers image {batch[int(not_finite.int().argmax())][0].id!r} with logits that are "
+                f"not finite (NaN or infinite); its weights are damaged, or its input is prepared in the wrong way"
             )
         yield [picture for picture, _ in batch], logits
 
 
-def fitted(observer: Observer, image: Image.Image) -> np.ndarray:
-    """What a network sees of an image."""
+def prepare_image(observer: Observer, image: Image.Image) -> np.ndarray:
+    """Return the pixels that a network gets for an image."""
     return np.asarray(observer.preparation.resize_and_crop(image))
 
 
 def observe(
     observer: Observer,
-    pictures: Shown,
+    pictures: ImageStream,
     *,
     batch_size: int,
     device: str = "cpu",
     tap: Callable[[Batches], Batches] | None = None,
 ) -> pd.DataFrame:
-    """Show images to an observer; one row an image (and condition), see `answered`. tap: as in `measure`.
+    """Show images to an observer. Return one row per image (and condition), see `tabulate_decisions`.
 
-    Batches of another size, other threads and other devices may differ in the last bits of probabilities.
+    tap: as in `measure`. The last bits of probabilities depend on batch size, number of threads and device.
     """
-    batches = answers(observer, pictures, batch_size=batch_size, device=device)
-    return answered(observer, tap(batches) if tap else batches)
+    batches = iterate_logits(observer, pictures, batch_size=batch_size, device=device)
+    return tabulate_decisions(observer, tap(batches) if tap else batches)
 
 
-def answered(observer: Observer, batches: Iterable[tuple[Sequence[Labelled], torch.Tensor]]) -> pd.DataFrame:
-    """What an observer's logits (float32 [B, classes]) say of each image, in the columns of COLUMNS.
+def tabulate_decisions(
+    observer: Observer, batches: Iterable[tuple[Sequence[LabelledPicture], torch.Tensor]]
+) -> pd.DataFrame:
+    """Turn an observer's logits (float32 [B, classes]) into one row per image, with the columns PREDICTION_COLUMNS.
 
-    That is its label, the decision (a category), the class predicted, the rank of its shape and of its texture among
-    all classes (1 is first; missing where the network knows no such class, see `Mapping.cue_ranks`) and the probability
-    of each category, NaN for those that none of the network's classes belongs to.
+    A row holds the image's label, the decision (a category), the predicted class, the ranks of the shape and of the
+    texture among all classes, and the probability of each category. Rank 1 is the highest; a rank is missing if the
+    network does not know the class (see `CategoryMapping.cue_ranks`). A probability is NaN if none of the network's
+    classes belongs to the category.
     """
-    mapping = Mapping(observer)
-    shown: list[Labelled] = []
+    mapping = CategoryMapping(observer)
+    pictures: list[LabelledPicture] = []
     parts: list[dict[str, np.ndarray]] = []
     for batch, logits in batches:
-        shown += batch
-        parts.append(mapping.decided([picture.label for picture in batch], logits))
-    labels = [picture.label for picture in shown]
-    table: dict[str, Any] = {"observer": observer.name, "image": [picture.id for picture in shown]}
-    table |= {key: [known.get(key) for known in labels] for key in LABELS}
-    table["condition"] = [known.get("condition") or "" for known in labels]
-    table["session"] = [known.get("session") or 1 for known in labels]
-    table["imagename"] = [known.get("imagename") for known in labels]
+        pictures += batch
+        parts.append(mapping.decide([picture.label for picture in batch], logits))
+    labels = [picture.label for picture in pictures]
+    table: dict[str, Any] = {"observer": observer.name, "image": [picture.id for picture in pictures]}
+    table |= {key: [label.get(key) for label in labels] for key in LABEL_COLUMNS}
+    table["condition"] = [label.get("condition") or "" for label in labels]
+    table["session"] = [label.get("session") or 1 for label in labels]
+    table["imagename"] = [label.get("imagename") for label in labels]
     for key in parts[0] if parts else ():
-        table[key] = np.concatenate([part[key] for part in parts])
-    frame = pd.DataFrame(table, columns=COLUMNS)
+        table[key] = np.concatenate([columns[key] for columns in parts])
+    frame = pd.DataFrame(table, columns=PREDICTION_COLUMNS)
     for key in ("shape_rank", "texture_rank"):
         ranks = frame[key].astype("Int64")
         frame[key] = ranks.mask(ranks == 0)
     return frame
 
 
-class Mapping:
-    """From the logits of a network's classes to categories: the field's decision, and what goes with it."""
+class CategoryMapping:
+    """Maps the logits of a network's classes to categories: decisions, ranks and probabilities."""
 
     def __init__(self, observer: Observer) -> None:
         self.classes = np.array(observer.classes, dtype=object)
@@ -277,53 +303,58 @@ class Mapping:
         for row, positions in enumerate(self.indices.values()):
             self.members[row, positions] = True
 
-    def decided(self, labels: list[dict[str, Any]], logits: torch.Tensor) -> dict[str, np.ndarray]:
-        """What a network says of some images, column → [B]; logits: float32 [B, classes]."""
-        shares = category_probabilities(logits, self.indices)
+    def decide(self, labels: list[dict[str, Any]], logits: torch.Tensor) -> dict[str, np.ndarray]:
+        """Return a network's answers to some images, column → [B]; logits: float32 [B, classes]."""
+        probabilities = category_probabilities(logits, self.indices)
         table = np.full((len(labels), len(CATEGORIES)), np.nan)
-        table[:, self.columns] = shares
-        said = {
-            "decision": self.names[shares.argmax(axis=1)],
+        table[:, self.columns] = probabilities
+        columns = {
+            "decision": self.names[probabilities.argmax(axis=1)],
             "predicted_class": self.classes[logits.argmax(dim=1).numpy()],
         }
         for cue in ("shape", "texture"):
-            names, categories = ([known.get(key) for known in labels] for key in (f"{cue}_class", cue))
-            said[f"{cue}_rank"] = self.cue_ranks(logits, names, categories)
-        return said | dict(zip(PROBABILITIES, table.T, strict=True))
+            names, categories = ([label.get(key) for label in labels] for key in (f"{cue}_class", cue))
+            columns[f"{cue}_rank"] = self.cue_ranks(logits, names, categories)
+        return columns | dict(zip(PROBABILITIES, table.T, strict=True))
 
     def cue_ranks(
         self, logits: torch.Tensor, names: Sequence[str | None], categories: Sequence[str | None]
     ) -> np.ndarray:
-        """The rank of each image's class among all classes, int64 [B], 1 is first; 0 where there is none.
+        """Return the rank of each image's class among all classes, int64 [B]: 1 is the highest, 0 means no rank.
 
-        Of an image that names a category only, it is the rank of the category's best class. Of two classes with equal
-        logits the one that comes first in the network is first, as it is in `predicted_class`.
+        If an image names only a category, the rank is that of the category's best class. If two classes have equal
+        logits, the earlier output of the network ranks higher, as in `predicted_class`.
         """
-        wanted = torch.tensor([self.positions.get(name, -1) if name else -1 for name in names])
-        named = [
+        class_indices = torch.tensor([self.positions.get(name, -1) if name else -1 for name in names])
+        category_rows = [
             self.rows.get(category, -1) if category and (name is None or name in CATEGORIES) else -1
             for name, category in zip(names, categories, strict=True)
         ]
-        rows = torch.where(wanted < 0, torch.tensor(named), -1)
+        rows = torch.where(class_indices < 0, torch.tensor(category_rows), -1)
         best = logits.masked_fill(~self.members[rows.clamp(min=0)], -torch.inf).argmax(dim=1)
-        wanted = torch.where(rows >= 0, best, wanted)
-        known = wanted >= 0
-        index = wanted.clamp(min=0)[:, None]
-        mine = logits.gather(1, index)
-        before = (logits > mine) | ((logits == mine) & (torch.arange(logits.shape[1]) < index))
-        return torch.where(known, before.sum(dim=1) + 1, 0).numpy()
+        class_indices = torch.where(rows >= 0, best, class_indices)
+        has_rank = class_indices >= 0
+        index = class_indices.clamp(min=0)[:, None]
+        cue_logits = logits.gather(1, index)
+        before = (logits > cue_logits) | ((logits == cue_logits) & (torch.arange(logits.shape[1]) < index))
+        return torch.where(has_rank, before.sum(dim=1) + 1, 0).numpy()
 
 
 def category_probabilities(logits: torch.Tensor, indices: dict[str, list[int]]) -> np.ndarray:
-    """Mean softmax probability of each category's classes, float64 [B, len(indices)]; logits: [B, classes]."""
+    """Return the mean softmax probability of each category's classes, float64 [B, len(indices)].
+
+    logits: [B, classes].
+    """
     probabilities = logits.double().softmax(dim=1)
     return torch.stack([probabilities[:, i].mean(dim=1) for i in indices.values()], dim=1).numpy()
 
 
-def observe_melanoma(observer: Observer, pictures: Shown, *, batch_size: int, device: str = "cpu") -> pd.DataFrame:
-    """Show lesions to an observer; one row an image: its class, the predicted one, the probability of a melanoma.
+def observe_melanoma(
+    observer: Observer, pictures: ImageStream, *, batch_size: int, device: str = "cpu"
+) -> pd.DataFrame:
+    """Show lesions to an observer. Each row holds the class, the predicted class and the probability of melanoma.
 
-    Raises UserError for a network that has no such class.
+    Raises UserError if the network has no class melanoma.
     """
     if MELANOMA not in observer.classes:
         raise UserError(
@@ -331,15 +362,17 @@ def observe_melanoma(observer: Observer, pictures: Shown, *, batch_size: int, de
             f"train it on a set of kind isic2017 first"
         )
     rows = []
-    for batch, logits in answers(observer, pictures, batch_size=batch_size, device=device):
-        shares = logits.double().softmax(dim=1)[:, observer.classes.index(MELANOMA)].tolist()
+    for batch, logits in iterate_logits(observer, pictures, batch_size=batch_size, device=device):
+        probabilities = logits.double().softmax(dim=1)[:, observer.classes.index(MELANOMA)].tolist()
         predicted = [observer.classes[k] for k in logits.argmax(dim=1)]
-        for picture, name, share in zip(batch, predicted, shares, strict=True):
+        for picture, name, probability in zip(batch, predicted, probabilities, strict=True):
             label = picture.label
-            rows.append((observer.name, picture.id, label.get("content"), label["class"], name, share))
-    return pd.DataFrame(rows, columns=MELANOMA_COLUMNS)
+            rows.append((observer.name, picture.id, label.get("content"), label["class"], name, probability))
+    return pd.DataFrame(rows, columns=MELANOMA_PREDICTION_COLUMNS)
 
 
-def in_batches(items: Shown, size: int) -> Iterator[tuple[tuple[Labelled, Image.Image | np.ndarray], ...]]:
+def batch_images(
+    items: ImageStream, size: int
+) -> Iterator[tuple[tuple[LabelledPicture, Image.Image | np.ndarray], ...]]:
     stream = iter(items)
     return iter(lambda: tuple(islice(stream, size)), ())

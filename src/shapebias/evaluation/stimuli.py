@@ -1,4 +1,4 @@
-"""The images of a benchmark: in folders, in archives that stay packed, in shards of this project.
+"""Open the images of a benchmark from folders, from archives (which are not unpacked) and from this project's shards.
 
 Layouts are those of the published sets. model-vs-human: `<set>/dnn/session-1/NNNN_<code>_<who>_<condition>_<category>_
 <number>_<image>.png` and `<set>/<category>/image`; texture-vs-shape: `<shape>/<shape><i>-<texture><j>.png`.
@@ -16,7 +16,7 @@ from typing import Any
 
 from shapebias.categories import CATEGORIES, ilsvrc_categories
 from shapebias.errors import UserError
-from shapebias.evaluation.benchmarks import KINDS, OWN, Kind
+from shapebias.evaluation.benchmarks import KINDS, MADE_FROM_SETS, BenchmarkKind
 from shapebias.evaluation.stimulus_names import (
     cue_conflict_label,
     is_published,
@@ -31,58 +31,67 @@ from shapebias.images.pictures import ImageFile, Picture, folder_label
 from shapebias.images.shards import Label, expand, label, open_shards
 
 SESSION = re.compile(r"session[-_](\d+)")
-WNID = re.compile(r"n\d{8}(?=_)")
-NO_STIMULUS = {"condition": "", "session": 1, "imagename": None}  # what labels of benchmarks have and shards lack
+WNID_PREFIX = re.compile(r"n\d{8}(?=_)")
+DEFAULT_STIMULUS_LABEL = {
+    "condition": "",
+    "session": 1,
+    "imagename": None,
+}  # a benchmark label's fields that a shard lacks
 
 
 def open_benchmark(paths: Sequence[Path], kind: str) -> Sequence[Picture]:
-    """All images of a benchmark, ordered by id, each read when asked for.
+    """Return all images of a benchmark, ordered by id. An image is read only when it is needed.
 
-    paths: folders, shards (`{0..3}.tar` is four) and archives (.zip, .tar, .tar.gz, .tgz), which are not unpacked to
-    the disk. kind: a name of benchmark_kinds.KINDS. Labels are those of shards.label and say `condition` (one of the
-    kind's, "" if it has none), `session` (1 if none is named) and `imagename` (the file's; None in a shard). They come
-    from file names where these follow the toolbox's, else from the folder. Ids pair with recorded decisions by
-    pictures.stimulus_name.
-    Raises UserError for a missing path, no image, a name without a label, an unknown condition or category, an
-    image that is there twice, an archive that is broken or has members outside its folder.
+    paths: folders, shards (`{0..3}.tar` means four shards) and archives (.zip, .tar, .tar.gz, .tgz). Archives are not
+    unpacked to the disk.
+    kind: a name of benchmarks.KINDS.
+
+    A label has the fields of shards.label and also `condition` (a condition of the kind, "" if it has none), `session`
+    (1 if the path names none) and `imagename` (the file's name; None in a shard). Labels come from file names in the
+    toolbox's pattern, otherwise from the folder. `stimulus_names.stimulus_name` pairs ids with recorded decisions.
+    Raises UserError for a missing path, for no images, for a name without a label, for an unknown condition or
+    category, for a duplicate image, and for an archive that is broken or has members outside its folder.
     """
     shards: list[Path] = []
     files: list[StimulusFile] = []
     for path in expand(paths):
         if path.is_dir():
-            found = [StimulusFile(path, file, file) for file in image_files(path)]
+            path_files = [StimulusFile(path, file, file) for file in image_files(path)]
         elif path.suffix.lower() == ".tar" and is_shard(path):
             shards.append(path)
             continue
         else:
             archive = open_archive(path)
-            found = [StimulusFile(archive, file, short) for file, short in below_common(list(archive.members)).items()]
-        if not found:
+            path_files = [
+                StimulusFile(archive, file, short)
+                for file, short in strip_common_folders(list(archive.members)).items()
+            ]
+        if not path_files:
             raise UserError(f"{path}: no images in it, for a benchmark of kind {kind!r}")
-        files += found
-    own = [file.short for file in files if not (toolbox_name(file.short) or is_published(stem(file.short)))]
-    numbered = iter(unique_ids(own))
+        files += path_files
+    unpublished = [file.name for file in files if not (toolbox_name(file.name) or is_published(stem(file.name)))]
+    numbered = iter(unique_ids(unpublished))
     pictures: list[Picture] = []
     for file in files:
-        known = stimulus_label(file, KINDS[kind])
-        known["id"] = known["id"] or next(numbered)
-        pictures.append(file.picture(known))
+        label_of_file = stimulus_label(file, KINDS[kind])
+        label_of_file["id"] = label_of_file["id"] or next(numbered)
+        pictures.append(file.picture(label_of_file))
     for sample in open_shards(shards):
-        pictures.append(dataclasses.replace(sample, label=NO_STIMULUS | sample.label))
+        pictures.append(dataclasses.replace(sample, label=DEFAULT_STIMULUS_LABEL | sample.label))
     pictures.sort(key=lambda picture: picture.id)
-    refuse_doubles(pictures)
+    check_unique_names(pictures)
     return pictures
 
 
-def refuse_doubles(pictures: Sequence[Picture]) -> None:
-    """Raise UserError if two images go by one name: an answer to it could belong to either."""
-    seen: dict[str, Picture] = {}
+def check_unique_names(pictures: Sequence[Picture]) -> None:
+    """Raise UserError if two images share a name, since an answer to that name could belong to either image."""
+    by_name: dict[str, Picture] = {}
     for picture in pictures:
         name = stimulus_name(picture.id)
-        if name in seen:
-            one, other = (f"{p.label['content']} in {p.origin}" for p in (seen[name], picture))
-            raise UserError(f"image {name!r} is there twice: {one}, {other}; give each image once")
-        seen[name] = picture
+        if name in by_name:
+            first, second = (f"{p.label['content']} in {p.origin}" for p in (by_name[name], picture))
+            raise UserError(f"image {name!r} appears twice: {first}, {second}; give each image once")
+        by_name[name] = picture
 
 
 # Labels
@@ -90,69 +99,77 @@ def refuse_doubles(pictures: Sequence[Picture]) -> None:
 
 @dataclass(frozen=True)
 class StimulusFile:
-    """An image before its label is read. place: folder or archive; file: its path there; short: what labels see."""
+    """An image before its label is read.
+
+    place: the folder or archive; file: the image's path in it; name: the shorter path that the label is read from.
+    """
 
     place: "Path | Archive"
     file: str
-    short: str
+    name: str
 
     @property
     def origin(self) -> Path:
         return self.place if isinstance(self.place, Path) else self.place.path
 
-    def picture(self, known: Label) -> Picture:
+    def picture(self, picture_label: Label) -> Picture:
         if isinstance(self.place, Path):
-            return ImageFile(self.place / self.file, known)
-        return ArchivedImage(self.place, self.file, known)
+            return ImageFile(self.place / self.file, picture_label)
+        return ArchivedImage(self.place, self.file, picture_label)
 
 
-def stimulus_label(stimulus: StimulusFile, kind: Kind) -> Label:
-    """The label of an image from its name; its id is empty where the name is its owner's own (numbered later)."""
-    file = stimulus.short
+def stimulus_label(stimulus: StimulusFile, kind: BenchmarkKind) -> Label:
+    """Return the label of an image from its name.
+
+    The id is empty if the name follows no published pattern. `open_benchmark` numbers these images.
+    """
+    file = stimulus.name
     sessions = SESSION.findall(file.rpartition("/")[0])
-    more: dict[str, Any] = {"imagename": file.rpartition("/")[2], "session": int(sessions[-1]) if sessions else 1}
+    file_facts: dict[str, Any] = {"imagename": file.rpartition("/")[2], "session": int(sessions[-1]) if sessions else 1}
     where = f"{stimulus.origin}: {file}"
-    named = toolbox_name(file)
-    if named is None and kind.conditions:
+    parsed = toolbox_name(file)
+    if parsed is None and kind.conditions:
         raise UserError(
             f"{where}: not named NNNN_<code>_<session>_<condition>_<category>_<number>_<image>, as the images of "
             f"model-vs-human's {kind.name} are"
         )
     if kind.name == "cue_conflict":
         try:
-            known = cue_conflict_label("", file)
+            cue_label = cue_conflict_label("", file)
         except UserError as error:
             raise UserError(f"{stimulus.origin}: {error}") from None
-        if named and named.category != known["shape"]:
-            raise UserError(f"{where}: category {named.category!r}, but the image is of a {known['shape']}")
-        return known | more | {"id": named.image if named else stem(file), "condition": ""}
-    if named is None:
-        known = folder_label("", file)
-        if kind.name not in OWN:
-            check_category(known["shape"], where, file.rpartition("/")[0])
-        return known | more | {"id": stem(file) if is_published(stem(file)) else "", "condition": ""}
-    check_category(named.category, where)
-    condition = checked_condition(kind, named.condition, where)
-    wnid = WNID.match(named.image)
-    name = wnid[0] if wnid and ilsvrc_categories().get(wnid[0]) == named.category else None
-    sample_id = trial_name(file, named.category, condition)
-    return label(sample_id, class_name=name, shape=named.category, content=file, condition=condition, **more)
+        if parsed and parsed.category != cue_label["shape"]:
+            raise UserError(f"{where}: category {parsed.category!r}, but the image is of a {cue_label['shape']}")
+        return cue_label | file_facts | {"id": parsed.image if parsed else stem(file), "condition": ""}
+    if parsed is None:
+        cue_label = folder_label("", file)
+        if kind.name not in MADE_FROM_SETS:
+            check_category(cue_label["shape"], where, file.rpartition("/")[0])
+        return cue_label | file_facts | {"id": stem(file) if is_published(stem(file)) else "", "condition": ""}
+    check_category(parsed.category, where)
+    condition = parse_condition(kind, parsed.condition, where)
+    wnid = WNID_PREFIX.match(parsed.image)
+    class_name = wnid[0] if wnid and ilsvrc_categories().get(wnid[0]) == parsed.category else None
+    sample_id = trial_name(file, parsed.category, condition)
+    return label(
+        sample_id, class_name=class_name, shape=parsed.category, content=file, condition=condition, **file_facts
+    )
 
 
-def check_category(category: str | None, where: str, written: str | None = None) -> None:
-    """Raise UserError for a category that is none of the 16. written: what stands for it, where that is not itself."""
+def check_category(category: str | None, where: str, shown_as: str | None = None) -> None:
+    """Raise UserError if a category is not one of the 16; shown_as: the text to show if the category is None."""
     if category not in CATEGORIES:
         raise UserError(
-            f"{where}: {written if category is None else category!r} is none of the 16 categories: "
+            f"{where}: {shown_as if category is None else category!r} is not one of the 16 categories: "
             f"{', '.join(CATEGORIES)}"
         )
 
 
-def checked_condition(kind: Kind, text: str, where: str) -> str:
-    """The condition of a kind that a file writes as `text`; raises UserError if it is none."""
-    condition = kind.condition(text)
+def parse_condition(kind: BenchmarkKind, text: str, where: str) -> str:
+    """Return the condition of a kind that a file writes as `text`. Raises UserError for an unknown condition."""
+    condition = kind.find_condition(text)
     if condition is None:
-        raise UserError(f"{where}: {text!r} is no condition of {kind.name}; allowed: {', '.join(kind.conditions)}")
+        raise UserError(f"{where}: {text!r} is not a condition of {kind.name}; allowed: {', '.join(kind.conditions)}")
     return condition
 
 
@@ -160,21 +177,22 @@ def checked_condition(kind: Kind, text: str, where: str) -> str:
 
 
 def is_shard(path: Path) -> bool:
-    """Whether a tar file is one of this project's shards: its first image has its label beside it."""
+    """Return whether a tar file is one of this project's shards: its first image is followed by its label."""
     try:
         with tarfile.open(path, "r:") as tar:
             names = [member.name for _, member in zip(range(2), tar, strict=False)]
     except (tarfile.TarError, OSError):
-        return False  # opening it as an archive says what is wrong
+        return False  # opening the file as an archive reports the problem
     keys = [name.rpartition("/")[0::2] for name in names]
     stems = {(folder, base.partition(".")[0]) for folder, base in keys}
     return len(names) == 2 and len(stems) == 1 and names[1].endswith(".json")
 
 
-def below_common(files: list[str]) -> dict[str, str]:
-    """file → its path below the folders that all files share, but for the last of a file: `<category>/image` at least.
+def strip_common_folders(files: list[str]) -> dict[str, str]:
+    """Return file → its path without the folders that all files share.
 
-    A set is packed with its folder or without: its images are called the same.
+    The last folder of a file always stays, so that the path is at least `<category>/image`. An image thus has the same
+    name whether or not its set was packed with the enclosing folder.
     """
     parts = {file: file.split("/") for file in files}
     levels = zip(*(folders[:-2] for folders in parts.values()), strict=False)

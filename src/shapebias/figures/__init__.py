@@ -1,1 +1,1 @@
-"""Figures: one module a kind of figure, from tables alone."""
+"""Figures: one module per kind of figure, drawn from tables alone."""

@@ -1,4 +1,4 @@
-"""Figures of accuracy: on each benchmark, in each of its conditions, and with one cue suppressed."""
+"""Figures of accuracy on each benchmark, in each condition, and with one cue suppressed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,54 +9,61 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shapebias.figures.forest_plot import draw_forest, forest_height, forest_rows, ticks_told
+from shapebias.figures.forest_plot import describe_ticks, draw_forest, forest_height, forest_rows
 from shapebias.figures.line_panels import (
     MOST_PANELS,
-    Panel,
-    Series,
-    SeriesLook,
+    LinePanel,
+    SeriesKey,
+    SeriesStyle,
     draw_line,
-    legend_of,
-    model_looks,
+    make_panels,
+    model_styles,
     panel_grid,
-    panels_of,
-    regime_looks,
+    regime_styles,
+    series_legend,
 )
 from shapebias.figures.style import (
     OTHERS_COLOR,
+    ArtistStyle,
     FigureStyle,
-    Look,
-    dashed,
+    add_legend_beside,
+    add_note,
+    add_title,
+    draw_dashed_line,
     hatch_missing,
-    heading,
-    legend_beside,
+    legend_heading,
     message_figure,
     name_cells,
     new_figure,
-    note,
     print_values,
-    title,
-    wrapped,
+    wrap_name,
 )
-from shapebias.tables.summaries import cut_name, image_count, interval_told, pool_accuracy, pool_means, shortened
+from shapebias.tables.summaries import (
+    describe_interval,
+    format_image_count,
+    pool_accuracy,
+    pool_means,
+    shorten_name,
+    shorten_names,
+)
 
-CHANCE = Line2D([], [], color="0.35", linestyle=(0, (4, 3)), linewidth=1, label="chance")
-MOST_ROWS = 240  # of all panels of accuracies together: beyond, they are printed in a matrix
+CHANCE_HANDLE = Line2D([], [], color="0.35", linestyle=(0, (4, 3)), linewidth=1, label="chance")
+MOST_FOREST_ROWS = 240  # in all panels of accuracies together; more rows are printed in a matrix
 MOST_MATRIX_ROWS = 60
-MOST_BANDS = 8  # series of one panel whose bands do not hide each other
-SUPPRESSED = {  # cue → how it was suppressed, and what its strength is
+MOST_BANDED_SERIES = 8  # series in one panel; more bands would hide each other
+SUPPRESSION_LABELS = {  # cue → label of the axis: the method of suppression and the unit of its strength
     "shape": "patches shuffled\n(patches a side)",
     "texture": "surfaces smoothed,\nedges kept\n(standard deviation, pixels)",
     "colour": "mixed with grey\n(fraction)",
 }
-LEAST_UNTOUCHED = 0.5  # accuracy on untouched photographs from which a ratio to it is drawn
-MOST_NAMED = 12  # networks in a note
-UNTOUCHED = {"shape": 1, "texture": 0, "colour": 0}  # cue → the strength that suppresses nothing
+LEAST_UNTOUCHED = 0.5  # least accuracy on untouched photographs for a network to be drawn
+MOST_NAMED = 12  # networks named in a note
+WEAKEST_STRENGTH = {"shape": 1, "texture": 0, "colour": 0}  # cue → the strength that suppresses nothing
 
 
 @dataclass(frozen=True)
 class ConditionAxis:
-    """How a benchmark's conditions are drawn: their order, the label of the axis, and names for its ticks."""
+    """The axis of a benchmark's conditions: their order, the axis label, and names for the ticks."""
 
     order: tuple[str, ...]
     label: str = "condition"
@@ -64,9 +71,9 @@ class ConditionAxis:
 
 
 def accuracy_overview(accuracy: pd.DataFrame, *, style: FigureStyle | None = None) -> Figure:
-    """Accuracy of every observer with its 95 % interval, one panel a benchmark; chance is the dashed line.
+    """Draw the accuracy of every observer with its 95 % interval, one panel per benchmark. Chance is the dashed line.
 
-    Very many benchmarks and observers become a matrix of numbers, without accuracies over classes.
+    With more than MOST_ROWS rows, the figure is a matrix of numbers, without accuracies over classes.
     """
     style = style or FigureStyle()
     if accuracy.empty:
@@ -74,10 +81,10 @@ def accuracy_overview(accuracy: pd.DataFrame, *, style: FigureStyle | None = Non
     pooled = pool_accuracy(accuracy)
     panels = list(dict.fromkeys(zip(pooled["benchmark"], pooled["unit"], strict=True)))
     rows = forest_rows(pooled)
-    if len(panels) * len(rows) > MOST_ROWS:
+    if len(panels) * len(rows) > MOST_FOREST_ROWS:
         return _accuracy_matrix(accuracy, pooled, style)
     columns = min(3 if len(panels) in (5, 6, 9) else 4, len(panels))
-    with style.applied():
+    with style.apply():
         lines = -(-len(panels) // columns)
         figure = new_figure(2.2 + 2.4 * columns, 0.9 + lines * (0.9 + 0.22 * forest_height(rows)))
         grid = panel_grid(figure, panels, columns, sharex=True, sharey=True)
@@ -85,50 +92,53 @@ def accuracy_overview(accuracy: pd.DataFrame, *, style: FigureStyle | None = Non
             part = pooled[(pooled["benchmark"] == benchmark) & (pooled["unit"] == unit)]
             seeds = accuracy[(accuracy["benchmark"] == benchmark) & (accuracy["unit"] == unit)]
             draw_forest(axes, rows, part, seeds, "accuracy", style)
-            dashed(axes, x=part["chance"].iloc[0])
+            draw_dashed_line(axes, x=part["chance"].iloc[0])
             axes.set_title(
-                wrapped(f"{cut_name(benchmark)} by {unit}", 24), fontsize="medium", pad=16 * style.font_scale
+                wrap_name(f"{shorten_name(benchmark)} by {unit}", 24), fontsize="medium", pad=16 * style.font_scale
             )
-            _below_title(axes, f"{image_count(seeds)} images")
+            _below_title(axes, f"{format_image_count(seeds)} images")
             axes.set_xlabel("accuracy")
             axes.tick_params(labelbottom=True)
-        note(figure, f"bar: {interval_told(pooled)}", *ticks_told(accuracy), "dashed: chance")
+        add_note(figure, f"bar: {describe_interval(pooled)}", *describe_ticks(accuracy), "dashed: chance")
     return figure
 
 
 def _accuracy_matrix(accuracy: pd.DataFrame, pooled: pd.DataFrame, style: FigureStyle) -> Figure:
-    """Accuracy over categories of every observer (row) on every benchmark (column), printed."""
+    """Print the accuracy over categories of every observer (row) on every benchmark (column)."""
     pooled = pooled[pooled["unit"] == "category"]
     benchmarks = list(dict.fromkeys(pooled["benchmark"]))
     rows = [row for row in forest_rows(pooled) if row.kind != "heading"]
-    shown = rows[-MOST_MATRIX_ROWS:] if len(rows) > MOST_MATRIX_ROWS else rows  # people are last
+    drawn_rows = rows[-MOST_MATRIX_ROWS:] if len(rows) > MOST_MATRIX_ROWS else rows  # people are last
     values = pooled.pivot_table(index=["model", "regime"], columns="benchmark", values="accuracy", sort=False)
-    values = values.reindex(index=[(row.model, row.regime) for row in shown], columns=benchmarks).to_numpy(dtype=float)
+    values = values.reindex(index=[(row.model, row.regime) for row in drawn_rows], columns=benchmarks).to_numpy(
+        dtype=float
+    )
     chance = pooled.groupby("benchmark")["chance"].min().unique()
-    with style.applied():
-        figure = new_figure(4.2 + 0.5 * len(benchmarks), 2.2 + 0.24 * len(shown))
+    with style.apply():
+        figure = new_figure(4.2 + 0.5 * len(benchmarks), 2.2 + 0.24 * len(drawn_rows))
         axes = figure.subplots()
         image = axes.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto", zorder=1)
         hatch_missing(axes, ~np.isfinite(values))
         print_values(axes, image, values)
-        names = shortened({row.y: f"{row.model} {row.regime}".strip() for row in shown})
-        name_cells(axes, list(names.values()), [cut_name(benchmark) for benchmark in benchmarks])
+        names = shorten_names({row.y: f"{row.model} {row.regime}".strip() for row in drawn_rows})
+        name_cells(axes, list(names.values()), [shorten_name(benchmark) for benchmark in benchmarks])
         figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02, label="accuracy over categories")
-        title(figure, f"Accuracy ({image_count(accuracy)} images a benchmark)")
-        told = [f"chance: {100 * chance[0]:.1f} %"] if len(chance) == 1 else []
-        told += ["hatched: not measured", "intervals, and accuracies over classes: in the table"]
-        told += [f"not shown: {len(rows) - len(shown)} more observers"] if len(shown) < len(rows) else []
-        note(figure, *told)
+        add_title(figure, f"Accuracy ({format_image_count(accuracy)} images a benchmark)")
+        remarks = [f"chance: {100 * chance[0]:.1f} %"] if len(chance) == 1 else []
+        remarks += ["hatched: not measured", "intervals, and accuracies over classes: in the table"]
+        remarks += [f"not shown: {len(rows) - len(drawn_rows)} more observers"] if len(drawn_rows) < len(rows) else []
+        add_note(figure, *remarks)
     return figure
 
 
 def condition_lines(
     accuracy: pd.DataFrame, axes_of: Mapping[str, ConditionAxis], *, style: FigureStyle | None = None
 ) -> Figure:
-    """Accuracy over the conditions of each benchmark that has several, with 95 % intervals; people are black.
+    """Draw accuracy over conditions, with 95 % intervals, for each benchmark with several conditions. People are black.
 
-    accuracy: `accuracy_by_condition.csv`; axes_of: benchmark → its axis, in the order of the table where there is
-    none. Of many networks those after the tenth model are grey.
+    accuracy: `accuracy_by_condition.csv`.
+    axes_of: benchmark → its axis. A benchmark without an axis has its conditions in the order of the table.
+    Models without a colour (see `FigureStyle.distinct_colors`) are grey.
     """
     style = style or FigureStyle()
     accuracy = accuracy.assign(condition=accuracy["condition"].fillna("").astype(str))
@@ -139,9 +149,9 @@ def condition_lines(
     accuracy = accuracy[accuracy["benchmark"].isin(benchmarks)]
     pooled = pool_means(accuracy, {"accuracy": ("ci_low", "ci_high")}, ["benchmark", "condition"], ["images", "chance"])
     columns = min(3 if len(benchmarks) in (3, 5, 6, 9) else 4, len(benchmarks))
-    with style.applied():
-        looks = model_looks(pooled, style)
-        bands = len(looks) <= MOST_BANDS
+    with style.apply():
+        styles = model_styles(pooled, style)
+        bands = len(styles) <= MOST_BANDED_SERIES
         figure = new_figure(2.6 + 2.6 * columns, 0.7 + 2.6 * -(-len(benchmarks) // columns))
         grid = panel_grid(figure, benchmarks, columns, sharey=True)
         for position, (panel, benchmark) in enumerate(zip(grid, benchmarks, strict=True)):
@@ -151,32 +161,32 @@ def condition_lines(
             order += [name for name in dict.fromkeys(part["condition"]) if name not in order]
             for (model, regime), rows in part.groupby(["model", "regime"], sort=False):
                 rows = rows.set_index("condition").reindex(order)
-                draw_line(panel, np.arange(len(order)), rows, "accuracy", looks[str(model), str(regime)], band=bands)
-            dashed(panel, y=part["chance"].iloc[0])
+                draw_line(panel, np.arange(len(order)), rows, "accuracy", styles[str(model), str(regime)], band=bands)
+            draw_dashed_line(panel, y=part["chance"].iloc[0])
             names = [axis.names.get(name, name) for name in order]
             panel.set_xticks(range(len(order)), names, fontsize="small")
             panel.set_xlim(-0.3, len(order) - 0.7)
             panel.set_ylim(-0.02, 1.02)
             panel.grid(axis="x", visible=False)
             panel.spines[["top", "right"]].set_visible(False)
-            panel.set_xlabel(wrapped(axis.label, 30), fontsize="small")
-            panel.set_title(wrapped(cut_name(benchmark), 24), fontsize="medium", pad=16 * style.font_scale)
-            _below_title(panel, f"{image_count(part)} images a condition")
+            panel.set_xlabel(wrap_name(axis.label, 30), fontsize="small")
+            panel.set_title(wrap_name(shorten_name(benchmark), 24), fontsize="medium", pad=16 * style.font_scale)
+            _below_title(panel, f"{format_image_count(part)} images a condition")
             if position % columns == 0:
                 panel.set_ylabel("accuracy")
-        title(figure, "Accuracy in each condition")
-        legend_beside(figure, [*legend_of(looks, by="model"), heading("reference"), CHANCE])
-        note(figure, f"band: {interval_told(pooled)}" if bands else "intervals: in the table")
+        add_title(figure, "Accuracy in each condition")
+        add_legend_beside(figure, [*series_legend(styles, by="model"), legend_heading("reference"), CHANCE_HANDLE])
+        add_note(figure, f"band: {describe_interval(pooled)}" if bands else "intervals: in the table")
     return figure
 
 
 def reliance_lines(reliance: pd.DataFrame, *, style: FigureStyle | None = None) -> Figure:
-    """Accuracy with one cue suppressed, relative to untouched photographs, over how strongly it was suppressed.
+    """Draw accuracy with one cue suppressed, relative to untouched photographs, over the strength of suppression.
 
-    reliance: `reliance.csv`. A column of panels a cue, a row of panels a model (and benchmark); the further a line
-    falls, the more the network relied on the cue. Bars are 95 % intervals, open markers no better than chance. Networks
-    that are seldom right about untouched photographs are left out and named: they have little to lose, and their
-    ratios shoot above 1 by luck.
+    reliance: `reliance.csv`. Each column of panels is a cue, and each row of panels is a model (and benchmark). A line
+    that falls further means that the network relied more on the cue. Bars are 95 % intervals, and open markers are no
+    better than chance. The note names networks with a low accuracy on untouched photographs, and they are not drawn:
+    they have little accuracy to lose, and their ratios often exceed 1 by chance.
     Source: Burgert et al. 2025 (arXiv 2509.20234).
     """
     style = style or FigureStyle()
@@ -195,80 +205,84 @@ def reliance_lines(reliance: pd.DataFrame, *, style: FigureStyle | None = None) 
     left_out = _left_out(weak)
     if pooled.empty:
         return message_figure(f"No network to show. {left_out}", style)
-    cues = [cue for cue in SUPPRESSED if (pooled["cue"] == cue).any()]
-    looks = regime_looks(pooled, style)
+    cues = [cue for cue in SUPPRESSION_LABELS if (pooled["cue"] == cue).any()]
+    styles = regime_styles(pooled, style)
     panels = [
-        (benchmark, panel) for benchmark, part in pooled.groupby("benchmark", sort=False) for panel in panels_of(part)
+        (benchmark, panel) for benchmark, part in pooled.groupby("benchmark", sort=False) for panel in make_panels(part)
     ]
-    shown = panels[:MOST_PANELS]
+    drawn_panels = panels[:MOST_PANELS]
     several = pooled["benchmark"].nunique() > 1
-    with style.applied():
-        figure = new_figure(2.6 + 2.5 * len(cues), 1.3 + max(1.85 * len(shown), 2.6))
-        grid = figure.subplots(len(shown), len(cues), sharex="col", sharey=True, squeeze=False)
-        for line, (benchmark, panel) in zip(grid, shown, strict=True):
+    with style.apply():
+        figure = new_figure(2.6 + 2.5 * len(cues), 1.3 + max(1.85 * len(drawn_panels), 2.6))
+        grid = figure.subplots(len(drawn_panels), len(cues), sharex="col", sharey=True, squeeze=False)
+        for line, (benchmark, panel) in zip(grid, drawn_panels, strict=True):
             for axes, cue in zip(line, cues, strict=True):
                 part = pooled[(pooled["benchmark"] == benchmark) & (pooled["cue"] == cue)]
-                part = part[part["strength"] > UNTOUCHED[cue]]
-                swept = (pooled["cue"] == cue) & (pooled["strength"] > UNTOUCHED[cue])
-                every = sorted(pooled.loc[swept, "strength"].unique())
-                _draw_reliance(axes, part, panel, every, looks)
+                part = part[part["strength"] > WEAKEST_STRENGTH[cue]]
+                is_suppressed = (pooled["cue"] == cue) & (pooled["strength"] > WEAKEST_STRENGTH[cue])
+                strengths = sorted(pooled.loc[is_suppressed, "strength"].unique())
+                _draw_reliance(axes, part, panel, strengths, styles)
             name = f"{panel.title}, {benchmark}" if several else panel.title
-            line[0].set_ylabel(wrapped(name, 20), fontweight="bold")
+            line[0].set_ylabel(wrap_name(name, 20), fontweight="bold")
         for axes, cue in zip(grid[0], cues, strict=True):
             axes.set_title(cue, fontsize="medium")
         for axes, cue in zip(grid[-1], cues, strict=True):
-            axes.set_xlabel(SUPPRESSED[cue], fontsize="small")
+            axes.set_xlabel(SUPPRESSION_LABELS[cue], fontsize="small")
         figure.supylabel("accuracy relative to\nuntouched photographs", fontsize="medium")
-        title(figure, f"Reliance on one cue ({image_count(pooled)} photographs)")
-        legend_beside(figure, legend_of(looks, by="regime"))
-        told = [f"bar: {interval_told(pooled)}", "open marker: no better than chance", *filter(None, [left_out])]
-        left = len(panels) - len(shown)
-        note(figure, *told, *([f"not shown: {left} more panels, in the table"] if left else []))
+        add_title(figure, f"Reliance on one cue ({format_image_count(pooled)} photographs)")
+        add_legend_beside(figure, series_legend(styles, by="regime"))
+        remarks = [f"bar: {describe_interval(pooled)}", "open marker: no better than chance", *filter(None, [left_out])]
+        left = len(panels) - len(drawn_panels)
+        add_note(figure, *remarks, *([f"not shown: {left} more panels, in the table"] if left else []))
     return figure
 
 
 def _untouched(pooled: pd.DataFrame) -> dict[tuple[str, str, str], float]:
-    """(benchmark, model, regime) → accuracy on untouched photographs."""
-    rows = pooled[pooled["strength"] == pooled["cue"].map(UNTOUCHED)]
+    """Return (benchmark, model, regime) → accuracy on untouched photographs."""
+    rows = pooled[pooled["strength"] == pooled["cue"].map(WEAKEST_STRENGTH)]
     return rows.groupby(["benchmark", "model", "regime"], sort=False)["accuracy"].mean().to_dict()
 
 
 def _left_out(weak: Mapping[tuple[str, str, str], float]) -> str:
     if not weak:
         return ""
-    names = [f"{cut_name(f'{model} {regime}'.strip())} ({value:.2f})" for (_, model, regime), value in weak.items()]
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    names = [f"{shorten_name(f'{model} {regime}'.strip())} ({value:.2f})" for (_, model, regime), value in weak.items()]
+    ending = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return (
         f"left out, since untouched accuracy is below {LEAST_UNTOUCHED:g} and a ratio to it says little: "
-        f"{', '.join(names[:MOST_NAMED])}{more}"
+        f"{', '.join(names[:MOST_NAMED])}{ending}"
     )
 
 
 def _draw_reliance(
-    axes: Axes, part: pd.DataFrame, panel: Panel, strengths: list[float], looks: Mapping[Series, SeriesLook]
+    axes: Axes, part: pd.DataFrame, panel: LinePanel, strengths: list[float], styles: Mapping[SeriesKey, SeriesStyle]
 ) -> None:
-    """The lines of one panel, from 1 at untouched photographs on; those of several series stand a little apart."""
+    """Draw the lines of one panel. They start at 1 for untouched photographs; several series are a little apart."""
     position = {strength: i for i, strength in enumerate(strengths, start=1)}
-    apart = np.linspace(-0.12, 0.12, len(panel.series)) if len(panel.series) > 1 else [0.0]
-    for pair, offset in zip(panel.series, apart, strict=True):
+    offsets = np.linspace(-0.12, 0.12, len(panel.series)) if len(panel.series) > 1 else [0.0]
+    for pair, offset in zip(panel.series, offsets, strict=True):
         rows = part[(part["model"] == pair[0]) & (part["regime"] == pair[1])]
         rows = rows.sort_values("strength")
         if rows.empty:
             continue
-        look = looks[pair]
+        series_style = styles[pair]
         x = rows["strength"].map(position).to_numpy() + offset
-        faint = look.color == OTHERS_COLOR
-        line: Look = {"color": look.color, "linewidth": 0.8 if faint else 1.4, "zorder": 2 if faint else 3}
+        faint = series_style.color == OTHERS_COLOR
+        line: ArtistStyle = {
+            "color": series_style.color,
+            "linewidth": 0.8 if faint else 1.4,
+            "zorder": 2 if faint else 3,
+        }
         axes.plot([0, *x], [1, *rows["relative"]], **line)
         if faint:
             continue
-        axes.vlines(x, rows["relative_low"], rows["relative_high"], color=look.color, linewidth=1.2, alpha=0.7)
+        axes.vlines(x, rows["relative_low"], rows["relative_high"], color=series_style.color, linewidth=1.2, alpha=0.7)
         guessing = (rows["ci_low"] <= rows["chance"]).to_numpy()
-        marks: Look = look.of_marker(0.75) | {"linestyle": "none", "zorder": 4}
+        marks: ArtistStyle = series_style.marker_style(0.75) | {"linestyle": "none", "zorder": 4}
         axes.plot(x[~guessing], rows["relative"][~guessing], **marks)
-        marks |= {"markerfacecolor": "white", "markeredgecolor": look.color}
+        marks |= {"markerfacecolor": "white", "markeredgecolor": series_style.color}
         axes.plot(x[guessing], rows["relative"][guessing], **marks)
-    dashed(axes, y=1)
+    draw_dashed_line(axes, y=1)
     names = ["none", *(f"{strength:g}" for strength in strengths)]
     axes.set_xticks(range(len(names)), names)
     axes.set_xlim(-0.3, len(names) - 0.6)
@@ -278,5 +292,5 @@ def _draw_reliance(
 
 
 def _below_title(axes: Axes, text: str) -> None:
-    look: Look = {"xytext": (0, 4), "textcoords": "offset points", "fontsize": "small", "color": "0.3"}
-    axes.annotate(text, (0, 1), xycoords="axes fraction", **look)
+    options: ArtistStyle = {"xytext": (0, 4), "textcoords": "offset points", "fontsize": "small", "color": "0.3"}
+    axes.annotate(text, (0, 1), xycoords="axes fraction", **options)

@@ -1,4 +1,4 @@
-"""Figures of single answers: confusion matrices, and sample images with what observers called them."""
+"""Figures of single answers: confusion matrices, and sample images with the observers' answers."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -12,27 +12,27 @@ from PIL import Image
 
 from shapebias.categories import CATEGORIES
 from shapebias.figures.style import (
+    ArtistStyle,
     Color,
     FigureStyle,
-    Look,
+    add_note,
+    add_title,
     message_figure,
     new_figure,
-    note,
-    title,
-    wrapped,
+    wrap_name,
 )
 from shapebias.tables.summaries import (
     LONGEST_NAME,
     PEOPLE,
-    cut_name,
-    kind_of,
-    one_of_each,
-    regime_order,
-    shortened,
-    spanned,
+    format_range,
+    observer_kinds,
+    order_regimes,
+    pick_from_each_group,
+    shorten_name,
+    shorten_names,
 )
 
-MOST_MATRICES = 8  # observers, four matrices each
+MOST_MATRICES = 8  # observers with four matrices each
 MATRICES = {
     ("all", "shape"): "all answers, by shape",
     ("all", "texture"): "all answers, by texture",
@@ -43,42 +43,43 @@ NONE = "none"  # the answer that names no category
 SHAPE_COLOR: Color = (0.0, 0.27, 0.53)
 TEXTURE_COLOR: Color = (0.80, 0.33, 0.0)
 OTHER_COLOR: Color = (0.45, 0.45, 0.45)
-SAMPLE_SIDE = 224  # pixels: larger pictures are made smaller
+SAMPLE_SIDE = 224  # pixels; larger pictures are shrunk to this size
 MOST_SAMPLES = 12
 MOST_ANSWERS = 10  # observers beside a picture
-NAME_AT = 66  # points from a picture to the names, behind the longest answer
+NAME_AT = 66  # points from a picture to the names, to the right of the longest answer
 
-# Picture, shape, texture, and observer → decision: NONE if it named no category, "" if it was not shown the picture.
-Sample = tuple[Image.Image, str, str, Mapping[str, str]]
+# Picture, shape, texture, and observer → decision: NONE if it named no category, "" if it did not see the picture.
+SampleAnswers = tuple[Image.Image, str, str, Mapping[str, str]]
 
 
 def answer_matrices(confusion: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None) -> Figure:
-    """Four matrices of answers for each model × regime: to shapes and to textures, of all answers and consistent ones.
+    """Draw four matrices of answers per model × regime: by shape and by texture, for all and for consistent answers.
 
-    confusion: `confusion.csv`; counts of seeds are summed. A row of a matrix is a category of the cue, a column an
-    answer; a cell's shade is its share of the row. Of many observers some of each model are drawn.
+    confusion: `confusion.csv`. Counts of seeds are summed. A row of a matrix is a category of the cue, a column is an
+    answer, and a cell's shade is its share of the row. With more than MOST_MATRICES observers, some of each model are
+    drawn.
     """
     style = style or FigureStyle()
     table = confusion[confusion["benchmark"] == benchmark]
-    table = table.assign(kind=kind_of(table), regime=table["regime"].fillna(""))
-    everybody = table
+    table = table.assign(kind=observer_kinds(table), regime=table["regime"].fillna(""))
+    all_rows = table
     if (table["kind"] == PEOPLE).any():
         table = table[table["kind"] != "person"]
     if table.empty:
         return message_figure(f"{benchmark}: no answers to show.", style)
     members = _members(table)
-    shown = one_of_each([(group, pair) for group, pair in members], MOST_MATRICES)
+    drawn_pairs = pick_from_each_group([(group, pair) for group, pair in members], MOST_MATRICES)
     answers = [*CATEGORIES, *([NONE] if (table["answer"] == NONE).any() else [])]
-    with style.applied():
-        figure = new_figure(12, 2.0 + 2.55 * len(shown))
-        grid = figure.subplots(len(shown), len(MATRICES), sharex=True, sharey=True, squeeze=False)
+    with style.apply():
+        figure = new_figure(12, 2.0 + 2.55 * len(drawn_pairs))
+        grid = figure.subplots(len(drawn_pairs), len(MATRICES), sharex=True, sharey=True, squeeze=False)
         grid[0, 0].set_xticks(range(len(answers)), answers)  # shared by all
         grid[0, 0].set_yticks(range(len(CATEGORIES)), CATEGORIES)
         image = None
-        for position, (model, regime) in enumerate(shown):
-            own = table[(table["model"] == model) & (table["regime"] == regime)]
-            for axes, ((trials, cue), what) in zip(grid[position], MATRICES.items(), strict=True):
-                part = own[(own["trials"] == trials) & (own["cue"] == cue)]
+        for position, (model, regime) in enumerate(drawn_pairs):
+            series_rows = table[(table["model"] == model) & (table["regime"] == regime)]
+            for axes, ((trials, cue), label) in zip(grid[position], MATRICES.items(), strict=True):
+                part = series_rows[(series_rows["trials"] == trials) & (series_rows["cue"] == cue)]
                 counts = part.pivot_table(index="category", columns="answer", values="count", aggfunc="sum")
                 counts = counts.reindex(index=CATEGORIES, columns=answers).fillna(0).to_numpy(dtype=float)
                 totals = counts.sum(axis=1, keepdims=True)
@@ -91,7 +92,7 @@ def answer_matrices(confusion: pd.DataFrame, *, benchmark: str, style: FigureSty
                 axes.set_title(f"{int(totals.sum()):,} answers", fontsize="x-small", fontweight="normal", pad=3)
                 if position == 0:
                     axes.annotate(
-                        textwrap.fill(what, 26),
+                        textwrap.fill(label, 26),
                         (0.5, 1),
                         xytext=(0, 18 * style.font_scale),
                         xycoords="axes fraction",
@@ -99,52 +100,54 @@ def answer_matrices(confusion: pd.DataFrame, *, benchmark: str, style: FigureSty
                         ha="center",
                         fontweight="bold",
                     )
-            name = wrapped(cut_name(f"{model} {regime}".strip()), 22)
+            name = wrap_name(shorten_name(f"{model} {regime}".strip()), 22)
             grid[position, 0].set_ylabel(f"{name}\n", fontweight="bold", fontsize="small")
         assert image is not None
-        bar = figure.colorbar(image, ax=grid, location="right", shrink=min(0.8, 2 / len(shown) + 0.1), pad=0.01)
+        bar = figure.colorbar(image, ax=grid, location="right", shrink=min(0.8, 2 / len(drawn_pairs) + 0.1), pad=0.01)
         bar.set_label("share of the answers to a category")
-        title(figure, f"What was answered: {benchmark} ({_images_of(everybody)} conflict images)")
-        told = ["row: category of the cue", "column: answer", "white row: no answer", "counts of all seeds together"]
-        left = [f"{model} {regime}".strip() for _, (model, regime) in members if (model, regime) not in shown]
+        add_title(figure, f"What was answered: {benchmark} ({_count_images(all_rows)} conflict images)")
+        remarks = ["row: category of the cue", "column: answer", "white row: no answer", "counts of all seeds together"]
+        left = [f"{model} {regime}".strip() for _, (model, regime) in members if (model, regime) not in drawn_pairs]
         if left:
-            names = ", ".join(map(cut_name, left[:12])) + (f" and {len(left) - 12} more" if len(left) > 12 else "")
-            told.append(f"not shown, but in the table: {names}")
-        note(figure, *told)
+            names = ", ".join(map(shorten_name, left[:12])) + (f" and {len(left) - 12} more" if len(left) > 12 else "")
+            remarks.append(f"not shown, but in the table: {names}")
+        add_note(figure, *remarks)
     return figure
 
 
-def _images_of(table: pd.DataFrame) -> str:
-    """How many images an observer answered; all people together answer an image once a person."""
+def _count_images(table: pd.DataFrame) -> str:
+    """Format how many images an observer answered. The row of all people is ignored if possible.
+
+    That row counts an image once per person.
+    """
     single = table[table["kind"] != PEOPLE]
-    counted = single if len(single) else table
-    counted = counted[(counted["trials"] == "all") & (counted["cue"] == "shape")]
-    counts = counted.groupby("observer")["count"].sum()
-    return spanned(counts) if len(counts) else "0"
+    rows = single if len(single) else table
+    rows = rows[(rows["trials"] == "all") & (rows["cue"] == "shape")]
+    counts = rows.groupby("observer")["count"].sum()
+    return format_range(counts) if len(counts) else "0"
 
 
 def _members(table: pd.DataFrame) -> list[tuple[str, tuple[str, str]]]:
-    """(group, (model, regime)): people, then the networks not trained here, then the regimes of each model."""
+    """Return (group, (model, regime)): people, then the networks not trained here, then the regimes of each model."""
     members: list[tuple[str, tuple[str, str]]] = []
     people = table[table["kind"].isin([PEOPLE, "person"])]
     members += [(PEOPLE, (model, "")) for model in dict.fromkeys(people["model"])]
     untrained = dict.fromkeys(table.loc[table["kind"] == "pretrained", "model"])
     members += [("", (model, "")) for model in untrained]
     for model, runs in table[table["kind"] == "run"].groupby("model", sort=False):
-        members += [(str(model), (str(model), regime)) for regime in regime_order(runs["regime"])]
+        members += [(str(model), (str(model), regime)) for regime in order_regimes(runs["regime"])]
     return members
 
 
 def sample_predictions(
-    samples: Sequence[Sample], total: int, *, benchmark: str, style: FigureStyle | None = None
+    samples: Sequence[SampleAnswers], total: int, *, benchmark: str, style: FigureStyle | None = None
 ) -> Figure:
-    """Conflict images with both labels, and what each observer answered, marked by the cue that it followed.
+    """Draw conflict images with both labels and each observer's answer, marked by the cue that the answer follows.
 
-    An observer that was not shown a picture is not listed beside it.
-
-    samples: (picture, shape, texture, observer → decision), at most MOST_SAMPLES of them are drawn; observers as they
-    are to be called, in the order in which they are to be listed, at most MOST_ANSWERS of them. total: the number of
-    conflict images that there are.
+    samples: (picture, shape, texture, observer → decision). At most MOST_SAMPLES samples are drawn. Observers have
+    their display names and are in the order of display; at most MOST_ANSWERS of them are listed. An observer that did
+    not see a picture is not listed beside it.
+    total: the number of conflict images in the benchmark.
     """
     style = style or FigureStyle()
     if not samples:
@@ -152,10 +155,10 @@ def sample_predictions(
     samples = samples[:MOST_SAMPLES]
     observers = list(samples[0][3])
     listed = observers[:MOST_ANSWERS]
-    names = shortened({name: name for name in listed})
+    names = shorten_names({name: name for name in listed})
     columns = min(3, len(samples))
     lines = -(-len(samples) // columns)
-    with style.applied():
+    with style.apply():
         height = max(1.75, 0.62 + 0.165 * len(listed)) * style.font_scale
         beside = (NAME_AT + 4.9 * min(LONGEST_NAME, max(map(len, listed), default=0))) / 72
         figure = new_figure((1.65 + beside) * columns * style.font_scale, 0.8 + lines * height)
@@ -165,15 +168,15 @@ def sample_predictions(
         for position, (picture, shape, texture, decisions) in enumerate(samples):
             line, column = divmod(position, columns)
             _draw_picture(grid[line, 2 * column], picture)
-            answered = {names[name]: decisions[name] for name in listed if decisions.get(name)}
-            _draw_answers(grid[line, 2 * column + 1], shape, texture, answered)
-        title(figure, f"What observers answered: {benchmark} ({len(samples)} of its {total:,} conflict images)")
-        told = ["● the shape's category", "■ the texture's", "○ another", "– no answer"]
+            answers = {names[name]: decisions[name] for name in listed if decisions.get(name)}
+            _draw_answers(grid[line, 2 * column + 1], shape, texture, answers)
+        add_title(figure, f"What observers answered: {benchmark} ({len(samples)} of its {total:,} conflict images)")
+        remarks = ["● the shape's category", "■ the texture's", "○ another", "– no answer"]
         if any(not decisions.get(name) for _, _, _, decisions in samples for name in listed):
-            told.append("not beside a picture: observers that were not shown it")
+            remarks.append("not beside a picture: observers that were not shown it")
         left = len(observers) - len(listed)
-        told += [f"not listed: {left} more observers, in answers.{benchmark}.csv"] if left else []
-        note(figure, *told)
+        remarks += [f"not listed: {left} more observers, in answers.{benchmark}.csv"] if left else []
+        add_note(figure, *remarks)
     return figure
 
 
@@ -185,18 +188,23 @@ def _draw_picture(axes: Axes, picture: Image.Image) -> None:
 
 
 def _draw_answers(axes: Axes, shape: str, texture: str, decisions: Mapping[str, str]) -> None:
-    """The two labels in bold, then a line an observer: mark, answer, name; colour and mark say which cue."""
+    """Write the two labels in bold, then one line per observer: mark, answer, name. Colour and mark show the cue."""
     rows = [("●", f"shape: {shape}", SHAPE_COLOR, "bold", ""), ("■", f"texture: {texture}", TEXTURE_COLOR, "bold", "")]
     for name, decision in decisions.items():
-        look = ("○", OTHER_COLOR)
+        symbol = ("○", OTHER_COLOR)
         if decision in (shape, texture):
-            look = ("●", SHAPE_COLOR) if decision == shape else ("■", TEXTURE_COLOR)
+            symbol = ("●", SHAPE_COLOR) if decision == shape else ("■", TEXTURE_COLOR)
         elif decision == NONE:
-            look = ("–", OTHER_COLOR)
-        rows.append((look[0], "no answer" if decision == NONE else decision, look[1], "normal", name))
+            symbol = ("–", OTHER_COLOR)
+        rows.append((symbol[0], "no answer" if decision == NONE else decision, symbol[1], "normal", name))
     for i, (mark, text, color, weight, name) in enumerate(rows):
         down = -(i + 0.5) * 12 - (4 if i > 1 else 0)
-        place: Look = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "center", "color": color}
+        place: ArtistStyle = {
+            "xycoords": "axes fraction",
+            "textcoords": "offset points",
+            "va": "center",
+            "color": color,
+        }
         place |= {"fontsize": "x-small", "fontweight": weight, "annotation_clip": False}
         axes.annotate(mark, (0, 1), xytext=(2, down), **place)
         axes.annotate(text, (0, 1), xytext=(13, down), **place)

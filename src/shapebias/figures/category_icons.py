@@ -1,7 +1,7 @@
-"""A small silhouette of each of the 16 categories, to stand beside its name in a figure.
+"""A small silhouette of each of the 16 categories, to put beside its name in a figure.
 
-The outlines are those of the synthetic photographs, in the pose that is easiest to tell at 16 pixels; bicycle and
-keyboard are drawn here, since the thin lines of theirs vanish at that size.
+The outlines come from the synthetic photographs, in the pose that is easiest to recognize at 16 pixels. Bicycle and
+keyboard are drawn here instead, because the thin lines of the synthetic ones vanish at that size.
 """
 
 import functools
@@ -22,13 +22,13 @@ from shapebias.synthetic import animals, bears_and_elephants, birds, household, 
 from shapebias.synthetic.parts import FilledOutline, box, render_mask, ring, stroke
 from shapebias.synthetic.sketching import Kind
 
-GRID = 128  # pixels of the mask that outlines are traced on
-DETAIL = 48  # pixels: the size up to which an outline is exact
-MARGIN = 0.04  # of the unit square, on all sides
+GRID = 128  # pixels: side of the mask on which outlines are traced
+DETAIL = 48  # pixels: outlines are exact up to this size
+ICON_MARGIN = 0.04  # of the unit square, on all sides
 
 
 def bicycle(_: np.random.Generator) -> list[FilledOutline]:
-    """A bicycle of thick tubes: two rings, a diamond frame, saddle and bar."""
+    """Draw a bicycle of thick tubes: two rings, a diamond frame, saddle and bar."""
     wheels_ = [*ring(0.23, 0.66, 0.22, 0.145), *ring(0.77, 0.66, 0.22, 0.145)]
     tubes = [
         *stroke([(0.23, 0.66), (0.37, 0.36), (0.66, 0.36), (0.46, 0.66), (0.23, 0.66)], 0.06),
@@ -40,7 +40,7 @@ def bicycle(_: np.random.Generator) -> list[FilledOutline]:
 
 
 def keyboard(_: np.random.Generator) -> list[FilledOutline]:
-    """A keyboard of few, large keys."""
+    """Draw a keyboard with few, large keys."""
     keys = [box(x, y, x + 0.1, y + 0.09, hole=True) for y in (0.34, 0.48) for x in (0.12, 0.275, 0.43, 0.585, 0.74)]
     return [box(0.04, 0.26, 0.96, 0.76, radius=0.07), *keys, box(0.25, 0.62, 0.71, 0.69, hole=True)]
 
@@ -66,22 +66,22 @@ DRAWINGS: dict[str, Kind] = {
 
 
 @functools.cache
-def icon(category: str) -> Path:
-    """The silhouette of a category: one closed path with holes, inside the unit square, y pointing up.
+def category_icon(category: str) -> Path:
+    """Return the silhouette of a category: one closed path with holes, inside the unit square, with y pointing up.
 
-    Raises UserError for anything but one of the 16 categories.
+    Raises UserError for any name that is not one of the 16 categories.
     """
     if category not in DRAWINGS:
         raise UserError(f"no icon of {category!r}; there are {', '.join(DRAWINGS)}")
     draw: Callable = DRAWINGS[category]
     coverage, _ = render_mask(draw(generator(0, "icon", category)), GRID)
-    coverage = np.pad(coverage, 1)[::-1]  # what touches the edge is closed there; y points up
+    coverage = np.pad(coverage, 1)[::-1]  # the padding closes outlines at the edge; y points up
     middles = (np.arange(GRID + 2) - 0.5) / GRID
     (path,) = Figure().subplots().contourf(middles, middles, coverage, levels=[0.5, 2]).get_paths()
     vertices = np.asarray(path.vertices)
     low, high = vertices.min(axis=0), vertices.max(axis=0)
-    scale = (1 - 2 * MARGIN) / (high - low).max()
-    # Matplotlib leaves out points that move an outline by less than a ninth of a unit, so units are pixels here.
+    scale = (1 - 2 * ICON_MARGIN) / (high - low).max()
+    # Matplotlib drops points that move an outline by less than a ninth of a unit, so the unit here is a pixel.
     large = Affine2D().translate(*(-(low + high) / 2)).scale(scale * DETAIL).transform_path(path)
     return Affine2D().scale(1 / DETAIL).translate(0.5, 0.5).transform_path(large.cleaned(simplify=True))
 
@@ -89,10 +89,10 @@ def icon(category: str) -> Path:
 def draw_icon(axes: Axes, category: str, y: float, *, points: float, offset: float, color: str = "0.2") -> Artist:
     """Put a category's icon beside the axes, at height `y` in data units.
 
-    points: its side; offset: points from the left spine to its right side, negative to the left of the axes.
+    points: the side of the icon; offset: points from the left spine to the icon's right side, negative to the left.
     """
     area = DrawingArea(points, points)
-    path = Affine2D().scale(points).transform_path(icon(category))
+    path = Affine2D().scale(points).transform_path(category_icon(category))
     area.add_artist(PathPatch(path, facecolor=color, edgecolor="none", linewidth=0))
     artist = AnnotationBbox(
         area,

@@ -13,18 +13,18 @@ from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.evaluation.stimulus_names import stimulus_name
 from shapebias.figures.accuracy import ConditionAxis, accuracy_overview, condition_lines, reliance_lines
-from shapebias.figures.answers import MOST_ANSWERS, MOST_SAMPLES, Sample, answer_matrices, sample_predictions
+from shapebias.figures.answers import MOST_ANSWERS, MOST_SAMPLES, SampleAnswers, answer_matrices, sample_predictions
 from shapebias.figures.cues import bias_differences, cue_plane
 from shapebias.figures.likeness import consistency_matrix, likeness_dots
 from shapebias.figures.melanoma import confusion_matrices, melanoma_overview
 from shapebias.figures.read_out import read_out_lines, top_k_lines
 from shapebias.figures.shape_bias import shape_bias_by_category, shape_bias_overview
-from shapebias.figures.style import FigureStyle, save
+from shapebias.figures.style import FigureStyle, save_figure
 from shapebias.figures.training_curves import training_curves
 from shapebias.images.pictures import Picture
 from shapebias.seeding import draw_key
 from shapebias.tables.reading import read_answers, read_histories, read_people, read_table
-from shapebias.tables.summaries import PEOPLE, kind_of, observer_names, one_of_each
+from shapebias.tables.summaries import PEOPLE, observer_kinds, observer_names, pick_from_each_group
 
 NEEDED = [
     *["shape_bias", "shape_bias_by_category", "shape_bias_pooled", "shape_bias_differences", "cue_accuracy", "top_k"],
@@ -84,7 +84,7 @@ def draw_figures(
         "training_curves": partial(training_curves, read_histories(runs or Path(), tables["runs"])),
     }
     for name, draw in figures.items():
-        save(draw(style=style), out / name, style.dpi)
+        save_figure(draw(style=style), out / name, style.dpi)
 
 
 def figures_of_conflicts(
@@ -122,7 +122,7 @@ def condition_axes(by_condition: pd.DataFrame) -> dict[str, ConditionAxis]:
 
 def choose_samples(
     folder: Path, benchmark: str, shape_bias: pd.DataFrame, paths: Sequence[Path]
-) -> tuple[list[Sample], int]:
+) -> tuple[list[SampleAnswers], int]:
     """Return conflict images of a benchmark with the observers' answers, spread over the categories of shape, and the
     number of all its conflict images.
     """
@@ -139,7 +139,7 @@ def choose_samples(
         )
     rows = shape_bias[(shape_bias["benchmark"] == benchmark) & shape_bias["observer"].isin(answers.columns)]
     names = names_beside_samples(rows)
-    samples: list[Sample] = [
+    samples: list[SampleAnswers] = [
         (picture.image(), row["shape"], row["texture"], {name: row[key] for key, name in names.items()})
         for row, picture in spread_over_categories(available, pictures)
     ]
@@ -148,18 +148,18 @@ def choose_samples(
 
 def names_beside_samples(rows: pd.DataFrame) -> dict[str, str]:
     """Observer → its name: one person, one seed of each model × regime, some of every model first."""
-    rows = rows.assign(kind=kind_of(rows), regime=rows["regime"].fillna(""))
+    rows = rows.assign(kind=observer_kinds(rows), regime=rows["regime"].fillna(""))
     rows = rows[rows["kind"] != PEOPLE].drop_duplicates(["kind", "model", "regime"])
     names = observer_names(rows)
     groups = rows.assign(group=rows["model"].where(rows["kind"] == "run", rows["kind"])).set_index("observer")["group"]
-    first = one_of_each([(groups[observer], observer) for observer in names], MOST_ANSWERS)
+    first = pick_from_each_group([(groups[observer], observer) for observer in names], MOST_ANSWERS)
     return {observer: names[observer] for observer in [*first, *(name for name in names if name not in first)]}
 
 
 def spread_over_categories(answers: pd.DataFrame, pictures: Mapping[str, Picture]) -> Iterable[tuple[dict, Picture]]:
     """At most MOST_SAMPLES images, one of each category of shape before a second of any; sampled by their names."""
     rows = sorted(answers.to_dict("records"), key=lambda row: draw_key(0, "sample", row["image"]))
-    chosen = one_of_each([(row["shape"], row) for row in rows], MOST_SAMPLES)
+    chosen = pick_from_each_group([(row["shape"], row) for row in rows], MOST_SAMPLES)
     return [(row, pictures[row["image"]]) for row in sorted(chosen, key=lambda row: (row["shape"], row["image"]))]
 
 

@@ -1,4 +1,4 @@
-"""Forest plots: one row an observer, a marker at its value, a bar for its 95 % interval."""
+"""Forest plots: one row per observer, with a marker at its value and a bar for its 95 % interval."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from shapebias.figures.style import (
     PEOPLE_MARKER,
     PRETRAINED_COLOR,
     PRETRAINED_MARKER,
+    ArtistStyle,
     FigureStyle,
-    Look,
-    by_order,
-    fraction_axis,
+    assign_in_order,
     marker_size,
+    set_fraction_axis,
 )
-from shapebias.tables.summaries import PEOPLE, kind_of, regime_order, shortened
+from shapebias.tables.summaries import PEOPLE, observer_kinds, order_regimes, shorten_names
 
-GROUP_GAP = 0.4  # rows
+FOREST_GROUP_GAP = 0.4  # rows
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,17 @@ def forest_rows(pooled: pd.DataFrame) -> list[ForestRow]:
     """
     runs = pooled[pooled["kind"] == "run"]
     groups = [
-        (model, "run", [(model, regime, regime) for regime in regime_order(part["regime"])])
+        (model, "run", [(model, regime, regime) for regime in order_regimes(part["regime"])])
         for model, part in runs.groupby("model", sort=False)
     ]
     pretrained = list(dict.fromkeys(pooled.loc[pooled["kind"].isin(["pretrained", "decisions"]), "model"]))
     groups.append(("not trained here", "pretrained", [(model, "", model) for model in pretrained]))
     people = list(dict.fromkeys(pooled.loc[pooled["kind"] == PEOPLE, "model"]))
-    # A reference on other stimuli is named `people, published stimuli`: under the heading, the rest is enough.
+    # The reference on the published stimuli is named `people, published stimuli`. The heading already says people.
     groups.append((PEOPLE, PEOPLE, [(name, "", name.removeprefix(f"{PEOPLE}, ")) for name in people]))
 
-    titles = shortened({str(title): str(title) for title, _, _ in groups})
-    names = shortened({label: label for _, _, members in groups for _, _, label in members})
+    titles = shorten_names({str(title): str(title) for title, _, _ in groups})
+    names = shorten_names({label: label for _, _, members in groups for _, _, label in members})
     rows, y = [], 0.0
     for title, kind, members in groups:
         if not members:
@@ -61,25 +61,25 @@ def forest_rows(pooled: pd.DataFrame) -> list[ForestRow]:
         for i, (model, regime, label) in enumerate(members, start=1):
             label = "pooled" if label == PEOPLE else names[label]
             rows.append(ForestRow(y + i, label, kind, str(model), regime))
-        y += len(members) + 1 + GROUP_GAP
+        y += len(members) + 1 + FOREST_GROUP_GAP
     return rows
 
 
 def forest_height(rows: Sequence[ForestRow]) -> float:
-    """Height in rows, as a measure for the figure."""
+    """Return the height of the plot in rows."""
     return rows[-1].y + 1 if rows else 1.0
 
 
-def ticks_told(single: pd.DataFrame) -> list[str]:
-    """What the ticks are that `draw_forest` puts on the bars of several seeds or persons; nothing where there are none.
+def describe_ticks(single: pd.DataFrame) -> list[str]:
+    """Describe the ticks that `draw_forest` puts on the bars of several seeds or persons; empty if it draws no ticks.
 
-    single: the table as measured, one line an observer.
+    single: the measured table, one line per observer.
     """
-    single = single.assign(kind=kind_of(single), regime=single["regime"].fillna(""))
+    single = single.assign(kind=observer_kinds(single), regime=single["regime"].fillna(""))
     several = single.groupby(["kind", "model", "regime"])["observer"].nunique() > 1
     kinds = {*several[several].index.get_level_values("kind")}
-    whose = [name for kind, name in (("run", "seed"), ("person", "person")) if kind in kinds]
-    return [f"tick: one {' or '.join(whose)}"] if whose else []
+    tick_kinds = [name for kind, name in (("run", "seed"), ("person", "person")) if kind in kinds]
+    return [f"tick: one {' or '.join(tick_kinds)}"] if tick_kinds else []
 
 
 def draw_forest(
@@ -91,15 +91,16 @@ def draw_forest(
     style: FigureStyle,
     regimes: Sequence[str] | None = None,
 ) -> None:
-    """Draw `value` and its interval for each row; ticks on the bar are single seeds or persons.
+    """Draw `value` and its interval for each row. Ticks on the bar are single seeds or persons.
 
-    pooled: one line a row of the plot; single: the table as measured, one line an observer. regimes: those of the
-    benchmark, so that each looks as in other figures; by default those of the rows.
+    pooled: one line per row of the plot; single: the measured table, one line per observer.
+    regimes: the regimes of the benchmark, so that each regime looks the same in all figures (default: the regimes of
+    the rows).
     """
-    regimes = regime_order(regimes or (row.regime for row in rows if row.kind == "run"))
-    colors, markers = style.regime_colors(regimes), by_order(regimes, MARKERS)
+    regimes = order_regimes(regimes or (row.regime for row in rows if row.kind == "run"))
+    colors, markers = style.regime_colors(regimes), assign_in_order(regimes, MARKERS)
     records = {(record["model"], record["regime"]): record for record in pooled.to_dict("records")}
-    single = single.assign(kind=kind_of(single), regime=single["regime"].fillna(""))
+    single = single.assign(kind=observer_kinds(single), regime=single["regime"].fillna(""))
     for row in rows:
         record = records.get((row.model, row.regime))
         if row.kind == "heading" or record is None:
@@ -115,10 +116,20 @@ def draw_forest(
         interval = [record["ci_low"], record["ci_high"]]
         axes.plot(interval, [row.y, row.y], color=color, linewidth=2.2, alpha=0.55, zorder=2)
         if len(members) > 1:
-            ticks: Look = {"linestyle": "none", "marker": "|", "markersize": 9, "markeredgewidth": 1.2, "color": color}
+            ticks: ArtistStyle = {
+                "linestyle": "none",
+                "marker": "|",
+                "markersize": 9,
+                "markeredgewidth": 1.2,
+                "color": color,
+            }
             axes.plot(members[value], [row.y] * len(members), zorder=3, **ticks)
-        look: Look = {"markersize": 0.9 * marker_size(marker), "markeredgecolor": "white", "markeredgewidth": 0.6}
-        axes.plot([record[value]], [row.y], marker=marker, color=color, zorder=4, **look)
+        options: ArtistStyle = {
+            "markersize": 0.9 * marker_size(marker),
+            "markeredgecolor": "white",
+            "markeredgewidth": 0.6,
+        }
+        axes.plot([record[value]], [row.y], marker=marker, color=color, zorder=4, **options)
 
     axes.set_yticks([row.y for row in rows], [row.label for row in rows])
     for row, label in zip(rows, axes.get_yticklabels(), strict=False):  # panels after the first have no labels
@@ -129,4 +140,4 @@ def draw_forest(
     axes.set_ylim(forest_height(rows) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
-    fraction_axis(axes)
+    set_fraction_axis(axes)

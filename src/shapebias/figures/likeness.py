@@ -1,4 +1,4 @@
-"""Figures of likeness: which observers err on the same images, and how near networks come to people."""
+"""Figures of likeness: which observers err on the same images, and how similar networks are to people."""
 
 import numpy as np
 import pandas as pd
@@ -6,28 +6,35 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from shapebias.figures.line_panels import regime_looks
+from shapebias.figures.line_panels import regime_styles
 from shapebias.figures.style import (
     PEOPLE_COLOR,
     PEOPLE_MARKER,
     PRETRAINED_COLOR,
+    ArtistStyle,
     FigureStyle,
-    Look,
-    dashed,
+    add_note,
+    add_title,
+    draw_dashed_line,
     hatch_missing,
     marker_size,
     message_figure,
     name_cells,
     new_figure,
-    note,
     print_values,
-    title,
 )
-from shapebias.tables.summaries import PEOPLE, in_order, kind_of, observer_names, shortened, spanned
+from shapebias.tables.summaries import (
+    PEOPLE,
+    format_range,
+    observer_kinds,
+    observer_names,
+    shorten_names,
+    sort_observers,
+)
 
-MOST_PRINTED = 20  # observers on a side of a matrix of numbers
+MOST_PRINTED = 20  # observers on a side of a matrix with printed numbers
 MOST_OBSERVERS = 60
-MEASURES = {
+MEASURE_LABELS = {
     "accuracy": "accuracy",
     "accuracy_difference": "squared difference of\naccuracy from people\n(smaller is nearer)",
     "observed_consistency": "observed consistency\nwith people",
@@ -36,28 +43,31 @@ MEASURES = {
 
 
 def consistency_matrix(
-    consistency: pd.DataFrame, who: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None
+    consistency: pd.DataFrame, observers: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None
 ) -> Figure:
-    """Cohen's κ of right and wrong between every two observers, and of each with people, with 95 % intervals.
+    """Draw Cohen's κ of right and wrong for every two observers, and for each with people, with 95 % intervals.
 
-    consistency: `error_consistency.csv`, of which the means over conditions are drawn; who: a table that says what
-    each observer is, such as `shape_bias.csv`. Source: Geirhos, Meding and Wichmann, NeurIPS 2020 (arXiv 2006.16736).
+    consistency: `error_consistency.csv`. The means over conditions are drawn.
+    observers: a table with the model, regime and seed of each observer, such as `shape_bias.csv`.
+    Source: Geirhos, Meding and Wichmann, NeurIPS 2020 (arXiv 2006.16736).
     """
     style = style or FigureStyle()
     table = consistency[(consistency["benchmark"] == benchmark) & (consistency["condition"] == "all")]
     if table.empty:
         return message_figure(f"{benchmark}: no two observers answered the same images.", style)
     present = {*table["observer_1"], *table["observer_2"]}
-    known = who[(who["benchmark"] == benchmark) & who["observer"].isin(present)].drop_duplicates("observer")
-    names = observer_names(known)
+    observer_rows = observers[
+        (observers["benchmark"] == benchmark) & observers["observer"].isin(present)
+    ].drop_duplicates("observer")
+    names = observer_names(observer_rows)
     names |= {name: name for name in sorted(present - {*names})}
     pooled = names.pop(PEOPLE, None)  # in the strip beside the matrix
-    shown = dict(list(shortened(names).items())[:MOST_OBSERVERS])
-    with_people = _with_people(table, shown) if pooled else pd.DataFrame()
-    values = _matrix(table, shown)
+    drawn_names = dict(list(shorten_names(names).items())[:MOST_OBSERVERS])
+    with_people = _with_people(table, drawn_names) if pooled else pd.DataFrame()
+    values = _matrix(table, drawn_names)
     strip = len(with_people) > 0
-    count = len(shown)
-    with style.applied():
+    count = len(drawn_names)
+    with style.apply():
         side = min(0.75 + 2 / count, 1) * 0.52 if count <= MOST_PRINTED else 0.2
         wide = max(count * side, 1.8)
         figure = new_figure(2.9 + wide + 1.2 + (3.0 if strip else 0), max(2.6 + count * side, 3.2))
@@ -69,23 +79,30 @@ def consistency_matrix(
         hatch_missing(grid[0], ~np.isfinite(values) & ~np.eye(count, dtype=bool))
         if count <= MOST_PRINTED:
             print_values(grid[0], image, values)
-        name_cells(grid[0], list(shown.values()), list(shown.values()), "small" if count <= MOST_PRINTED else "x-small")
+        name_cells(
+            grid[0],
+            list(drawn_names.values()),
+            list(drawn_names.values()),
+            "small" if count <= MOST_PRINTED else "x-small",
+        )
         bar = figure.colorbar(
             image, ax=grid[0], location="bottom", shrink=0.6, pad=0.02, aspect=30, label="error consistency (κ)"
         )
-        bar.ax.set_xlim(min(0, float(np.nanmin(values, initial=0))), widest)  # the half that has no values says nothing
+        bar.ax.set_xlim(
+            min(0, float(np.nanmin(values, initial=0))), widest
+        )  # leave out the half of the colour bar that has no values
         if strip:
-            _draw_strip(grid[1], with_people, list(shown), known, style)
-        title(figure, f"Error consistency: {benchmark} ({spanned(table['images'])} images in common)")
-        told = ["κ 0: no more errors shared than accuracies make likely; 1: the same images wrong"]
-        told += ["right: mean over people, bar: 95 % interval over images"] if strip else ["intervals: in the table"]
-        told += [f"not shown: {len(names) - count} more observers, in the table"] if count < len(names) else []
-        note(figure, *told)
+            _draw_strip(grid[1], with_people, list(drawn_names), observer_rows, style)
+        add_title(figure, f"Error consistency: {benchmark} ({format_range(table['images'])} images in common)")
+        remarks = ["κ 0: no more errors shared than accuracies make likely; 1: the same images wrong"]
+        remarks += ["right: mean over people, bar: 95 % interval over images"] if strip else ["intervals: in the table"]
+        remarks += [f"not shown: {len(names) - count} more observers, in the table"] if count < len(names) else []
+        add_note(figure, *remarks)
     return figure
 
 
 def _matrix(table: pd.DataFrame, names: dict[str, str]) -> np.ndarray:
-    """κ [observers, observers], symmetric; NaN on the diagonal and where it is undefined."""
+    """Return κ [observers, observers], symmetric; NaN on the diagonal and for an undefined κ."""
     position = {observer: i for i, observer in enumerate(names)}
     values = np.full((len(names), len(names)), np.nan)
     pairs = table[table["observer_1"].isin(position) & table["observer_2"].isin(position)]
@@ -96,39 +113,45 @@ def _matrix(table: pd.DataFrame, names: dict[str, str]) -> np.ndarray:
 
 
 def _with_people(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
-    """κ, ci_low and ci_high with people, by observer."""
+    """Return kappa, ci_low and ci_high with people, by observer."""
     swapped = table.rename(columns={"observer_1": "observer_2", "observer_2": "observer_1"})
-    both = pd.concat([table, swapped])
-    pairs = both[(both["observer_2"] == PEOPLE) & both["observer_1"].isin(names)]
+    both_orders = pd.concat([table, swapped])
+    pairs = both_orders[(both_orders["observer_2"] == PEOPLE) & both_orders["observer_1"].isin(names)]
     return pairs.drop_duplicates("observer_1").set_index("observer_1")[["kappa", "ci_low", "ci_high"]]
 
 
 def _draw_strip(
-    axes: Axes, with_people: pd.DataFrame, rows: list[str], known: pd.DataFrame, style: FigureStyle
+    axes: Axes, with_people: pd.DataFrame, rows: list[str], observer_rows: pd.DataFrame, style: FigureStyle
 ) -> None:
-    """κ with people in the rows of the matrix."""
-    known = known.assign(kind=kind_of(known), regime=known["regime"].fillna("")).set_index("observer")
-    looks = regime_looks(known[known["kind"].isin(["run", "pretrained"])], style)
+    """Draw κ with people beside the rows of the matrix."""
+    observer_rows = observer_rows.assign(
+        kind=observer_kinds(observer_rows), regime=observer_rows["regime"].fillna("")
+    ).set_index("observer")
+    styles = regime_styles(observer_rows[observer_rows["kind"].isin(["run", "pretrained"])], style)
     for y, observer in enumerate(rows):
         if observer not in with_people.index:
             continue
-        one = with_people.loc[observer]
-        if not np.isfinite(one["kappa"]):
+        row = with_people.loc[observer]
+        if not np.isfinite(row["kappa"]):
             axes.text(0, y, "undefined", color="0.4", va="center", fontsize="small", fontstyle="italic")
             continue
-        kind = known.loc[observer, "kind"] if observer in known.index else "pretrained"
+        kind = observer_rows.loc[observer, "kind"] if observer in observer_rows.index else "pretrained"
         color, marker = PEOPLE_COLOR, PEOPLE_MARKER
         if kind == "run":
-            look = looks[known.loc[observer, "model"], known.loc[observer, "regime"]]
-            color, marker = look.color, look.marker
+            series_style = styles[observer_rows.loc[observer, "model"], observer_rows.loc[observer, "regime"]]
+            color, marker = series_style.color, series_style.marker
         elif kind != "person":
             color, marker = PRETRAINED_COLOR, "*"
-        axes.plot([one["ci_low"], one["ci_high"]], [y, y], color=color, linewidth=2, alpha=0.5, zorder=2)
-        look: Look = {"markersize": 0.8 * marker_size(marker), "markeredgecolor": "white", "markeredgewidth": 0.6}
-        axes.plot([one["kappa"]], [y], marker=marker, color=color, zorder=3, **look)
+        axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=color, linewidth=2, alpha=0.5, zorder=2)
+        options: ArtistStyle = {
+            "markersize": 0.8 * marker_size(marker),
+            "markeredgecolor": "white",
+            "markeredgewidth": 0.6,
+        }
+        axes.plot([row["kappa"]], [y], marker=marker, color=color, zorder=3, **options)
     bounds = with_people.to_numpy(dtype=float)
     axes.set_xlim(min(-0.05, np.nanmin(bounds, initial=0) - 0.03), max(0.2, np.nanmax(bounds, initial=0) + 0.05))
-    dashed(axes, x=0)
+    draw_dashed_line(axes, x=0)
     axes.tick_params(axis="y", length=0, labelleft=False)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("with people (κ)")
@@ -136,68 +159,74 @@ def _draw_strip(
 
 
 def likeness_dots(likeness: pd.DataFrame, *, style: FigureStyle | None = None) -> Figure:
-    """How near each network comes to people over all benchmarks: four measures and the rank in each.
+    """Draw the likeness of each network to people over all benchmarks: four measures and the rank in each.
 
-    likeness: `human_likeness.csv`, rows of the benchmark `all`; best mean rank on top. People, where they have a value
-    of their own, are the black line.
+    likeness: `human_likeness.csv`; the rows of the benchmark `all` are drawn, with the best mean rank on top. The value
+    of people, if there is one, is the black line.
     """
     style = style or FigureStyle()
     table = likeness[likeness["benchmark"] == "all"] if len(likeness) else likeness
     networks = table[table["model"] != PEOPLE] if len(table) else table
     if networks.empty or networks["error_consistency"].isna().all():
         return message_figure("No network answered a benchmark that people answered.", style)
-    networks = in_order(networks.assign(regime=networks["regime"].fillna("")))
+    networks = sort_observers(networks.assign(regime=networks["regime"].fillna("")))
     networks = networks.sort_values("mean_rank", kind="stable", na_position="last")
-    shown = networks.head(MOST_OBSERVERS)
-    names = shortened(observer_names(networks))
+    drawn_networks = networks.head(MOST_OBSERVERS)
+    names = shorten_names(observer_names(networks))
     people = table[table["observer"] == PEOPLE]
-    answered = likeness[(likeness["observer"] == PEOPLE) & (likeness["benchmark"] != "all")]
-    over = answered["benchmark"].nunique()
-    with style.applied():
-        figure = new_figure(11.5, 1.9 + 0.27 * max(len(shown), 2))
-        grid = figure.subplots(1, len(MEASURES), sharey=True)
-        looks = regime_looks(networks.assign(kind=kind_of(networks)), style)
-        for axes, (measure, label) in zip(grid, MEASURES.items(), strict=True):
-            for y, row in enumerate(shown.to_dict("records")):
-                look = looks[row["model"], row["regime"]]
+    people_rows = likeness[(likeness["observer"] == PEOPLE) & (likeness["benchmark"] != "all")]
+    benchmark_count = people_rows["benchmark"].nunique()
+    with style.apply():
+        figure = new_figure(11.5, 1.9 + 0.27 * max(len(drawn_networks), 2))
+        grid = figure.subplots(1, len(MEASURE_LABELS), sharey=True)
+        styles = regime_styles(networks.assign(kind=observer_kinds(networks)), style)
+        for axes, (measure, label) in zip(grid, MEASURE_LABELS.items(), strict=True):
+            for y, row in enumerate(drawn_networks.to_dict("records")):
+                series_style = styles[row["model"], row["regime"]]
                 if not np.isfinite(row[measure]):
                     continue
-                mark = look.of_marker(0.9) | ({} if row["regime"] else {"color": PRETRAINED_COLOR})
+                mark = series_style.marker_style(0.9) | ({} if row["regime"] else {"color": PRETRAINED_COLOR})
                 axes.plot([row[measure]], [y], zorder=3, **mark)
                 rank = row[f"{measure}_rank"]
                 if np.isfinite(rank):
-                    place: Look = {"xycoords": ("axes fraction", "data"), "va": "center", "ha": "right"}
+                    place: ArtistStyle = {"xycoords": ("axes fraction", "data"), "va": "center", "ha": "right"}
                     axes.annotate(f"{rank:g}", (0.985, y), fontsize="x-small", color="0.4", **place)
             if len(people) and np.isfinite(people[measure].iloc[0]):
                 axes.axvline(people[measure].iloc[0], color=PEOPLE_COLOR, linewidth=1.6, zorder=2)
             _measure_axis(axes, table[measure].to_numpy(dtype=float), zero=measure != "accuracy")
             axes.set_xlabel(label, fontsize="small")
-            counted = "no part of the mean rank" if measure == "accuracy" else "in the mean rank"
-            axes.set_title(counted, fontsize="x-small", fontweight="normal", color="0.4")
-            for y in range(len(shown)):
+            rank_note = "no part of the mean rank" if measure == "accuracy" else "in the mean rank"
+            axes.set_title(rank_note, fontsize="x-small", fontweight="normal", color="0.4")
+            for y in range(len(drawn_networks)):
                 axes.axhline(y, color="0.93", linewidth=0.8, zorder=0)
             axes.grid(axis="y", visible=False)
             axes.tick_params(axis="y", length=0)
             axes.spines[["top", "right"]].set_visible(False)
         labels = [
             names[observer] + (f"  ({rank:.1f})" if np.isfinite(rank) else "")
-            for observer, rank in zip(shown["observer"], shown["mean_rank"], strict=True)
+            for observer, rank in zip(drawn_networks["observer"], drawn_networks["mean_rank"], strict=True)
         ]
-        grid[0].set_yticks(range(len(shown)), labels, fontsize="small")
-        grid[0].set_ylim(len(shown) - 0.5, -0.5)
-        title(figure, f"Likeness to people over {over} {'benchmark' if over == 1 else 'benchmarks'}")
-        told = [
+        grid[0].set_yticks(range(len(drawn_networks)), labels, fontsize="small")
+        grid[0].set_ylim(len(drawn_networks) - 0.5, -0.5)
+        add_title(
+            figure, f"Likeness to people over {benchmark_count} {'benchmark' if benchmark_count == 1 else 'benchmarks'}"
+        )
+        remarks = [
             "in brackets: mean of the ranks in the last three panels",
             "grey: rank in a panel, 1 is nearest or most",
         ]
-        told += ["line: people among each other"] if len(people) else []
-        told += [f"not shown: {len(networks) - len(shown)} more observers"] if len(shown) < len(networks) else []
-        note(figure, *told, "without intervals: those of single pairs are in the table of error consistency")
+        remarks += ["line: people among each other"] if len(people) else []
+        remarks += (
+            [f"not shown: {len(networks) - len(drawn_networks)} more observers"]
+            if len(drawn_networks) < len(networks)
+            else []
+        )
+        add_note(figure, *remarks, "without intervals: those of single pairs are in the table of error consistency")
     return figure
 
 
 def _measure_axis(axes: Axes, values: np.ndarray, *, zero: bool) -> None:
-    """An axis around the values with room for the ranks at its right; with 0 where 0 has a meaning."""
+    """Set an axis around the values, with room for the ranks on the right; zero: whether the axis includes 0."""
     low, high = np.nanmin(values, initial=np.inf), np.nanmax(values, initial=-np.inf)
     if not np.isfinite([low, high]).all():
         low, high = 0.0, 1.0
@@ -206,4 +235,4 @@ def _measure_axis(axes: Axes, values: np.ndarray, *, zero: bool) -> None:
     axes.set_xlim(low - 0.06 * room, high + 0.2 * room)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     if zero:
-        dashed(axes, x=0)
+        draw_dashed_line(axes, x=0)

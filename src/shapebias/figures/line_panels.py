@@ -1,4 +1,4 @@
-"""Small multiples of lines: one panel a model, one line a regime; networks not trained here share a panel."""
+"""Small multiples of lines: one panel per model, one line per regime. Networks not trained here share a panel."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,139 +17,152 @@ from shapebias.figures.style import (
     PEOPLE_COLOR,
     PEOPLE_MARKER,
     PRETRAINED_MARKER,
+    ArtistStyle,
     Color,
     FigureStyle,
-    Look,
-    by_order,
-    heading,
+    assign_in_order,
+    legend_heading,
     marker_size,
 )
-from shapebias.tables.summaries import PEOPLE, cut_name, regime_order, shortened
+from shapebias.tables.summaries import PEOPLE, order_regimes, shorten_name, shorten_names
 
-NOT_TRAINED = "not trained here"
+NOT_TRAINED_TITLE = "not trained here"
 MOST_PANELS = 24
-Series = tuple[str, str]  # model, regime
+SeriesKey = tuple[str, str]  # model, regime
 
 
 @dataclass(frozen=True)
-class SeriesLook:
-    """How one model × regime is drawn, alike in all panels of a figure."""
+class SeriesStyle:
+    """The style of one model × regime, the same in all panels of a figure."""
 
     color: Color
     marker: str
     line: Any = "-"
 
-    def of_marker(self, size: float = 0.75) -> Look:
+    def marker_style(self, size: float = 0.75) -> ArtistStyle:
         weight = size * marker_size(self.marker)
-        edge: Look = {"markeredgecolor": "white", "markeredgewidth": 0.6}  # wider, it would eat the arms of a star
+        edge: ArtistStyle = {
+            "markeredgecolor": "white",
+            "markeredgewidth": 0.6,
+        }  # a wider edge would hide the arms of a star
         return {"color": self.color, "marker": self.marker, "markersize": weight} | edge
 
 
 @dataclass(frozen=True)
-class Panel:
-    """One panel: its title, the series in it, and the kind they are of (run, pretrained or people)."""
+class LinePanel:
+    """One panel: its title, the kind of its series (run, pretrained or people), and the series."""
 
     title: str
     kind: str
-    series: list[Series] = field(default_factory=list)
+    series: list[SeriesKey] = field(default_factory=list)
 
 
-def panels_of(pooled: pd.DataFrame) -> list[Panel]:
-    """A panel for each model that was trained here, one for all networks that were not, one for people.
+def make_panels(pooled: pd.DataFrame) -> list[LinePanel]:
+    """Return one panel per model trained here, one for all networks not trained here, and one for people.
 
-    pooled: kind, model, regime. Where nothing was trained, networks and people share one panel.
+    pooled: kind, model, regime. If no model was trained here, networks and people share one panel.
     """
     runs = pooled[pooled["kind"] == "run"]
-    names = shortened({model: str(model) for model in runs["model"]})
+    names = shorten_names({model: str(model) for model in runs["model"]})
     panels = [
-        Panel(names[model], "run", [(str(model), regime) for regime in regime_order(part["regime"])])
+        LinePanel(names[model], "run", [(str(model), regime) for regime in order_regimes(part["regime"])])
         for model, part in runs.groupby("model", sort=False)
     ]
-    for kind, title in (("pretrained", NOT_TRAINED), (PEOPLE, PEOPLE)):
+    for kind, title in (("pretrained", NOT_TRAINED_TITLE), (PEOPLE, PEOPLE)):
         models = list(dict.fromkeys(pooled.loc[pooled["kind"] == kind, "model"]))
         if models:
-            panels.append(Panel(title, kind, [(model, "") for model in models]))
+            panels.append(LinePanel(title, kind, [(model, "") for model in models]))
     if [panel.kind for panel in panels] == ["pretrained", PEOPLE]:
-        return [Panel("networks and people", "pretrained", [pair for panel in panels for pair in panel.series])]
+        return [LinePanel("networks and people", "pretrained", [pair for panel in panels for pair in panel.series])]
     return panels
 
 
-def regime_looks(pooled: pd.DataFrame, style: FigureStyle) -> dict[Series, SeriesLook]:
-    """Colour and marker are the regime; networks not trained here have a colour each, people are black."""
+def regime_styles(pooled: pd.DataFrame, style: FigureStyle) -> dict[SeriesKey, SeriesStyle]:
+    """Return styles with colour and marker by regime. Each network not trained here has a colour; people are black."""
     runs = pooled[pooled["kind"] == "run"]
-    regimes = regime_order(runs["regime"])
-    colors, markers = style.regime_colors(regimes), by_order(regimes, MARKERS)
-    looks = {
-        (model, regime): SeriesLook(colors[regime], markers[regime])
+    regimes = order_regimes(runs["regime"])
+    colors, markers = style.regime_colors(regimes), assign_in_order(regimes, MARKERS)
+    styles = {
+        (model, regime): SeriesStyle(colors[regime], markers[regime])
         for model, regime in zip(runs["model"], runs["regime"], strict=True)
     }
-    return looks | _untrained_looks(pooled, style)
+    return styles | _untrained_styles(pooled, style)
 
 
-def model_looks(pooled: pd.DataFrame, style: FigureStyle) -> dict[Series, SeriesLook]:
-    """Colour is the model, marker and line are the regime: for panels that hold all models. People are black."""
+def model_styles(pooled: pd.DataFrame, style: FigureStyle) -> dict[SeriesKey, SeriesStyle]:
+    """Return styles for panels with all models: colour by model, marker and line by regime. People are black."""
     runs = pooled[pooled["kind"] == "run"]
-    regimes = regime_order(runs["regime"])
-    markers, lines = by_order(regimes, MARKERS), by_order(regimes, LINE_STYLES)
-    colors = style.told_apart(dict.fromkeys(pooled.loc[pooled["kind"] != PEOPLE, "model"]))
-    looks = {
-        (model, regime): SeriesLook(colors[model], markers[regime], lines[regime])
+    regimes = order_regimes(runs["regime"])
+    markers, lines = assign_in_order(regimes, MARKERS), assign_in_order(regimes, LINE_STYLES)
+    colors = style.distinct_colors(dict.fromkeys(pooled.loc[pooled["kind"] != PEOPLE, "model"]))
+    styles = {
+        (model, regime): SeriesStyle(colors[model], markers[regime], lines[regime])
         for model, regime in zip(runs["model"], runs["regime"], strict=True)
     }
     others = pooled.loc[pooled["kind"] == "pretrained", "model"]
-    looks |= {(model, ""): SeriesLook(colors[model], PRETRAINED_MARKER) for model in others}
-    return looks | _people_looks(pooled)
+    styles |= {(model, ""): SeriesStyle(colors[model], PRETRAINED_MARKER) for model in others}
+    return styles | _people_styles(pooled)
 
 
-def _untrained_looks(pooled: pd.DataFrame, style: FigureStyle) -> dict[Series, SeriesLook]:
+def _untrained_styles(pooled: pd.DataFrame, style: FigureStyle) -> dict[SeriesKey, SeriesStyle]:
     models = list(dict.fromkeys(pooled.loc[pooled["kind"] == "pretrained", "model"]))
-    colors = style.told_apart(models)
-    return {(model, ""): SeriesLook(colors[model], PRETRAINED_MARKER) for model in models} | _people_looks(pooled)
+    colors = style.distinct_colors(models)
+    return {(model, ""): SeriesStyle(colors[model], PRETRAINED_MARKER) for model in models} | _people_styles(pooled)
 
 
-def _people_looks(pooled: pd.DataFrame) -> dict[Series, SeriesLook]:
+def _people_styles(pooled: pd.DataFrame) -> dict[SeriesKey, SeriesStyle]:
     models = dict.fromkeys(pooled.loc[pooled["kind"] == PEOPLE, "model"])
-    return {(model, ""): SeriesLook(PEOPLE_COLOR, PEOPLE_MARKER) for model in models}
+    return {(model, ""): SeriesStyle(PEOPLE_COLOR, PEOPLE_MARKER) for model in models}
 
 
-def legend_of(looks: dict[Series, SeriesLook], *, by: str, lines: bool = True) -> list[Line2D]:
-    """The legend of either kind of looks; by: regime or model, that which has a colour. Without lines: markers only."""
-    no_line: Look = {} if lines else {"linestyle": "none"}
-    trained = {pair: look for pair, look in looks.items() if pair[1]}
-    others = {pair[0]: look for pair, look in looks.items() if not pair[1] and look.color != PEOPLE_COLOR}
-    people = {pair[0]: look for pair, look in looks.items() if look.color == PEOPLE_COLOR}
-    names = shortened({model: model for model, _ in looks})
+def series_legend(styles: dict[SeriesKey, SeriesStyle], *, by: str, lines: bool = True) -> list[Line2D]:
+    """Return the legend of `regime_styles` or `model_styles`.
+
+    by: `regime` or `model`, the one that colour encodes. lines: False for a legend of markers only.
+    """
+    no_line: ArtistStyle = {} if lines else {"linestyle": "none"}
+    trained = {pair: series_style for pair, series_style in styles.items() if pair[1]}
+    others = {
+        pair[0]: series_style
+        for pair, series_style in styles.items()
+        if not pair[1] and series_style.color != PEOPLE_COLOR
+    }
+    people = {pair[0]: series_style for pair, series_style in styles.items() if series_style.color == PEOPLE_COLOR}
+    names = shorten_names({model: model for model, _ in styles})
     legend = []
     if by == "model":
-        dot: Look = {"marker": "o", "linestyle": "none", "markersize": 7}
-        models = {model: look.color for (model, _), look in trained.items()}
-        legend += [heading("model")] if models else []
+        dot: ArtistStyle = {"marker": "o", "linestyle": "none", "markersize": 7}
+        models = {model: series_style.color for (model, _), series_style in trained.items()}
+        legend += [legend_heading("model")] if models else []
         legend += [
             Line2D([], [], color=color, label=names[model], **dot)
             for model, color in models.items()
             if color != OTHERS_COLOR
         ]
-    regimes = {regime: look for (_, regime), look in trained.items()}
-    legend += [heading("regime")] if regimes else []
-    for regime in regime_order(regimes):
-        drawn: Look = {"linestyle": regimes[regime].line, **regimes[regime].of_marker(0.9), **no_line}
-        drawn |= {"color": "0.25"} if by == "model" else {}
-        legend.append(Line2D([], [], label=cut_name(regime), **drawn))
-    legend += [heading(NOT_TRAINED)] if others else []
-    apart = {model: look for model, look in others.items() if look.color != OTHERS_COLOR}
-    legend += [Line2D([], [], label=names[model], **look.of_marker(1), **no_line) for model, look in apart.items()]
-    grey = sum(look.color == OTHERS_COLOR for look in looks.values())
+    regimes = {regime: series_style for (_, regime), series_style in trained.items()}
+    legend += [legend_heading("regime")] if regimes else []
+    for regime in order_regimes(regimes):
+        options: ArtistStyle = {"linestyle": regimes[regime].line, **regimes[regime].marker_style(0.9), **no_line}
+        options |= {"color": "0.25"} if by == "model" else {}
+        legend.append(Line2D([], [], label=shorten_name(regime), **options))
+    legend += [legend_heading(NOT_TRAINED_TITLE)] if others else []
+    coloured = {model: series_style for model, series_style in others.items() if series_style.color != OTHERS_COLOR}
+    legend += [
+        Line2D([], [], label=names[model], **series_style.marker_style(1), **no_line)
+        for model, series_style in coloured.items()
+    ]
+    grey = sum(series_style.color == OTHERS_COLOR for series_style in styles.values())
     if grey:
         legend.append(Line2D([], [], color=OTHERS_COLOR, marker=".", label=f"{grey} others", **no_line))
-    legend += [heading(PEOPLE)] if people else []
-    for name, look in people.items():
-        whose = "all together" if name == PEOPLE else names[name]
-        legend.append(Line2D([], [], label=whose, **look.of_marker(0.9), **no_line))
+    legend += [legend_heading(PEOPLE)] if people else []
+    for name, series_style in people.items():
+        label = "all together" if name == PEOPLE else names[name]
+        legend.append(Line2D([], [], label=label, **series_style.marker_style(0.9), **no_line))
     return legend
 
 
 def panel_grid(figure: Figure, panels: Sequence[object], columns: int, **shared) -> list[Axes]:
-    """Axes for the panels, row by row; those left over are hidden."""
+    """Return axes for the panels, row by row. Unused axes are hidden."""
     lines = -(-len(panels) // columns)
     grid = figure.subplots(lines, columns, squeeze=False, **shared).ravel()
     for axes in grid[len(panels) :]:
@@ -162,23 +175,25 @@ def draw_line(
     x: np.ndarray,
     rows: pd.DataFrame,
     value: str,
-    look: SeriesLook,
+    series_style: SeriesStyle,
     *,
     bounds: tuple[str, str] = ("ci_low", "ci_high"),
     line: Any = None,
     band: bool = True,
     label: str = "",
 ) -> None:
-    """One line with its markers, and a band for its interval, at x of the rows."""
-    faint = look.color == OTHERS_COLOR
-    whose: Look = {"label": label} if label else {}
+    """Draw one line with its markers and a band for its interval; x: the positions of the rows."""
+    faint = series_style.color == OTHERS_COLOR
+    label_option: ArtistStyle = {"label": label} if label else {}
     axes.plot(
         x,
         rows[value],
-        linestyle=look.line if line is None else line,
+        linestyle=series_style.line if line is None else line,
         linewidth=0.8 if faint else 1.5,
         zorder=2 if faint else 3,
-        **(whose | ({"color": OTHERS_COLOR} if faint else look.of_marker(0.7))),
+        **(label_option | ({"color": OTHERS_COLOR} if faint else series_style.marker_style(0.7))),
     )
     if band and not faint:
-        axes.fill_between(x, rows[bounds[0]], rows[bounds[1]], color=look.color, alpha=0.16, linewidth=0, zorder=1)
+        axes.fill_between(
+            x, rows[bounds[0]], rows[bounds[1]], color=series_style.color, alpha=0.16, linewidth=0, zorder=1
+        )

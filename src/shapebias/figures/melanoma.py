@@ -1,4 +1,4 @@
-"""Figures of melanoma: how well each observer finds them, and its confusion matrix."""
+"""Figures of melanoma: how well each observer detects melanoma, and confusion matrices."""
 
 import itertools
 
@@ -8,31 +8,32 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from shapebias.figures.forest_plot import draw_forest, forest_height, forest_rows, ticks_told
-from shapebias.figures.style import FigureStyle, message_figure, new_figure, note, title, wrapped
-from shapebias.metrics.melanoma import COUNTS
-from shapebias.tables.summaries import cut_name, pool_melanoma, regime_order
+from shapebias.figures.forest_plot import describe_ticks, draw_forest, forest_height, forest_rows
+from shapebias.figures.style import FigureStyle, add_note, add_title, message_figure, new_figure, wrap_name
+from shapebias.metrics.melanoma import MELANOMA_COUNTS
+from shapebias.tables.summaries import order_regimes, pool_melanoma, shorten_name
 
-PANELS = {
+MEASURE_TITLES = {
     "auc": "ROC AUC",
     "sensitivity": "sensitivity",
     "specificity": "specificity",
-    "auc_difference": "AUC difference",  # from the baseline, where there is one
+    "auc_difference": "AUC difference",  # from the baseline, if there is one
 }
 
 
 def melanoma_overview(melanoma: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None) -> Figure:
-    """AUC, sensitivity, specificity, and what the start was worth, with 95 % intervals, for each model × regime.
+    """Draw AUC, sensitivity, specificity and AUC difference per model × regime, with 95 % intervals.
 
-    melanoma: `melanoma.csv`. The last panel has no row for baselines and for runs without one.
+    melanoma: `melanoma.csv`. The AUC difference is from the baseline, ImageNet weights alone. Its panel has no row for
+    baselines and for runs without a baseline.
     """
     style = style or FigureStyle()
     table = melanoma[melanoma["benchmark"] == benchmark]
     if table.empty:
         return message_figure(f"{benchmark}: no observer to show.", style)
     pooled = pool_melanoma(table)
-    panels = {name: label for name, label in PANELS.items() if pooled[name].notna().any()}
-    with style.applied():
+    panels = {name: label for name, label in MEASURE_TITLES.items() if pooled[name].notna().any()}
+    with style.apply():
         rows = forest_rows(pooled)
         figure = new_figure(0.7 + 2.7 * max(len(panels), 3), 1.5 + 0.25 * forest_height(rows))
         grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
@@ -41,23 +42,23 @@ def melanoma_overview(melanoma: pd.DataFrame, *, benchmark: str, style: FigureSt
             if name == "auc_difference":
                 part, single = part.dropna(subset=[name]), table.dropna(subset=[name])
                 draw_forest(axes, rows, part, single, name, style)
-                difference_axis(axes, part)
+                set_auc_difference_axis(axes, part)
                 axes.set_xlabel("from ImageNet weights alone", fontsize="small")
             else:
                 draw_forest(axes, rows, part, table, name, style)
             if name == "auc":
                 axes.axvline(0.5, color="0.35", linestyle=(0, (4, 3)), linewidth=1, zorder=1)
             axes.set_title(label, fontsize="medium")
-        note(figure, "bar: 95 % interval over images", *ticks_told(table), "dashed: chance, no difference")
-        title(figure, heading(benchmark, table))
+        add_note(figure, "bar: 95 % interval over images", *describe_ticks(table), "dashed: chance, no difference")
+        add_title(figure, melanoma_title(benchmark, table))
     return figure
 
 
 def confusion_matrices(melanoma: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None) -> Figure:
-    """The confusion matrix of each model (row) × regime (column), counts of all seeds together.
+    """Draw the confusion matrix of each model (row) × regime (column), with counts summed over seeds.
 
-    A cell's shade is its share of the images of its true class, so that both rows of a matrix read alike, however
-    rare melanomas are.
+    A cell's shade is its share of the images of its true class. Both rows of a matrix are thus comparable, even if
+    melanomas are rare.
     """
     style = style or FigureStyle()
     table = melanoma[melanoma["benchmark"] == benchmark]
@@ -65,29 +66,29 @@ def confusion_matrices(melanoma: pd.DataFrame, *, benchmark: str, style: FigureS
         return message_figure(f"{benchmark}: no observer to show.", style)
     pooled = pool_melanoma(table).set_index(["model", "regime"])
     models = list(dict.fromkeys(model for model, _ in pooled.index))
-    regimes = regime_order(regime for _, regime in pooled.index)
-    with style.applied():
+    regimes = order_regimes(regime for _, regime in pooled.index)
+    with style.apply():
         figure = new_figure(max(1.2 + 1.6 * len(regimes), 6), 1.2 + 1.6 * len(models))
         grid = figure.subplots(len(models), len(regimes), squeeze=False)
         for (i, model), (j, regime) in itertools.product(enumerate(models), enumerate(regimes)):
             axes = grid[i, j]
             if (model, regime) in pooled.index:
-                counts = pooled.loc[(model, regime), list(COUNTS)].to_numpy(dtype=float)
+                counts = pooled.loc[(model, regime), list(MELANOMA_COUNTS)].to_numpy(dtype=float)
                 draw_matrix(axes, counts.reshape(2, 2))
             else:
                 axes.set_axis_off()
             if i == 0:
-                axes.set_title(wrapped(cut_name(regime), 16), fontsize="medium")
+                axes.set_title(wrap_name(shorten_name(regime), 16), fontsize="medium")
             if j == 0:
-                axes.set_ylabel(wrapped(cut_name(model), 16), fontsize="medium", fontweight="bold")
+                axes.set_ylabel(wrap_name(shorten_name(model), 16), fontsize="medium", fontweight="bold")
         figure.supxlabel("predicted class (counts of all seeds together)", fontsize="medium")
         figure.supylabel("true class", fontsize="medium")
-        title(figure, heading(benchmark, table))
+        add_title(figure, melanoma_title(benchmark, table))
     return figure
 
 
 def draw_matrix(axes: Axes, counts: np.ndarray) -> None:
-    """One matrix: rows are what images are, columns what they were taken for, melanoma first."""
+    """Draw one matrix: rows are true classes and columns are predicted classes, melanoma first."""
     with np.errstate(invalid="ignore"):  # no image of a class: no share
         shares = counts / counts.sum(axis=1, keepdims=True)
     axes.imshow(np.nan_to_num(shares), cmap="Blues", vmin=0, vmax=1)
@@ -103,8 +104,8 @@ def draw_matrix(axes: Axes, counts: np.ndarray) -> None:
     axes.grid(visible=False)
 
 
-def difference_axis(axes: Axes, pooled: pd.DataFrame) -> None:
-    """An x axis as wide as the intervals, alike on both sides of no difference."""
+def set_auc_difference_axis(axes: Axes, pooled: pd.DataFrame) -> None:
+    """Set an x axis as wide as the intervals and symmetric around 0."""
     bounds = pooled[["auc_difference", "ci_low", "ci_high"]].abs().to_numpy(dtype=float)
     widest = 1.1 * np.nanmax(bounds, initial=0.05)
     axes.set_xlim(-widest, widest)
@@ -112,6 +113,6 @@ def difference_axis(axes: Axes, pooled: pd.DataFrame) -> None:
     axes.axvline(0, color="0.35", linestyle=(0, (4, 3)), linewidth=1, zorder=1)
 
 
-def heading(benchmark: str, table: pd.DataFrame) -> str:
+def melanoma_title(benchmark: str, table: pd.DataFrame) -> str:
     images, melanomas = int(table["images"].max()), int(table["melanoma_images"].max())
     return f"Melanoma: {benchmark} ({images:,} images, {melanomas:,} of them melanomas)"

@@ -1,7 +1,7 @@
-"""The figures: tables in, matplotlib figures out.
+"""Figures of shape bias, from tables.
 
-One encoding throughout: a marker is a regime, people are black diamonds, pretrained networks are stars. Colour is the
-model where categories are on the rows, and the regime where models are.
+All figures share one encoding: a marker is a regime, people are black diamonds, pretrained networks are stars. Colour
+is the model if the rows are categories, and the regime if the rows are models.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from shapebias.figures.category_icons import draw_icon
-from shapebias.figures.forest_plot import draw_forest, forest_height, forest_rows, ticks_told
+from shapebias.figures.forest_plot import describe_ticks, draw_forest, forest_height, forest_rows
 from shapebias.figures.style import (
     LINE_STYLES,
     MARKERS,
@@ -22,34 +22,34 @@ from shapebias.figures.style import (
     PEOPLE_COLOR,
     PEOPLE_MARKER,
     PRETRAINED_MARKER,
+    ArtistStyle,
     Color,
     FigureStyle,
-    Look,
-    by_order,
-    dashed,
-    fraction_axis,
-    heading,
-    legend_beside,
+    add_legend_beside,
+    add_note,
+    add_title,
+    assign_in_order,
+    draw_dashed_line,
+    legend_heading,
     marker_size,
     message_figure,
     new_figure,
-    note,
-    title,
+    set_fraction_axis,
 )
 from shapebias.tables.summaries import (
     PEOPLE,
-    cut_name,
-    interval_told,
+    describe_interval,
+    format_range,
+    order_regimes,
     pool_bias,
     pool_coverage,
-    regime_order,
-    shortened,
-    spanned,
+    shorten_name,
+    shorten_names,
 )
 
 PUBLISHED_PEOPLE = "people, published stimuli"
-MOST_SERIES = 24  # with a marker of their own in each category
-MOST_BARS = 5  # series whose intervals do not hide each other
+MOST_SERIES = 24  # series with a marker in each category; further series are grey ticks
+MOST_BARS = 5  # series; more intervals would hide each other
 
 
 def shape_bias_by_category(
@@ -59,11 +59,14 @@ def shape_bias_by_category(
     benchmark: str,
     style: FigureStyle | None = None,
 ) -> Figure:
-    """Shape bias of each model × regime in each category of shape, and over all of them as a vertical line.
+    """Draw the shape bias of each model × regime in each category of shape, and the overall bias as a vertical line.
 
-    by_category: `shape_bias_by_category.csv`; people: category, shape_hits, texture_hits on the published stimuli,
-    drawn where the benchmark itself was not shown to people. A category without a hit has no marker. Few series have
-    their 95 % intervals; of many, those after MOST_SERIES, or without a colour of their own, are grey ticks.
+    by_category: `shape_bias_by_category.csv`.
+    people: category, shape_hits, texture_hits on the published stimuli. They are drawn if the benchmark itself was not
+    shown to people.
+
+    A category without a hit has no marker. Up to MOST_BARS series have 95 % intervals. Series after MOST_SERIES, and
+    series of models without a colour, are grey ticks.
     """
     style = style or FigureStyle()
     table = by_category[by_category["benchmark"] == benchmark]
@@ -71,58 +74,68 @@ def shape_bias_by_category(
         return message_figure(f"{benchmark}: no decisions to show.", style)
     pooled = pool_bias(table, by=["category"])
     measured = pooled[pooled["kind"] != PEOPLE]
-    persons, persons_label = _people(pooled, people)
+    persons, persons_label = _people_rows(pooled, people)
 
-    categories = _by_bias(measured if len(measured) else persons)
+    categories = _order_categories(measured if len(measured) else persons)
     series = list(dict.fromkeys(zip(measured["model"], measured["regime"], strict=True)))
-    regimes = regime_order(regime for _, regime in series if regime)
+    regimes = order_regimes(regime for _, regime in series if regime)
     models = list(dict.fromkeys(measured["model"]))
-    # Regimes of one model side by side: they differ more than models of one regime do, so markers hide each other less.
+    # The regimes of one model are side by side. They differ more than models of one regime do, so markers overlap less.
     series.sort(key=lambda pair: (models.index(pair[0]), [*regimes, ""].index(pair[1])))
-    colors = style.told_apart(models)
-    shown = [pair for pair in series if colors[pair[0]] != OTHERS_COLOR][:MOST_SERIES]
-    series, others = shown, [pair for pair in series if pair not in shown]
+    colors = style.distinct_colors(models)
+    drawn_series = [pair for pair in series if colors[pair[0]] != OTHERS_COLOR][:MOST_SERIES]
+    series, grey_series = drawn_series, [pair for pair in series if pair not in drawn_series]
     bars = len(series) + (not persons.empty) <= MOST_BARS
     models = [model for model in models if any(model == one for one, _ in series)]
-    markers = by_order(regimes, MARKERS) | {"": PRETRAINED_MARKER}
-    lines: dict[str, Any] = by_order(regimes, LINE_STYLES) | {"": "-"}
+    markers = assign_in_order(regimes, MARKERS) | {"": PRETRAINED_MARKER}
+    lines: dict[str, Any] = assign_in_order(regimes, LINE_STYLES) | {"": "-"}
 
-    with style.applied():
-        least = 0.52 if bars else 0.36  # inches a category
-        figure = new_figure(11, 1.7 + len(categories) * min(max(least, 0.12 + 0.03 * len(series)), 0.8))
+    with style.apply():
+        least_height = 0.52 if bars else 0.36  # inches a category
+        figure = new_figure(11, 1.7 + len(categories) * min(max(least_height, 0.12 + 0.03 * len(series)), 0.8))
         axes = figure.subplots()
         dodge = np.linspace(-0.36, 0.36, len(series)) if len(series) > 1 else np.zeros(1)
-        for pair in others:
-            rows = _rows(measured, pair)
-            look: Look = {"color": OTHERS_COLOR, "marker": "|", "label": " ".join(pair).strip()}
-            _markers(axes, rows["shape_bias"].reindex(categories), 0.0, **look)
+        for pair in grey_series:
+            rows = _series_rows(measured, pair)
+            options: ArtistStyle = {"color": OTHERS_COLOR, "marker": "|", "label": " ".join(pair).strip()}
+            _draw_markers(axes, rows["shape_bias"].reindex(categories), 0.0, **options)
         for (model, regime), offset in zip(series, dodge, strict=False):
-            rows = _rows(measured, (model, regime))
-            look: Look = {"color": colors[model], "label": f"{model} {regime}".strip()}
-            axes.axvline(_overall(rows), linestyle=lines[regime], linewidth=1.4, alpha=0.75, zorder=2, **look)
+            rows = _series_rows(measured, (model, regime))
+            options: ArtistStyle = {"color": colors[model], "label": f"{model} {regime}".strip()}
+            axes.axvline(_overall(rows), linestyle=lines[regime], linewidth=1.4, alpha=0.75, zorder=2, **options)
             if bars:
-                _bars(axes, rows.reindex(categories), offset, colors[model])
-            _markers(axes, rows["shape_bias"].reindex(categories), offset, marker=markers[regime], **look)
+                _draw_bars(axes, rows.reindex(categories), offset, colors[model])
+            _draw_markers(axes, rows["shape_bias"].reindex(categories), offset, marker=markers[regime], **options)
         if not persons.empty:
             rows = persons.set_index("category").reindex(categories)
-            look: Look = {"color": PEOPLE_COLOR, "label": persons_label}
-            axes.axvline(_overall(rows), linewidth=1.8, zorder=2, **look)
+            options: ArtistStyle = {"color": PEOPLE_COLOR, "label": persons_label}
+            axes.axvline(_overall(rows), linewidth=1.8, zorder=2, **options)
             if bars and "ci_low" in rows:
-                _bars(axes, rows, 0.0, PEOPLE_COLOR)
-            _markers(axes, rows["shape_bias"], 0.0, marker=PEOPLE_MARKER, **look)
+                _draw_bars(axes, rows, 0.0, PEOPLE_COLOR)
+            _draw_markers(axes, rows["shape_bias"], 0.0, marker=PEOPLE_MARKER, **options)
 
         _category_rows(axes, categories, style)
         _fraction_arrows(axes)
         axes.set_ylabel(f"category of the shape{_images_each(measured if len(measured) else pooled)}")
-        title(figure, title_of("Shape bias by category", benchmark, table))
-        told = ["line: all categories together", f"bar: {interval_told(pooled)}" if bars else "intervals: in the table"]
-        told += [f"grey ticks: {len(others)} more observers"] if others else []
-        note(figure, *told)
-        legend = _legend_of_models(models, [pair[1] for pair in series], colors, markers, lines)
+        add_title(figure, benchmark_title("Shape bias by category", benchmark, table))
+        remarks = [
+            "line: all categories together",
+            f"bar: {describe_interval(pooled)}" if bars else "intervals: in the table",
+        ]
+        remarks += [f"grey ticks: {len(grey_series)} more observers"] if grey_series else []
+        add_note(figure, *remarks)
+        legend = _model_legend(models, [pair[1] for pair in series], colors, markers, lines)
         if not persons.empty:
-            people_look: Look = {"color": PEOPLE_COLOR, "linewidth": 1.8, "markersize": 7, "markeredgecolor": "white"}
-            legend += [heading("people")] + [Line2D([], [], marker=PEOPLE_MARKER, label=persons_label, **people_look)]
-        legend_beside(figure, legend)
+            people_options: ArtistStyle = {
+                "color": PEOPLE_COLOR,
+                "linewidth": 1.8,
+                "markersize": 7,
+                "markeredgecolor": "white",
+            }
+            legend += [legend_heading("people")] + [
+                Line2D([], [], marker=PEOPLE_MARKER, label=persons_label, **people_options)
+            ]
+        add_legend_beside(figure, legend)
     return figure
 
 
@@ -135,17 +148,17 @@ def shape_bias_overview(
     benchmark: str,
     style: FigureStyle | None = None,
 ) -> Figure:
-    """Shape bias of every observer with its 95 % interval; bias and coverage in figures at the right.
+    """Draw the shape bias of every observer with its 95 % interval, and print bias and coverage on the right.
 
-    pooled: `shape_bias_pooled.csv`, a row of the plot each; shape_bias: `shape_bias.csv`, the seeds and persons that
-    are ticks on its bars; cue_accuracy: `cue_accuracy.csv`; people: as in `shape_bias_by_category`.
+    pooled: `shape_bias_pooled.csv`, one row of the plot each; shape_bias: `shape_bias.csv`, with the seeds and persons
+    that are ticks on the bars; cue_accuracy: `cue_accuracy.csv`; people: as in `shape_bias_by_category`.
     """
     style = style or FigureStyle()
     table = shape_bias[shape_bias["benchmark"] == benchmark]
     pooled = pooled[pooled["benchmark"] == benchmark].assign(regime=lambda rows: rows["regime"].fillna(""))
     if pooled.empty and people is None:
         return message_figure(f"{benchmark}: no decisions to show.", style)
-    persons, persons_label = _people(pooled, people)
+    persons, persons_label = _people_rows(pooled, people)
     if persons_label == PUBLISHED_PEOPLE and not persons.empty:
         hits = persons[["shape_hits", "texture_hits"]].sum()
         reference = {"kind": PEOPLE, "model": persons_label, "regime": "", "ci_low": np.nan, "ci_high": np.nan}
@@ -154,37 +167,37 @@ def shape_bias_overview(
     coverage = pool_coverage(cue_accuracy[cue_accuracy["benchmark"] == benchmark])
     pooled = pooled.merge(coverage, on=["model", "regime"], how="left")
 
-    with style.applied():
+    with style.apply():
         rows = forest_rows(pooled)
         figure = new_figure(9, 1.5 + 0.25 * forest_height(rows))
         axes = figure.subplots()
         draw_forest(axes, rows, pooled, table, "shape_bias", style)
-        dashed(axes, x=0.5)
+        draw_dashed_line(axes, x=0.5)
         records = {(record["model"], record["regime"]): record for record in pooled.to_dict("records")}
         for points, column, scale, form in ((44, "shape_bias", 1, "{:.2f}"), (108, "coverage", 100, "{:.0f} %")):
-            look: Look = {
+            options: ArtistStyle = {
                 "textcoords": "offset points",
                 "ha": "right",
                 "va": "center_baseline",
                 "annotation_clip": False,
             }
-            look |= {"xycoords": ("axes fraction", "data"), "xytext": (points * style.font_scale, 0)}
-            look |= {"fontsize": axes.yaxis.get_ticklabels()[0].get_fontsize()}
-            axes.annotate(column.removeprefix("shape_"), (1, -1), fontweight="bold", **look)
+            options |= {"xycoords": ("axes fraction", "data"), "xytext": (points * style.font_scale, 0)}
+            options |= {"fontsize": axes.yaxis.get_ticklabels()[0].get_fontsize()}
+            axes.annotate(column.removeprefix("shape_"), (1, -1), fontweight="bold", **options)
             for row in rows:
                 number = records.get((row.model, row.regime), {}).get(column, np.nan)
                 if np.isfinite(number):
-                    axes.annotate(form.format(number * scale), (1, row.y), **look)
+                    axes.annotate(form.format(number * scale), (1, row.y), **options)
         axes.set_xlabel("← texture          shape bias          shape →\nshape hits / (shape hits + texture hits)")
-        title(figure, title_of("Shape bias", benchmark, table))
-        told = [f"bar: 95 % interval over {_resampled(pooled)}", *ticks_told(table)]
-        note(figure, *told, "coverage: answers that name either cue")
+        add_title(figure, benchmark_title("Shape bias", benchmark, table))
+        remarks = [f"bar: 95 % interval over {_interval_scope(pooled)}", *describe_ticks(table)]
+        add_note(figure, *remarks, "coverage: answers that name either cue")
     return figure
 
 
-def title_of(what: str, benchmark: str, table: pd.DataFrame) -> str:
-    """What is shown, on which benchmark, how many conflict images, and how many seeds a run."""
-    single = table[table["observer"] != PEOPLE]  # all people together count every image once a person
+def benchmark_title(subject: str, benchmark: str, table: pd.DataFrame) -> str:
+    """Return a title with the subject, the benchmark, and the numbers of conflict images and of seeds per run."""
+    single = table[table["observer"] != PEOPLE]  # all people together count every image once per person
     observer = (single if len(single) else table).groupby("observer")["conflict_images"].sum()
     parts = [f"{int(observer.max()):,} conflict images"] if len(observer) else []
     seeds = table.dropna(subset=["seed"]).groupby(["model", "regime"])["seed"].nunique()
@@ -192,25 +205,25 @@ def title_of(what: str, benchmark: str, table: pd.DataFrame) -> str:
         low, high = min(seeds.to_list()), max(seeds.to_list())
         number = f"{high}" if low == high else f"{low} to {high}"
         parts.append(f"{number} {'seed' if high == 1 else 'seeds'} a run")
-    return f"{what}: {benchmark}" + (f" ({', '.join(parts)})" if parts else "")
+    return f"{subject}: {benchmark}" + (f" ({', '.join(parts)})" if parts else "")
 
 
-def _people(pooled: pd.DataFrame, reference: pd.DataFrame | None) -> tuple[pd.DataFrame, str]:
-    """People's rows for this benchmark and how to call them: measured on it, or else the reference."""
-    measured = pooled[pooled["kind"] == PEOPLE]
-    if not measured.empty or reference is None:
-        return measured, PEOPLE
+def _people_rows(pooled: pd.DataFrame, reference: pd.DataFrame | None) -> tuple[pd.DataFrame, str]:
+    """Return people's rows and their label: measured on this benchmark, or else the reference."""
+    people_rows = pooled[pooled["kind"] == PEOPLE]
+    if not people_rows.empty or reference is None:
+        return people_rows, PEOPLE
     hits = reference["shape_hits"] + reference["texture_hits"]
     return reference.assign(shape_bias=reference["shape_hits"] / hits), PUBLISHED_PEOPLE
 
 
-def _rows(measured: pd.DataFrame, pair: tuple[str, str]) -> pd.DataFrame:
-    """The categories of one model × regime."""
+def _series_rows(measured: pd.DataFrame, pair: tuple[str, str]) -> pd.DataFrame:
+    """Return the rows of one model × regime, by category."""
     return measured[(measured["model"] == pair[0]) & (measured["regime"] == pair[1])].set_index("category")
 
 
-def _resampled(pooled: pd.DataFrame) -> str:
-    """What the intervals cover: images, also seeds, or either where there are several seeds of some runs only."""
+def _interval_scope(pooled: pd.DataFrame) -> str:
+    """Return what the intervals cover: images, images and seeds, or both sorts if only some runs have several seeds."""
     kinds = set(pooled["interval"].dropna())
     if len(kinds) > 1:
         return "images, and over seeds where a run has several"
@@ -218,12 +231,12 @@ def _resampled(pooled: pd.DataFrame) -> str:
 
 
 def _images_each(pooled: pd.DataFrame) -> str:
-    """How many conflict images a category has."""
-    return f" ({spanned(pooled.groupby('category')['conflict_images'].max())} images each)"
+    """Format how many conflict images a category has."""
+    return f" ({format_range(pooled.groupby('category')['conflict_images'].max())} images each)"
 
 
 def _category_rows(axes: Axes, categories: list[str], style: FigureStyle) -> None:
-    """A striped row for each category, its silhouette beside its name."""
+    """Draw a striped row for each category, with its silhouette beside its name."""
     axes.set_yticks(range(len(categories)), categories)
     axes.set_ylim(len(categories) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
@@ -235,59 +248,65 @@ def _category_rows(axes: Axes, categories: list[str], style: FigureStyle) -> Non
         draw_icon(axes, category, row, points=side, offset=-6)
 
 
-def _legend_of_models(
-    models: list[str], shown: list[str], colors: dict[str, Color], markers: dict[str, str], lines: dict[str, Any]
+def _model_legend(
+    models: list[str],
+    drawn_regimes: list[str],
+    colors: dict[str, Color],
+    markers: dict[str, str],
+    lines: dict[str, Any],
 ) -> list[Line2D]:
-    """Colours of models, then markers and lines of the regimes that are shown."""
-    dot: Look = {"marker": "o", "linestyle": "none", "markersize": 8}
-    legend = [heading("model")] if models else []
-    names = shortened({model: model for model in models})
+    """Return a legend of the models' colours, then of the markers and lines of the regimes that are drawn."""
+    dot: ArtistStyle = {"marker": "o", "linestyle": "none", "markersize": 8}
+    legend = [legend_heading("model")] if models else []
+    names = shorten_names({model: model for model in models})
     legend += [Line2D([], [], color=colors[model], label=names[model], **dot) for model in models]
-    if not any(shown):  # nothing was trained: one look for all
+    if not any(drawn_regimes):  # no model was trained here, so all series have one style
         return legend
-    look: Look = {"color": "0.25", "linewidth": 1.4, "markeredgecolor": "white"}
-    legend.append(heading("regime"))
+    options: ArtistStyle = {"color": "0.25", "linewidth": 1.4, "markeredgecolor": "white"}
+    legend.append(legend_heading("regime"))
     for regime in [*markers]:
-        if regime in shown:
-            look |= {"marker": markers[regime], "markersize": marker_size(markers[regime])}
-            legend.append(Line2D([], [], linestyle=lines[regime], label=cut_name(regime) or "not trained here", **look))
+        if regime in drawn_regimes:
+            options |= {"marker": markers[regime], "markersize": marker_size(markers[regime])}
+            legend.append(
+                Line2D([], [], linestyle=lines[regime], label=shorten_name(regime) or "not trained here", **options)
+            )
     return legend
 
 
 def _overall(rows: pd.DataFrame) -> float:
-    """The bias over all categories: hits are summed, so that a category counts by its decisions."""
+    """Return the bias over all categories. Hits are summed, so a category counts in proportion to its decisions."""
     hits = rows[["shape_hits", "texture_hits"]].sum()
     return hits["shape_hits"] / hits.sum() if hits.sum() else np.nan
 
 
-def _by_bias(pooled: pd.DataFrame) -> list[str]:
-    """Categories from the most shape-driven to the least, mean over observers; undefined ones last."""
+def _order_categories(pooled: pd.DataFrame) -> list[str]:
+    """Return the categories from highest to lowest mean shape bias over observers; undefined categories are last."""
     mean = pooled.groupby("category")["shape_bias"].mean().sort_index()
     return list(mean.sort_values(ascending=False, kind="stable").index)
 
 
-def _bars(axes: Axes, rows: pd.DataFrame, offset: float, color: Color) -> None:
+def _draw_bars(axes: Axes, rows: pd.DataFrame, offset: float, color: Color) -> None:
     axes.hlines(
         np.arange(len(rows)) + offset, rows["ci_low"], rows["ci_high"], color=color, linewidth=1.6, alpha=0.5, zorder=2
     )
 
 
-def _markers(axes: Axes, bias: pd.Series, offset: float, **look) -> None:
+def _draw_markers(axes: Axes, bias: pd.Series, offset: float, **options) -> None:
     axes.plot(
         bias.to_numpy(float),
         np.arange(len(bias)) + offset,
         linestyle="none",
-        markersize=marker_size(look["marker"]),
-        markeredgecolor=look["color"] if look["marker"] == "|" else "white",
+        markersize=marker_size(options["marker"]),
+        markeredgecolor=options["color"] if options["marker"] == "|" else "white",
         markeredgewidth=0.7,
         zorder=3,
-        **look,
+        **options,
     )
 
 
 def _fraction_arrows(axes: Axes) -> None:
-    """Shape decisions along the bottom, texture decisions mirrored along the top, each with an arrow."""
-    fraction_axis(axes)
+    """Label the bottom axis with shape decisions and the mirrored top axis with texture decisions, and add arrows."""
+    set_fraction_axis(axes)
     axes.set_xticks(np.linspace(0, 1, 11).round(1))
     axes.set_xlabel('fraction of "shape" decisions', labelpad=14)
     top = axes.secondary_xaxis("top", functions=(_mirrored, _mirrored))
@@ -298,8 +317,8 @@ def _fraction_arrows(axes: Axes) -> None:
     for y, points, ends in ((0, -27, (0, 1)), (1, 27, (1, 0))):
         place = axes.transAxes + ScaledTranslation(0, points / 72, figure.dpi_scale_trans)
         arrow = {"arrowstyle": "->", "color": "0.2", "shrinkA": 0, "shrinkB": 0}
-        start, end = ends
-        axes.annotate("", xy=(end, y), xytext=(start, y), xycoords=place, textcoords=place, arrowprops=arrow)
+        start_x, end = ends
+        axes.annotate("", xy=(end, y), xytext=(start_x, y), xycoords=place, textcoords=place, arrowprops=arrow)
 
 
 def _mirrored(fraction):

@@ -1,4 +1,4 @@
-"""How figures look, and how they are written: colours, markers, saved bytes."""
+"""The style of figures, and how they are saved: colours, markers, identical bytes."""
 
 import re
 import textwrap
@@ -26,18 +26,18 @@ from shapebias.files import atomic_write
 
 T = TypeVar("T")
 Color = tuple[float, float, float]
-Look = dict[str, Any]  # keywords that matplotlib draws with
+ArtistStyle = dict[str, Any]  # keyword arguments of matplotlib's artists
 
 PEOPLE_COLOR: Color = (0.0, 0.0, 0.0)
 PRETRAINED_COLOR: Color = (0.4, 0.4, 0.4)
-OTHERS_COLOR: Color = (0.75, 0.75, 0.75)  # those beyond the number of colours that one can tell apart
+OTHERS_COLOR: Color = (0.75, 0.75, 0.75)  # observers beyond the number of distinguishable colours
 PRETRAINED_MARKER = "*"
 PEOPLE_MARKER = "D"
-CONTRAST_ORDER = (0, 1, 2, 3, 4, 9, 5, 6, 8, 7)  # of seaborn's colorblind palette: faint ones and grey come last
-MOST_COLORS = 9  # models that one can tell apart by colour, and from those that have none
-# Paul Tol's "muted" scheme: safe for colour-blind readers, and no colour that the default palette gives a model.
+CONTRAST_ORDER = (0, 1, 2, 3, 4, 9, 5, 6, 8, 7)  # of seaborn's colorblind palette; faint colours and grey are last
+MOST_COLORS = 9  # models whose colours differ clearly from each other and from the grey of the rest
+# Paul Tol's "muted" scheme. It is safe for colour-blind readers and shares no colour with the models' default palette.
 REGIME_COLORS = ("#332288", "#cc6677", "#44aa99", "#999933", "#882255", "#88ccee", "#aa4499", "#117733")
-SVG_DPI = 72  # of photographs and matrices inside an SVG file
+SVG_DPI = 72  # resolution of photographs and matrices inside an SVG file
 MARKERS = ("o", "X", "s", "^", "v", "P", "p", "h")
 LINE_STYLES: tuple[Any, ...] = (
     "-",
@@ -51,7 +51,10 @@ LINE_STYLES: tuple[Any, ...] = (
 
 @dataclass(frozen=True)
 class FigureStyle:
-    """Looks that change no number. `palette` colours models, `regime_palette` regimes: seaborn's names, or colours."""
+    """Settings that change the appearance of figures but no number.
+
+    palette: colours of models, a name of seaborn; regime_palette: colours of regimes, a name of seaborn or colours.
+    """
 
     palette: str = "colorblind"
     regime_palette: str | Sequence[str] = REGIME_COLORS
@@ -65,8 +68,8 @@ class FigureStyle:
             colors = [sns.color_palette("colorblind")[i] for i in CONTRAST_ORDER[: len(models)]]
         return dict(zip(models, colors, strict=True))
 
-    def told_apart(self, models: Iterable[str]) -> dict[str, Color]:
-        """A colour for each of the first MOST_COLORS models; the others are grey."""
+    def distinct_colors(self, models: Iterable[str]) -> dict[str, Color]:
+        """Return a colour for each of the first MOST_COLORS models; the remaining models are grey."""
         models = list(models)
         return dict.fromkeys(models, OTHERS_COLOR) | self.model_colors(models[:MOST_COLORS])
 
@@ -75,13 +78,13 @@ class FigureStyle:
         return dict(zip(regimes, sns.color_palette(self.regime_palette, len(regimes)), strict=True))
 
     @contextmanager
-    def applied(self) -> Generator[None]:
-        """Matplotlib's settings for this style, put back afterwards."""
+    def apply(self) -> Generator[None]:
+        """Set matplotlib's settings for this style, and restore them at the end of the block."""
         settings: Any = {
             **sns.axes_style("whitegrid"),
             **sns.plotting_context("paper", font_scale=1.15 * self.font_scale),
             "font.family": ["sans-serif"],
-            "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same text on every machine
+            "font.sans-serif": ["DejaVu Sans"],  # part of matplotlib, so text is the same on every machine
             "axes.edgecolor": "0.3",
             "axes.titlelocation": "left",
             "axes.titleweight": "bold",
@@ -94,31 +97,31 @@ class FigureStyle:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure (inches) that pyplot does not know: nothing to close, no state left behind."""
+    """Create a figure (size in inches) without pyplot, so that nothing has to be closed."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def by_order(names: Iterable[str], looks: tuple[T, ...]) -> dict[str, T]:
-    """Give each name a look, in order; looks repeat when there are more names."""
-    return {name: looks[i % len(looks)] for i, name in enumerate(names)}
+def assign_in_order(names: Iterable[str], styles: tuple[T, ...]) -> dict[str, T]:
+    """Assign each name a style, in order. Styles repeat if there are more names than styles."""
+    return {name: styles[i % len(styles)] for i, name in enumerate(names)}
 
 
 def marker_size(marker: str) -> float:
-    """Points; open shapes are drawn larger to weigh the same."""
+    """Return the size of a marker in points. Open shapes are larger, so that all markers have equal visual weight."""
     return {"*": 11.0, "X": 8.5, "D": 7.0}.get(marker, 7.5)
 
 
-def heading(text: str) -> Line2D:
-    """A legend entry that is only a heading; `legend_beside` prints it bold."""
+def legend_heading(text: str) -> Line2D:
+    """Return a legend entry that is only a heading; `add_legend_beside` prints it bold."""
     return Line2D([], [], linestyle="none", label=text, gid="heading")
 
 
-def legend_beside(figure: Figure, handles: list[Line2D]) -> None:
-    """One legend, outside, at the upper right and below the title (give that first).
+def add_legend_beside(figure: Figure, handles: list[Line2D]) -> None:
+    """Add one legend outside the axes, at the upper right below the title. Call `add_title` first.
 
-    The figure grows where it is too low for it.
+    A figure that is too low for the legend grows.
     """
     blank = Line2D([], [], linestyle="none", label=" ")
     above = figure.get_suptitle()
@@ -135,14 +138,14 @@ def legend_beside(figure: Figure, handles: list[Line2D]) -> None:
             text.set_fontweight("bold")
 
 
-def fraction_axis(axes: Axes) -> None:
-    """An x axis from 0 to 1 whose extreme markers are not cut."""
+def set_fraction_axis(axes: Axes) -> None:
+    """Set an x axis from 0 to 1, with room for the markers at its ends."""
     axes.set_xlim(-0.02, 1.02)
     axes.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
 
 
-def wrapped(name: str, width: int) -> str:
-    """A name in lines of about `width` letters, broken after spaces, underscores and hyphens only."""
+def wrap_name(name: str, width: int) -> str:
+    """Wrap a name into lines of about `width` letters, breaking only after spaces, underscores and hyphens."""
     lines = [""]
     for part in re.findall(r"[^\s_-]+[\s_-]*|[\s_-]+", name):
         if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
@@ -151,17 +154,17 @@ def wrapped(name: str, width: int) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def title(figure: Figure, text: str) -> None:
-    """What the figure shows, in bold at its upper left."""
+def add_title(figure: Figure, text: str) -> None:
+    """Add a title in bold at the upper left of the figure."""
     points = font_manager.FontProperties(size=mpl.rcParams["figure.titlesize"]).get_size_in_points()
-    columns = int(figure.get_figwidth() * 72 / (0.63 * points))  # bold letters are that wide, of their height
+    columns = int(figure.get_figwidth() * 72 / (0.63 * points))  # width of a bold letter: 0.63 of its height
     figure.suptitle(textwrap.fill(text, columns), x=0.01, ha="left", fontweight="bold")
 
 
-def note(figure: Figure, *remarks: str) -> None:
-    """How to read the figure, and what it leaves out, below it: as many remarks a line as there is room for."""
+def add_note(figure: Figure, *remarks: str) -> None:
+    """Add a note below the figure: how to read it, and what it leaves out. A line holds as many remarks as fit."""
     points = font_manager.FontProperties(size="small").get_size_in_points()
-    columns = int(figure.get_figwidth() * 72 / (0.58 * points))  # letters are that wide, of their height
+    columns = int(figure.get_figwidth() * 72 / (0.58 * points))  # width of a letter: 0.58 of its height
     lines = [""]
     for remark in remarks:
         joined = f"{lines[-1]}     {remark}" if lines[-1] else remark
@@ -172,25 +175,25 @@ def note(figure: Figure, *remarks: str) -> None:
     figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize="small", color="0.3")
 
 
-def dashed(axes: Axes, *, x: float | None = None, y: float | None = None) -> None:
-    """A thin dashed line across: chance, or no difference."""
-    look: Look = {"color": "0.35", "linestyle": (0, (4, 3)), "linewidth": 1, "zorder": 1}
+def draw_dashed_line(axes: Axes, *, x: float | None = None, y: float | None = None) -> None:
+    """Draw a thin dashed line across the axes, for chance or for no difference."""
+    options: ArtistStyle = {"color": "0.35", "linestyle": (0, (4, 3)), "linewidth": 1, "zorder": 1}
     if x is not None:
-        axes.axvline(x, **look)
+        axes.axvline(x, **options)
     if y is not None:
-        axes.axhline(y, **look)
+        axes.axhline(y, **options)
 
 
-def difference_axis(axes: Axes, values: np.ndarray, *, least: float = 0.05) -> None:
-    """An x axis as wide as the values, at least to ± `least`, alike on both sides of no difference."""
+def set_difference_axis(axes: Axes, values: np.ndarray, *, least: float = 0.05) -> None:
+    """Set an x axis that is symmetric around 0, as wide as the values and at least ± `least`."""
     widest = 1.1 * max(least, float(np.nanmax(np.abs(values), initial=0)))
     axes.set_xlim(-widest, widest)
     axes.xaxis.set_major_locator(MaxNLocator(5, symmetric=True))
-    dashed(axes, x=0)
+    draw_dashed_line(axes, x=0)
 
 
 def hatch_missing(axes: Axes, missing: np.ndarray) -> None:
-    """Hatch the cells [rows, columns] of a matrix that have no value: grey would be taken for one."""
+    """Hatch the cells [rows, columns] of a matrix that have no value. Grey could be mistaken for a value."""
     if not missing.any():
         return
     square = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5), (-0.5, -0.5)])
@@ -199,7 +202,7 @@ def hatch_missing(axes: Axes, missing: np.ndarray) -> None:
 
 
 def name_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str], size: str = "small") -> None:
-    """Names beside the rows and below the columns of a matrix."""
+    """Write names beside the rows and below the columns of a matrix."""
     axes.set_xticks(range(len(columns)), columns, rotation=90, fontsize=size)
     axes.set_yticks(range(len(rows)), rows, fontsize=size)
     axes.tick_params(length=0)
@@ -218,16 +221,16 @@ def print_values(axes: Axes, image: AxesImage, values: np.ndarray, form: str = "
 
 
 def message_figure(text: str, style: FigureStyle | None = None) -> Figure:
-    """A figure that says in words why there is nothing to draw."""
-    with (style or FigureStyle()).applied():
+    """Create a figure with a message that explains why there is nothing to draw."""
+    with (style or FigureStyle()).apply():
         figure = new_figure(7, 1.2)
         figure.text(0.5, 0.5, text, ha="center", va="center", color="0.3", wrap=True)
     return figure
 
 
-def save(figure: Figure, stem: Path, dpi: int = 150) -> None:
-    """Write `<stem>.png` and `<stem>.svg`: the same figure gives the same bytes, and text needs no installed font."""
-    # Once for both. Figure.savefig would lay out and draw each file twice, the first time for nothing.
+def save_figure(figure: Figure, stem: Path, dpi: int = 150) -> None:
+    """Write `<stem>.png` and `<stem>.svg`. The same figure gives the same bytes, and text needs no installed font."""
+    # Lay out once for both files. Figure.savefig would lay out and draw each file twice.
     engine = figure.get_layout_engine()
     if figure.axes and engine is not None:
         engine.execute(figure)

@@ -7,77 +7,83 @@ from matplotlib.lines import Line2D
 
 from shapebias.figures.style import (
     MARKERS,
+    ArtistStyle,
     FigureStyle,
-    Look,
-    by_order,
-    heading,
-    legend_beside,
+    add_legend_beside,
+    add_title,
+    assign_in_order,
+    legend_heading,
     message_figure,
     new_figure,
-    title,
-    wrapped,
+    wrap_name,
 )
-from shapebias.tables.summaries import cut_name, regime_order
+from shapebias.tables.summaries import order_regimes, shorten_name
 
-MEASURES = {"loss": "loss (nats)", "accuracy": "accuracy"}
-COLUMNS = 4
+CURVE_LABELS = {"loss": "loss (nats)", "accuracy": "accuracy"}
+MOST_COLUMNS = 4
 TRAINING_LINE = (0, (3, 2))
 
 
 def training_curves(histories: pd.DataFrame, *, style: FigureStyle | None = None) -> Figure:
-    """Loss and accuracy of training and validation over epochs, two panels a model.
+    """Draw loss and accuracy of training and validation over epochs, two panels per model.
 
-    histories: `history.csv` of all runs with their model, regime, seed and best_epoch, the epoch that was kept.
+    histories: `history.csv` of all runs, with model, regime, seed and best_epoch (the epoch of the saved weights).
     """
     style = style or FigureStyle()
     if histories.empty:
         return message_figure("No run was trained.", style)
     models = list(dict.fromkeys(histories["model"]))
-    regimes = regime_order(histories["regime"])
-    colors, markers = style.regime_colors(regimes), by_order(regimes, MARKERS)
-    columns = min(COLUMNS, len(models))
+    regimes = order_regimes(histories["regime"])
+    colors, markers = style.regime_colors(regimes), assign_in_order(regimes, MARKERS)
+    columns = min(MOST_COLUMNS, len(models))
     lines = -(-len(models) // columns)
-    with style.applied():
+    with style.apply():
         figure = new_figure(2.2 + 2.3 * columns, 0.3 + 4.0 * lines)
         grid = figure.subplots(2 * lines, columns, sharey="row", squeeze=False)
         for position, model in enumerate(models):
             line, column = divmod(position, columns)
-            own = histories[histories["model"] == model]
-            for axes, measure in zip(grid[2 * line : 2 * line + 2, column], MEASURES, strict=True):
+            model_rows = histories[histories["model"] == model]
+            for axes, measure in zip(grid[2 * line : 2 * line + 2, column], CURVE_LABELS, strict=True):
                 width = 1.6 if histories["seed"].nunique() == 1 else 1.0
-                for (regime, _), run in own.groupby(["regime", "seed"], sort=False):
-                    look: Look = {"color": colors[str(regime)], "linewidth": width, "markeredgecolor": "white"}
-                    axes.plot(run["epoch"], run[f"train_{measure}"], linestyle=TRAINING_LINE, alpha=0.7, **look)
-                    axes.plot(run["epoch"], run[f"val_{measure}"], **look)
-                    kept = run[run["epoch"] == run["best_epoch"]]
-                    axes.plot(kept["epoch"], kept[f"val_{measure}"], marker=markers[str(regime)], **look)
+                for (regime, _), run in model_rows.groupby(["regime", "seed"], sort=False):
+                    options: ArtistStyle = {
+                        "color": colors[str(regime)],
+                        "linewidth": width,
+                        "markeredgecolor": "white",
+                    }
+                    axes.plot(run["epoch"], run[f"train_{measure}"], linestyle=TRAINING_LINE, alpha=0.7, **options)
+                    axes.plot(run["epoch"], run[f"val_{measure}"], **options)
+                    best_rows = run[run["epoch"] == run["best_epoch"]]
+                    axes.plot(best_rows["epoch"], best_rows[f"val_{measure}"], marker=markers[str(regime)], **options)
                 axes.xaxis.get_major_locator().set_params(integer=True)
                 if measure == "loss":
-                    axes.set_title(wrapped(cut_name(model), 18), fontsize="medium")
+                    axes.set_title(wrap_name(shorten_name(model), 18), fontsize="medium")
                     axes.tick_params(labelbottom=False)
                 else:
                     axes.set_xlabel("epoch")
                 if column == 0:
-                    axes.set_ylabel(MEASURES[measure])
+                    axes.set_ylabel(CURVE_LABELS[measure])
         for axes in grid[2 * lines - 2 :, len(models) - (lines - 1) * columns :].ravel():
             axes.set_visible(False)
-        for line in range(lines):  # after all models are drawn: a limit set before would cut off the others
+        for line in range(
+            lines
+        ):  # only after all models are drawn, because a limit set earlier would cut off later models
             grid[2 * line, 0].set_ylim(bottom=0)
             grid[2 * line + 1, 0].set_ylim(-0.02, 1.02)
         sns.despine(figure)
         figure.align_ylabels(grid[:, 0])
         runs = len(histories[["model", "regime", "seed"]].drop_duplicates())
-        title(figure, f"Loss and accuracy during training ({runs:,} {'run' if runs == 1 else 'runs'})")
-        legend = [heading("regime (marker: kept epoch)")]
+        add_title(figure, f"Loss and accuracy during training ({runs:,} {'run' if runs == 1 else 'runs'})")
+        legend = [legend_heading("regime (marker: kept epoch)")]
         for regime in regimes:
-            look = {
+            options = {
                 "color": colors[regime],
                 "marker": markers[regime],
                 "markeredgecolor": "white",
-                "label": cut_name(regime),
+                "label": shorten_name(regime),
             }
-            legend.append(Line2D([], [], **look))
-        legend += [heading("images"), Line2D([], [], color="0.25", label="validation")]
+            legend.append(Line2D([], [], **options))
+        legend += [legend_heading("images"), Line2D([], [], color="0.25", label="validation")]
         legend += [Line2D([], [], color="0.25", linestyle=TRAINING_LINE, alpha=0.7, label="training")]
-        legend_beside(figure, legend)
+        add_legend_beside(figure, legend)
     return figure

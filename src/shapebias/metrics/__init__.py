@@ -1,1 +1,1 @@
-"""Metrics: numbers with intervals, from decisions alone."""
+"""Metrics: numbers with intervals, computed from decisions alone."""

@@ -7,46 +7,54 @@ from typing import Any
 
 import numpy as np
 
-from shapebias.metrics.shape_bias import TAILS, Counts, Groups, alike, ratio, with_prior
+from shapebias.metrics.shape_bias import TAILS, CueCounts, ObserverGroups, group_equal_rows, ratio, ratio_with_prior
 
-ROWS_AT_ONCE = 256  # of resampled sums, which take some 240 kB each
+ROWS_AT_ONCE = 256  # rows of resampled sums, each about 240 kB
 
 
-def difference_rows(counts: Counts, groups: Groups) -> list[dict[str, Any]]:
-    """One row for each pair of observers: their biases on common images, the first minus the second, its interval.
+def difference_rows(counts: CueCounts, groups: ObserverGroups) -> list[dict[str, Any]]:
+    """Return one row per pair of observers: their biases on common images, the difference and its interval.
 
-    groups: as of `counts_of`; pools are not compared with their own members, nor with other pools of these.
-    Paired: in a resample both see the same images, so what makes an image hard for both cancels out. Each has a prior
-    of its own (see `intervals.jeffreys_prior`). Where one of them has no hit there is no difference; `reason` says so.
+    groups: as in `count_cues`. A pool is not compared with its own members, nor with other pools of these members.
 
-    Simulated intervals hold the true difference in 93 to 97 % of cases with 40 hits of each or more. With 20 hits, in
-    92 to 95 % where biases are .98 and .3, but in nearly all where both are .98, or both .02: of so few hits hardly
-    any is of the other cue, and half a hit of each prior is much. There they are too wide, not too narrow.
+    The difference is first minus second. Intervals are paired: in a resample both observers see the same images, so
+    difficulty that both share cancels out. Each observer has its own prior (see `bootstrap.jeffreys_prior`). If one of
+    the two has no hit, the difference is undefined and `reason` says so.
+
+    In simulations with at least 40 hits each, the intervals contain the true difference in 93 to 97 % of cases. With
+    20 hits they contain it in 92 to 95 % of cases if the biases are .98 and .3, but in nearly all cases if both are .98
+    or both .02. So few hits include hardly any of the rarer cue, and the half hit of each prior then weighs heavily.
+    These intervals are too wide, not too narrow.
     """
     members = [set(groups[name]) for name in counts.names]
     pairs = [(a, b) for a, b in combinations(range(len(counts.names)), 2) if not members[a] & members[b]]
     seen = counts.seen
-    common = np.array([seen[one] & seen[other] for one, other in pairs]).reshape(len(pairs), seen.shape[1])
+    common = np.array([seen[first] & seen[second] for first, second in pairs]).reshape(len(pairs), seen.shape[1])
     rows: list[dict[str, Any]] = [{} for _ in pairs]
-    for batch in _batches(alike(common), pairs):
-        chosen = [(group, observer) for group in batch for observer in _members(group, pairs)]
-        part = on_images(counts, [observer for _, observer in chosen], common[[group[0] for group, _ in chosen]])
-        places = {(group[0], observer): place for place, (group, observer) in enumerate(chosen)}
-        told = [
+    for batch in _batches(group_equal_rows(common), pairs):
+        batch_rows = [(group, observer) for group in batch for observer in _members(group, pairs)]
+        batch_counts = restrict_to_images(
+            counts, [observer for _, observer in batch_rows], common[[group[0] for group, _ in batch_rows]]
+        )
+        places = {(group[0], observer): place for place, (group, observer) in enumerate(batch_rows)}
+        placed_pairs = [
             (pair, (places[group[0], pairs[pair][0]], places[group[0], pairs[pair][1]]))
             for group in batch
             for pair in group
         ]
-        intervals = difference_intervals(part, [both for _, both in told])
-        for (pair, both), bounds in zip(told, intervals, strict=True):
-            rows[pair] = _row(part, *both, bounds)
+        intervals = difference_intervals(batch_counts, [places_of_pair for _, places_of_pair in placed_pairs])
+        for (pair, both), bounds in zip(placed_pairs, intervals, strict=True):
+            rows[pair] = _row(batch_counts, *both, bounds)
     return rows
 
 
-def difference_intervals(counts: Counts, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
-    """float [pairs, 2]: intervals of the first's bias minus the second's; pairs: rows that count the same images."""
-    first, second = (with_prior(counts.resampled.shape, counts.resampled.hits, side=side) for side in (0, 1))
-    return np.array([np.quantile(first[one] - second[other], TAILS) for one, other in pairs]).reshape(-1, 2)
+def difference_intervals(counts: CueCounts, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Return float [pairs, 2]: intervals of the difference in bias, first minus second.
+
+    pairs: pairs of rows that count the same images.
+    """
+    first, second = (ratio_with_prior(counts.resampled.shape, counts.resampled.hits, side=side) for side in (0, 1))
+    return np.array([np.quantile(first[row_1] - second[row_2], TAILS) for row_1, row_2 in pairs]).reshape(-1, 2)
 
 
 def _members(group: Sequence[int], pairs: Sequence[tuple[int, int]]) -> list[int]:
@@ -54,7 +62,7 @@ def _members(group: Sequence[int], pairs: Sequence[tuple[int, int]]) -> list[int
 
 
 def _batches(groups: Sequence[list[int]], pairs: Sequence[tuple[int, int]]) -> Iterator[list[list[int]]]:
-    """Groups of pairs with the same common images, as many at a time as fit into memory when resampled."""
+    """Yield batches of groups that fit into memory when resampled; the pairs of a group share their common images."""
     batch, rows = [], 0
     for group in groups:
         size = len(_members(group, pairs))
@@ -67,21 +75,24 @@ def _batches(groups: Sequence[list[int]], pairs: Sequence[tuple[int, int]]) -> I
         yield batch
 
 
-def on_images(counts: Counts, observers: list[int], masks: np.ndarray) -> Counts:
-    """Some observers, each with nothing counted outside of its mask, bool [observers, I]."""
+def restrict_to_images(counts: CueCounts, observers: list[int], masks: np.ndarray) -> CueCounts:
+    """Select observers and set their counts outside their masks to 0; masks: bool [observers, I]."""
     if observers == list(range(len(counts.names))) and (masks == counts.seen).all():
-        return counts  # which may have been resampled already
-    rows = counts.rows(observers)
+        return counts  # these counts may be resampled already
+    selected = counts.select_rows(observers)
     return replace(
-        rows, trials=rows.trials * masks, shape_hits=rows.shape_hits * masks, texture_hits=rows.texture_hits * masks
+        selected,
+        trials=selected.trials * masks,
+        shape_hits=selected.shape_hits * masks,
+        texture_hits=selected.texture_hits * masks,
     )
 
 
-def _row(counts: Counts, one: int, other: int, interval: np.ndarray) -> dict[str, Any]:
-    images = int(counts.seen[one].sum())
-    shape, hits = (cell[[one, other]].sum(axis=1) for cell in (counts.shape_hits, counts.hits))
-    names = counts.names[one], counts.names[other]
-    biases = [ratio(part, whole) for part, whole in zip(shape, hits, strict=True)]
+def _row(counts: CueCounts, first: int, second: int, interval: np.ndarray) -> dict[str, Any]:
+    images = int(counts.seen[first].sum())
+    shape, hits = (cell[[first, second]].sum(axis=1) for cell in (counts.shape_hits, counts.hits))
+    names = counts.names[first], counts.names[second]
+    biases = [ratio(numerator, denominator) for numerator, denominator in zip(shape, hits, strict=True)]
     reason = ""
     if not images:
         reason = "no conflict image that both saw and could answer"

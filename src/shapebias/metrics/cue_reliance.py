@@ -1,6 +1,6 @@
-"""How much accuracy a network loses when one cue is suppressed: reliance on cues, without setting one against another.
+"""Reliance on cues: how much accuracy a network loses when one cue is suppressed. Cues do not compete here.
 
-Source: Burgert et al. 2025 (arXiv 2509.20234). How cues are suppressed: `shapebias.evaluation.cue_suppression`.
+`shapebias.evaluation.cue_suppression` suppresses the cues. Source: Burgert et al. 2025 (arXiv 2509.20234).
 """
 
 import math
@@ -11,55 +11,59 @@ import pandas as pd
 
 from shapebias.errors import UserError
 from shapebias.evaluation.cue_suppression import UNTOUCHED
-from shapebias.metrics.accuracy_by_condition import TAILS, prior, resampled_images
-from shapebias.metrics.shape_bias import accuracy
+from shapebias.metrics.accuracy_by_condition import TAILS, prior_images, resampled_image_weights
+from shapebias.metrics.shape_bias import accuracy_row
 
 # Cue → the strength that suppresses nothing: a grid of one patch, no smoothing, no grey.
 WEAKEST = {"shape": 1.0, "texture": 0.0, "colour": 0.0}
-COLUMNS = [
+RELIANCE_COLUMNS = [
     *["observer", "cue", "strength", "images", "accuracy", "ci_low", "ci_high"],
     *["relative", "relative_low", "relative_high", "chance", "reason"],
 ]
 
 
-def reliance_table(predictions: pd.DataFrame, metadata: dict[str, Any]) -> pd.DataFrame:
-    """One row a cue and strength of its suppression; columns: COLUMNS.
+def tabulate_reliance(predictions: pd.DataFrame, metadata: dict[str, Any]) -> pd.DataFrame:
+    """Return one row per cue and strength of suppression; columns: RELIANCE_COLUMNS.
 
-    predictions, metadata: of one network on a benchmark of kind `suppressed`: a row an image and condition, which is
-    `none` or `<cue>-<strength>`. Each cue starts with the accuracy without suppression, as the strength that suppresses
-    nothing. accuracy: over images whose category the network knows, with its Wilson interval. relative: to accuracy
-    without suppression, both on the images that were shown in both ways and are resampled together, stratified by
-    category; so its interval is that of the ratio. reason: why relative is NaN.
-    Raises UserError for another condition and for an image that was answered twice in one.
+    predictions, metadata: of one network on a benchmark of kind `suppressed`, one row per image and condition. A
+    condition is `none` or `<cue>-<strength>`.
+
+    The first row of each cue has the weakest strength, which suppresses nothing.
+    accuracy: over images whose category the network knows, with its Wilson interval.
+    relative: accuracy divided by the accuracy without suppression, both on the images that were shown in both ways.
+    The interval of relative resamples these images together, stratified by category.
+    reason: why relative is NaN.
+    Raises UserError for another condition and for an image with two answers in one condition.
     """
     answers = metadata["answers"]
-    known = predictions[predictions["shape"].isin(answers)]
-    twice = known[known.duplicated(["image", "condition"])]
-    if len(twice):
-        first = twice.iloc[0]
+    answerable = predictions[predictions["shape"].isin(answers)]
+    duplicates = answerable[answerable.duplicated(["image", "condition"])]
+    if len(duplicates):
+        first = duplicates.iloc[0]
         raise UserError(
             f"{metadata['observer']}: image {first['image']!r} is answered twice in condition {first['condition']!r}; "
             f"give each answer once"
         )
-    right = (known["decision"] == known["shape"]).astype(float)
-    table = known.assign(right=right).pivot(index=["image", "shape"], columns="condition", values="right")
-    nothing = pd.Series(math.nan, index=table.index)
-    plain = table.get(UNTOUCHED, nothing)
-    swept = sorted(parsed(name) for name in predictions["condition"].unique() if name != UNTOUCHED)
+    right = (answerable["decision"] == answerable["shape"]).astype(float)
+    table = answerable.assign(right=right).pivot(index=["image", "shape"], columns="condition", values="right")
+    missing = pd.Series(math.nan, index=table.index)
+    untouched = table.get(UNTOUCHED, missing)
+    suppressions = sorted(parse_suppression(name) for name in predictions["condition"].unique() if name != UNTOUCHED)
     rows = []
     for position, (cue, weakest) in enumerate(WEAKEST.items()):
-        strengths = [(strength, name) for found, strength, name in swept if found == position]
+        strengths = [(strength, name) for cue_position, strength, name in suppressions if cue_position == position]
         if strengths:
-            rows.append({"cue": cue, "strength": weakest} | measured(plain, plain, len(answers)))
+            rows.append({"cue": cue, "strength": weakest} | measure_reliance(untouched, untouched, len(answers)))
         for strength, name in strengths:
-            if strength > weakest:  # or it is the first row once more
+            if strength > weakest:  # the weakest strength is the first row already
                 rows.append(
-                    {"cue": cue, "strength": strength} | measured(table.get(name, nothing), plain, len(answers))
+                    {"cue": cue, "strength": strength}
+                    | measure_reliance(table.get(name, missing), untouched, len(answers))
                 )
-    return pd.DataFrame([{"observer": metadata["observer"]} | row for row in rows], columns=COLUMNS)
+    return pd.DataFrame([{"observer": metadata["observer"]} | row for row in rows], columns=RELIANCE_COLUMNS)
 
 
-def parsed(condition: str) -> tuple[int, float, str]:
+def parse_suppression(condition: str) -> tuple[int, float, str]:
     """`texture-1.5` → (position of the cue in WEAKEST, 1.5, the condition)."""
     cue, _, strength = condition.partition("-")
     try:
@@ -71,28 +75,28 @@ def parsed(condition: str) -> tuple[int, float, str]:
         ) from None
 
 
-def measured(suppressed: pd.Series, plain: pd.Series, categories: int) -> dict[str, Any]:
-    """Accuracy under suppression, and relative to that without it.
+def measure_reliance(suppressed: pd.Series, untouched: pd.Series, categories: int) -> dict[str, Any]:
+    """Return the accuracy under suppression, absolute and relative to the accuracy without suppression.
 
-    suppressed, plain: 1 (right), 0 or NaN (not shown), indexed by image and shape, in the same order.
+    suppressed, untouched: 1 (right), 0 or NaN (not shown), indexed by image and shape, in the same order.
     """
-    told = accuracy(suppressed.dropna() > 0, 1 / categories)
-    shared = suppressed.notna() & plain.notna()
-    after, before = (side[shared].to_numpy() > 0 for side in (suppressed, plain))
+    row = accuracy_row(suppressed.dropna() > 0, 1 / categories)
+    shared = suppressed.notna() & untouched.notna()
+    after, before = (side[shared].to_numpy() > 0 for side in (suppressed, untouched))
     undefined = {"relative": math.nan, "relative_low": math.nan, "relative_high": math.nan}
-    if not told["images"]:
-        return told | undefined | {"reason": "no image whose category the network knows"}
+    if not row["images"]:
+        return row | undefined | {"reason": "no image whose category the network knows"}
     if not shared.any():
-        return told | undefined | {"reason": "no image was also shown without suppression"}
+        return row | undefined | {"reason": "no image was also shown without suppression"}
     if not before.any():
-        return told | undefined | {"reason": "never right without suppression"}
-    if suppressed is plain:
-        return told | {"relative": 1.0, "relative_low": 1.0, "relative_high": 1.0, "reason": ""}
-    weights, unit = resampled_images(shared[shared].index.get_level_values("shape").to_numpy(), "suppressed")
-    both, only_after, only_before, _ = prior(4, "suppressed") * unit
+        return row | undefined | {"reason": "never right without suppression"}
+    if suppressed is untouched:
+        return row | {"relative": 1.0, "relative_low": 1.0, "relative_high": 1.0, "reason": ""}
+    weights, unit = resampled_image_weights(shared[shared].index.get_level_values("shape").to_numpy(), "suppressed")
+    both, only_after, only_before, _ = prior_images(4, "suppressed") * unit
     cells = after & before, after & ~before, before & ~after
-    kept, gained, lost = ((weights @ cell.astype(np.float32)).astype(np.float64) for cell in cells)
-    ratio = (kept + both + gained + only_after) / (kept + both + lost + only_before)
+    still_right, gained, lost = ((weights @ cell.astype(np.float32)).astype(np.float64) for cell in cells)
+    ratio = (still_right + both + gained + only_after) / (still_right + both + lost + only_before)
     low, high = np.quantile(ratio, TAILS)
     relative = after.sum() / before.sum()
-    return told | {"relative": relative, "relative_low": float(low), "relative_high": float(high), "reason": ""}
+    return row | {"relative": relative, "relative_low": float(low), "relative_high": float(high), "reason": ""}

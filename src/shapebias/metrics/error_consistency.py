@@ -1,7 +1,8 @@
-"""Error consistency: whether two observers are wrong about the same images, beyond what their accuracies imply.
+"""Error consistency: whether two observers err on the same images more often than their accuracies imply.
 
-It is Cohen's kappa of right and wrong, image by image. On a benchmark of conflicting cues right means that the shape
-was named, over all images of a known shape, also those whose cues agree, as the model-vs-human toolbox counts.
+The measure is Cohen's kappa of right and wrong answers, image by image. On a benchmark of conflicting cues, an answer
+is right if it names the shape. As in the model-vs-human toolbox, all images of a known shape count, including images
+whose cues agree.
 Source: Geirhos, Meding and Wichmann, NeurIPS 2020 (arXiv 2006.16736).
 """
 
@@ -16,10 +17,10 @@ from scipy.special import stdtrit
 
 from shapebias.metrics.accuracy_by_condition import (
     CONDITION_RESAMPLES,
-    conditions_of,
-    eligible,
-    prior,
-    resampled_images,
+    eligible_images,
+    panel_conditions,
+    prior_images,
+    resampled_image_weights,
 )
 from shapebias.metrics.panel import Panel
 from shapebias.metrics.seed_pooling import IMAGES, IMAGES_AND_SEEDS
@@ -28,16 +29,16 @@ from shapebias.metrics.shape_bias import TAILS
 ALL = "all"
 PEOPLE = "people"
 PAIRS_AT_ONCE = 128
-COLUMNS = [
+CONSISTENCY_COLUMNS = [
     *["condition", "conditions", "observer_1", "observer_2", "images", "accuracy_1", "accuracy_2"],
     *["observed", "expected", "kappa", "ci_low", "ci_high", "reason"],
 ]
-POOLED_COLUMNS = ["model", "regime", "seeds", "images", "kappa", "ci_low", "ci_high", "interval", "reason"]
+POOLED_CONSISTENCY_COLUMNS = ["model", "regime", "seeds", "images", "kappa", "ci_low", "ci_high", "interval", "reason"]
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What was answered in one condition; shape: int8 [images]; seen, right: bool [images, observers]."""
+class ConditionAnswers:
+    """The answers in one condition; shape: int8 [images]; seen, right: bool [images, observers]."""
 
     condition: str
     shape: np.ndarray
@@ -46,20 +47,21 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Group:
-    """Pairs whose mean is one row: an observer with each person, or persons with each other."""
+class PairGroup:
+    """Pairs that one row averages: an observer with each person, or persons with each other."""
 
     observer_1: str
     pairs: np.ndarray  # positions among all pairs
     first: np.ndarray  # bool [pairs]: whether observer_1 is the first of a pair
-    seen_by: np.ndarray  # bool [images]: what it rests on
+    seen_by: np.ndarray  # bool [images]: the images that the row covers
 
 
 @dataclass(frozen=True)
-class Pairs:
+class PairCounts:
     """Counts of images for each condition and pair of observers, int64 [conditions, pairs].
 
-    shared: both saw; first, second: of these, the first or the second observer was right; both: both were.
+    shared: images that both saw; first, second, both: shared images on which the first observer, the second observer
+    or both were right.
     """
 
     shared: np.ndarray
@@ -68,13 +70,19 @@ class Pairs:
     both: np.ndarray
 
     def measures(self) -> dict[str, np.ndarray]:
-        """accuracy_1, accuracy_2, observed, expected and kappa of each pair in each condition; NaN is undefined."""
+        """Return accuracy_1, accuracy_2, observed, expected and kappa per condition and pair; NaN means undefined."""
         with np.errstate(invalid="ignore"):  # 0 / 0 is NaN, as it should be
-            one, two = self.first / self.shared, self.second / self.shared
+            accuracy_1, accuracy_2 = self.first / self.shared, self.second / self.shared
             observed = (self.shared - self.first - self.second + 2 * self.both) / self.shared
-            expected = one * two + (1 - one) * (1 - two)
+            expected = accuracy_1 * accuracy_2 + (1 - accuracy_1) * (1 - accuracy_2)
         value = kappa(self.both, self.first - self.both, self.second - self.both, self.neither)
-        return {"accuracy_1": one, "accuracy_2": two, "observed": observed, "expected": expected, "kappa": value}
+        return {
+            "accuracy_1": accuracy_1,
+            "accuracy_2": accuracy_2,
+            "observed": observed,
+            "expected": expected,
+            "kappa": value,
+        }
 
     @property
     def neither(self) -> np.ndarray:
@@ -82,298 +90,359 @@ class Pairs:
 
 
 def kappa(both: np.ndarray, first: np.ndarray, second: np.ndarray, neither: np.ndarray) -> np.ndarray:
-    """Cohen's kappa from how many images both, only the first, only the second or neither observer got right.
+    """Return Cohen's kappa from the numbers of images that both, only the first, only the second or neither got right.
 
-    (observed - expected) / (1 - expected), multiplied out. NaN where expected is 1: of two observers that are always
-    right, or never, nobody can say whether they would err alike (model-vs-human's code calls that 1).
+    The formula is (observed - expected) / (1 - expected), multiplied out. Kappa is NaN if expected is 1: if two
+    observers are always right, or never, their errors cannot be compared. The code of model-vs-human returns 1 then.
     """
     agreeing, differing = both * neither, first * second
-    whole = (both + first) * (first + neither) + (both + second) * (second + neither)
+    denominator = (both + first) * (first + neither) + (both + second) * (second + neither)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(whole > 0, 2 * (agreeing - differing) / whole, np.nan)
+        return np.where(denominator > 0, 2 * (agreeing - differing) / denominator, np.nan)
 
 
-def consistency_table(panel: Panel, people: Sequence[str]) -> pd.DataFrame:
-    """One row a pair of observers, and one an observer and `people`; columns: COLUMNS.
+def tabulate_consistency(panel: Panel, people: Sequence[str]) -> pd.DataFrame:
+    """Return one row per pair of observers and one per observer and `people`; columns: CONSISTENCY_COLUMNS.
 
-    people: names of persons. Of a pair with `people` all is the mean over persons (the other ones, for a person); of
-    `people` with `people`, over pairs of persons.
-    condition `all` is the mean over conditions: pooled over them kappa would be too high, as two observers that err
-    at random err more often where it is difficult. Single conditions are told for pairs with `people` only, and only
-    where there are several. conditions: in how many of them kappa is defined, and therefore averaged; accuracies,
-    observed and expected are means over all conditions in which both saw an image (of a known shape that both could
-    name). reason: why kappa is NaN.
+    people: names of persons. A row with `people` is the mean over persons; for a person, over the remaining persons.
+    The row of `people` with `people` is the mean over pairs of persons.
 
-    Intervals are over images, stratified by shape within each condition; conditions and persons are taken as they are.
-    Simulated ones hold the true kappa in 93 to 97 % of cases; in 92 to 99 % where hardly an image is expected that both
-    get wrong (both nearly always right and their errors unrelated, or 20 images).
+    The condition `all` is the mean over conditions. Pooling the images of all conditions would make kappa too high:
+    two observers with random errors both err more often in difficult conditions. Single conditions have rows for pairs
+    with `people` only, and only if there are several conditions.
+
+    conditions: the number of conditions in which kappa is defined. The mean kappa covers these. accuracies, observed
+    and expected are means over all conditions in which both observers saw an image of a known shape that both could
+    name. reason: why kappa is NaN.
+
+    Intervals resample images, stratified by shape within each condition. Conditions and persons are not resampled. In
+    simulations the intervals contain the true kappa in 93 to 97 % of cases. The range is 92 to 99 % if hardly any image
+    is expected to be wrong for both (both observers nearly always right with unrelated errors, or 20 images).
     """
-    conditions, here, answers = answers_of(panel)
-    one, two = np.triu_indices(len(panel.observers), 1)
-    pairs = counted(answers, one, two)
-    groups = groups_of(panel, people, one, two)
+    conditions, images_of, answers = split_by_condition(panel)
+    first, second = np.triu_indices(len(panel.observers), 1)
+    pairs = count_pairs(answers, first, second)
+    groups = people_groups(panel, people, first, second)
     kappas = pairs.measures()["kappa"]
-    distances, resampled = resample(answers, (one, two), kappas, groups)
-    bounds, group_bounds = combined(kappas, distances), bounds_of(kappas, resampled, groups)
+    distances, resampled = resample_kappas(answers, (first, second), kappas, groups)
+    bounds, bounds_of_groups = combine_conditions(kappas, distances), bound_group_means(kappas, resampled, groups)
 
     names = np.array(panel.observers, dtype=object)
-    measured = pairs.measures()
-    defined = np.isfinite(measured["kappa"])
-    table: dict[str, Any] = {"condition": ALL, "observer_1": names[one], "observer_2": names[two]}
-    table |= {key: mean_over(values) for key, values in measured.items()}
+    pair_measures = pairs.measures()
+    defined = np.isfinite(pair_measures["kappa"])
+    table: dict[str, Any] = {"condition": ALL, "observer_1": names[first], "observer_2": names[second]}
+    table |= {key: mean_of_defined(values) for key, values in pair_measures.items()}
     table |= {"conditions": defined.sum(axis=0), "images": pairs.shared.sum(axis=0)}
     table |= {"ci_low": bounds[0], "ci_high": bounds[1]}
-    table["reason"] = np.where(defined.any(axis=0), "", reasons(pairs))
+    table["reason"] = np.where(defined.any(axis=0), "", undefined_reasons(pairs))
     rows = []
     for k, group in enumerate(groups):
-        each = {key: mean_over(values.T) for key, values in orient(measured, group).items()}  # [conditions]
-        found = np.isfinite(each["kappa"])
-        who = {"observer_1": group.observer_1, "observer_2": PEOPLE}
-        told = who | {key: float(mean_over(values)) for key, values in each.items()}
-        told |= {"condition": ALL, "conditions": int(found.sum()), "images": int(group.seen_by.sum())}
-        told |= {"reason": "" if found.any() else group_reason(reasons(pairs), group)}
-        rows.append(told | dict(zip(("ci_low", "ci_high"), group_bounds[:, -1, k], strict=True)))
+        group_measures = {
+            key: mean_of_defined(values.T) for key, values in orient_measures(pair_measures, group).items()
+        }  # [conditions]
+        is_defined = np.isfinite(group_measures["kappa"])
+        pair_names = {"observer_1": group.observer_1, "observer_2": PEOPLE}
+        row = pair_names | {key: float(mean_of_defined(values)) for key, values in group_measures.items()}
+        row |= {"condition": ALL, "conditions": int(is_defined.sum()), "images": int(group.seen_by.sum())}
+        row |= {"reason": "" if is_defined.any() else group_reason(undefined_reasons(pairs), group)}
+        rows.append(row | dict(zip(("ci_low", "ci_high"), bounds_of_groups[:, -1, k], strict=True)))
         for m, name in enumerate(conditions if len(conditions) > 1 else []):
-            told = who | {key: float(values[m]) for key, values in each.items()}
-            told |= {"condition": name, "conditions": int(found[m]), "images": int(group.seen_by[here[m]].sum())}
-            told |= {"reason": "" if found[m] else group_reason(reasons(pairs, m), group)}
-            rows.append(told | dict(zip(("ci_low", "ci_high"), group_bounds[:, m, k], strict=True)))
-    frames = [pd.DataFrame(table, columns=COLUMNS), pd.DataFrame(rows, columns=COLUMNS)]
+            row = pair_names | {key: float(values[m]) for key, values in group_measures.items()}
+            row |= {
+                "condition": name,
+                "conditions": int(is_defined[m]),
+                "images": int(group.seen_by[images_of[m]].sum()),
+            }
+            row |= {"reason": "" if is_defined[m] else group_reason(undefined_reasons(pairs, m), group)}
+            rows.append(row | dict(zip(("ci_low", "ci_high"), bounds_of_groups[:, m, k], strict=True)))
+    frames = [pd.DataFrame(table, columns=CONSISTENCY_COLUMNS), pd.DataFrame(rows, columns=CONSISTENCY_COLUMNS)]
     return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
 
 
-def pooled_table(panel: Panel, people: Sequence[str], groups: Mapping[tuple[str, str], Sequence[str]]) -> pd.DataFrame:
-    """One row a model and regime: the mean kappa of its seeds with people; columns: POOLED_COLUMNS.
+def tabulate_pooled_consistency(
+    panel: Panel, people: Sequence[str], groups: Mapping[tuple[str, str], Sequence[str]]
+) -> pd.DataFrame:
+    """Return one row per model and regime: the mean kappa of its seeds with people.
 
-    people: names of persons; groups: (model, regime) → observers of the panel, its seeds; `people` may stand for the
-    persons with each other. A seed's kappa is that of its row `all` with `people` in `consistency_table`, and the row
-    of a single seed is that row. seeds: how many there are; images: different ones that any seed shared with a person.
-    interval: `images and seeds` if kappa of at least two seeds is defined, else `images`; see `pooled_interval`.
-    reason: why kappa is NaN, or of which seeds it is (they are left out).
+    The columns are POOLED_CONSISTENCY_COLUMNS.
+    people: names of persons.
+    groups: (model, regime) → the observers of the panel that are its seeds. The name `people` means the persons with
+    each other.
+
+    A seed's kappa is the kappa of its row `all` with `people` in `tabulate_consistency`. With a single seed, the pooled
+    row equals that row. seeds: the number of seeds; images: the number of different images that any seed shared with a
+    person. interval: `images and seeds` if kappa is defined for at least two seeds, else `images`; see
+    `pooled_kappa_interval`. reason: why kappa is NaN, or why seeds are left out.
     """
-    _, _, answers = answers_of(panel)
-    asked = {name for seeds in groups.values() for name in seeds}
-    chosen = np.isin(panel.observers, list(asked - {PEOPLE}))
+    _, _, answers = split_by_condition(panel)
+    group_members = {name for seeds in groups.values() for name in seeds}
+    is_seed = np.isin(panel.observers, list(group_members - {PEOPLE}))
     person = np.isin(panel.observers, list(people))
-    one, two = np.triu_indices(len(panel.observers), 1)
-    needed = (chosen[one] & person[two]) | (person[one] & chosen[two]) | (person[one] & person[two] & (PEOPLE in asked))
-    one, two = one[needed], two[needed]
-    pairs = counted(answers, one, two)
-    members = [group for group in groups_of(panel, people, one, two) if group.observer_1 in asked]
+    first, second = np.triu_indices(len(panel.observers), 1)
+    needed = (
+        (is_seed[first] & person[second])
+        | (person[first] & is_seed[second])
+        | (person[first] & person[second] & (PEOPLE in group_members))
+    )
+    first, second = first[needed], second[needed]
+    pairs = count_pairs(answers, first, second)
+    members = [group for group in people_groups(panel, people, first, second) if group.observer_1 in group_members]
     place = {group.observer_1: k for k, group in enumerate(members)}
     kappas = pairs.measures()["kappa"]
-    _, resampled = resample(answers, (one, two), kappas, members)
-    bounds = bounds_of(kappas, resampled, members)[:, -1]
-    each = np.stack([mean_over(kappas[:, group.pairs].T) for group in members], axis=1) if members else kappas[:, :0]
-    values = mean_over(each)
+    _, resampled = resample_kappas(answers, (first, second), kappas, members)
+    bounds = bound_group_means(kappas, resampled, members)[:, -1]
+    seed_kappas = (
+        np.stack([mean_of_defined(kappas[:, group.pairs].T) for group in members], axis=1) if members else kappas[:, :0]
+    )
+    values = mean_of_defined(seed_kappas)
     rows = []
     for (model, regime), names in groups.items():
         row: dict[str, Any] = {"model": model, "regime": regime, "seeds": len(names), "interval": IMAGES}
         places = [place[name] for name in names] if members else []
-        why = {group_reason(reasons(pairs), members[k]) for k in places if math.isnan(values[k])}
-        found = [k for k in places if math.isfinite(values[k])]
-        row["reason"] = "; ".join(sorted(why)) if places else "no person to compare with"
-        if why and found:
-            row["reason"] = f"over {len(found)} of {len(names)} seeds: {row['reason']}"
+        reasons = {group_reason(undefined_reasons(pairs), members[k]) for k in places if math.isnan(values[k])}
+        defined_places = [k for k in places if math.isfinite(values[k])]
+        row["reason"] = "; ".join(sorted(reasons)) if places else "no person to compare with"
+        if reasons and defined_places:
+            row["reason"] = f"over {len(defined_places)} of {len(names)} seeds: {row['reason']}"
         row["images"] = int(np.any([members[k].seen_by for k in places], axis=0).sum()) if places else 0
-        row["kappa"] = float(values[found].mean()) if found else math.nan
-        row["ci_low"], row["ci_high"] = bounds[:, found[0]] if found else (math.nan, math.nan)
-        if len(found) > 1:
-            row["ci_low"], row["ci_high"] = pooled_interval(each[:, found], resampled[:, found])
+        row["kappa"] = float(values[defined_places].mean()) if defined_places else math.nan
+        row["ci_low"], row["ci_high"] = bounds[:, defined_places[0]] if defined_places else (math.nan, math.nan)
+        if len(defined_places) > 1:
+            row["ci_low"], row["ci_high"] = pooled_kappa_interval(
+                seed_kappas[:, defined_places], resampled[:, defined_places]
+            )
             row["interval"] = IMAGES_AND_SEEDS
         rows.append(row)
-    return pd.DataFrame(rows, columns=POOLED_COLUMNS)
+    return pd.DataFrame(rows, columns=POOLED_CONSISTENCY_COLUMNS)
 
 
-def pooled_interval(kappas: np.ndarray, resampled: np.ndarray) -> tuple[float, float]:
-    """The interval of the mean kappa of k seeds, over images and seeds.
+def pooled_kappa_interval(kappas: np.ndarray, resampled: np.ndarray) -> tuple[float, float]:
+    """Return the interval of the mean kappa of k seeds, over images and seeds.
 
-    kappas: of each condition and seed, [conditions, k], NaN where undefined, each seed with at least one; resampled:
-    the same, over resampled images, [conditions, k, resamples].
+    kappas: [conditions, k], NaN where undefined; each seed has at least one defined kappa.
+    resampled: kappas over resampled images, [conditions, k, resamples].
 
-    As that of bias (`seeds.interval`): Student's t with k - 1 degrees of freedom, times the seeds' standard deviation
-    over √k, which already holds what each seed makes of the images by itself; of the images only what all seeds share
-    is added (the mean covariance of two). Both parts are independent and add as squares, as conditions do.
+    As for the bias (`seed_pooling.seed_interval`), the part of the seeds is Student's t with k - 1 degrees of freedom,
+    times the seeds' standard deviation over √k. This deviation already contains the image variance of each single seed.
+    So the part of the images is only the variance that all seeds share, the mean covariance of two seeds. The two parts
+    are independent and add as squares, as conditions do.
 
-    Simulated (a mean kappa of 0.24 or 0.4 over seeds, with a standard deviation from 0 to 0.08; two or three persons;
-    160 or 320 images, or three or four conditions of 80; seeds more or less alike; 1,000 repetitions each), it held
-    that mean in 97 to 99 % of them for k = 2, in 95 to 98 % for k = 3, in 95 to 97 % for k = 5.
+    Simulations had a mean kappa of 0.24 or 0.4 over seeds with a standard deviation from 0 to 0.08, two or three
+    persons, 160 or 320 images or three or four conditions of 80, more or less similar seeds, and 1,000 repetitions per
+    setting. The interval contained the mean in 97 to 99 % of repetitions for k = 2, in 95 to 98 % for k = 3, and in
+    95 to 97 % for k = 5.
     """
     number = kappas.shape[1]
-    found = np.isfinite(kappas)
-    shares = np.where(found, 1 / found.sum(axis=0), 0)  # [conditions, k]: of each in the mean of its seed
-    parts = np.where(found[:, :, None], resampled, 0) * shares[:, :, None]
-    together = parts.mean(axis=1)  # [conditions, resamples]
-    variance = together.var(axis=1).sum()
+    is_defined = np.isfinite(kappas)
+    # [conditions, k]: weight of each kappa in the mean of its seed
+    shares = np.where(is_defined, 1 / is_defined.sum(axis=0), 0)
+    parts = np.where(is_defined[:, :, None], resampled, 0) * shares[:, :, None]
+    seed_means = parts.mean(axis=1)  # [conditions, resamples]
+    variance = seed_means.var(axis=1).sum()
     shared = max((number * variance - parts.var(axis=2).sum(axis=0).mean()) / (number - 1), 0)
-    centres = np.where(found, kappas, 0) * shares
-    apart = np.sqrt((distance(together, centres.mean(axis=1)) ** 2).sum(axis=1) * min(shared / variance, 1))
-    seeds = stdtrit(number - 1, TAILS[1]) * centres.sum(axis=0).std(ddof=1) / math.sqrt(number)
-    low, high = np.hypot(apart, seeds)
+    centres = np.where(is_defined, kappas, 0) * shares
+    image_distances = np.sqrt(
+        (bound_distances(seed_means, centres.mean(axis=1)) ** 2).sum(axis=1) * min(shared / variance, 1)
+    )
+    seed_distance = stdtrit(number - 1, TAILS[1]) * centres.sum(axis=0).std(ddof=1) / math.sqrt(number)
+    low, high = np.hypot(image_distances, seed_distance)
     mean = centres.sum(axis=0).mean()
     return float(max(mean - low, -1)), float(min(mean + high, 1))
 
 
-def answers_of(panel: Panel) -> tuple[list[str], list[np.ndarray], list[Answers]]:
-    """The conditions, and of each the positions of its images that somebody saw, and what was answered."""
-    conditions, counts = conditions_of(panel), eligible(panel)
-    here = [np.flatnonzero((panel.condition == name) & counts.any(axis=1)) for name in conditions]
+def split_by_condition(panel: Panel) -> tuple[list[str], list[np.ndarray], list[ConditionAnswers]]:
+    """Return the conditions and, for each, the positions of the images that any observer saw, and the answers."""
+    conditions, counts = panel_conditions(panel), eligible_images(panel)
+    images_of = [np.flatnonzero((panel.condition == name) & counts.any(axis=1)) for name in conditions]
     right = panel.correct & counts
     answers = [
-        Answers(name, panel.shape[rows], counts[rows], right[rows]) for name, rows in zip(conditions, here, strict=True)
+        ConditionAnswers(name, panel.shape[rows], counts[rows], right[rows])
+        for name, rows in zip(conditions, images_of, strict=True)
     ]
-    return conditions, here, answers
+    return conditions, images_of, answers
 
 
-def counted(answers: Sequence[Answers], one: np.ndarray, two: np.ndarray) -> Pairs:
-    """Counts of some pairs in each condition; one, two: the observers of each pair."""
-    found = np.zeros((4, len(answers), len(one)), dtype=np.int64)
-    for m, given in enumerate(answers):
-        # Products of float64 are exact for counts, and many times faster than those of integers.
-        seen, right = given.seen.astype(float), given.right.astype(float)
+def count_pairs(
+    answers: Sequence[ConditionAnswers], first_observers: np.ndarray, second_observers: np.ndarray
+) -> PairCounts:
+    """Count the images of some pairs in each condition; one, two: the observers of each pair."""
+    counts = np.zeros((4, len(answers), len(first_observers)), dtype=np.int64)
+    for m, answer in enumerate(answers):
+        # Products of float64 are exact for counts, and many times faster than products of integers.
+        seen, right = answer.seen.astype(float), answer.right.astype(float)
         shared, first, both = (
             np.rint(a.T @ b).astype(np.int64) for a, b in ((seen, seen), (right, seen), (right, right))
         )
-        found[:, m] = shared[one, two], first[one, two], first[two, one], both[one, two]
-    return Pairs(*found)
+        counts[:, m] = (
+            shared[first_observers, second_observers],
+            first[first_observers, second_observers],
+            first[second_observers, first_observers],
+            both[first_observers, second_observers],
+        )
+    return PairCounts(*counts)
 
 
-def groups_of(panel: Panel, people: Sequence[str], one: np.ndarray, two: np.ndarray) -> list[Group]:
-    """Each observer with the persons but itself; last, the persons with each other. one, two: the pairs there are."""
-    counts = eligible(panel)
+def people_groups(panel: Panel, people: Sequence[str], first: np.ndarray, second: np.ndarray) -> list[PairGroup]:
+    """Group each observer with all persons but itself and, last, the persons with each other.
+
+    one, two: the observers of each pair.
+    """
+    counts = eligible_images(panel)
     person = np.isin(panel.observers, list(people))
     groups = []
     if not person.any():
         return groups
     for k, name in enumerate(panel.observers):
-        chosen = np.flatnonzero(((one == k) & person[two]) | ((two == k) & person[one]))
-        others = person & (np.arange(len(person)) != k)
-        seen_by = counts[:, k] & counts[:, others].any(axis=1)
-        groups.append(Group(name, chosen, one[chosen] == k, seen_by))
-    chosen = np.flatnonzero(person[one] & person[two])
-    groups.append(Group(PEOPLE, chosen, np.ones(len(chosen), dtype=bool), counts[:, person].sum(axis=1) > 1))
+        group_pairs = np.flatnonzero(((first == k) & person[second]) | ((second == k) & person[first]))
+        other_persons = person & (np.arange(len(person)) != k)
+        seen_by = counts[:, k] & counts[:, other_persons].any(axis=1)
+        groups.append(PairGroup(name, group_pairs, first[group_pairs] == k, seen_by))
+    group_pairs = np.flatnonzero(person[first] & person[second])
+    groups.append(
+        PairGroup(PEOPLE, group_pairs, np.ones(len(group_pairs), dtype=bool), counts[:, person].sum(axis=1) > 1)
+    )
     return groups
 
 
-def orient(measured: dict[str, np.ndarray], group: Group) -> dict[str, np.ndarray]:
-    """Measures of a group's pairs, [conditions, pairs], its observer_1 being the first of each."""
-    taken = {key: values[:, group.pairs] for key, values in measured.items()}
-    one, two = taken["accuracy_1"], taken["accuracy_2"]
+def orient_measures(measures: dict[str, np.ndarray], group: PairGroup) -> dict[str, np.ndarray]:
+    """Return the measures of a group's pairs, [conditions, pairs], with observer_1 as the first of each pair."""
+    selected = {key: values[:, group.pairs] for key, values in measures.items()}
+    accuracy_1, accuracy_2 = selected["accuracy_1"], selected["accuracy_2"]
     if group.observer_1 == PEOPLE:  # neither person of a pair comes first
-        return taken | {"accuracy_1": (one + two) / 2, "accuracy_2": (one + two) / 2}
-    return taken | {"accuracy_1": np.where(group.first, one, two), "accuracy_2": np.where(group.first, two, one)}
+        return selected | {"accuracy_1": (accuracy_1 + accuracy_2) / 2, "accuracy_2": (accuracy_1 + accuracy_2) / 2}
+    return selected | {
+        "accuracy_1": np.where(group.first, accuracy_1, accuracy_2),
+        "accuracy_2": np.where(group.first, accuracy_2, accuracy_1),
+    }
 
 
-def mean_over(values: np.ndarray) -> np.ndarray:
-    """The mean over the first axis of what is not NaN; NaN where nothing is left."""
-    found = np.isfinite(values)
+def mean_of_defined(values: np.ndarray) -> np.ndarray:
+    """Return the mean over the first axis, ignoring NaN; NaN if all values are NaN."""
+    is_defined = np.isfinite(values)
     with np.errstate(invalid="ignore"):
-        return np.where(found, values, 0).sum(axis=0) / found.sum(axis=0)
+        return np.where(is_defined, values, 0).sum(axis=0) / is_defined.sum(axis=0)
 
 
-def reasons(pairs: Pairs, condition: int | None = None) -> np.ndarray:
-    """Why kappa of each pair is undefined, str [pairs], over all conditions or in one."""
-    chosen = slice(None) if condition is None else slice(condition, condition + 1)
-    shared, both, neither = (values[chosen] for values in (pairs.shared, pairs.both, pairs.neither))
-    told = np.full(shared.shape[1], "both are always right or both never, in each condition", dtype=object)
-    told[(both == shared).all(axis=0)] = "both are always right"
-    told[(neither == shared).all(axis=0)] = "both are never right"
-    told[(shared == 0).all(axis=0)] = "no image that both saw and could name"
-    return told
+def undefined_reasons(pairs: PairCounts, condition: int | None = None) -> np.ndarray:
+    """Return why the kappa of each pair is undefined, str [pairs], over all conditions or in one condition."""
+    conditions = slice(None) if condition is None else slice(condition, condition + 1)
+    shared, both, neither = (values[conditions] for values in (pairs.shared, pairs.both, pairs.neither))
+    reasons = np.full(shared.shape[1], "both are always right or both never, in each condition", dtype=object)
+    reasons[(both == shared).all(axis=0)] = "both are always right"
+    reasons[(neither == shared).all(axis=0)] = "both are never right"
+    reasons[(shared == 0).all(axis=0)] = "no image that both saw and could name"
+    return reasons
 
 
-def group_reason(told: np.ndarray, group: Group) -> str:
-    found = sorted(set(told[group.pairs]))
-    return "; ".join(found) if found else "no other person to compare with"
+def group_reason(reasons: np.ndarray, group: PairGroup) -> str:
+    unique = sorted(set(reasons[group.pairs]))
+    return "; ".join(unique) if unique else "no other person to compare with"
 
 
-def resample(
-    answers: Sequence[Answers], members: tuple[np.ndarray, np.ndarray], kappas: np.ndarray, groups: Sequence[Group]
+def resample_kappas(
+    answers: Sequence[ConditionAnswers],
+    members: tuple[np.ndarray, np.ndarray],
+    kappas: np.ndarray,
+    groups: Sequence[PairGroup],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Kappa over resampled images in each condition.
+    """Compute kappa over resampled images in each condition.
 
     answers: of each condition; members: both observers of each pair; kappas: [conditions, pairs].
-    Returns how far each pair's bounds are from its kappa, [2, conditions, pairs], and the resampled means of groups,
-    [conditions, groups, resamples]; NaN is undefined.
+    Returns the distances of each pair's bounds from its kappa, [2, conditions, pairs], and the resampled means of
+    groups, [conditions, groups, resamples]. NaN means undefined.
     """
     distances = np.full((2, *kappas.shape), np.nan)
     sums = np.zeros((len(answers), len(groups), CONDITION_RESAMPLES))
-    belongs: dict[int, list[int]] = {}
+    groups_of_pair: dict[int, list[int]] = {}
     for k, group in enumerate(groups):
         for pair in group.pairs:
-            belongs.setdefault(int(pair), []).append(k)
-    for m, given in enumerate(answers):
-        weights, unit = resampled_images(given.shape, given.condition)
-        added = prior(4, given.condition) * unit
-        for part in batches(np.flatnonzero(np.isfinite(kappas[m]))):
-            one, two = members[0][part], members[1][part]
-            values = resampled_kappa(given.seen, given.right, one, two, weights, added)
-            distances[:, m, part] = distance(values, kappas[m, part])
-            for k, pair in enumerate(part):
-                for group in belongs.get(int(pair), ()):
+            groups_of_pair.setdefault(int(pair), []).append(k)
+    for m, answer in enumerate(answers):
+        weights, unit = resampled_image_weights(answer.shape, answer.condition)
+        prior = prior_images(4, answer.condition) * unit
+        for batch in batch_pairs(np.flatnonzero(np.isfinite(kappas[m]))):
+            first, second = members[0][batch], members[1][batch]
+            values = resampled_kappa(answer.seen, answer.right, first, second, weights, prior)
+            distances[:, m, batch] = bound_distances(values, kappas[m, batch])
+            for k, pair in enumerate(batch):
+                for group in groups_of_pair.get(int(pair), ()):
                     sums[m, group] += values[k]
     for k, group in enumerate(groups):
-        found = np.isfinite(kappas[:, group.pairs]).sum(axis=1)
-        sums[:, k] /= np.where(found > 0, found, np.nan)[:, None]
+        defined_pairs = np.isfinite(kappas[:, group.pairs]).sum(axis=1)
+        sums[:, k] /= np.where(defined_pairs > 0, defined_pairs, np.nan)[:, None]
     return distances, sums
 
 
-def bounds_of(kappas: np.ndarray, resampled: np.ndarray, groups: Sequence[Group]) -> np.ndarray:
-    """Bounds of groups' mean kappa, [2, conditions + 1, groups], last over all conditions; of what `resample` found."""
+def bound_group_means(kappas: np.ndarray, resampled: np.ndarray, groups: Sequence[PairGroup]) -> np.ndarray:
+    """Return the bounds of the groups' mean kappas, [2, conditions + 1, groups]. The last row is over all conditions.
+
+    resampled: the group means of `resample_kappas`.
+    """
     bounds = np.full((2, len(kappas) + 1, len(groups)), np.nan)
     for k, group in enumerate(groups):
-        centre = mean_over(kappas[:, group.pairs].T)
-        found = np.isfinite(centre)
-        apart = np.full((2, len(centre)), np.nan)
-        apart[:, found] = distance(resampled[found, k], centre[found])
-        bounds[:, :-1, k] = centre - apart[0], centre + apart[1]
-        bounds[:, -1, k] = combined(centre, apart)
+        centre = mean_of_defined(kappas[:, group.pairs].T)
+        is_defined = np.isfinite(centre)
+        distances = np.full((2, len(centre)), np.nan)
+        distances[:, is_defined] = bound_distances(resampled[is_defined, k], centre[is_defined])
+        bounds[:, :-1, k] = centre - distances[0], centre + distances[1]
+        bounds[:, -1, k] = combine_conditions(centre, distances)
     return bounds
 
 
-def distance(values: np.ndarray, estimates: np.ndarray) -> np.ndarray:
-    """How far the bounds of resampled values [n, resamples] are from their estimates [n]: below and above, [2, n]."""
+def bound_distances(values: np.ndarray, estimates: np.ndarray) -> np.ndarray:
+    """Return the distances of the bounds of resampled values [n, resamples] from their estimates [n].
+
+    The result is [2, n]: the distance below, then above.
+    """
     low, high = np.quantile(values, TAILS, axis=1) if len(values) else np.zeros((2, 0))
     return np.maximum([estimates - low, high - estimates], 0)
 
 
-def combined(estimates: np.ndarray, distances: np.ndarray) -> np.ndarray:
-    """Bounds [2, …] of the mean over conditions.
+def combine_conditions(estimates: np.ndarray, distances: np.ndarray) -> np.ndarray:
+    """Return the bounds [2, …] of the mean over conditions.
 
     estimates: [conditions, …]; distances: of their bounds, [2, conditions, …]. Images of different conditions are
-    independent, so distances add as squares (Zou and Donner 2008). Averaging resampled values instead would add up
-    what the prior does to each condition, while the interval gets narrower.
+    independent, so distances add as squares (Zou and Donner 2008). Averaging resampled values instead would accumulate
+    the effect of the prior over conditions, while the interval becomes narrower.
     """
-    centre, conditions = mean_over(estimates), np.isfinite(estimates).sum(axis=0)
+    centre, conditions = mean_of_defined(estimates), np.isfinite(estimates).sum(axis=0)
     with np.errstate(invalid="ignore"):
         low, high = np.sqrt(np.nansum(distances**2, axis=1)) / conditions
     return np.stack([centre - low, centre + high])
 
 
-def batches(pairs: np.ndarray) -> Iterator[np.ndarray]:
-    """A few pairs at a time: all pairs of many observers, resampled, would not fit into memory."""
+def batch_pairs(pairs: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield a few pairs at a time, because all resampled pairs of many observers would not fit into memory."""
     for start in range(0, len(pairs), PAIRS_AT_ONCE):
         yield pairs[start : start + PAIRS_AT_ONCE]
 
 
 def resampled_kappa(
-    seen: np.ndarray, right: np.ndarray, one: np.ndarray, two: np.ndarray, weights: np.ndarray, added: np.ndarray
+    seen: np.ndarray,
+    right: np.ndarray,
+    first_observers: np.ndarray,
+    second_observers: np.ndarray,
+    weights: np.ndarray,
+    prior: np.ndarray,
 ) -> np.ndarray:
-    """Kappa of some pairs over resampled images of one condition, float64 [pairs, resamples].
+    """Return the kappa of some pairs over resampled images of one condition, float64 [pairs, resamples].
 
-    seen, right: bool [images, observers]; weights: [resamples, images]; added: the prior's images, [4, resamples].
+    seen, right: bool [images, observers]; weights: [resamples, images]; prior: images of the prior, [4, resamples].
     """
 
     def summed(images: np.ndarray) -> np.ndarray:  # bool [images, columns] -> [columns, resamples]
         return (images.astype(np.float32).T @ weights.T).astype(np.float64)
 
     if seen.all():
-        alone = summed(right)
-        first, second = alone[one], alone[two]
+        right_sums = summed(right)
+        first, second = right_sums[first_observers], right_sums[second_observers]
         shared = summed(seen[:, :1])
     else:
-        first, second = summed(right[:, one] & seen[:, two]), summed(seen[:, one] & right[:, two])
-        shared = summed(seen[:, one] & seen[:, two])
-    both = summed(right[:, one] & right[:, two])
+        first, second = (
+            summed(right[:, first_observers] & seen[:, second_observers]),
+            summed(seen[:, first_observers] & right[:, second_observers]),
+        )
+        shared = summed(seen[:, first_observers] & seen[:, second_observers])
+    both = summed(right[:, first_observers] & right[:, second_observers])
     cells = both, first - both, second - both, shared - first - second + both
-    return kappa(*(cell + extra for cell, extra in zip(cells, added, strict=True)))
+    return kappa(*(cell + extra for cell, extra in zip(cells, prior, strict=True)))

@@ -1,8 +1,8 @@
-"""How human-like networks answer, in the ranks of the model-vs-human benchmark.
+"""Rank networks by their likeness to people, as the model-vs-human benchmark does.
 
-Three measures against people, each averaged over conditions, then over persons, then over benchmarks: the squared
-difference of accuracies, observed consistency and error consistency (kappa). A network's mean rank is the mean of its
-ranks in the three, best first; ranks of equals are averaged.
+Three measures compare a network with people: the squared difference of accuracies, observed consistency and error
+consistency (kappa). Each is averaged over conditions, then over persons, then over benchmarks. A network's mean rank is
+the mean of its ranks in the three measures, with the best network first. Tied networks share their average rank.
 Source: Geirhos et al., NeurIPS 2021 (arXiv 2106.07411), and the toolbox bethgelab/model-vs-human.
 """
 
@@ -15,84 +15,94 @@ import pandas as pd
 
 from shapebias.metrics.error_consistency import ALL, PEOPLE
 
-WHO = ["observer", "model", "regime", "seed"]
+IDENTITY_COLUMNS = ["observer", "model", "regime", "seed"]
 HUMAN_LIKE = ["accuracy_difference", "observed_consistency", "error_consistency"]
-MEASURES = ["accuracy", *HUMAN_LIKE]
-RANKS = [f"{name}_rank" for name in MEASURES]
-COLUMNS = ["benchmark", *WHO, *MEASURES, *RANKS, "mean_rank", "reason"]
-# Where people hardly know what they see, agreement with them says little: the toolbox leaves such conditions out.
+LIKENESS_MEASURES = ["accuracy", *HUMAN_LIKE]
+LIKENESS_RANKS = [f"{name}_rank" for name in LIKENESS_MEASURES]
+LIKENESS_COLUMNS = ["benchmark", *IDENTITY_COLUMNS, *LIKENESS_MEASURES, *LIKENESS_RANKS, "mean_rank", "reason"]
+# If people hardly recognize the images of a condition, agreement with people says little. The toolbox omits such
+# conditions.
 LOWEST_ACCURACY = 0.2
 NO_PEOPLE = "no person answered"
 
 
-def human_likeness_table(
+def tabulate_human_likeness(
     by_condition: pd.DataFrame, consistency: pd.DataFrame, undistorted: Mapping[str, str] = MappingProxyType({})
 ) -> pd.DataFrame:
-    """One row a benchmark and observer that is no person, one for `people`; then the same over benchmarks (`all`).
+    """Return one row per benchmark and observer, one per benchmark for `people`, and the means over benchmarks (`all`).
 
-    by_condition: rows of `condition_table` with benchmark, model, regime and seed, where model is `people` for persons;
-    consistency: rows of `consistency_table` with benchmark. undistorted: benchmark → the condition that leaves
-    photographs as they are. That is left out, and so are conditions in which people are right less often than
-    LOWEST_ACCURACY: both as in the toolbox, which lists the latter.
+    Single persons have no rows.
+    by_condition: rows of `tabulate_conditions` with benchmark, model, regime and seed; a person's model is `people`.
+    consistency: rows of `tabulate_consistency` with benchmark.
+    undistorted: benchmark → the condition that leaves photographs unchanged.
 
-    accuracy: of all images of the conditions that are left, as the toolbox's out-of-distribution accuracy.
-    error_consistency: over conditions in which it is defined. The row of `people` says how persons differ from each
-    other; it has no rank. `all` is over the benchmarks that persons answered. reason: why a measure is NaN.
+    As in the toolbox, two sorts of conditions are omitted: the undistorted condition, and conditions in which the
+    accuracy of people is below LOWEST_ACCURACY. The toolbox has a fixed list of the latter.
+
+    accuracy: over all images of the remaining conditions, like the toolbox's out-of-distribution accuracy.
+    error_consistency: over the conditions in which it is defined. The row of `people` compares persons with each other
+    and has no rank. `all` is the mean over the benchmarks that persons answered. reason: why a measure is NaN.
     """
     rows = [
         row
         for benchmark in sorted(by_condition["benchmark"].unique())
-        for row in of_benchmark(
+        for row in benchmark_likeness(
             by_condition[by_condition["benchmark"] == benchmark],
             consistency[(consistency["benchmark"] == benchmark) & (consistency["observer_2"] == PEOPLE)],
             undistorted.get(benchmark),
         )
     ]
-    rows += over_benchmarks(rows)
-    table = pd.DataFrame(rows, columns=COLUMNS)
+    rows += average_benchmarks(rows)
+    table = pd.DataFrame(rows, columns=LIKENESS_COLUMNS)
     for _, part in table.groupby("benchmark", sort=False):
         ranked = part[part["observer"] != PEOPLE]
-        for name in MEASURES:
+        for name in LIKENESS_MEASURES:
             lowest_is_best = name == "accuracy_difference"
             table.loc[ranked.index, f"{name}_rank"] = ranked[name].astype(float).rank(ascending=lowest_is_best)
     table["mean_rank"] = table[[f"{name}_rank" for name in HUMAN_LIKE]].astype(float).mean(axis=1, skipna=False)
-    return table.astype(dict.fromkeys([*MEASURES, *RANKS, "mean_rank"], float))
+    return table.astype(dict.fromkeys([*LIKENESS_MEASURES, *LIKENESS_RANKS, "mean_rank"], float))
 
 
-def of_benchmark(rows: pd.DataFrame, consistency: pd.DataFrame, undistorted: str | None) -> list[dict[str, Any]]:
-    """The rows of one benchmark, without ranks; consistency: its pairs with `people`."""
+def benchmark_likeness(rows: pd.DataFrame, consistency: pd.DataFrame, undistorted: str | None) -> list[dict[str, Any]]:
+    """Return the rows of one benchmark, without ranks; consistency: the benchmark's pairs with `people`."""
     rows = rows[rows["observer"] != PEOPLE]
     persons = rows[rows["model"] == PEOPLE]
-    kept = rows["condition"] != undistorted
+    is_included = rows["condition"] != undistorted
     if len(persons):
-        theirs = persons.groupby("condition")["accuracy"].mean()
-        kept &= rows["condition"].map(theirs) >= LOWEST_ACCURACY
-    conditions = sorted(rows.loc[kept, "condition"].unique())
-    # A single condition has no row of its own beside `all`.
-    of_them = [ALL] if rows["condition"].nunique() == 1 and conditions else conditions
-    agreeing = consistency[consistency["condition"].isin(of_them)].groupby("observer_1")[["observed", "kappa"]].mean()
-    told = []
+        people_accuracy = persons.groupby("condition")["accuracy"].mean()
+        is_included &= rows["condition"].map(people_accuracy) >= LOWEST_ACCURACY
+    conditions = sorted(rows.loc[is_included, "condition"].unique())
+    # A single condition has no row apart from `all`.
+    consistency_conditions = [ALL] if rows["condition"].nunique() == 1 and conditions else conditions
+    agreeing = (
+        consistency[consistency["condition"].isin(consistency_conditions)]
+        .groupby("observer_1")[["observed", "kappa"]]
+        .mean()
+    )
+    likeness_rows = []
     groups = [*rows[rows["model"] != PEOPLE].groupby("observer")] + ([(PEOPLE, persons)] if len(persons) else [])
-    for observer, own in groups:
-        first = own.iloc[0]
+    for observer, observer_rows in groups:
+        first = observer_rows.iloc[0]
         row = {"benchmark": first["benchmark"], "observer": observer}
         row |= {name: "" if observer == PEOPLE else first[name] for name in ("regime", "seed")}
         row |= {"model": first["model"]}
-        own = own[own["condition"].isin(conditions)]
-        images = own["images"].sum()
-        row["accuracy"] = own["correct"].sum() / images if images else math.nan
-        squared = own["squared_difference"].astype(float)
+        observer_rows = observer_rows[observer_rows["condition"].isin(conditions)]
+        images = observer_rows["images"].sum()
+        row["accuracy"] = observer_rows["correct"].sum() / images if images else math.nan
+        squared = observer_rows["squared_difference"].astype(float)
         row["accuracy_difference"] = squared.mean(skipna=observer == PEOPLE)
-        both = agreeing.loc[observer] if observer in agreeing.index else {"observed": math.nan, "kappa": math.nan}
-        row |= {"observed_consistency": both["observed"], "error_consistency": both["kappa"]}
-        row["reason"] = reason(row, own, len(persons), conditions)
-        told.append(row)
-    return told
+        consistencies = (
+            agreeing.loc[observer] if observer in agreeing.index else {"observed": math.nan, "kappa": math.nan}
+        )
+        row |= {"observed_consistency": consistencies["observed"], "error_consistency": consistencies["kappa"]}
+        row["reason"] = likeness_reason(row, observer_rows, len(persons), conditions)
+        likeness_rows.append(row)
+    return likeness_rows
 
 
-def reason(row: dict[str, Any], own: pd.DataFrame, persons: int, conditions: list[str]) -> str:
-    """Why a measure of an observer on one benchmark is NaN; "" where none is."""
-    if not any(math.isnan(row[name]) for name in MEASURES):
+def likeness_reason(row: dict[str, Any], observer_rows: pd.DataFrame, persons: int, conditions: list[str]) -> str:
+    """Return why a measure of an observer on one benchmark is NaN; "" if no measure is NaN."""
+    if not any(math.isnan(row[name]) for name in LIKENESS_MEASURES):
         return ""
     if not persons:
         return NO_PEOPLE
@@ -100,29 +110,31 @@ def reason(row: dict[str, Any], own: pd.DataFrame, persons: int, conditions: lis
         return f"people are right in less than {LOWEST_ACCURACY:.0%} of the images of each distorted condition"
     if row["observer"] == PEOPLE and persons == 1:
         return "one person has no other to compare with"
-    missing = own.loc[own["squared_difference"].isna(), "condition"]
+    missing = observer_rows.loc[observer_rows["squared_difference"].isna(), "condition"]
     if len(missing) and row["observer"] != PEOPLE:
         return f"no image in common with people in condition {missing.iloc[0] or '(none)'}"
     return "error consistency is undefined in each condition"
 
 
-def over_benchmarks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Means of each observer over the benchmarks that persons answered; NaN for one that lacks some of them."""
-    answered = [row["benchmark"] for row in rows if row["observer"] == PEOPLE]
-    told = []
+def average_benchmarks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Average each observer over the benchmarks that persons answered; NaN if the observer lacks one of them."""
+    with_people = [row["benchmark"] for row in rows if row["observer"] == PEOPLE]
+    averages = []
     for observer in dict.fromkeys(row["observer"] for row in rows):
-        own = {row["benchmark"]: row for row in rows if row["observer"] == observer}
-        merged = {name: next(iter(own.values()))[name] for name in WHO} | {"benchmark": ALL}
-        lacking = [benchmark for benchmark in answered if benchmark not in own]
-        for name in MEASURES:
-            values = [own[benchmark][name] for benchmark in answered if benchmark in own]
+        rows_of_observer = {row["benchmark"]: row for row in rows if row["observer"] == observer}
+        merged = {name: next(iter(rows_of_observer.values()))[name] for name in IDENTITY_COLUMNS} | {"benchmark": ALL}
+        lacking = [benchmark for benchmark in with_people if benchmark not in rows_of_observer]
+        for name in LIKENESS_MEASURES:
+            values = [rows_of_observer[benchmark][name] for benchmark in with_people if benchmark in rows_of_observer]
             merged[name] = math.nan if lacking or not values else sum(values) / len(values)
-        undefined = [own[b] for b in answered if b in own and own[b]["reason"]]
-        if not answered:
+        undefined = [
+            rows_of_observer[b] for b in with_people if b in rows_of_observer and rows_of_observer[b]["reason"]
+        ]
+        if not with_people:
             merged["reason"] = NO_PEOPLE
         elif lacking:
             merged["reason"] = f"not shown: {', '.join(lacking)}"
         else:
             merged["reason"] = "; ".join(f"{row['benchmark']}: {row['reason']}" for row in undefined)
-        told.append(merged)
-    return sorted(told, key=lambda row: row["observer"] == PEOPLE)
+        averages.append(merged)
+    return sorted(averages, key=lambda row: row["observer"] == PEOPLE)

@@ -1,7 +1,7 @@
-"""How well melanomas are told from other lesions: rates and ROC AUC, each with its 95 % interval.
+"""How well observers tell melanomas from other lesions: rates and ROC AUC, each with its 95 % interval.
 
-Predictions have one row an image: image, class, predicted_class, p_melanoma. All observers of a benchmark are
-resampled alike, so that two of them are compared image by image.
+Predictions have one row per image: image, class, predicted_class, p_melanoma. All observers of a benchmark share the
+same resamples, so two observers are compared image by image.
 Sources: Codella et al. 2018, arXiv 1710.05006 (the challenge); Hanley and McNeil 1982 (AUC as the probability that a
 melanoma scores above another lesion); Efron and Tibshirani 1993 (percentile bootstrap).
 """
@@ -18,23 +18,23 @@ from shapebias.images.isic2017 import MELANOMA
 from shapebias.metrics.shape_bias import LEVEL, RESAMPLES
 from shapebias.seeding import generator
 
-PROPORTIONS = ("accuracy", "sensitivity", "specificity")
-MEASURES = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auc")
-COMPARED = ("auc", "balanced_accuracy")  # with the baseline
-COUNTS = ("true_positives", "false_negatives", "false_positives", "true_negatives")
-COLUMNS = [
-    *["images", "melanoma_images", *COUNTS],
-    *[f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high")],
-    *["baseline", *(f"{name}_difference{end}" for name in COMPARED for end in ("", "_low", "_high"))],
+PROPORTION_MEASURES = ("accuracy", "sensitivity", "specificity")
+MELANOMA_MEASURES = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auc")
+COMPARED_MEASURES = ("auc", "balanced_accuracy")  # with the baseline
+MELANOMA_COUNTS = ("true_positives", "false_negatives", "false_positives", "true_negatives")
+MELANOMA_COLUMNS = [
+    *["images", "melanoma_images", *MELANOMA_COUNTS],
+    *[f"{name}{end}" for name in MELANOMA_MEASURES for end in ("", "_low", "_high")],
+    *["baseline", *(f"{name}_difference{end}" for name in COMPARED_MEASURES for end in ("", "_low", "_high"))],
 ]
 
 
 @dataclass(frozen=True)
 class Performance:
-    """One observer on one benchmark.
+    """The performance of one observer on one benchmark.
 
-    images: what it was shown, in order; counts: of the confusion matrix, melanoma being positive; values: its
-    measures; resampled: the same over RESAMPLES bootstrap resamples, [RESAMPLES] each.
+    images: the images that the observer saw, in order; counts: the confusion matrix, with melanoma as positive;
+    values: the measures; resampled: the measures over RESAMPLES bootstrap resamples, [RESAMPLES] each.
     """
 
     images: list[str]
@@ -43,103 +43,106 @@ class Performance:
     resampled: dict[str, np.ndarray]
 
 
-def performance(predictions: pd.DataFrame) -> Performance:
-    """Measure an observer; what a class without images leaves undefined is NaN."""
+def measure_performance(predictions: pd.DataFrame) -> Performance:
+    """Measure an observer. Measures that need a class without images are NaN."""
     table = predictions.sort_values("image")
     melanoma = (table["class"] == MELANOMA).to_numpy()
-    called = (table["predicted_class"] == MELANOMA).to_numpy()
+    predicted = (table["predicted_class"] == MELANOMA).to_numpy()
     score = table["p_melanoma"].to_numpy()
-    cells = (melanoma & called, melanoma & ~called, ~melanoma & called, ~melanoma & ~called)
-    once = np.ones(len(table), dtype=np.int64)
-    values = {name: float(value) for name, value in measures(melanoma, called, score, once).items()}
-    resampled = measures(melanoma, called, score, resamples(melanoma))
-    counts = {name: int(cell.sum()) for name, cell in zip(COUNTS, cells, strict=True)}
+    cells = (melanoma & predicted, melanoma & ~predicted, ~melanoma & predicted, ~melanoma & ~predicted)
+    unweighted = np.ones(len(table), dtype=np.int64)
+    values = {name: float(value) for name, value in melanoma_measures(melanoma, predicted, score, unweighted).items()}
+    resampled = melanoma_measures(melanoma, predicted, score, bootstrap_counts(melanoma))
+    counts = {name: int(cell.sum()) for name, cell in zip(MELANOMA_COUNTS, cells, strict=True)}
     return Performance(list(table["image"]), counts, values, resampled)
 
 
-def resamples(melanoma: np.ndarray) -> np.ndarray:
-    """How often each image is drawn, int64 [RESAMPLES, images]; each class keeps its number of images.
+def bootstrap_counts(melanoma: np.ndarray) -> np.ndarray:
+    """Sample how often each image counts, int64 [RESAMPLES, images]. Each class keeps its number of images.
 
-    A function of the classes alone: every observer of the same images has the same resamples.
+    The result depends only on the classes, so every observer of the same images has the same resamples.
     """
     rng = generator(0, "bootstrap", "melanoma", melanoma.tolist())
-    drawn = np.zeros((RESAMPLES, len(melanoma)), dtype=np.int64)
+    counts = np.zeros((RESAMPLES, len(melanoma)), dtype=np.int64)
     for members in (np.flatnonzero(melanoma), np.flatnonzero(~melanoma)):
         if len(members):
-            drawn[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=RESAMPLES)
-    return drawn
+            counts[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=RESAMPLES)
+    return counts
 
 
-def measures(melanoma: np.ndarray, called: np.ndarray, score: np.ndarray, drawn: np.ndarray) -> dict[str, np.ndarray]:
-    """All MEASURES of one or many resamples, each [...].
+def melanoma_measures(
+    melanoma: np.ndarray, predicted: np.ndarray, score: np.ndarray, counts: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return all MELANOMA_MEASURES of one or many resamples, each [...].
 
-    melanoma, called: bool [images], what an image is and what it was taken for; score: float [images], higher for
-    melanoma; drawn: int [..., images], how often each image counts.
+    melanoma, predicted: bool [images], the true and the predicted class; score: float [images], higher for melanoma;
+    counts: int [..., images], how often each image counts.
     """
     positives, negatives = melanoma.sum(), (~melanoma).sum()
     with np.errstate(invalid="ignore"):  # 0 / 0 is NaN, as it should be
-        sensitivity = drawn @ (melanoma & called) / positives
-        specificity = drawn @ (~melanoma & ~called) / negatives
-        accuracy = drawn @ (melanoma == called) / (positives + negatives)
+        sensitivity = counts @ (melanoma & predicted) / positives
+        specificity = counts @ (~melanoma & ~predicted) / negatives
+        accuracy = counts @ (melanoma == predicted) / (positives + negatives)
     return {
         "accuracy": accuracy,
         "balanced_accuracy": (sensitivity + specificity) / 2,
         "sensitivity": sensitivity,
         "specificity": specificity,
-        "auc": auc(melanoma, score, drawn),
+        "auc": auc(melanoma, score, counts),
     }
 
 
-def auc(melanoma: np.ndarray, score: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """The share of pairs of a melanoma and another lesion in which the melanoma scores higher, ties counting half.
+def auc(melanoma: np.ndarray, score: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the share of pairs (melanoma, other lesion) in which the melanoma scores higher; a tie counts half.
 
-    Arguments as of `measures`; returns [...]. Other lesions are put in the order of their scores once, for all
-    resamples; then those below a melanoma are a cumulative sum.
+    Arguments: as in `melanoma_measures`; the result is [...]. The other lesions are sorted by score once for all
+    resamples. A cumulative sum then gives the number of lesions below each melanoma.
     """
     others = np.flatnonzero(~melanoma)
     others = others[np.argsort(score[others])]
-    lowest = np.zeros((*drawn.shape[:-1], len(others) + 1), dtype=np.int64)  # [..., k]: drawn among the k lowest
-    np.cumsum(drawn[..., others], axis=-1, out=lowest[..., 1:])
+    lowest = np.zeros((*counts.shape[:-1], len(others) + 1), dtype=np.int64)  # [..., k]: sum of counts of the k lowest
+    np.cumsum(counts[..., others], axis=-1, out=lowest[..., 1:])
     lower, not_higher = (np.searchsorted(score[others], score[melanoma], side) for side in ("left", "right"))
     below = (lowest[..., lower] + lowest[..., not_higher]) / 2  # [..., melanomas]
-    melanomas = drawn[..., melanoma]
-    with np.errstate(invalid="ignore"):  # without a pair it is undefined: 0 / 0 is NaN
+    melanomas = counts[..., melanoma]
+    with np.errstate(invalid="ignore"):  # without any pair, AUC is undefined: 0 / 0 is NaN
         return (melanomas * below).sum(axis=-1) / (melanomas.sum(axis=-1) * lowest[..., -1])
 
 
-def row(measured: Performance, baseline: Performance | None) -> dict[str, float]:
-    """Counts, measures and differences from a baseline with their 95 % percentile-bootstrap intervals.
+def performance_row(performance: Performance, baseline: Performance | None) -> dict[str, float]:
+    """Return counts, measures and differences from a baseline, with their 95 % percentile-bootstrap intervals.
 
-    Where every resample gives the same (all right, all wrong, one answer to all), bounds would claim certainty: then a
-    proportion has the exact binomial interval (Clopper and Pearson 1934), and anything else none (NaN).
+    If every resample gives the same value (all right, all wrong, or one answer to all images), the bootstrap interval
+    would have no width. A proportion then has the exact binomial interval (Clopper and Pearson 1934), and other
+    measures have none (NaN).
     Raises UserError if the two observers were shown different images.
     """
-    told: dict[str, float] = {
-        "images": len(measured.images),
-        "melanoma_images": measured.counts["true_positives"] + measured.counts["false_negatives"],
-        **measured.counts,
+    row: dict[str, float] = {
+        "images": len(performance.images),
+        "melanoma_images": performance.counts["true_positives"] + performance.counts["false_negatives"],
+        **performance.counts,
     }
-    wholes = {"sensitivity": told["melanoma_images"], "specificity": told["images"] - told["melanoma_images"]}
-    for name, value in measured.values.items():
-        low, high = percentiles(measured.resampled[name])
-        if math.isnan(low) and math.isfinite(value) and name in PROPORTIONS:
-            whole = int(wholes.get(name, told["images"]))
-            exact = binomtest(round(value * whole), whole).proportion_ci(LEVEL)
+    denominators = {"sensitivity": row["melanoma_images"], "specificity": row["images"] - row["melanoma_images"]}
+    for name, value in performance.values.items():
+        low, high = percentiles(performance.resampled[name])
+        if math.isnan(low) and math.isfinite(value) and name in PROPORTION_MEASURES:
+            images = int(denominators.get(name, row["images"]))
+            exact = binomtest(round(value * images), images).proportion_ci(LEVEL)
             low, high = float(exact.low), float(exact.high)
-        told |= {name: value, f"{name}_low": low, f"{name}_high": high}
-    for name in COMPARED:
+        row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+    for name in COMPARED_MEASURES:
         low, high, difference = math.nan, math.nan, math.nan
         if baseline is not None:
-            if baseline.images != measured.images:
+            if baseline.images != performance.images:
                 raise UserError("observers to compare were shown different images; evaluate both again")
-            low, high = percentiles(measured.resampled[name] - baseline.resampled[name])
-            difference = measured.values[name] - baseline.values[name]
-        told |= {f"{name}_difference": difference, f"{name}_difference_low": low, f"{name}_difference_high": high}
-    return told
+            low, high = percentiles(performance.resampled[name] - baseline.resampled[name])
+            difference = performance.values[name] - baseline.values[name]
+        row |= {f"{name}_difference": difference, f"{name}_difference_low": low, f"{name}_difference_high": high}
+    return row
 
 
 def percentiles(values: np.ndarray) -> tuple[float, float]:
-    """The bounds of the middle 95 % of some resamples; NaN where all are alike, which tells nothing."""
+    """Return the bounds of the middle 95 % of some resamples; NaN if all resamples are equal."""
     if np.ptp(values) == 0:
         return math.nan, math.nan
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

@@ -1,6 +1,6 @@
 """Shape bias and accuracy, each with its 95 % interval.
 
-A table of decisions has one row a trial: observer, image, shape, texture, decision (categories or missing).
+A table of decisions has one row per trial: observer, image, shape, texture, decision (categories or missing).
 Sources: Geirhos et al., ICLR 2019 (arXiv 1811.12231); the toolbox bethgelab/model-vs-human.
 """
 
@@ -21,21 +21,21 @@ from shapebias.metrics.bootstrap import (
     JEFFREYS,
     LEVEL,
     RESAMPLES,
-    image_draws,
+    assign_strata,
+    image_weights,
     jeffreys_prior,
     resampled_sums,
-    strata_of,
 )
 from shapebias.metrics.panel import Panel
 
 TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-# The Bayesian bootstrap understates the variance within a stratum of n images by (n - 1) / (n + 1): smaller ones are
-# drawn together, which makes an interval somewhat too wide where their categories differ, but not too narrow.
-SMALLEST = 40
-RANK_UNIT = 720_720  # the least common multiple of 1 to 16: reciprocal ranks in whole numbers, whose sums are exact
+# The Bayesian bootstrap understates the variance within a stratum of n images by (n - 1) / (n + 1), so strata with
+# fewer images are merged. Intervals are then somewhat too wide if the merged categories differ, but not too narrow.
+SMALLEST_SHAPE_STRATUM = 40
+RANK_UNIT = 720_720  # least common multiple of 1 to 16, so that reciprocal ranks are whole numbers with exact sums
 
 
-class Resampled(NamedTuple):
+class ResampledSums(NamedTuple):
     """Sums over resampled images, float [K, R] each."""
 
     trials: np.ndarray
@@ -44,12 +44,14 @@ class Resampled(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Answers to conflict images, counted for each image; a row is an observer, or a pool of several.
+class CueCounts:
+    """Counts of answers to each conflict image. A row is an observer or a pool of observers.
 
-    names: of the rows [K]; images: positions in the panel [I]; strata: what they are stratified by, int [I], the
-    position of the shape in CATEGORIES; trials, shape_hits, texture_hits: int [K, I], above 1 only where a pool's
-    members share an image; draws: float32 [I, R], see `image_draws`.
+    names: the names of the rows [K].
+    images: positions in the panel [I].
+    strata: int [I], the stratum of each image: the position of its shape in CATEGORIES.
+    trials, shape_hits, texture_hits: int [K, I]; above 1 only if members of a pool share an image.
+    draws: weights of images, float32 [I, R], see `image_weights`.
     """
 
     names: list[str]
@@ -71,33 +73,35 @@ class Counts:
         return self.trials > 0
 
     @cached_property
-    def resampled(self) -> Resampled:
-        """Trials, shape hits and hits of each row. Rows are drawn from the images that they saw, in strata of these."""
+    def resampled(self) -> ResampledSums:
+        """Resampled trials, shape hits and hits of each row. A row's images are resampled within their strata."""
         sums = np.empty((3, len(self.names), self.draws.shape[1]))
         seen = self.seen
-        strata = np.array([strata_of(self.strata, mask, smallest=SMALLEST) for mask in seen]).reshape(seen.shape)
-        for rows in alike(strata):
+        strata = np.array([assign_strata(self.strata, mask, smallest=SMALLEST_SHAPE_STRATUM) for mask in seen]).reshape(
+            seen.shape
+        )
+        for rows in group_equal_rows(strata):
             masks = seen[rows]
-            counted = np.concatenate([self.trials[rows], self.shape_hits[rows], self.hits[rows]])
+            stacked_counts = np.concatenate([self.trials[rows], self.shape_hits[rows], self.hits[rows]])
             mask = masks[:1] if (masks == masks[0]).all() else np.tile(masks, (3, 1))
-            sums[:, rows] = resampled_sums(self.draws, strata[rows[0]], counted, mask).reshape(3, len(rows), -1)
-        return Resampled(*sums)
+            sums[:, rows] = resampled_sums(self.draws, strata[rows[0]], stacked_counts, mask).reshape(3, len(rows), -1)
+        return ResampledSums(*sums)
 
-    def of_shape(self, category: str) -> "Counts":
-        """The images whose shape is of one category."""
-        part = self.strata == CATEGORIES.index(category)
+    def select_shape(self, category: str) -> "CueCounts":
+        """Return the counts for the images whose shape has this category."""
+        has_shape = self.strata == CATEGORIES.index(category)
         return replace(
             self,
-            images=self.images[part],
-            strata=self.strata[part],
-            trials=self.trials[:, part],
-            shape_hits=self.shape_hits[:, part],
-            texture_hits=self.texture_hits[:, part],
-            draws=self.draws[part],
+            images=self.images[has_shape],
+            strata=self.strata[has_shape],
+            trials=self.trials[:, has_shape],
+            shape_hits=self.shape_hits[:, has_shape],
+            texture_hits=self.texture_hits[:, has_shape],
+            draws=self.draws[has_shape],
         )
 
-    def rows(self, chosen: Sequence[int] | np.ndarray) -> "Counts":
-        """Some of the observers."""
+    def select_rows(self, chosen: Sequence[int] | np.ndarray) -> "CueCounts":
+        """Return the counts of some of the observers."""
         return replace(
             self,
             names=[self.names[row] for row in chosen],
@@ -107,224 +111,234 @@ class Counts:
         )
 
 
-Groups = Mapping[str, Sequence[str]]  # name → the observers that are counted together
+ObserverGroups = Mapping[str, Sequence[str]]  # name → the observers to pool
 
 
-def counts_of(panel: Panel, groups: Groups | None = None, resamples: int = RESAMPLES) -> Counts:
-    """Count each observer of a panel, or each group of them, on the images that count for anybody."""
+def count_cues(panel: Panel, groups: ObserverGroups | None = None, resamples: int = RESAMPLES) -> CueCounts:
+    """Count the hits of each observer of a panel, or of each group, on the images that count for any observer."""
     images = np.flatnonzero(panel.conflict.any(axis=1))
     images = images[np.argsort(panel.shape[images], kind="stable")]  # a stratum's images are neighbours
     groups = groups or {name: [name] for name in panel.observers}
-    return Counts(
+    return CueCounts(
         names=list(groups),
         images=images,
         strata=panel.shape[images],
-        trials=summed(panel, groups, panel.conflict[images]),
-        shape_hits=summed(panel, groups, panel.shape_hits[images]),
-        texture_hits=summed(panel, groups, panel.texture_hits[images]),
-        draws=image_draws(panel.images[images], resamples),
+        trials=sum_members(panel, groups, panel.conflict[images]),
+        shape_hits=sum_members(panel, groups, panel.shape_hits[images]),
+        texture_hits=sum_members(panel, groups, panel.texture_hits[images]),
+        draws=image_weights(panel.images[images], resamples),
     )
 
 
-def answered(counts: Counts, panel: Panel, groups: Groups, category: str) -> Counts:
-    """Of `counts_of` (panel, groups) the trials that were answered with a category, in one stratum.
+def restrict_to_answer(counts: CueCounts, panel: Panel, groups: ObserverGroups, category: str) -> CueCounts:
+    """Restrict the counts of `count_cues(panel, groups)` to the trials answered with a category, in one stratum.
 
-    Strata of shape would leave nothing to draw: of the images answered with a category, those of its shape are its
-    shape hits, all others are not.
+    Strata by shape would leave no variation to resample. Among the images answered with a category, all images of that
+    shape are shape hits, and no other image is.
     """
-    chosen = panel.conflict & (panel.decisions == CATEGORIES.index(category))
+    has_answer = panel.conflict & (panel.decisions == CATEGORIES.index(category))
     return replace(
         counts,
         strata=np.zeros_like(counts.strata),
-        trials=summed(panel, groups, chosen[counts.images]),
-        shape_hits=summed(panel, groups, (chosen & panel.shape_hits)[counts.images]),
-        texture_hits=summed(panel, groups, (chosen & panel.texture_hits)[counts.images]),
+        trials=sum_members(panel, groups, has_answer[counts.images]),
+        shape_hits=sum_members(panel, groups, (has_answer & panel.shape_hits)[counts.images]),
+        texture_hits=sum_members(panel, groups, (has_answer & panel.texture_hits)[counts.images]),
     )
 
 
-def summed(panel: Panel, groups: Groups, cells: np.ndarray) -> np.ndarray:
-    """int32 [groups, I]: how many of each group's members a bool [I, O] is true for."""
+def sum_members(panel: Panel, groups: ObserverGroups, cells: np.ndarray) -> np.ndarray:
+    """Return int32 [groups, I]: the number of members of each group with a true cell; cells: bool [I, O]."""
     columns = [[panel.observers.index(name) for name in members] for members in groups.values()]
-    found = np.zeros((len(columns), len(cells)), dtype=np.int32)
-    for row, members in zip(found, columns, strict=True):
+    totals = np.zeros((len(columns), len(cells)), dtype=np.int32)
+    for row, members in zip(totals, columns, strict=True):
         cells[:, members].sum(axis=1, out=row)
-    return found
+    return totals
 
 
-def bias_rows(counts: Counts) -> list[dict[str, Any]]:
-    """Shape bias of each row of counts: its hits, its value and its interval.
+def bias_rows(counts: CueCounts) -> list[dict[str, Any]]:
+    """Return the shape bias of each row of counts: hits, value and interval.
 
-    Each has conflict_images (trials that count), shape_hits, texture_hits, shape_bias (shape hits over all hits; NaN
-    if there is no hit), ci_low, ci_high. Trials count if both cues are known, of different categories, and both open
-    to the observer: a conflict of which it can only ever name one side would count for that side.
+    The columns are conflict_images (trials that count), shape_hits, texture_hits, shape_bias (shape hits over all hits;
+    NaN without a hit), ci_low and ci_high. A trial counts if both cues are known, have different categories, and are
+    among the observer's answers. An observer that knows only one of the two categories would always favour that cue.
 
-    Intervals: Bayesian bootstrap over images, stratified by the category of the shape (an experiment fixes how many
-    images there are of each), with Jeffreys' prior (see `intervals`). All trials with one image are drawn together:
-    people share images. Where a cue has no hit or one, see `bias_intervals`.
+    Intervals come from the Bayesian bootstrap over images with Jeffreys' prior (see `bootstrap`). Images are stratified
+    by the category of the shape, because an experiment fixes the number of images per category. All trials with one
+    image are resampled together, because people share images. See `bias_intervals` for a cue with at most one hit.
     """
     shape, texture = counts.shape_hits.sum(axis=1), counts.texture_hits.sum(axis=1)
     return [
         {
             "conflict_images": int(trials),
-            "shape_hits": int(one),
-            "texture_hits": int(other),
-            "shape_bias": ratio(one, one + other),
+            "shape_hits": int(shape_count),
+            "texture_hits": int(texture_count),
+            "shape_bias": ratio(shape_count, shape_count + texture_count),
             "ci_low": float(low),
             "ci_high": float(high),
         }
-        for trials, one, other, (low, high) in zip(
+        for trials, shape_count, texture_count, (low, high) in zip(
             counts.trials.sum(axis=1), shape, texture, bias_intervals(counts), strict=True
         )
     ]
 
 
-def bias_intervals(counts: Counts) -> np.ndarray:
-    """float [K, 2]: the interval of each row's shape bias; NaN without a hit.
+def bias_intervals(counts: CueCounts) -> np.ndarray:
+    """Return float [K, 2]: the interval of each row's shape bias; NaN without a hit.
 
-    Where a cue has at most one hit, the bounds beyond it are those of Brown, Cai and DasGupta (2001, section 4.1.2):
-    resampling knows nothing of hits that happened not to occur. None: from its end of the scale to the exact bound
-    (Clopper and Pearson 1934); one: from its end of the scale.
+    Resampling cannot show hits that did not occur by chance. So the bounds for a cue with at most one hit follow Brown,
+    Cai and DasGupta (2001, section 4.1.2). With at most one shape hit the lower bound is 0. With at most one texture
+    hit the upper bound is 1. If a cue has no hit, the opposite bound is the exact one (Clopper and Pearson 1934).
     """
     shape, texture = counts.shape_hits.sum(axis=1), counts.texture_hits.sum(axis=1)
-    found = np.full((len(shape), 2), math.nan)
-    # One stratum and one trial an image: what the bootstrap draws is known, a Beta distribution.
+    bounds = np.full((len(shape), 2), math.nan)
+    # With one stratum and one trial per image, the bootstrap distribution is known: it is a Beta distribution.
     simple = (counts.trials <= 1).all(axis=1) & (len(np.unique(counts.strata)) <= 1)
     for tail, level in enumerate(TAILS):
-        found[simple, tail] = betaincinv(shape[simple] + JEFFREYS, texture[simple] + JEFFREYS, level)
+        bounds[simple, tail] = betaincinv(shape[simple] + JEFFREYS, texture[simple] + JEFFREYS, level)
     if not simple.all():
-        rest = np.flatnonzero(~simple)
-        drawn = (counts.rows(rest) if simple.any() else counts).resampled
-        found[rest] = np.quantile(with_prior(drawn.shape, drawn.hits), TAILS, axis=1).T
+        resampled_rows = np.flatnonzero(~simple)
+        resampled = (counts.select_rows(resampled_rows) if simple.any() else counts).resampled
+        bounds[resampled_rows] = np.quantile(ratio_with_prior(resampled.shape, resampled.hits), TAILS, axis=1).T
     independent = (counts.hits > 0).sum(axis=1)  # trials that share an image count once
     exact = TAILS[0] ** (1 / np.maximum(independent, 1))
-    found[shape == 0, 1] = (1 - exact)[shape == 0]
-    found[texture == 0, 0] = exact[texture == 0]
-    found[shape <= 1, 0] = 0
-    found[texture <= 1, 1] = 1
-    found[shape + texture == 0] = math.nan
-    return found
+    bounds[shape == 0, 1] = (1 - exact)[shape == 0]
+    bounds[texture == 0, 0] = exact[texture == 0]
+    bounds[shape <= 1, 0] = 0
+    bounds[texture <= 1, 1] = 1
+    bounds[shape + texture == 0] = math.nan
+    return bounds
 
 
-def with_prior(part: np.ndarray, whole: np.ndarray, *, side: int = 0) -> np.ndarray:
-    """part / whole, each [..., R], with Jeffreys' prior added; side: which of two, see `jeffreys_prior`."""
-    prior, other = jeffreys_prior(whole.shape[-1], side=side)
-    return (part + prior) / (whole + prior + other)
+def ratio_with_prior(numerator: np.ndarray, denominator: np.ndarray, *, side: int = 0) -> np.ndarray:
+    """Return numerator / denominator, each [..., R], with Jeffreys' prior added; side: see `jeffreys_prior`."""
+    prior, other_prior = jeffreys_prior(denominator.shape[-1], side=side)
+    return (numerator + prior) / (denominator + prior + other_prior)
 
 
-def alike(cells: np.ndarray) -> list[list[int]]:
-    """The rows of an array [K, I], those that are equal together."""
-    found: dict[bytes, list[int]] = {}
+def group_equal_rows(cells: np.ndarray) -> list[list[int]]:
+    """Group equal rows of an array [K, I]. Return the row numbers of each group."""
+    groups: dict[bytes, list[int]] = {}
     for row, values in enumerate(np.ascontiguousarray(cells)):
-        found.setdefault(values.tobytes(), []).append(row)
-    return list(found.values())
+        groups.setdefault(values.tobytes(), []).append(row)
+    return list(groups.values())
 
 
-def cue_accuracy_rows(counts: Counts) -> list[dict[str, Any]]:
-    """How often conflict images are answered with their shape, with their texture, with either (coverage).
+def cue_accuracy_rows(counts: CueCounts) -> list[dict[str, Any]]:
+    """Return how often conflict images are answered with their shape, with their texture, and with either (coverage).
 
-    A ratio of hits hides how many there are; fractions are NaN if there is no conflict image. Intervals are from the
-    same resamples and prior as those of bias.
-    Wilson's interval would be too wide where categories differ (it knows no strata), too narrow where several
-    people answer the same images.
+    A ratio of hits alone hides the number of hits. Fractions are NaN without a conflict image. Intervals use the same
+    resamples and prior as those of the bias. Wilson's interval would be too wide if categories differ, because it has
+    no strata, and too narrow if several people answer the same images.
     """
     trials = counts.trials.sum(axis=1)
     rows: list[dict[str, Any]] = [{"conflict_images": int(count)} for count in trials]
-    whole, shape, hits = counts.resampled
+    resampled_trials, shape, hits = counts.resampled
     cells = {"shape": (counts.shape_hits, shape), "texture": (counts.texture_hits, hits - shape)}
     cells["coverage"] = (counts.hits, hits)
     for name, (cell, part) in cells.items():
         sums = cell.sum(axis=1)
-        intervals = fraction_intervals(sums, trials, part, whole)
+        intervals = fraction_intervals(sums, trials, part, resampled_trials)
         for row, total, count, (low, high) in zip(rows, sums, trials, intervals, strict=True):
             row["coverage" if name == "coverage" else f"{name}_accuracy"] = ratio(total, count)
             row |= {f"{name}_low": float(low), f"{name}_high": float(high)}
     return rows
 
 
-def fraction_intervals(parts: np.ndarray, wholes: np.ndarray, part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """float [K, 2]: intervals of parts / wholes [K], from both resampled, [K, R]; NaN where the whole is 0."""
-    found = np.quantile(with_prior(part, whole), TAILS, axis=1).T
-    found[parts == 0, 0] = 0
-    found[parts == wholes, 1] = 1
-    found[wholes == 0] = math.nan
-    return found
+def fraction_intervals(
+    parts: np.ndarray, wholes: np.ndarray, resampled_parts: np.ndarray, resampled_wholes: np.ndarray
+) -> np.ndarray:
+    """Return float [K, 2]: intervals of parts / wholes [K], from the resampled values of both, [K, R].
+
+    An interval is NaN if its whole is 0.
+    """
+    bounds = np.quantile(ratio_with_prior(resampled_parts, resampled_wholes), TAILS, axis=1).T
+    bounds[parts == 0, 0] = 0
+    bounds[parts == wholes, 1] = 1
+    bounds[wholes == 0] = math.nan
+    return bounds
 
 
 def reciprocal_ranks(
-    counts: Counts, row: int, panel: Panel, predictions: pd.DataFrame, known: Sequence[str]
+    counts: CueCounts, row: int, panel: Panel, predictions: pd.DataFrame, categories: Sequence[str]
 ) -> dict[str, float]:
-    """Mean reciprocal rank of the shape's and of the texture's category on conflict images, each in (0, 1].
+    """Return the mean reciprocal ranks of the shape's and of the texture's category on conflict images, in (0, 1].
 
-    row: of counts, a network's; predictions: its own, images called as in the panel, with the probability of each
-    category (p_<category>); known: the categories that it knows. Ranks are among these, 1 for the decision, 2 for what
-    it would have decided next, and so on. Equal probabilities rank in the order of CATEGORIES, as they do in decisions.
-    NaN without conflict images. Unlike hits they tell whether a cue that is not decided for was close (Voorhees 1999,
-    TREC-8, for the measure). Intervals, _low and _high: as of `cue_accuracy_rows`.
-    Raises UserError for a probability of a known category that is missing: it would rank first.
+    row: the network's row of counts.
+    predictions: the network's predictions, with the image names of the panel and the probability of each category
+    (p_<category>).
+    categories: the categories that the network knows. Ranks are among these: 1 for the decision, 2 for the next most
+    probable category, and so on.
+
+    Equal probabilities rank in the order of CATEGORIES, as they do in decisions. The result is NaN without conflict
+    images. Unlike hits, ranks show whether a cue came close to the decision. The intervals, _low and _high, are as in
+    `cue_accuracy_rows`. Source of the measure: Voorhees 1999, TREC-8.
+    Raises UserError for a missing probability of a known category, because it would rank first.
     """
     seen = counts.seen[[row]]
     images = counts.images[seen[0]]
     places = pd.MultiIndex.from_frame(predictions[["image", "condition"]])
-    asked = pd.MultiIndex.from_arrays([panel.images[images], panel.condition[images]], names=places.names)
-    probability = predictions[PROBABILITIES].to_numpy(dtype=np.float64)[places.get_indexer(asked)]
-    missing = np.isnan(probability) & np.isin(CATEGORIES, list(known))
+    image_keys = pd.MultiIndex.from_arrays([panel.images[images], panel.condition[images]], names=places.names)
+    probability = predictions[PROBABILITIES].to_numpy(dtype=np.float64)[places.get_indexer(image_keys)]
+    missing = np.isnan(probability) & np.isin(CATEGORIES, list(categories))
     if missing.any():
         image, category = np.argwhere(missing)[0]
         raise UserError(
             f"{counts.names[row]}: no probability of {CATEGORIES[category]} for image {panel.images[images[image]]!r}, "
             f"though it knows that category; make its predictions again"
         )
-    strata = strata_of(counts.strata, seen[0], smallest=SMALLEST)
-    told = {}
+    strata = assign_strata(counts.strata, seen[0], smallest=SMALLEST_SHAPE_STRATUM)
+    values = {}
     for cue, position in (("shape", panel.shape[images]), ("texture", panel.texture[images])):
         position = position.astype(np.int64)[:, None]
-        own = np.take_along_axis(probability, position, axis=1)
-        ahead = (probability > own) | ((probability == own) & (np.arange(len(CATEGORIES)) < position))
+        cue_probability = np.take_along_axis(probability, position, axis=1)
+        ahead = (probability > cue_probability) | (
+            (probability == cue_probability) & (np.arange(len(CATEGORIES)) < position)
+        )
         parts = np.zeros(seen.shape, dtype=np.int64)
         parts[seen] = RANK_UNIT // (1 + ahead.sum(axis=1))
         total = np.array([parts.sum(), RANK_UNIT * len(images)])
         sums = resampled_sums(counts.draws, strata, np.concatenate([parts, seen]), seen)
         ((low, high),) = fraction_intervals(total[:1], total[1:], sums[:1] / RANK_UNIT, sums[1:])
         name = f"{cue}_reciprocal_rank"
-        told |= {name: ratio(*total), f"{name}_low": float(low), f"{name}_high": float(high)}
-    return told
+        values |= {name: ratio(*total), f"{name}_low": float(low), f"{name}_high": float(high)}
+    return values
 
 
-def accuracy(correct: pd.Series, chance: float) -> dict[str, float]:
-    """Fraction correct with its Wilson 95 % interval (Wilson 1927), next to chance; NaN without images."""
+def accuracy_row(correct: pd.Series, chance: float) -> dict[str, float]:
+    """Return the fraction correct with its Wilson 95 % interval (Wilson 1927), and chance; NaN without images."""
     hits, images = int(correct.sum()), len(correct)
-    low, high = wilson(hits, images)
-    told = {"images": images, "correct": hits, "accuracy": ratio(hits, images)}
-    return told | {"ci_low": low, "ci_high": high, "chance": chance}
+    low, high = wilson_interval(hits, images)
+    row = {"images": images, "correct": hits, "accuracy": ratio(hits, images)}
+    return row | {"ci_low": low, "ci_high": high, "chance": chance}
 
 
-def wilson(hits: int, images: int) -> tuple[float, float]:
-    """Wilson's interval of hits / images; NaN without images."""
+def wilson_interval(hits: int, images: int) -> tuple[float, float]:
+    """Return Wilson's interval of hits / images; NaN without images."""
     if not images:
         return math.nan, math.nan
     z = float(ndtri(TAILS[1]))
     centre = hits + z**2 / 2
     spread = z * math.sqrt(hits * (images - hits) / images + z**2 / 4)
-    whole = images + z**2
-    # The ends of the scale exactly, which rounding misses.
-    return (centre - spread) / whole if hits else 0.0, (centre + spread) / whole if hits < images else 1.0
+    denominator = images + z**2
+    # Return the ends of the scale exactly; rounding would miss them.
+    return (centre - spread) / denominator if hits else 0.0, (centre + spread) / denominator if hits < images else 1.0
 
 
-def pooled_accuracy(panel: Panel, members: Sequence[str], chance: float) -> dict[str, float]:
-    """`accuracy` of several observers together, over their trials; images that they share are resampled once."""
-    asked = (panel.shape >= 0)[:, None] & panel.shown & panel.answerable
-    images = np.flatnonzero(asked.any(axis=1))
+def pooled_accuracy_row(panel: Panel, members: Sequence[str], chance: float) -> dict[str, float]:
+    """Return the pooled accuracy of several observers. Trials with one image are resampled together."""
+    counts = (panel.shape >= 0)[:, None] & panel.seen & panel.answerable
+    images = np.flatnonzero(counts.any(axis=1))
     groups = {"": members}
-    trials = summed(panel, groups, asked[images])
-    correct = summed(panel, groups, (asked & panel.correct)[images])
-    strata = strata_of(panel.shape[images], trials[0] > 0, smallest=SMALLEST)
-    sums = resampled_sums(image_draws(panel.images[images]), strata, np.concatenate([correct, trials]), trials > 0)
+    trials = sum_members(panel, groups, counts[images])
+    correct = sum_members(panel, groups, (counts & panel.correct)[images])
+    strata = assign_strata(panel.shape[images], trials[0] > 0, smallest=SMALLEST_SHAPE_STRATUM)
+    sums = resampled_sums(image_weights(panel.images[images]), strata, np.concatenate([correct, trials]), trials > 0)
     hits, total = correct.sum(axis=1), trials.sum(axis=1)
     ((low, high),) = fraction_intervals(hits, total, *np.split(sums, 2))
-    told = {"images": int(total[0]), "correct": int(hits[0]), "accuracy": ratio(hits[0], total[0])}
-    return told | {"ci_low": float(low), "ci_high": float(high), "chance": chance}
+    row = {"images": int(total[0]), "correct": int(hits[0]), "accuracy": ratio(hits[0], total[0])}
+    return row | {"ci_low": float(low), "ci_high": float(high), "chance": chance}
 
 
-def ratio(part: float, whole: float) -> float:
-    """part / whole; NaN, not an error and never 0, where the whole is 0."""
-    return float(part) / float(whole) if whole else math.nan
+def ratio(numerator: float, denominator: float) -> float:
+    """Return numerator / denominator; NaN, not an error and never 0, if the denominator is 0."""
+    return float(numerator) / float(denominator) if denominator else math.nan

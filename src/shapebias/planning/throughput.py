@@ -16,8 +16,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from shapebias.config.queries import Config, recipe_of
-from shapebias.evaluation.inputs import Sights
-from shapebias.evaluation.observer import observe, observer_of
+from shapebias.evaluation.inputs import PreparedImages
+from shapebias.evaluation.observer import observe, wrap_network
 from shapebias.images.codec import encode
 from shapebias.images.pictures import decode_pictures, open_pictures
 from shapebias.images.rejections import Rejections
@@ -172,12 +172,12 @@ def showing(config: Config, name: str, shard: Path, device: str) -> float:
     torch.set_num_threads(config["evaluation"]["threads"])
     network = build(entry["timm"], classes=len(CLASSES), kwargs=entry["kwargs"])
     prepared = preparation(network, size)
-    observer = observer_of(network, name=name, classes=dict(CLASSES), prepared=prepared)
+    observer = wrap_network(network, name=name, classes=dict(CLASSES), input_preparation=prepared)
     pictures, batch = open_pictures([shard]), config["evaluation"]["batch_size"]
 
     def batches() -> Iterator[int]:
         while True:
-            sights = Sights(pictures, prepared, Rejections(0), config["evaluation"]["workers"])
+            sights = PreparedImages(pictures, prepared, Rejections(0), config["evaluation"]["workers"])
             yield len(observe(observer, sights, batch_size=batch, device=device))
 
     evaluation = config["evaluation"]

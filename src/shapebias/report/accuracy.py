@@ -10,7 +10,7 @@ from shapebias.report import wording as words
 from shapebias.report.charts import Chart, Control, observer_rows
 from shapebias.report.html_tables import Grid, csv_of, grid
 from shapebias.report.study import Figure, Part, Section, Study, by_mean, intervals, of_benchmark, single, span
-from shapebias.tables.summaries import BASELINE, PEOPLE, kind_of, pool_accuracy, pool_means
+from shapebias.tables.summaries import BASELINE, PEOPLE, observer_kinds, pool_accuracy, pool_means
 
 MOST_STATEMENTS = 4  # in a row, that a reader still reads
 
@@ -159,7 +159,7 @@ def in_reading_order(conditions: Iterable[str]) -> list[str]:
 
 def cue_chart(benchmark: str, cues: pd.DataFrame, looks: charts.Looks) -> Chart:
     """Shape answers against texture answers."""
-    kinds = kind_of(cues)
+    kinds = observer_kinds(cues)
     rows = observer_rows(cues[kinds != "person"] if (kinds == PEOPLE).any() else cues)
     for cue in ("shape", "texture"):
         rows[f"{cue}_text"] = rows[f"{cue}_accuracy"].map(html_tables.fraction)
@@ -278,7 +278,7 @@ def cue_findings(cue_accuracy: pd.DataFrame, benchmark: str) -> list[str]:
     told = [
         f"{what} {words.ends(networks, f'{cue}_accuracy', f'{cue}_low', f'{cue}_high')}" for cue, what in cues.items()
     ]
-    images = table.loc[kind_of(table) != PEOPLE, "conflict_images"]
+    images = table.loc[observer_kinds(table) != PEOPLE, "conflict_images"]
     statement = f"Share of answers that name a cue (n = {words.count(images)} conflict images): {'; '.join(told)}."
     if networks.empty:
         statement = ""

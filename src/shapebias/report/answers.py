@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from shapebias.metrics.shape_bias import wilson
+from shapebias.metrics.shape_bias import wilson_interval
 from shapebias.report import charts, html_tables
 from shapebias.report import wording as words
 from shapebias.report.charts import Chart, Control
@@ -255,7 +255,9 @@ def answer_findings(confusion: pd.DataFrame, benchmark: str) -> list[str]:
     counts["images"] = counts.groupby("observer")["count"].transform("sum")
     most = counts.loc[counts.groupby("observer", sort=False)["count"].idxmax()]
     most = most.assign(share=most["count"] / most["images"]).sort_values("share", kind="stable")
-    bounds = [wilson(int(count), int(images)) for count, images in zip(most["count"], most["images"], strict=True)]
+    bounds = [
+        wilson_interval(int(count), int(images)) for count, images in zip(most["count"], most["images"], strict=True)
+    ]
     most["ci_low"], most["ci_high"] = [low for low, _ in bounds], [high for _, high in bounds]
     ends = [most.iloc[place] for place in ((0, -1) if len(most) > 1 else (0,))]
     told = [f"{words.bounded(row, 'share')} (“{row['answer']}”, {words.called(row)})" for row in ends]

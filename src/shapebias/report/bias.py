@@ -23,7 +23,7 @@ from shapebias.report.study import (
     span,
 )
 from shapebias.report.wording import TREATED
-from shapebias.tables.summaries import PEOPLE, kind_of, pool_bias
+from shapebias.tables.summaries import PEOPLE, observer_kinds, pool_bias
 
 # Does SIN training change the bias?
 
@@ -95,7 +95,7 @@ def difference_charts(benchmark: str, moves: pd.DataFrame, pairs: pd.DataFrame, 
     """What became of the runs' bias, and how all others differ from each other."""
     found = [change_chart(benchmark, moves, study.looks)] if moves["difference"].notna().any() else []
     who = of_benchmark(study.tables["shape_bias"], benchmark)
-    kinds = kind_of(who)
+    kinds = observer_kinds(who)
     others = list(
         who["observer"][(kinds == "pretrained") | (kinds == (PEOPLE if (kinds == PEOPLE).any() else "person"))]
     )

@@ -16,8 +16,8 @@ import pandas as pd
 import vl_convert
 from matplotlib.colors import to_hex, to_rgb
 
-from shapebias.figures.style import PEOPLE_COLOR, PRETRAINED_COLOR, FigureStyle, by_order
-from shapebias.tables.summaries import PEOPLE, in_order, kind_of, regime_order
+from shapebias.figures.style import PEOPLE_COLOR, PRETRAINED_COLOR, FigureStyle, assign_in_order
+from shapebias.tables.summaries import PEOPLE, observer_kinds, order_regimes, sort_observers
 
 NOT_TRAINED = "not trained here"
 # Vega's shapes, or paths in a square from -1 to 1, in the order of figure_style.MARKERS.
@@ -74,7 +74,7 @@ class Looks:
     @functools.cached_property
     def model_colors(self) -> dict[str, str]:
         named = [model for model in self.models if model != PEOPLE]
-        colors = {model: to_hex(color) for model, color in self.style.told_apart(named).items()}
+        colors = {model: to_hex(color) for model, color in self.style.distinct_colors(named).items()}
         return colors | ({PEOPLE: to_hex(PEOPLE_COLOR)} if PEOPLE in self.models else {})
 
     @functools.cached_property
@@ -84,11 +84,11 @@ class Looks:
 
     @property
     def look_shapes(self) -> dict[str, str]:
-        return by_order(self.regimes, SHAPES) | {NOT_TRAINED: STAR, PEOPLE: "diamond"}
+        return assign_in_order(self.regimes, SHAPES) | {NOT_TRAINED: STAR, PEOPLE: "diamond"}
 
     @property
     def look_dashes(self) -> dict[str, list[int]]:
-        return by_order(self.regimes, DASHES) | {NOT_TRAINED: DASHES[0], PEOPLE: DASHES[0]}
+        return assign_in_order(self.regimes, DASHES) | {NOT_TRAINED: DASHES[0], PEOPLE: DASHES[0]}
 
     def dark(self) -> dict[str, str]:
         """Colour → the one that takes its place on dark paper."""
@@ -105,7 +105,7 @@ def looks_of(tables: Iterable[pd.DataFrame], style: FigureStyle | None = None, *
     everyone = pd.concat(found) if found else pd.DataFrame(columns=["observer", "model", "regime"])
     models = list(dict.fromkeys(everyone["model"][everyone["model"] != PEOPLE]))
     people = people or bool((everyone["model"] == PEOPLE).any())
-    regimes = regime_order(everyone["regime"][kind_of(everyone) == "run"])
+    regimes = order_regimes(everyone["regime"][observer_kinds(everyone) == "run"])
     return Looks([*models, *([PEOPLE] if people else [])], regimes, style or FigureStyle())
 
 
@@ -115,7 +115,7 @@ def observer_rows(table: pd.DataFrame) -> pd.DataFrame:
     That is `who` (a name to read) and `look` (the regime, or what it is). Missing regimes become "", as the page's
     check boxes know them.
     """
-    table = in_order(table if "seed" in table else table.assign(seed=float("nan")))
+    table = sort_observers(table if "seed" in table else table.assign(seed=float("nan")))
     regime = table["regime"].fillna("").astype(str)
     look = regime.mask(regime == "", NOT_TRAINED).mask(table["model"] == PEOPLE, PEOPLE)
     who = (table["model"].astype(str) + " " + regime).str.strip()

@@ -7,7 +7,7 @@ from shapebias.report import wording as words
 from shapebias.report.charts import Chart, observer_rows
 from shapebias.report.html_tables import csv_of, grid
 from shapebias.report.study import Figure, Part, Section, Study, intervals, span
-from shapebias.tables.summaries import BASELINE, pool_means, regime_order
+from shapebias.tables.summaries import BASELINE, order_regimes, pool_means
 
 ABLE = 0.5  # accuracy below which what is left of it says little
 # What is suppressed, and what is left when its strength is so much.
@@ -224,7 +224,7 @@ def reliance_findings(reliance: pd.DataFrame) -> dict[str, str]:
             statement += f" Share of this accuracy that is left: {'; '.join(told)}."
         if len(few):
             statement += f" The others are left out, as so little cannot fall much: {_ends_of(few)}."
-            gone = [regime for regime in regime_order(few["regime"].dropna()) if regime not in set(kept["regime"])]
+            gone = [regime for regime in order_regimes(few["regime"].dropna()) if regime not in set(kept["regime"])]
             if gone:
                 statement += f" No run of {words.listed(gone)} qualifies."
         statements[str(benchmark)] = statement

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from shapebias.report import wording as words
-from shapebias.tables.summaries import BASELINE, PEOPLE, kind_of, pool_coverage, regime_order
+from shapebias.tables.summaries import BASELINE, PEOPLE, observer_kinds, order_regimes, pool_coverage
 
 # Guessing names one of the two cues in 2 of 16 answers. Below twice that, a bias rests mostly on guesses.
 LOW_COVERAGE = 2 * 2 / 16
@@ -56,7 +56,7 @@ def changes(shape_bias: pd.DataFrame, differences: pd.DataFrame, baseline: str =
     shape_bias, differences: the tables of these names. Returns CHANGE_COLUMNS, `difference` being after minus before;
     NaN where the table of differences has no such pair.
     """
-    runs = shape_bias[kind_of(shape_bias) == "run"]
+    runs = shape_bias[observer_kinds(shape_bias) == "run"]
     known = {}
     for row in differences.to_dict("records"):
         one, other = row["observer_1"], row["observer_2"]
@@ -67,7 +67,7 @@ def changes(shape_bias: pd.DataFrame, differences: pd.DataFrame, baseline: str =
         (row["benchmark"], row["model"], row["seed"]): row for row in words.records(runs[runs["regime"] == baseline])
     }
     rows = []
-    for regime in regime_order(runs["regime"]):
+    for regime in order_regimes(runs["regime"]):
         for row in words.records(runs[runs["regime"] == regime]):
             before = first.get((row["benchmark"], row["model"], row["seed"]))
             if before is None or regime == baseline:
@@ -124,7 +124,7 @@ def change_findings(tables: Tables, benchmark: str) -> dict[str, str]:
     """Regime → what became of the bias in each architecture: from where to where, and how sure that is."""
     moves = changes(tables["shape_bias"], tables["shape_bias_differences"])
     statements = {}
-    for regime in regime_order(moves["regime"][moves["benchmark"] == benchmark]):
+    for regime in order_regimes(moves["regime"][moves["benchmark"] == benchmark]):
         found = effects(tables, benchmark, regime)
         counts = found["direction"].value_counts()
         told = words.counted(
@@ -167,7 +167,7 @@ def cautions(tables: Tables) -> list[str]:
 def category_findings(by_category: pd.DataFrame, benchmark: str) -> str:
     """In how many categories the intervals of the treated runs lie above those of the baseline; "" without both."""
     rows = by_category[by_category["benchmark"] == benchmark]
-    rows = rows[kind_of(rows) == "run"]
+    rows = rows[observer_kinds(rows) == "run"]
     keys = ["model", "seed", "category"]
     before, after = (rows[rows["regime"] == regime] for regime in (BASELINE, words.TREATED))
     pairs = before.merge(after, on=keys, suffixes=("", "_after"))
@@ -187,7 +187,7 @@ def category_findings(by_category: pd.DataFrame, benchmark: str) -> str:
 
 
 def _of_runs(tables: Tables, benchmark: str, pooled: pd.DataFrame) -> str:
-    regimes = regime_order(pooled["regime"])
+    regimes = order_regimes(pooled["regime"])
     others = [regime for regime in regimes if regime != BASELINE]
     if BASELINE not in regimes or not others:
         return words.each(pooled.assign(name=pooled["model"] + " (" + pooled["regime"] + ")"))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from shapebias.metrics.melanoma import MEASURES
-from shapebias.tables.summaries import PEOPLE, in_order, kind_of
+from shapebias.metrics.melanoma import MELANOMA_MEASURES
+from shapebias.tables.summaries import PEOPLE, observer_kinds, sort_observers
 
 MISSING = "–"
 # A larger CSV stays outside the page, which is to be sent around.
@@ -104,7 +104,7 @@ def table_of(rows: pd.DataFrame, *columns: Column) -> Table:
 def pooled_table(pooled: pd.DataFrame) -> Table:
     """Bias of each model and regime over all of its seeds."""
     return table_of(
-        in_order(pooled.assign(seed=float("nan"))),
+        sort_observers(pooled.assign(seed=float("nan"))),
         *(words("model", "model"), words("regime", "regime"), whole("seeds", "seeds")),
         *(whole("conflict images", "conflict_images"), whole("shape hits", "shape_hits")),
         *(whole("texture hits", "texture_hits"), share("bias", "shape_bias"), range_of()),
@@ -117,8 +117,8 @@ def bias_table(shape_bias: pd.DataFrame, cue_accuracy: pd.DataFrame, runs: pd.Da
     coverage = cue_accuracy[["benchmark", "observer", "coverage"]]
     training = runs[["observer", "init", "train_on", "trainable", "epochs", "images_seen"]]
     joined = shape_bias.merge(coverage, on=["benchmark", "observer"], how="left")
-    joined = in_order(joined.merge(training, on="observer", how="left"))
-    joined["start"] = joined["init"].mask(kind_of(joined) == "pretrained", "not trained here")
+    joined = sort_observers(joined.merge(training, on="observer", how="left"))
+    joined["start"] = joined["init"].mask(observer_kinds(joined) == "pretrained", "not trained here")
     return table_of(
         joined,
         *(*who(), share("bias", "shape_bias"), range_of(), whole("conflict images", "conflict_images")),
@@ -152,7 +152,7 @@ def cue_table(cue_accuracy: pd.DataFrame) -> Table:
     """How often each cue was answered, which a ratio hides."""
     low_high = {cue: range_of(f"{cue}_low", f"{cue}_high") for cue in ("shape", "texture", "coverage")}
     return table_of(
-        in_order(cue_accuracy),
+        sort_observers(cue_accuracy),
         *(*who(), whole("conflict images", "conflict_images")),
         *(share("shape answers", "shape_accuracy"), low_high["shape"]),
         *(share("texture answers", "texture_accuracy"), low_high["texture"]),
@@ -165,7 +165,7 @@ def cue_table(cue_accuracy: pd.DataFrame) -> Table:
 def accuracy_table(accuracy: pd.DataFrame) -> Table:
     """Accuracy and its interval for every observer on every benchmark."""
     return table_of(
-        in_order(accuracy, first=["benchmark", "unit"]),
+        sort_observers(accuracy, leading_columns=["benchmark", "unit"]),
         *(words("benchmark", "benchmark"), words("by", "unit"), *who()),
         *(whole("images", "images"), whole("correct", "correct"), share("accuracy", "accuracy"), range_of()),
         share("chance", "chance"),
@@ -251,7 +251,12 @@ def classification_table(report: pd.DataFrame) -> Table:
 
 def melanoma_table(melanoma: pd.DataFrame, runs: pd.DataFrame) -> Table:
     """Every measure with its interval for every observer, beside what it started from and is compared with."""
-    shown = ["auc", *(name for name in MEASURES if name != "auc"), "auc_difference", "balanced_accuracy_difference"]
+    shown = [
+        "auc",
+        *(name for name in MELANOMA_MEASURES if name != "auc"),
+        "auc_difference",
+        "balanced_accuracy_difference",
+    ]
     measures = []
     for name in shown:
         measures += [
@@ -259,7 +264,7 @@ def melanoma_table(melanoma: pd.DataFrame, runs: pd.DataFrame) -> Table:
             range_of(f"{name}_low", f"{name}_high"),
         ]
     return table_of(
-        in_order(melanoma.merge(runs[["observer", "init"]], on="observer", how="left")),
+        sort_observers(melanoma.merge(runs[["observer", "init"]], on="observer", how="left")),
         *(*who(), words("starts from", "init"), *measures, words("compared with", "baseline")),
         *(whole("images", "images"), whole("melanomas", "melanoma_images")),
     )
@@ -283,7 +288,7 @@ def runs_table(records: Sequence[Mapping[str, Any]]) -> Table:
     """When, where and how long each run was trained (records: the `run.json` of each)."""
     stages = list(dict.fromkeys(stage for record in records for stage in record.get("seconds", {})))
     keys = ["model", "regime", "seed"]
-    order = in_order(pd.DataFrame([[record[key] for key in keys] for record in records], columns=keys)).index
+    order = sort_observers(pd.DataFrame([[record[key] for key in keys] for record in records], columns=keys)).index
     table = Table(
         [
             *(("model", False), ("regime", False), ("seed", True), ("timm", False), ("started", False)),

@@ -25,7 +25,7 @@ from shapebias.report.cues import inside, reliance
 from shapebias.report.headline import cautions, headline
 from shapebias.report.html_tables import csv_of, rejected_table, runs_table, software, undefined_table
 from shapebias.report.study import Image, Section, Study, grids_with_rows
-from shapebias.tables.reading import COLUMNS
+from shapebias.tables.reading import FILE_COLUMNS
 
 WITH_OBSERVERS = ("shape_bias", "accuracy", "accuracy_by_condition", "reliance", "read_out")
 
@@ -51,7 +51,7 @@ def render(
     model and regime; made_by: commit and versions of what writes the page, for studies without runs; tables_at: where
     the tables lie, seen from the page.
     """
-    given = {name: pd.DataFrame(columns=columns) for name, columns in COLUMNS.items()} | dict(tables)
+    given = {name: pd.DataFrame(columns=columns) for name, columns in FILE_COLUMNS.items()} | dict(tables)
     palette = config.get("figures", {}).get("palette")
     style = FigureStyle(palette) if palette else None
     looks = charts.looks_of([given[name] for name in WITH_OBSERVERS], style, people=people is not None)

@@ -11,7 +11,7 @@ import pandas as pd
 from shapebias.report import charts, html_tables
 from shapebias.report.charts import Chart
 from shapebias.report.html_tables import Grid
-from shapebias.tables.summaries import PEOPLE, kind_of, observer_names
+from shapebias.tables.summaries import PEOPLE, observer_kinds, observer_names
 
 # Observers in a matrix of pairs: more would be too small to see, and too much to send around.
 LARGEST_MATRIX = 60
@@ -117,7 +117,7 @@ def cells(values: pd.Series) -> list[str]:
 
 def single(table: pd.DataFrame) -> pd.DataFrame:
     """Without people together, who have as many trials on one image as there are persons."""
-    return table[kind_of(table) != PEOPLE]
+    return table[observer_kinds(table) != PEOPLE]
 
 
 def has_people(table: pd.DataFrame) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shapebias.tables.summaries import spanned
+from shapebias.tables.summaries import format_range
 
 TREATED = "sin"
 MOST_NAMES = 8  # in a sentence
@@ -92,7 +92,7 @@ def counted(*parts: tuple[int, str]) -> str:
 
 def count(images: pd.Series) -> str:
     """`160`, or `80 to 160`."""
-    return spanned(images.dropna()) if images.notna().any() else "0"
+    return format_range(images.dropna()) if images.notna().any() else "0"
 
 
 def minus(numbers: str) -> str:

@@ -1,1 +1,1 @@
-"""Tables: which columns they have, how they are put together, read and summarized."""
+"""Tables: their columns, and the code that assembles, reads and summarizes them."""

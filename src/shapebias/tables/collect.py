@@ -11,11 +11,11 @@ import pandas as pd
 
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
-from shapebias.evaluation.decisions import read_answers, read_observers, read_predictions
+from shapebias.evaluation.decisions import read_observers, read_predictions, read_raw_predictions
 from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem
 from shapebias.files import atomic_write
-from shapebias.tables.assemble import Measured, melanoma_table, rejected_table, run_table, takes_decisions
-from shapebias.tables.columns import COLUMNS, PEOPLE
+from shapebias.tables.assemble import TableBuilder, tabulate_melanoma, tabulate_rejected, tabulate_runs, takes_decisions
+from shapebias.tables.columns import PEOPLE, TABLE_COLUMNS
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def find_answers(folder: Path) -> tuple[list[PredictionFile], list[DecisionFiles
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; give a folder of predictions (.parquet) or decisions (.csv)")
     predictions, decisions = [PredictionFile(path.parent.name, path) for path in sorted(folder.glob("*/*.parquet"))], []
-    own = {path: read_answers(path, METADATA)[1]["benchmark"] for path in sorted(folder.glob("*.parquet"))}
+    own = {path: read_raw_predictions(path, METADATA)[1]["benchmark"] for path in sorted(folder.glob("*.parquet"))}
     for path, kind in own.items():
         name = folder.resolve().name if len({*own.values()}) == 1 else kind
         predictions.append(PredictionFile(name, path))
@@ -138,7 +138,7 @@ def read_read_out(path: Path) -> pd.DataFrame:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a table of scripts/evaluate.py ({error})") from None
-    missing = [name for name in COLUMNS["read_out"] if name not in table]
+    missing = [name for name in TABLE_COLUMNS["read_out"] if name not in table]
     if missing:
         raise UserError(f"{path}: column {missing[0]!r} is missing; make it with scripts/evaluate.py")
     return table
@@ -163,10 +163,10 @@ def collect_tables(
     split, file and reason of images that were not packed. melanoma: make that table even if it is empty.
     Raises UserError for other files, for answers that do not fit together, and if nothing is measured.
     """
-    measured, trained, lesions = Measured(), dict[str, dict[str, Any]](), []
+    measured, trained, lesions = TableBuilder(), dict[str, dict[str, Any]](), []
     rejections = []
     for file in predictions:
-        answers, metadata = read_answers(file.path, METADATA)
+        answers, metadata = read_raw_predictions(file.path, METADATA)
         if metadata["benchmark"] not in KINDS:
             raise UserError(
                 f"{file.path}: predictions on images of an unknown kind {metadata['benchmark']!r}; allowed: "
@@ -185,16 +185,16 @@ def collect_tables(
         raise UserError(f"{decisions[0].paths[0]}: nothing is measured from this file or the others; see the warnings")
     measured.read_out += map(read_read_out, read_out)
 
-    tables = measured.tables() | {"runs": run_table(read_run_facts(runs, list(trained.values())))}
-    tables["rejected"] = rejected_table([*rejections, *rejected])
+    tables = measured.tables() | {"runs": tabulate_runs(read_run_facts(runs, list(trained.values())))}
+    tables["rejected"] = tabulate_rejected([*rejections, *rejected])
     if melanoma or lesions:
-        tables["melanoma"] = melanoma_table(lesions, melanoma_baseline)
-    observers = {observer for answers in measured.benchmarks.values() for observer in answers.who}
+        tables["melanoma"] = tabulate_melanoma(lesions, melanoma_baseline)
+    observers = {observer for answers in measured.benchmarks.values() for observer in answers.identities}
     log.info("%d observers on %d benchmarks", len(observers), len(measured.benchmarks))
     return tables
 
 
-def add_decisions(measured: Measured, decisions: DecisionFiles, kinds: Mapping[str, str], strict: bool) -> None:
+def add_decisions(measured: TableBuilder, decisions: DecisionFiles, kinds: Mapping[str, str], strict: bool) -> None:
     """Add recorded decisions to what is measured; arguments as of `collect_tables`."""
     name, pools = decisions.benchmark, decisions.pools
     csvs = list_csvs(decisions.paths)
@@ -205,7 +205,7 @@ def add_decisions(measured: Measured, decisions: DecisionFiles, kinds: Mapping[s
         return
     table = read_observers(csvs, kind)
     if benchmark and benchmark.networks:
-        table = keep_images(table, benchmark.shown(), name, decisions.paths[0])
+        table = keep_images(table, benchmark.image_names(), name, decisions.paths[0])
     if pools is None:
         pools = [SUBJECTS] if table["observer"].str.startswith("subject-").any() else []
     measured.add_decisions(name, table, pools, kind)

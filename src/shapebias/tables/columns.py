@@ -4,28 +4,28 @@ from collections.abc import Iterable
 
 from shapebias.metrics import accuracy_by_condition, cue_reliance, error_consistency, human_likeness, melanoma
 from shapebias.metrics.classification import (
-    CLASSIFICATION,
-    CONFUSION,
-    READ_OUT,
-    TOP_K,
+    CLASSIFICATION_COLUMNS,
+    CONFUSION_COLUMNS,
+    READ_OUT_COLUMNS,
+    TOP_K_COLUMNS,
 )
 
-WHO = ["benchmark", "observer", "model", "regime", "seed"]
+OBSERVER_COLUMNS = ["benchmark", "observer", "model", "regime", "seed"]
 
 
-def by_observer(columns: Iterable[str]) -> list[str]:
-    """A table's columns, of who answered first."""
-    return [*WHO, *(name for name in columns if name not in WHO)]
+def prepend_observer_columns(columns: Iterable[str]) -> list[str]:
+    """Return a table's columns with OBSERVER_COLUMNS first."""
+    return [*OBSERVER_COLUMNS, *(name for name in columns if name not in OBSERVER_COLUMNS)]
 
 
-BIAS = ["conflict_images", "shape_hits", "texture_hits", "shape_bias", "ci_low", "ci_high"]
-RANKS = ["shape_reciprocal_rank", "texture_reciprocal_rank"]
-RANKS += [f"{name}_{bound}" for name in RANKS for bound in ("low", "high")]
-COLUMNS = {
-    "shape_bias": [*WHO, *BIAS],
-    "shape_bias_by_category": [*WHO, "category", *BIAS],
-    "shape_bias_by_answer": [*WHO, "category", *BIAS],
-    "shape_bias_pooled": ["benchmark", "model", "regime", "kind", "seeds", *BIAS, "interval"],
+BIAS_COLUMNS = ["conflict_images", "shape_hits", "texture_hits", "shape_bias", "ci_low", "ci_high"]
+RECIPROCAL_RANK_COLUMNS = ["shape_reciprocal_rank", "texture_reciprocal_rank"]
+RECIPROCAL_RANK_COLUMNS += [f"{name}_{bound}" for name in RECIPROCAL_RANK_COLUMNS for bound in ("low", "high")]
+TABLE_COLUMNS = {
+    "shape_bias": [*OBSERVER_COLUMNS, *BIAS_COLUMNS],
+    "shape_bias_by_category": [*OBSERVER_COLUMNS, "category", *BIAS_COLUMNS],
+    "shape_bias_by_answer": [*OBSERVER_COLUMNS, "category", *BIAS_COLUMNS],
+    "shape_bias_pooled": ["benchmark", "model", "regime", "kind", "seeds", *BIAS_COLUMNS, "interval"],
     "shape_bias_differences": [
         *["benchmark", "observer_1", "observer_2", "conflict_images", "shape_bias_1", "shape_bias_2"],
         *["difference", "ci_low", "ci_high", "reason"],
@@ -35,23 +35,23 @@ COLUMNS = {
         *["difference", "ci_low", "ci_high", "interval", "reason"],
     ],
     "cue_accuracy": [
-        *[*WHO, "conflict_images", "shape_accuracy", "texture_accuracy", "coverage"],
+        *[*OBSERVER_COLUMNS, "conflict_images", "shape_accuracy", "texture_accuracy", "coverage"],
         *["shape_low", "shape_high", "texture_low", "texture_high", "coverage_low", "coverage_high"],
-        *[*RANKS, "reason"],
+        *[*RECIPROCAL_RANK_COLUMNS, "reason"],
     ],
-    "top_k": by_observer(TOP_K),
-    "confusion": by_observer(CONFUSION),
-    "classification_report": by_observer(CLASSIFICATION),
-    "accuracy": [*WHO, "unit", "images", "correct", "accuracy", "ci_low", "ci_high", "chance"],
-    # squared_difference is for human_likeness alone.
-    "accuracy_by_condition": by_observer(
-        name for name in accuracy_by_condition.COLUMNS if name != "squared_difference"
+    "top_k": prepend_observer_columns(TOP_K_COLUMNS),
+    "confusion": prepend_observer_columns(CONFUSION_COLUMNS),
+    "classification_report": prepend_observer_columns(CLASSIFICATION_COLUMNS),
+    "accuracy": [*OBSERVER_COLUMNS, "unit", "images", "correct", "accuracy", "ci_low", "ci_high", "chance"],
+    # Only human_likeness needs squared_difference.
+    "accuracy_by_condition": prepend_observer_columns(
+        name for name in accuracy_by_condition.CONDITION_COLUMNS if name != "squared_difference"
     ),
-    "error_consistency": ["benchmark", *error_consistency.COLUMNS],
-    "error_consistency_pooled": ["benchmark", *error_consistency.POOLED_COLUMNS],
-    "human_likeness": human_likeness.COLUMNS,
-    "reliance": by_observer(cue_reliance.COLUMNS),
-    "read_out": by_observer(READ_OUT),
+    "error_consistency": ["benchmark", *error_consistency.CONSISTENCY_COLUMNS],
+    "error_consistency_pooled": ["benchmark", *error_consistency.POOLED_CONSISTENCY_COLUMNS],
+    "human_likeness": human_likeness.LIKENESS_COLUMNS,
+    "reliance": prepend_observer_columns(cue_reliance.RELIANCE_COLUMNS),
+    "read_out": prepend_observer_columns(READ_OUT_COLUMNS),
     "undefined": ["table", "benchmark", "observer", "what", "reason"],
 }
 RUN_COLUMNS = [
@@ -59,6 +59,6 @@ RUN_COLUMNS = [
     *["epochs", "best_epoch", "steps", "images_seen", "val_accuracy", "lineage"],
 ]
 REJECTED_COLUMNS = ["set", "split", "file", "reason"]
-MELANOMA_COLUMNS = [*WHO, *melanoma.COLUMNS]
+MELANOMA_TABLE_COLUMNS = [*OBSERVER_COLUMNS, *melanoma.MELANOMA_COLUMNS]
 PEOPLE = "people"
 IMAGE_COLUMNS = ["image", "shape", "texture"]

@@ -1,4 +1,4 @@
-"""Read the result files that figures and the report are made from, with errors that name the file."""
+"""Read the result files for figures and report. Every error message names the file."""
 
 import json
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ import pandas as pd
 from shapebias.errors import UserError
 from shapebias.tables import columns
 
-COLUMNS: dict[str, list[str]] = columns.COLUMNS | {
+FILE_COLUMNS: dict[str, list[str]] = columns.TABLE_COLUMNS | {
     "runs": columns.RUN_COLUMNS,
     "rejected": columns.REJECTED_COLUMNS,
-    "melanoma": columns.MELANOMA_COLUMNS,
+    "melanoma": columns.MELANOMA_TABLE_COLUMNS,
     "people": ["category", "conflict_images", "shape_hits", "texture_hits"],
 }
 _TEXT = [
@@ -39,23 +39,25 @@ _TEXT = [
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame:
-    """One of the result tables, `<folder>/<name>.csv`."""
-    return _read_csv(folder / f"{name}.csv", COLUMNS[name])
+    """Read the result table `<folder>/<name>.csv`."""
+    return _read_csv(folder / f"{name}.csv", FILE_COLUMNS[name])
 
 
 def read_tables(folder: Path, *, melanoma: bool) -> dict[str, pd.DataFrame]:
-    """Every result table of a folder by its name.
+    """Read every result table of a folder. Return name → table.
 
-    melanoma: whether it was measured. It is not what lies there that says so: a table of an earlier config may.
+    melanoma: whether the study measures melanoma. A file in the folder does not show this, because it may be left from
+    an earlier config.
     """
-    names = [*columns.COLUMNS, "runs", "rejected", *(["melanoma"] if melanoma else [])]
+    names = [*columns.TABLE_COLUMNS, "runs", "rejected", *(["melanoma"] if melanoma else [])]
     return {name: read_table(folder, name) for name in names}
 
 
 def read_answers(folder: Path, benchmark: str) -> pd.DataFrame:
-    """What every observer answered on a benchmark of cue conflict: image, shape, texture, then a column an observer.
+    """Read the answers on a benchmark of cue conflict: columns image, shape, texture, and one column per observer.
 
-    All text: a category, `none` of an observer that named none of them, "" where the image was not shown.
+    All values are text. An answer is a category, `none` if the observer named no category, or "" if the image was not
+    shown.
     """
     path = folder / f"answers.{benchmark}.csv"
     try:
@@ -71,27 +73,27 @@ def read_answers(folder: Path, benchmark: str) -> pd.DataFrame:
 
 
 def read_people(path: Path) -> pd.DataFrame:
-    """People's hits for each category on the published stimuli."""
-    return _read_csv(path, COLUMNS["people"])
+    """Read people's hits for each category on the published stimuli."""
+    return _read_csv(path, FILE_COLUMNS["people"])
 
 
 def read_histories(runs: Path, table: pd.DataFrame) -> pd.DataFrame:
-    """`history.csv` of every run in the table `runs`, with its model, regime, seed and best_epoch."""
+    """Read `history.csv` of every run in the table `runs`, and add its model, regime, seed and best_epoch."""
     columns = ["model", "regime", "seed", "epoch", "train_accuracy", "val_accuracy", "best_epoch"]
     histories = []
-    for folder, who in _run_folders(runs, table):
+    for folder, run in _run_folders(runs, table):
         history = _read_csv(folder / "history.csv", ["epoch", "train_accuracy", "val_accuracy"])
-        histories.append(history.assign(**who, best_epoch=read_json(folder / "run.json").get("best_epoch")))
+        histories.append(history.assign(**run, best_epoch=read_json(folder / "run.json").get("best_epoch")))
     return pd.concat(histories, ignore_index=True) if histories else pd.DataFrame(columns=columns)
 
 
 def read_records(runs: Path, table: pd.DataFrame) -> list[dict[str, Any]]:
-    """`run.json` of every run in the table `runs`."""
-    return [read_json(folder / "run.json") | who for folder, who in _run_folders(runs, table)]
+    """Read `run.json` of every run in the table `runs`."""
+    return [read_json(folder / "run.json") | run for folder, run in _run_folders(runs, table)]
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object."""
+    """Read a JSON object."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -101,7 +103,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _run_folders(runs: Path, table: pd.DataFrame) -> Iterator[tuple[Path, dict[str, Any]]]:
-    # From the table, not from the disk, where runs of an earlier config may lie.
+    # The table lists the runs. The disk may also hold runs of an earlier config.
     for model, regime, seed in zip(table["model"], table["regime"], table["seed"], strict=True):
         yield runs / model / regime / f"seed{seed}", {"model": model, "regime": regime, "seed": int(seed)}
 

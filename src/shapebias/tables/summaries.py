@@ -1,7 +1,7 @@
-"""Result tables made ready to show: who answered, and several seeds of a run as one row.
+"""Prepare result tables for display: name the observers, and pool the seeds of a run into one row.
 
-The tables have one row an observer. An observer is a run (it has a regime and a seed), a pretrained network
-(a model, no regime), one person, or all people together.
+The tables have one row per observer. An observer is a run (with a regime and a seed), a pretrained network (with a
+model but no regime), one person, or all people together.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pandas as pd
 
-from shapebias.metrics.melanoma import COMPARED, COUNTS, MEASURES
+from shapebias.metrics.melanoma import COMPARED_MEASURES, MELANOMA_COUNTS, MELANOMA_MEASURES
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -17,11 +17,11 @@ K = TypeVar("K")
 PEOPLE = "people"
 BASELINE = "in"
 LONGEST_NAME = 26  # letters of an observer in a figure
-REGIMES = (BASELINE, "sin", "combined", "frozen")  # the order in which regimes are shown; others follow
+REGIMES = (BASELINE, "sin", "combined", "frozen")  # display order; other regimes follow
 
 
-def kind_of(table: pd.DataFrame) -> pd.Series:
-    """`run`, `pretrained`, `person` or `people` for each row."""
+def observer_kinds(table: pd.DataFrame) -> pd.Series:
+    """Return `run`, `pretrained`, `person` or `people` for each row."""
     kind = pd.Series("run", index=table.index)
     kind[table["regime"].isna() | (table["regime"] == "")] = "pretrained"
     kind[table["model"] == PEOPLE] = "person"
@@ -29,28 +29,32 @@ def kind_of(table: pd.DataFrame) -> pd.Series:
     return kind
 
 
-def regime_order(regimes: Iterable[str]) -> list[str]:
-    """The regimes once each: those of the study in its order, then others as they come."""
-    found = list(dict.fromkeys(regimes))
-    return [regime for regime in REGIMES if regime in found] + [regime for regime in found if regime not in REGIMES]
+def order_regimes(regimes: Iterable[str]) -> list[str]:
+    """Return the distinct regimes: first those in REGIMES, in that order, then the rest in order of appearance."""
+    present = list(dict.fromkeys(regimes))
+    return [regime for regime in REGIMES if regime in present] + [regime for regime in present if regime not in REGIMES]
 
 
-def in_order(table: pd.DataFrame, first: Sequence[str] = ()) -> pd.DataFrame:
-    """The rows by `first`, model, regime and seed: names in the order in which they appear, regimes as in the study."""
-    ranks = {name: list(dict.fromkeys(table[name])) for name in [*first, "model"]}
-    ranks["regime"] = regime_order(table["regime"].dropna())
+def sort_observers(table: pd.DataFrame, leading_columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Sort rows by `leading_columns`, model, regime and seed.
+
+    Names are in order of appearance, and regimes are in the order of `order_regimes`.
+    """
+    ranks = {name: list(dict.fromkeys(table[name])) for name in [*leading_columns, "model"]}
+    ranks["regime"] = order_regimes(table["regime"].dropna())
     keys = pd.DataFrame({name: table[name].map({v: i for i, v in enumerate(r)}) for name, r in ranks.items()})
     keys["seed"] = table["seed"]
     return table.loc[keys.sort_values(list(keys), kind="stable").index]
 
 
 def observer_names(table: pd.DataFrame) -> dict[str, str]:
-    """Observer → how it is called in figures: model and regime of a run, with its seed where runs have several.
+    """Return observer → its name in figures. A run has the name of its model and regime, and its seed if several exist.
 
-    In the order of figures: all people together, persons, networks not trained here, then runs by model and regime.
+    The order is that of figures: all people together, persons, networks not trained here, then runs by model and
+    regime.
     """
-    table = in_order(table.assign(regime=table["regime"].fillna(""))).drop_duplicates("observer")
-    table = table.assign(kind=kind_of(table))
+    table = sort_observers(table.assign(regime=table["regime"].fillna(""))).drop_duplicates("observer")
+    table = table.assign(kind=observer_kinds(table))
     runs = table[table["kind"] == "run"]
     several = bool((runs.groupby(["model", "regime"])["seed"].nunique() > 1).any())
     names = {}
@@ -65,61 +69,64 @@ def observer_names(table: pd.DataFrame) -> dict[str, str]:
     return names
 
 
-def shortened(names: Mapping[K, str], most: int = LONGEST_NAME) -> dict[K, str]:
-    """The names as figures have room for them: of one that is too long, its middle is left out.
+def shorten_names(names: Mapping[K, str], max_length: int = LONGEST_NAME) -> dict[K, str]:
+    """Shorten long names for figures by leaving out their middle.
 
-    Its end stays, since regimes and seeds stand there. Different names stay different: those that would become alike
-    are numbered.
+    The end stays, because it holds the regime and the seed. Different names stay different: equal short names get
+    numbers.
     """
     short: dict[str, str] = {}
-    taken = {name for name in names.values() if len(name) <= most}
+    used = {name for name in names.values() if len(name) <= max_length}
     for name in dict.fromkeys(names.values()):
-        cut, number = name, 1
-        while len(name) > most and (cut == name or cut in taken):
-            ending = name[-(most // 3) :] if number == 1 else f" {number}"
-            cut, number = f"{name[: most - 1 - len(ending)]}…{ending}", number + 1
-        short[name] = cut
-        taken.add(cut)
+        short_name, number = name, 1
+        while len(name) > max_length and (short_name == name or short_name in used):
+            ending = name[-(max_length // 3) :] if number == 1 else f" {number}"
+            short_name, number = f"{name[: max_length - 1 - len(ending)]}…{ending}", number + 1
+        short[name] = short_name
+        used.add(short_name)
     return {key: short[name] for key, name in names.items()}
 
 
-def cut_name(name: str, most: int = LONGEST_NAME) -> str:
-    """One name, as in `shortened`."""
-    return shortened({name: name}, most)[name]
+def shorten_name(name: str, max_length: int = LONGEST_NAME) -> str:
+    """Shorten one name, as in `shorten_names`."""
+    return shorten_names({name: name}, max_length)[name]
 
 
-def image_count(table: pd.DataFrame) -> str:
-    """`160`, or `80 to 160`: how many images an observer saw; all people together count an image once a person."""
-    everybody = table["observer"] == PEOPLE if "observer" in table else table["kind"] == PEOPLE
-    return spanned(table.loc[~everybody, "images"] if not everybody.all() else table["images"])
+def format_image_count(table: pd.DataFrame) -> str:
+    """Format how many images an observer saw, as `160` or `80 to 160`.
+
+    The row of all people together is ignored if possible, because it counts an image once per person.
+    """
+    is_pooled = table["observer"] == PEOPLE if "observer" in table else table["kind"] == PEOPLE
+    return format_range(table.loc[~is_pooled, "images"] if not is_pooled.all() else table["images"])
 
 
-def spanned(counts: pd.Series) -> str:
-    """`160`, or `80 to 160`: the smallest and the largest of some counts."""
+def format_range(counts: pd.Series) -> str:
+    """Format the smallest and the largest of some counts, as `160` or `80 to 160`."""
     low, high = int(counts.min()), int(counts.max())
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def one_of_each(members: Iterable[tuple[str, T]], most: int) -> list[T]:
-    """At most `most` of the members (group, member): the first of each group, then the second of each, and so on.
+def pick_from_each_group(members: Iterable[tuple[str, T]], limit: int) -> list[T]:
+    """Pick at most `limit` of the members (group, member): the first of each group, then the second, and so on.
 
-    They keep their order.
+    The picked members keep their order.
     """
     members = list(members)
-    seen: dict[str, int] = {}
+    group_sizes: dict[str, int] = {}
     turns = []
     for position, (group, _) in enumerate(members):
-        turns.append((seen.get(group, 0), position))
-        seen[group] = seen.get(group, 0) + 1
-    return [members[position][1] for position in sorted(position for _, position in sorted(turns)[:most])]
+        turns.append((group_sizes.get(group, 0), position))
+        group_sizes[group] = group_sizes.get(group, 0) + 1
+    return [members[position][1] for position in sorted(position for _, position in sorted(turns)[:limit])]
 
 
 def pool_bias(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
-    """One row for each model × regime (× `by`): hits summed over seeds, hence the bias of all decisions together.
+    """Return one row per model × regime (× `by`). Hits are summed over seeds, which gives the bias of all decisions.
 
-    The interval spans those of the seeds, from the lowest bound to the highest: it is never narrower than one
-    seed's. A single seed keeps its own. Persons become one row `people`, unless the table has that row already.
-    `conflict_images` is the number of different images an observer saw.
+    The interval reaches from the lowest bound of the seeds to the highest, so it is never narrower than the interval of
+    one seed. A single seed keeps its interval. Persons become one row `people`, unless the table already has that row.
+    `conflict_images` is the number of different images that an observer saw.
     """
     groups = _groups(table, by)
     pooled = groups.agg(
@@ -136,7 +143,7 @@ def pool_bias(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def pool_accuracy(table: pd.DataFrame) -> pd.DataFrame:
-    """One row for each benchmark × unit × model × regime; images and correct answers summed over seeds."""
+    """Return one row per benchmark × unit × model × regime, with images and correct answers summed over seeds."""
     groups = _groups(table, ["benchmark", "unit"])
     pooled = groups.agg(
         kind=("kind", "first"),
@@ -154,52 +161,54 @@ def pool_accuracy(table: pd.DataFrame) -> pd.DataFrame:
 def pool_means(
     table: pd.DataFrame, intervals: Mapping[str, tuple[str, str]], by: Sequence[str] = (), first: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """One row for each `by` × model × regime: means over seeds.
+    """Return one row per `by` × model × regime, with means over seeds.
 
-    intervals: value → the columns of its bounds; the interval spans those of the seeds, as in `pool_bias`.
-    first: columns that are alike for all seeds. Persons become one row `people` without an interval, unless the table
-    has that row already.
+    intervals: value → the columns of its bounds. The interval spans the intervals of the seeds, as in `pool_bias`.
+    first: columns that are equal for all seeds.
+    Persons become one row `people` without an interval, unless the table already has that row.
     """
-    how = {value: (value, "mean") for value in intervals}
-    how |= {low: (low, "min") for low, _ in intervals.values()}
-    how |= {high: (high, "max") for _, high in intervals.values()}
-    how |= {name: (name, "first") for name in first}
-    pooled = _groups(table, by).agg(kind=("kind", "first"), seeds=("seed", "nunique"), **how).reset_index()
+    aggregations = {value: (value, "mean") for value in intervals}
+    aggregations |= {low: (low, "min") for low, _ in intervals.values()}
+    aggregations |= {high: (high, "max") for _, high in intervals.values()}
+    aggregations |= {name: (name, "first") for name in first}
+    pooled = _groups(table, by).agg(kind=("kind", "first"), seeds=("seed", "nunique"), **aggregations).reset_index()
     return _without_interval_of_persons(pooled, [bound for pair in intervals.values() for bound in pair])
 
 
-def interval_told(pooled: pd.DataFrame) -> str:
-    """What the intervals of pooled rows are, in words."""
+def describe_interval(pooled: pd.DataFrame) -> str:
+    """Describe the intervals of pooled rows in words."""
     return "95 % interval over images" + (", spanning those of all seeds" if (pooled["seeds"] > 1).any() else "")
 
 
 def pool_coverage(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean over seeds of the share of conflict images answered with either cue, for each model × regime."""
+    """Return the mean coverage over seeds per model × regime: the share of conflict images answered with either cue."""
     return _groups(table).agg(coverage=("coverage", "mean")).reset_index()
 
 
 def pool_melanoma(table: pd.DataFrame) -> pd.DataFrame:
-    """One row for each benchmark × model × regime: measures are means over seeds, counts their sums.
+    """Return one row per benchmark × model × regime. Measures are means over seeds, and counts are sums.
 
-    Intervals span those of the seeds, as in `pool_bias`.
+    An interval spans the intervals of the seeds, as in `pool_bias`.
     """
-    whole = {name: (name, "sum") for name in COUNTS}
-    means = {name: (name, "mean") for name in [*MEASURES, *(f"{name}_difference" for name in COMPARED)]}
-    ends = [("_low", "min"), ("_high", "max")]
-    bounds = {f"{name}{end}": (f"{name}{end}", how) for name in means for end, how in ends}
+    sums = {name: (name, "sum") for name in MELANOMA_COUNTS}
+    means = {
+        name: (name, "mean") for name in [*MELANOMA_MEASURES, *(f"{name}_difference" for name in COMPARED_MEASURES)]
+    }
+    bound_functions = [("_low", "min"), ("_high", "max")]
+    bounds = {f"{name}{end}": (f"{name}{end}", function) for name in means for end, function in bound_functions}
     groups = _groups(table, ["benchmark"])
-    return groups.agg(kind=("kind", "first"), seeds=("seed", "nunique"), **whole, **means, **bounds).reset_index()
+    return groups.agg(kind=("kind", "first"), seeds=("seed", "nunique"), **sums, **means, **bounds).reset_index()
 
 
 def _groups(table: pd.DataFrame, by: Sequence[str] = ()):
-    table = table.assign(kind=kind_of(table), regime=table["regime"].fillna(""))
+    table = table.assign(kind=observer_kinds(table), regime=table["regime"].fillna(""))
     if (table["kind"] == PEOPLE).any():
         table = table[table["kind"] != "person"]
     return table.groupby([*by, "model", "regime"], sort=False, dropna=False)
 
 
 def _without_interval_of_persons(pooled: pd.DataFrame, bounds: Sequence[str] = ("ci_low", "ci_high")) -> pd.DataFrame:
-    # One person's interval says nothing about all of them together.
+    # One person's interval does not apply to all people together.
     pooled.loc[pooled["kind"] == "person", list(bounds)] = float("nan")
     pooled.loc[pooled["kind"] == "person", "kind"] = PEOPLE
     return pooled

@@ -1,10 +1,10 @@
-"""The kinds of benchmarks: their conditions are the toolbox's, however its files write them."""
+"""The kinds of benchmarks have the toolbox's conditions, in every spelling of its files."""
 
 import pytest
 
-from shapebias.evaluation.benchmarks import KINDS, OWN, PUBLISHED
+from shapebias.evaluation.benchmarks import KINDS, MADE_FROM_SETS, PUBLISHED_ONLY
 
-# model-vs-human's 17 benchmarks, under its own names but for edge, silhouette and cue-conflict (its README).
+# The 17 benchmarks of model-vs-human (its README). All names but edge, silhouette and cue-conflict are the same here.
 TOOLBOX = {
     *("colour", "contrast", "high-pass", "low-pass", "phase-scrambling", "power-equalisation", "false-colour"),
     *("rotation", "eidolonI", "eidolonII", "eidolonIII", "uniform-noise", "sketch", "stylized"),
@@ -15,10 +15,10 @@ TOOLBOX = {
 def test_all_sets_of_the_toolbox_are_kinds():
     assert set(KINDS) == TOOLBOX | {"in_test", "sin_test", "suppressed", "melanoma"}
     assert all(name == kind.name for name, kind in KINDS.items())
-    assert {"edges", "silhouettes", "cue_conflict"} == TOOLBOX - PUBLISHED and not OWN & TOOLBOX
+    assert {"edges", "silhouettes", "cue_conflict"} == TOOLBOX - PUBLISHED_ONLY and not MADE_FROM_SETS & TOOLBOX
 
 
-def test_kinds_measure_what_their_tables_say():
+def test_each_kind_has_the_measure_of_its_tables():
     assert [name for name, kind in KINDS.items() if kind.measures != "accuracy"] == [
         "cue_conflict",
         "suppressed",
@@ -27,7 +27,7 @@ def test_kinds_measure_what_their_tables_say():
     assert KINDS["suppressed"].measures == "reliance"
 
 
-def test_a_set_has_as_many_conditions_as_were_published_and_one_that_distorts_nothing():
+def test_each_set_has_the_published_number_of_conditions_and_one_undistorted_condition():
     counts = {name: len(kind.conditions) for name, kind in KINDS.items() if kind.conditions}
     assert counts == {
         "colour": 2,
@@ -51,7 +51,7 @@ def test_a_set_has_as_many_conditions_as_were_published_and_one_that_distorts_no
 
 
 @pytest.mark.parametrize(
-    ("kind", "written", "meant"),
+    ("kind", "spelling", "condition"),
     [  # as file names of the published sets write them, and as the toolbox calls them
         ("high-pass", "3", "3.0"),
         ("high-pass", "inf", "inf"),
@@ -65,18 +65,18 @@ def test_a_set_has_as_many_conditions_as_were_published_and_one_that_distorts_no
         ("contrast", "c05", "c05"),
         ("eidolonI", "16-10-10", "16-10-10"),
         ("power-equalisation", "pow", "pow"),
-        # none of the kind's own
+        # not a condition of the kind
         ("contrast", "c5", None),
         ("contrast", "5", None),
         ("eidolonI", "16-3-10", None),
         ("rotation", "45", None),
         ("low-pass", "nan", None),
         ("low-pass", "", None),
-        # without conditions of its own, whatever stands there means none; where the config chooses them, itself
+        # a kind without conditions ignores the text; a kind with conditions from the config keeps the text
         ("sketch", "0", ""),
         ("cue_conflict", "NaN", ""),
         ("suppressed", "shape-4", "shape-4"),
     ],
 )
-def test_a_condition_is_known_however_it_is_written(kind, written, meant):
-    assert KINDS[kind].condition(written) == meant
+def test_find_condition_accepts_every_spelling_of_the_toolbox(kind, spelling, condition):
+    assert KINDS[kind].find_condition(spelling) == condition

@@ -1,4 +1,4 @@
-"""Decisions in files: parquet, the CSV of model-vs-human, and what is refused."""
+"""Decisions are read from and written to parquet and the CSV of model-vs-human; invalid files are refused."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from shapebias.evaluation.decisions import (
     write_decisions,
     write_predictions,
 )
-from shapebias.metrics.panel import panel_of
+from shapebias.metrics.panel import pair_trials
 
 HEADER = "subj,session,trial,rt,object_response,category,condition,imagename"
 ROW = "net,1,1,NaN,bird,cat,0,0001_s5n_dnn_0_cat_00_cat1-bird1.png"
@@ -29,7 +29,7 @@ def csv(folder: Path, *lines: str) -> Path:
 
 
 def predictions(*rows: tuple) -> pd.DataFrame:
-    """Rows as evaluate.py writes them, of home-made conflicts (names that say nothing)."""
+    """Rows as evaluate.py writes them, for conflict images whose names hold no cues."""
     table = trials(*rows, observer="net")
     return table.assign(
         image=[f"test/x/{i:05d}" for i in range(len(rows))], content=[f"{i:05d}.jpg" for i in range(len(rows))]
@@ -38,8 +38,8 @@ def predictions(*rows: tuple) -> pd.DataFrame:
 
 def test_published_names_hold_both_cues(tmp_path):
     (row,) = read_decisions(csv(tmp_path, HEADER, ROW)).to_dict("records")
-    known = {"observer": "net", "image": "cat1-bird1", "shape": "cat", "texture": "bird", "decision": "bird"}
-    assert row == known | {"condition": "", "session": 1}
+    metadata = {"observer": "net", "image": "cat1-bird1", "shape": "cat", "texture": "bird", "decision": "bird"}
+    assert row == metadata | {"condition": "", "session": 1}
 
 
 def test_order_of_columns_does_not_matter(tmp_path):
@@ -50,22 +50,22 @@ def test_order_of_columns_does_not_matter(tmp_path):
 
 
 @pytest.mark.parametrize("response", ["na", "NA", "NaN", ""])
-def test_a_trial_without_a_response_stays_a_trial(tmp_path, response):
+def test_a_trial_without_a_response_keeps_its_row(tmp_path, response):
     table = read_decisions(csv(tmp_path, HEADER, ROW.replace("bird,cat", f"{response},cat")))
     assert table["decision"].isna().all()
-    assert panel_of(table).conflict.sum() == 1
+    assert pair_trials(table).conflict.sum() == 1
 
 
 @pytest.mark.parametrize(
-    ("lines", "named"),
+    ("lines", "expected"),
     [
         ((HEADER, ROW.replace("net,1,", "net,one,")), ["session 'one'", "whole number"]),
         ((HEADER, ROW.replace(",cat,0,", ",dog,0,")), ["0001_s5n_dnn_0_cat_00", "category cat", "says dog"]),
         (
             (HEADER, ROW.replace(",cat,0,", ",dog,0,").replace("_cat_", "_dog_")),
-            ["cat1-bird1.png says shape cat", "dog"],
+            ["cat1-bird1.png has the shape cat", "dog"],
         ),
-        ((HEADER, "net,1,1,NaN,bird,dog,0,cat1-bird1.png"), ["cat1-bird1.png says shape cat", "category dog"]),
+        ((HEADER, "net,1,1,NaN,bird,dog,0,cat1-bird1.png"), ["cat1-bird1.png has the shape cat", "category dog"]),
         ((HEADER, ROW, ROW.replace("net,", ",").replace("1.png", "2.png")), ["no subj", "cat1-bird2.png"]),
         ((HEADER, ROW.replace("NaN,bird", "NaN,brid")), ["object_response", "'brid'", "airplane, bear"]),
         ((HEADER, ROW.replace("bird,cat,", "bird,kat,")), ["category", "'kat'", "airplane, bear"]),
@@ -75,26 +75,26 @@ def test_a_trial_without_a_response_stays_a_trial(tmp_path, response):
         ((), ["decisions.csv", "not a readable CSV"]),
     ],
 )
-def test_a_csv_that_cannot_be_right_is_refused_by_name(tmp_path, lines, named):
+def test_an_invalid_csv_is_refused_by_name(tmp_path, lines, expected):
     with pytest.raises(UserError) as refusal:
         read_decisions(csv(tmp_path, *lines))
-    assert all(text in str(refusal.value) for text in ["decisions.csv", *named])
+    assert all(text in str(refusal.value) for text in ["decisions.csv", *expected])
 
 
-def test_a_doubled_trial_is_refused_by_name(tmp_path):
+def test_a_duplicate_trial_is_refused_by_name(tmp_path):
     with pytest.raises(UserError, match=r"'net' answers image 'cat1-bird1' twice"):
-        panel_of(read_observers([csv(tmp_path, HEADER, ROW, ROW)]))
+        pair_trials(read_observers([csv(tmp_path, HEADER, ROW, ROW)]))
 
 
-def test_one_observer_given_as_parquet_and_as_csv_is_refused(tmp_path):
-    made = predictions(("cat", "dog", "dog")).assign(image="cat/cat1-dog2", content="cat/cat1-dog2.png")
-    write_predictions(tmp_path / "x.parquet", made, {"answers": list(CATEGORIES)})
-    write_decisions(tmp_path / "x.csv", made, "net")
+def test_one_observer_in_both_parquet_and_csv_is_refused(tmp_path):
+    frame = predictions(("cat", "dog", "dog")).assign(image="cat/cat1-dog2", content="cat/cat1-dog2.png")
+    write_predictions(tmp_path / "x.parquet", frame, {"answers": list(CATEGORIES)})
+    write_decisions(tmp_path / "x.csv", frame, "net")
     with pytest.raises(UserError, match="twice"):
-        panel_of(read_observers([tmp_path / "x.parquet", tmp_path / "x.csv"]))
+        pair_trials(read_observers([tmp_path / "x.parquet", tmp_path / "x.csv"]))
 
 
-def test_missing_and_strange_files_are_refused_by_name(tmp_path):
+def test_missing_and_unreadable_files_are_refused_by_name(tmp_path):
     (tmp_path / "x.parquet").write_bytes(b"PAR1 but no parquet")
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "other.parquet")
     for name in ("x.parquet", "other.parquet", "missing.parquet", "missing.csv", "x.txt"):
@@ -103,44 +103,44 @@ def test_missing_and_strange_files_are_refused_by_name(tmp_path):
 
 
 def test_predictions_without_rows_columns_or_metadata_are_refused_by_name(tmp_path):
-    made, known = predictions(("cat", "dog", "dog")), {"answers": list(CATEGORIES)}
-    for table, metadata, named in (
-        (made.head(0), known, "no predictions"),
-        (made.drop(columns="decision"), known, "'decision'"),
-        (made, {}, "answers"),
+    frame, known = predictions(("cat", "dog", "dog")), {"answers": list(CATEGORIES)}
+    for table, metadata, expected in (
+        (frame.head(0), known, "no predictions"),
+        (frame.drop(columns="decision"), known, "'decision'"),
+        (frame, {}, "answers"),
     ):
         write_predictions(tmp_path / "x.parquet", table, metadata)
-        with pytest.raises(UserError, match=rf"x\.parquet.*{named}"):
+        with pytest.raises(UserError, match=rf"x\.parquet.*{expected}"):
             read_predictions(tmp_path / "x.parquet")
 
 
-def test_a_photograph_called_as_a_stimulus_of_other_cues_gets_a_name_of_its_own(tmp_path):
-    made = predictions(("cat", "bird", "cat")).assign(content="cat/dog1-bear1.png")
-    write_decisions(tmp_path / "x.csv", made, "net")
+def test_a_photograph_with_the_name_of_another_stimulus_gets_a_new_name(tmp_path):
+    frame = predictions(("cat", "bird", "cat")).assign(content="cat/dog1-bear1.png")
+    write_decisions(tmp_path / "x.csv", frame, "net")
     (row,) = read_decisions(tmp_path / "x.csv").to_dict("records")
     assert (row["image"], row["shape"], row["texture"]) == ("cat1-bird1", "cat", "bird")
 
 
 def test_parquet_and_csv_of_the_same_answers_give_the_same_bias(tmp_path):
     rows = [("cat", "dog", "dog")] * 3 + [("cat", "dog", "cat")] * 2 + [("car", "dog", "oven"), ("cat", "cat", "cat")]
-    made = predictions(*rows)
-    write_predictions(tmp_path / "x.parquet", made, {"answers": list(CATEGORIES)})
-    write_decisions(tmp_path / "x.csv", made, "net")
+    frame = predictions(*rows)
+    write_predictions(tmp_path / "x.parquet", frame, {"answers": list(CATEGORIES)})
+    write_decisions(tmp_path / "x.csv", frame, "net")
     for name in ("x.parquet", "x.csv"):
-        panel = panel_of(read_observers([tmp_path / name]))
+        panel = pair_trials(read_observers([tmp_path / name]))
         assert (panel.conflict.sum(), panel.shape_hits.sum(), panel.texture_hits.sum()) == (6, 2, 3)
     assert list(pd.read_csv(tmp_path / "x.csv").columns) == CSV_COLUMNS
 
 
 def test_published_stimuli_keep_their_names_in_the_csv(tmp_path):
-    made = predictions(("cat", "bird", "dog")).assign(content="cat/cat1-bird1.png")
-    write_decisions(tmp_path / "x.csv", made, "net")
+    frame = predictions(("cat", "bird", "dog")).assign(content="cat/cat1-bird1.png")
+    write_decisions(tmp_path / "x.csv", frame, "net")
     assert pd.read_csv(tmp_path / "x.csv")["imagename"].item() == "0001_sb_dnn_0_cat_00_cat1-bird1.png"
 
 
-def test_predictions_know_which_conflicts_their_network_can_answer(tmp_path):
-    made = predictions(("cat", "dog", "dog"), ("cat", "oven", "cat"))
-    write_predictions(tmp_path / "x.parquet", made, {"answers": ["cat", "dog"], "observer": "net"})
+def test_predictions_mark_the_conflicts_that_their_network_can_answer(tmp_path):
+    frame = predictions(("cat", "dog", "dog"), ("cat", "oven", "cat"))
+    write_predictions(tmp_path / "x.parquet", frame, {"answers": ["cat", "dog"], "observer": "net"})
     table, metadata = read_predictions(tmp_path / "x.parquet")
     assert table["answerable"].tolist() == [True, False]
     assert metadata == {"answers": ["cat", "dog"], "observer": "net"}
@@ -151,7 +151,7 @@ def test_predictions_know_which_conflicts_their_network_can_answer(tmp_path):
 ROTATED = "net,2,1,NaN,bird,cat,90,0001_rot_dnn_90_cat_20_n02123045_7.png"
 
 
-def test_elsewhere_the_category_is_the_shape_and_there_is_no_texture(tmp_path):
+def test_without_cue_conflict_the_category_is_the_shape_and_texture_is_missing(tmp_path):
     (row,) = read_decisions(csv(tmp_path, HEADER, ROTATED), "rotation").to_dict("records")
     assert pd.isna(row.pop("texture"))
     assert row == {
@@ -164,72 +164,74 @@ def test_elsewhere_the_category_is_the_shape_and_there_is_no_texture(tmp_path):
     }
 
 
-def test_people_and_networks_pair_by_what_follows_their_own_part_of_a_name(tmp_path):
+def test_people_and_networks_pair_by_the_image_part_of_a_name(tmp_path):
     person = "subject-02,1,3,0.8,cat,cat,90,0003_rot_s02_90_cat_20_n02123045_7.png"
     table = read_observers([csv(tmp_path, HEADER, ROTATED, person)], "rotation")
     assert table["image"].unique().tolist() == ["90/n02123045_7"]
     assert table["observer"].tolist() == ["net", "subject-02"]
 
 
-def test_the_same_photograph_in_another_condition_is_no_doubled_trial(tmp_path):
+def test_one_photograph_in_two_conditions_is_not_a_duplicate_trial(tmp_path):
     other = ROTATED.replace(",90,", ",180,").replace("_90_", "_180_")
     table = read_observers([csv(tmp_path, HEADER, ROTATED, other)], "rotation")
     assert table["condition"].tolist() == ["90", "180"] and table["image"].nunique() == 2
     with pytest.raises(UserError, match=r"'net' answers image '90/n02123045_7' twice"):
-        panel_of(read_observers([csv(tmp_path, HEADER, ROTATED, other, ROTATED.replace("0001", "0099"))], "rotation"))
+        pair_trials(
+            read_observers([csv(tmp_path, HEADER, ROTATED, other, ROTATED.replace("0001", "0099"))], "rotation")
+        )
 
 
 @pytest.mark.parametrize(
-    ("kind", "lines", "named"),
+    ("kind", "lines", "expected"),
     [
         ("rotation", (HEADER, ROTATED.replace("90", "45")), ["'45'", "0001_rot", "rotation", "0, 90, 180, 270"]),
         ("rotation", (HEADER, ROTATED.replace(",90,", ",180,")), ["condition 90", "says cat, 180"]),
         ("rotation", (HEADER.replace("condition", "level"), ROTATED), ["column condition missing", HEADER]),
         ("rotation", (HEADER, ROTATED.replace("cat", "kat")), ["category", "'kat'", "airplane, bear"]),
-        ("cue_conflict", (HEADER, ROTATED), ["n02123045_7.png", "holds no texture"]),
+        ("cue_conflict", (HEADER, ROTATED), ["n02123045_7.png", "has no texture"]),
     ],
 )
-def test_decisions_on_other_sets_that_cannot_be_right_are_refused_by_name(tmp_path, kind, lines, named):
+def test_invalid_decisions_on_other_sets_are_refused_by_name(tmp_path, kind, lines, expected):
     with pytest.raises(UserError) as refusal:
         read_decisions(csv(tmp_path, *lines), kind)
-    assert all(text in str(refusal.value) for text in ["decisions.csv", *named]), refusal.value
+    assert all(text in str(refusal.value) for text in ["decisions.csv", *expected]), refusal.value
 
 
-def test_a_set_without_conditions_needs_no_such_column(tmp_path):
+def test_a_set_without_conditions_needs_no_condition_column(tmp_path):
     path = csv(tmp_path, "subj,imagename,category,object_response", "net,oven8.png,oven,na", "net,oven9.png,oven,oven")
     table = read_decisions(path, "edges")
     assert table["image"].tolist() == ["oven8", "oven9"]
     assert table["condition"].tolist() == ["", ""] and table["session"].tolist() == [1, 1]
 
 
-def test_a_name_of_ones_own_pairs_by_category_and_file(tmp_path):
-    shown = predictions(("cat", None, "dog")).assign(
+def test_an_unpublished_name_pairs_by_category_and_file(tmp_path):
+    frame = predictions(("cat", None, "dog")).assign(
         image="cat/fluffy", imagename="fluffy.jpeg", condition="", session=1
     )
-    write_predictions(tmp_path / "x.parquet", shown, {"answers": list(CATEGORIES)})
-    write_decisions(tmp_path / "x.csv", shown.assign(observer="again"), "again")
+    write_predictions(tmp_path / "x.parquet", frame, {"answers": list(CATEGORIES)})
+    write_decisions(tmp_path / "x.csv", frame.assign(observer="again"), "again")
     table = read_observers([tmp_path / "x.parquet", tmp_path / "x.csv"], "in_test")
     assert table["image"].tolist() == ["cat/fluffy"] * 2
 
 
 def test_decisions_keep_name_condition_and_session_of_the_stimuli(tmp_path):
     name = "0021_hp_dnn_3_boat_10_n04612504_4773.png"
-    made = predictions(("boat", None, "clock")).assign(
+    frame = predictions(("boat", None, "clock")).assign(
         image="3.0/n04612504_4773", imagename=name, condition="3.0", session=2, texture=None
     )
-    write_decisions(tmp_path / "x.csv", made, "net")
+    write_decisions(tmp_path / "x.csv", frame, "net")
     (row,) = pd.read_csv(tmp_path / "x.csv", dtype=str, keep_default_na=False).to_dict("records")
     assert list(row.values()) == ["net", "2", "1", "NaN", "clock", "boat", "3.0", name]
     (read,) = read_decisions(tmp_path / "x.csv", "high-pass").to_dict("records")
     assert (read["image"], read["condition"], read["session"]) == ("3.0/n04612504_4773", "3.0", 2)
 
 
-def test_images_without_a_name_get_one_each_for_every_condition(tmp_path):
-    made = predictions(*[("cat", None, "cat")] * 4, ("dog", None, "cat")).assign(
+def test_images_without_a_name_get_a_unique_name_in_each_condition(tmp_path):
+    frame = predictions(*[("cat", None, "cat")] * 4, ("dog", None, "cat")).assign(
         condition=["none", "shape-4", "none", "none", "none"],
         content=["in/a_1.jpg", "in/a_1.jpg", "more/b_1.jpg", "more/a.jpg", "a.jpg"],
     )
-    write_decisions(tmp_path / "x.csv", made, "net")
+    write_decisions(tmp_path / "x.csv", frame, "net")
     names = pd.read_csv(tmp_path / "x.csv")["imagename"]
     assert names.tolist() == [
         "0001_sb_dnn_none_cat_00_1.png",
@@ -241,15 +243,15 @@ def test_images_without_a_name_get_one_each_for_every_condition(tmp_path):
     assert read_decisions(tmp_path / "x.csv", "suppressed")["image"].nunique() == 5
 
 
-def test_images_of_classes_without_a_category_are_no_trials_of_the_toolbox(tmp_path):
+def test_images_of_classes_without_a_category_are_left_out_of_the_csv(tmp_path):
     write_decisions(tmp_path / "x.csv", predictions((None, None, "cat"), ("cat", None, "cat")), "net")
     assert pd.read_csv(tmp_path / "x.csv")[["trial", "category"]].values.tolist() == [[2, "cat"]]
 
 
-def test_old_predictions_are_read_as_before(tmp_path):
-    """Without conditions, and with the texture of a photograph, which decisions on it do not say."""
-    made = predictions(("cat", "cat", "dog"), ("oven", "oven", "dog")).assign(image=["cat/cat1", "oven/oven1"])
-    write_predictions(tmp_path / "x.parquet", made, {"answers": ["cat", "dog"], "benchmark": "edges"})
+def test_predictions_of_older_versions_can_still_be_read(tmp_path):
+    """Predictions have no conditions but a texture for photographs; recorded decisions have no texture."""
+    frame = predictions(("cat", "cat", "dog"), ("oven", "oven", "dog")).assign(image=["cat/cat1", "oven/oven1"])
+    write_predictions(tmp_path / "x.parquet", frame, {"answers": ["cat", "dog"], "benchmark": "edges"})
     table = read_observers([tmp_path / "x.parquet"], "edges")
     assert table["texture"].isna().all() and table["answerable"].tolist() == [True, False]
     assert table["image"].tolist() == ["cat1", "oven1"]
@@ -258,9 +260,9 @@ def test_old_predictions_are_read_as_before(tmp_path):
 
 
 def test_conditions_in_predictions_are_kept(tmp_path):
-    made = predictions(*[("cat", "cat", "dog")] * 2).assign(
+    frame = predictions(*[("cat", "cat", "dog")] * 2).assign(
         image="test/x", condition=["none", "shape-4"], session=1, imagename=None
     )
-    write_predictions(tmp_path / "x.parquet", made, {"answers": ["cat", "dog"]})
+    write_predictions(tmp_path / "x.parquet", frame, {"answers": ["cat", "dog"]})
     table = read_observers([tmp_path / "x.parquet"], "suppressed")
     assert table[["image", "condition"]].values.tolist() == [["test/x", "none"], ["test/x", "shape-4"]]

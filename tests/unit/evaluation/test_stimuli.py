@@ -1,4 +1,4 @@
-"""Stimuli of benchmarks: published names and layouts, archives that stay packed, and what is refused."""
+"""Stimuli of benchmarks: published names and layouts are read, also from archives; invalid ones are refused."""
 
 import gzip
 import io
@@ -15,7 +15,7 @@ import pytest
 from helpers import colour_shard, image_folder, picture
 
 from shapebias.errors import BadImageError, UserError
-from shapebias.evaluation.benchmarks import PUBLISHED
+from shapebias.evaluation.benchmarks import PUBLISHED_ONLY
 from shapebias.evaluation.decisions import read_decisions, read_observers, stimulus_name
 from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.images import archives
@@ -24,7 +24,7 @@ from shapebias.images.pictures import decode_pictures
 from shapebias.images.rejections import Rejections
 from shapebias.images.shards import label, write_shard
 
-# An image of each published set, as its file is called there, and what that says: condition, category, name for all.
+# The published file name of one image of each set, and its condition, category and common name.
 NAMES = {
     "colour": ("1231_cl_dnn_bw_dog_40_n02091244_9271.png", "bw", "dog", "bw/n02091244_9271"),
     "contrast": ("1228_cop_dnn_c05_chair_10_n02791124_5939.png", "c05", "chair", "c05/n02791124_5939"),
@@ -52,7 +52,7 @@ NAMES = {
 
 
 def saved(folder: Path, *names: str) -> Path:
-    """A picture of its own in each file of that name."""
+    """Write a different picture to each file."""
     for seed, name in enumerate(names):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         picture(seed).save(folder / name)
@@ -104,35 +104,35 @@ PACKERS = [pack_zip, pack_tar, pack_gzip]
 
 
 def test_each_published_set_has_an_example():
-    assert set(NAMES) == PUBLISHED | {"silhouettes", "edges", "cue_conflict"}
+    assert set(NAMES) == PUBLISHED_ONLY | {"silhouettes", "edges", "cue_conflict"}
 
 
 @pytest.mark.parametrize("kind", NAMES)
-def test_names_of_the_published_sets_say_condition_and_category(tmp_path, kind):
+def test_names_of_the_published_sets_hold_condition_and_category(tmp_path, kind):
     name, condition, category, image = NAMES[kind]
     folder = category if kind in ("silhouettes", "edges") else "dnn/session-2"
-    (shown,) = open_benchmark([saved(tmp_path, f"{folder}/{name}")], kind)
-    assert (shown.label["condition"], shown.label["shape"]) == (condition, category)
-    assert shown.label["imagename"] == name
-    assert shown.label["session"] == (1 if folder == category else 2)
-    assert stimulus_name(shown.id) == image
-    assert shown.image().size == (24, 24)
+    (pictures,) = open_benchmark([saved(tmp_path, f"{folder}/{name}")], kind)
+    assert (pictures.label["condition"], pictures.label["shape"]) == (condition, category)
+    assert pictures.label["imagename"] == name
+    assert pictures.label["session"] == (1 if folder == category else 2)
+    assert stimulus_name(pictures.id) == image
+    assert pictures.image().size == (24, 24)
 
 
 @pytest.mark.parametrize("kind", NAMES)
-def test_answers_that_others_recorded_pair_with_the_images(tmp_path, kind):
+def test_recorded_decisions_pair_with_the_images(tmp_path, kind):
     name, condition, category, image = NAMES[kind]
-    written = {"condition": name.split("_")[3], "dnn": name} if "_" in name else {"condition": "NaN", "dnn": name}
+    fields = {"condition": name.split("_")[3], "dnn": name} if "_" in name else {"condition": "NaN", "dnn": name}
     person = name.replace("_dnn_", "_s03_").replace(name[:4], "0777") if "_" in name else name
     lines = ["subj,Session,trial,rt,object_response,category,condition,imagename"]
-    lines += [f"net,1,1,NaN,dog,{category},{written['condition']},{name}"]
-    lines += [f"subject-03,1,777,0.8,na,{category},{written['condition']},{person}"]
+    lines += [f"net,1,1,NaN,dog,{category},{fields['condition']},{name}"]
+    lines += [f"subject-03,1,777,0.8,na,{category},{fields['condition']},{person}"]
     (tmp_path / "answers.csv").write_text("\n".join(lines))
     table = read_decisions(tmp_path / "answers.csv", kind)
     assert table["image"].tolist() == [image, image] and table["condition"].tolist() == [condition, condition]
     folder = category if kind in ("silhouettes", "edges") else "dnn/session-1"
-    (shown,) = open_benchmark([saved(tmp_path / "set", f"{folder}/{name}")], kind)
-    assert stimulus_name(shown.id) == image
+    (pictures,) = open_benchmark([saved(tmp_path / "set", f"{folder}/{name}")], kind)
+    assert stimulus_name(pictures.id) == image
 
 
 def test_photographs_of_imagenet_keep_their_class(tmp_path):
@@ -144,26 +144,26 @@ def test_photographs_of_imagenet_keep_their_class(tmp_path):
 
 def test_one_photograph_in_two_conditions_is_two_images(tmp_path):
     names = [f"000{i}_rot_dnn_{angle}_cat_20_n02123045_1.png" for i, angle in enumerate((0, 90))]
-    shown = open_benchmark([saved(tmp_path, *names)], "rotation")
-    assert [picture.id for picture in shown] == ["0/n02123045_1", "90/n02123045_1"]
+    pictures = open_benchmark([saved(tmp_path, *names)], "rotation")
+    assert [picture.id for picture in pictures] == ["0/n02123045_1", "90/n02123045_1"]
 
 
 @pytest.mark.parametrize("kind", ["silhouettes", "in_test", "sin_test"])
-def test_images_in_folders_of_their_own_have_the_folders_label(tmp_path, kind):
-    shown = open_benchmark([image_folder(tmp_path, {"cat": 2, "n02091244": 1})], kind)
-    assert [p.id for p in shown] == ["cat/0", "cat/1", "n02091244/0"]
-    assert [p.label["shape"] for p in shown] == ["cat", "cat", "dog"]
-    assert shown[2].label["class"] == "n02091244"
-    assert {(p.label["condition"], p.label["session"]) for p in shown} == {("", 1)}
+def test_images_in_a_user_s_folders_take_the_folder_as_label(tmp_path, kind):
+    pictures = open_benchmark([image_folder(tmp_path, {"cat": 2, "n02091244": 1})], kind)
+    assert [p.id for p in pictures] == ["cat/0", "cat/1", "n02091244/0"]
+    assert [p.label["shape"] for p in pictures] == ["cat", "cat", "dog"]
+    assert pictures[2].label["class"] == "n02091244"
+    assert {(p.label["condition"], p.label["session"]) for p in pictures} == {("", 1)}
 
 
-def test_own_classes_without_a_category_may_be_tested(tmp_path):
-    (shown,) = open_benchmark([image_folder(tmp_path, {"fork": 1})], "in_test")
-    assert (shown.label["class"], shown.label["shape"]) == ("fork", None)
+def test_classes_without_a_category_can_be_tested(tmp_path):
+    (pictures,) = open_benchmark([image_folder(tmp_path, {"fork": 1})], "in_test")
+    assert (pictures.label["class"], pictures.label["shape"]) == ("fork", None)
 
 
 @pytest.mark.parametrize(
-    ("kind", "names", "named"),
+    ("kind", "names", "expected"),
     [
         ("rotation", ["0001_rot_dnn_45_cat_20_a.png"], ["_45_cat", "'45'", "rotation", "0, 90, 180, 270"]),
         ("uniform-noise", ["0001_nse_dnn_0.4_cat_20_a.png"], ["'0.4'", "0.0, 0.03"]),
@@ -174,27 +174,27 @@ def test_own_classes_without_a_category_may_be_tested(tmp_path):
         ("edges", ["1.png"], ["1.png", "airplane, bear"]),
         ("cue_conflict", ["cat/cat1.png"], ["cat/cat1.png", "<shape><i>-<texture><j>"]),
         ("cue_conflict", ["0001_s5n_dnn_0_dog_00_cat1-bird1.png"], ["cat1-bird1", "'dog'", "cat"]),
-        # one image under two names: an answer to it would count twice
+        # one image in two files: an answer to it would count twice
         (
             "rotation",
             ["s01/0001_rot_s01_90_cat_20_a.png", "dnn/0007_rot_dnn_90_cat_20_a.png"],
-            ["'90/a' is there twice", "0001_rot_s01", "0007_rot_dnn"],
+            ["'90/a' appears twice", "0001_rot_s01", "0007_rot_dnn"],
         ),
-        ("cue_conflict", ["cat/cat1-dog1.png", "more/cat1-dog1.png"], ["'cat1-dog1' is there twice", "more/cat1"]),
-        ("edges", ["cat/cat1.png", "x/cat/cat1.jpg"], ["'cat1' is there twice"]),
+        ("cue_conflict", ["cat/cat1-dog1.png", "more/cat1-dog1.png"], ["'cat1-dog1' appears twice", "more/cat1"]),
+        ("edges", ["cat/cat1.png", "x/cat/cat1.jpg"], ["'cat1' appears twice"]),
     ],
 )
-def test_images_that_cannot_be_labelled_are_refused_by_name(tmp_path, kind, names, named):
+def test_images_without_a_label_are_refused_by_name(tmp_path, kind, names, expected):
     with pytest.raises(UserError) as refusal:
         open_benchmark([saved(tmp_path, *names)], kind)
-    assert all(text in str(refusal.value) for text in [str(tmp_path), *named]), refusal.value
+    assert all(text in str(refusal.value) for text in [str(tmp_path), *expected]), refusal.value
 
 
 def test_the_published_stimuli_pair_with_all_published_decisions(shared_data):
-    shown = open_benchmark([shared_data / "stimuli/cue-conflict"], "cue_conflict")
+    pictures = open_benchmark([shared_data / "stimuli/cue-conflict"], "cue_conflict")
     trials = read_observers(sorted((shared_data / "observers").glob("*.csv")))
-    names = {stimulus_name(stimulus.id): stimulus.label for stimulus in shown}
-    assert len(shown) == len(names) == 240
+    names = {stimulus_name(stimulus.id): stimulus.label for stimulus in pictures}
+    assert len(pictures) == len(names) == 240
     seen = trials[trials["image"].isin(names)]
     assert seen.groupby("observer")["image"].nunique().tolist() == [240] * 14
     for row in seen.to_dict("records"):
@@ -205,7 +205,7 @@ def test_the_published_stimuli_pair_with_all_published_decisions(shared_data):
 
 
 @pytest.mark.parametrize("pack", PACKERS)
-def test_an_archive_shows_what_its_folder_shows(tmp_path, pack: Callable):
+def test_an_archive_and_its_folder_give_the_same_benchmark(tmp_path, pack: Callable):
     names = [f"dnn/session-1/{i:04d}_rot_dnn_{90 * (i % 4)}_cat_20_n02123045_{i}.png" for i in range(8)]
     folder = saved(tmp_path / "rotation", *names)
     files = {f"rotation/{name}": (folder / name).read_bytes() for name in reversed(names)}
@@ -221,7 +221,7 @@ def test_an_archive_shows_what_its_folder_shows(tmp_path, pack: Callable):
 
 @pytest.mark.parametrize("pack", PACKERS)
 @pytest.mark.parametrize("top", ["", "edges/", "./data/edges/"])
-def test_images_are_called_alike_with_their_sets_folder_and_without(tmp_path, pack, top):
+def test_image_names_do_not_depend_on_the_enclosing_folder(tmp_path, pack, top):
     files = {f"{top}cat/fluffy.png": png(0), f"{top}dog/rex.png": png(1)}
     assert [p.id for p in open_benchmark([pack(tmp_path / "x", files)], "edges")] == ["cat/fluffy", "dog/rex"]
 
@@ -232,28 +232,28 @@ def test_images_of_an_archive_are_read_in_any_order_by_threads_and_processes(tmp
         archives, "CHECKPOINT_BYTES", 3000
     )  # a gzip file has many places to unpack from, also inside images
     files = {f"cat/{i}.png": png(i) for i in range(40)}
-    shown = open_benchmark([pack(tmp_path / "x", files)], "edges")
-    order = np.random.default_rng(0).permutation(len(shown)).tolist()
-    copies = pickle.loads(pickle.dumps(shown))
+    pictures = open_benchmark([pack(tmp_path / "x", files)], "edges")
+    order = np.random.default_rng(0).permutation(len(pictures)).tolist()
+    copies = pickle.loads(pickle.dumps(pictures))
     with ThreadPoolExecutor(4) as pool:
-        images = list(pool.map(lambda i: shown[i].image(), order + order))
+        images = list(pool.map(lambda i: pictures[i].image(), order + order))
         again = list(pool.map(lambda i: copies[i].image(), order))
     assert len(files["cat/0.png"]) < archives.CHECKPOINT_BYTES < len(files) * len(files["cat/0.png"]) / 10
     for i, image in zip(order * 3, images + again, strict=True):
-        number = int(shown[i].id.removeprefix("cat/"))
+        number = int(pictures[i].id.removeprefix("cat/"))
         assert np.array_equal(np.asarray(image), np.asarray(picture(number)))
 
 
 @pytest.mark.parametrize("pack", PACKERS)
-def test_a_damaged_image_in_an_archive_is_set_aside(tmp_path, pack):
+def test_a_damaged_image_in_an_archive_is_rejected(tmp_path, pack):
     path = pack(tmp_path / "x", {"cat/1.png": png(0), "cat/2.png": png(1)[:200], "dog/1.png": b""})
     rejections = Rejections(0.9)
-    shown = open_benchmark([path], "edges")
-    assert [p.id for p, _ in decode_pictures(shown, rejections, workers=2)] == ["cat/1"]
+    pictures = open_benchmark([path], "edges")
+    assert [p.id for p, _ in decode_pictures(pictures, rejections, workers=2)] == ["cat/1"]
     assert [file for file, _ in rejections.rows] == ["cat/2.png", "dog/1.png"]
 
 
-def test_a_member_of_a_zip_that_was_damaged_later_is_a_bad_image(tmp_path):
+def test_a_zip_member_damaged_after_opening_is_a_bad_image(tmp_path):
     path = pack_zip(tmp_path / "x", {"cat/1.png": png(0), "cat/2.png": png(1)})
     data = bytearray(path.read_bytes())
     data[100:140] = bytes(40)
@@ -272,8 +272,8 @@ def test_members_outside_the_archives_folder_are_refused_by_name(tmp_path, pack,
     path = pack(tmp_path / "x", {"cat/cat2.png": png(), name: png()})
     with pytest.raises(UserError, match="outside the archive's folder") as refusal:
         open_benchmark([path], "edges")
-    shown = name.replace("\\", "/") if pack is pack_zip else name
-    assert f"{path.name}: member {shown!r}" in str(refusal.value)
+    pictures = name.replace("\\", "/") if pack is pack_zip else name
+    assert f"{path.name}: member {pictures!r}" in str(refusal.value)
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
@@ -299,7 +299,7 @@ def test_links_and_encrypted_members_of_a_zip_are_refused_by_name(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
-def test_a_file_that_an_archive_holds_twice_is_refused_by_name(tmp_path, mode):
+def test_a_duplicate_file_in_an_archive_is_refused_by_name(tmp_path, mode):
     path = tarred(
         tmp_path / ("x.tar" if mode == "w" else "x.tgz"),
         member("cat/1.png", png(0)),
@@ -312,19 +312,19 @@ def test_a_file_that_an_archive_holds_twice_is_refused_by_name(tmp_path, mode):
 
 @pytest.mark.parametrize("pack", PACKERS)
 def test_broken_archives_are_refused_by_name(tmp_path, pack):
-    whole = pack(tmp_path / "x", {f"cat/{i}.png": png(i) for i in range(5)})
-    data = whole.read_bytes()
+    archive = pack(tmp_path / "x", {f"cat/{i}.png": png(i) for i in range(5)})
+    data = archive.read_bytes()
     broken = {"half": data[: len(data) // 2], "empty": b"", "text": b"<html>404</html>" * 100}
     if pack is pack_gzip:  # its checksum tells of one bit
         broken |= {"bit": data[:-8] + bytes([data[-8] ^ 1]) + data[-7:], "no end": data[:-4], "junk": data + b"junk"}
     for what, content in broken.items():
-        whole.write_bytes(content)
-        with pytest.raises(UserError, match="not a complete archive") as refusal:
-            open_benchmark([whole], "edges")
-        assert str(whole) in str(refusal.value), what
+        archive.write_bytes(content)
+        with pytest.raises(UserError, match="not a whole archive") as refusal:
+            open_benchmark([archive], "edges")
+        assert str(archive) in str(refusal.value), what
 
 
-def test_a_gzip_file_of_two_parts_and_zeros_behind_is_whole(tmp_path):
+def test_a_gzip_file_of_two_parts_with_trailing_zeros_is_read_completely(tmp_path):
     packed = pack_tar(tmp_path / "x", {"cat/1.png": png(0), "cat/2.png": png(1)}).read_bytes()
     path = tmp_path / "y.tgz"
     path.write_bytes(gzip.compress(packed[:700]) + gzip.compress(packed[700:]) + bytes(50))
@@ -346,27 +346,27 @@ def test_a_benchmark_without_images_is_refused(tmp_path, pack):
             open_benchmark([path], "edges")
 
 
-def test_other_files_are_refused_with_what_is_read(tmp_path):
+def test_other_files_are_refused_with_the_list_of_readable_types(tmp_path):
     (tmp_path / "set.rar").write_bytes(b"Rar!")
     with pytest.raises(UserError, match=r"set\.rar: neither a folder nor a supported archive.*\.tar\.gz"):
         open_benchmark([tmp_path / "set.rar"], "edges")
 
 
-# Shards of our own
+# Shards of this project
 
 
-def test_own_shards_keep_their_labels_and_get_what_benchmarks_have(tmp_path):
+def test_shards_keep_their_labels_and_get_the_fields_of_benchmarks(tmp_path):
     shards = [colour_shard(tmp_path / "0.tar", 2), tmp_path / "1.tar"]
     odd = label("test/x", shape="cat", texture="dog", condition="none")
     write_shard(shards[1], [(odd, "png", png())])
-    shown = open_benchmark([tmp_path / "{0..1}.tar"], "in_test")
-    assert [p.id for p in shown] == ["cat-0", "cat-1", "dog-0", "dog-1", "test/x"]
-    assert shown[0].label["class"] == "cat" and shown[0].label["content"] == "cat-0.png"
-    assert [(p.label["condition"], p.label["session"], p.label["imagename"]) for p in shown] == [
+    pictures = open_benchmark([tmp_path / "{0..1}.tar"], "in_test")
+    assert [p.id for p in pictures] == ["cat-0", "cat-1", "dog-0", "dog-1", "test/x"]
+    assert pictures[0].label["class"] == "cat" and pictures[0].label["content"] == "cat-0.png"
+    assert [(p.label["condition"], p.label["session"], p.label["imagename"]) for p in pictures] == [
         *[("", 1, None)] * 4,
         ("none", 1, None),
     ]
-    assert shown[4].image().size == (24, 24)
+    assert pictures[4].image().size == (24, 24)
 
 
 def test_a_tar_file_of_images_may_have_json_files_beside_its_folders(tmp_path):
@@ -377,5 +377,5 @@ def test_a_tar_file_of_images_may_have_json_files_beside_its_folders(tmp_path):
 def test_folders_archives_and_shards_make_one_benchmark(tmp_path):
     folder = image_folder(tmp_path / "folder", {"bear": 1})
     archive = pack_gzip(tmp_path / "x", {"bird/1.png": png()})
-    shown = open_benchmark([colour_shard(tmp_path / "0.tar", 1), archive, folder], "in_test")
-    assert [p.id for p in shown] == ["bear/0", "bird/1", "cat-0", "dog-0"]
+    pictures = open_benchmark([colour_shard(tmp_path / "0.tar", 1), archive, folder], "in_test")
+    assert [p.id for p in pictures] == ["bear/0", "bird/1", "cat-0", "dog-0"]

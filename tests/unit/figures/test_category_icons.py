@@ -1,4 +1,4 @@
-"""Each category has a silhouette of its own that can be told from the others at 16 pixels."""
+"""Each category has a silhouette that differs from all other silhouettes at 16 pixels."""
 
 import itertools
 
@@ -10,25 +10,25 @@ from matplotlib.patches import PathPatch
 
 from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
-from shapebias.figures.category_icons import draw_icon, icon
+from shapebias.figures.category_icons import category_icon, draw_icon
 from shapebias.figures.style import new_figure
 
 
 def pixels(category: str, side: int = 16) -> np.ndarray:
-    """The icon as it stands beside a name: float [side, side], 1 where it is black."""
+    """Draw the icon as in a figure: float [side, side], 1 for black."""
     figure = Figure(figsize=(side / 100, side / 100), dpi=100)
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(0, 1))
-    axes.add_patch(PathPatch(icon(category), facecolor="black", linewidth=0))
+    axes.add_patch(PathPatch(category_icon(category), facecolor="black", linewidth=0))
     canvas.draw()
     return 1 - np.asarray(canvas.buffer_rgba())[..., 0] / 255
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
-def test_every_category_has_an_icon_that_fills_its_square_in_one_direction(category):
-    corners = np.asarray(icon(category).get_extents())
+def test_every_icon_fills_its_square_in_one_direction(category):
+    corners = np.asarray(category_icon(category).get_extents())
     assert corners.min() >= 0 and corners.max() <= 1
     np.testing.assert_allclose((corners[1] - corners[0]).max(), 0.92, atol=0.01)  # less a margin of 4 % on each side
     np.testing.assert_allclose(corners.mean(axis=0), 0.5, atol=0.01)
@@ -41,16 +41,16 @@ def test_icons_differ_at_16_pixels():
         assert np.abs(drawn[one] - drawn[other]).sum() > 0.25 * ink, (one, other)
 
 
-def test_holes_stay_open_between_the_spokes_and_an_animal_stands_on_its_feet():
+def test_icons_keep_holes_open_and_point_upwards():
     bicycle, elephant = pixels("bicycle", 64), pixels("elephant", 64)
-    wheel = bicycle[42, 15]  # the middle of the rear wheel's lower half is air, its rim is not
+    wheel = bicycle[42, 15]  # the lower half of the rear wheel is open, and its rim is closed
     assert wheel == pytest.approx(0, abs=0.1) and bicycle.max() == 1
     assert (
         elephant[-16:].sum() > 0 and elephant[:32].sum() > elephant[48:].sum()
     )  # y points up: legs, not a back, below
 
 
-def test_an_icon_stands_beside_the_axes_at_the_height_of_its_row():
+def test_an_icon_is_beside_the_axes_at_the_height_of_its_row():
     figure = new_figure(6, 4)
     axes = figure.subplots()
     axes.set_ylim(2.5, -0.5)
@@ -63,6 +63,6 @@ def test_an_icon_stands_beside_the_axes_at_the_height_of_its_row():
     assert box.height == pytest.approx(20 * figure.dpi / 72, abs=0.5)
 
 
-def test_what_is_no_category_is_refused():
+def test_an_unknown_category_is_refused():
     with pytest.raises(UserError, match=r"zebra.*airplane"):
-        icon("zebra")
+        category_icon("zebra")

@@ -1,4 +1,4 @@
-"""Figures show the numbers of the tables, and the same figure is the same file."""
+"""Figures show the numbers of the tables, and the same figure gives the same file."""
 
 import warnings
 from pathlib import Path
@@ -15,16 +15,16 @@ from shapebias.categories import CATEGORIES
 from shapebias.figures.accuracy import ConditionAxis, accuracy_overview, condition_lines, reliance_lines
 from shapebias.figures.answers import answer_matrices, sample_predictions
 from shapebias.figures.cues import bias_differences, cue_plane
-from shapebias.figures.forest_plot import ticks_told
+from shapebias.figures.forest_plot import describe_ticks
 from shapebias.figures.likeness import consistency_matrix, likeness_dots
 from shapebias.figures.melanoma import confusion_matrices
 from shapebias.figures.read_out import read_out_lines, top_k_lines
 from shapebias.figures.shape_bias import shape_bias_by_category, shape_bias_overview
-from shapebias.figures.style import FigureStyle, save, wrapped
+from shapebias.figures.style import FigureStyle, save_figure, wrap_name
 from shapebias.figures.training_curves import training_curves
-from shapebias.metrics.melanoma import COUNTS
-from shapebias.tables.columns import MELANOMA_COLUMNS
-from shapebias.tables.summaries import in_order, pool_bias
+from shapebias.metrics.melanoma import MELANOMA_COUNTS
+from shapebias.tables.columns import MELANOMA_TABLE_COLUMNS
+from shapebias.tables.summaries import pool_bias, sort_observers
 
 
 def decisions(*rows: tuple[str, str | None, int | None, str, int, int]) -> pd.DataFrame:
@@ -46,12 +46,12 @@ def ys(line) -> list[float]:
 
 
 def cells(axes) -> np.ndarray:
-    """The values of a matrix; NaN where there is none."""
+    """Return the values of a matrix; NaN for an empty cell."""
     return np.ma.filled(np.ma.asarray(axes.images[0].get_array(), dtype=float), np.nan)
 
 
 def markers(figure, label: str) -> np.ndarray:
-    """x of the markers of one series, from the top row to the bottom one."""
+    """Return the x of one series' markers, from the top row to the bottom row."""
     (line,) = [line for line in figure.axes[0].lines if line.get_label() == label and line.get_linestyle() == "None"]
     return np.asarray(xs(line))
 
@@ -59,7 +59,7 @@ def markers(figure, label: str) -> np.ndarray:
 PEOPLE = pd.DataFrame({"category": ["cat", "dog"], "shape_hits": [9, 8], "texture_hits": [1, 2]})
 
 
-def test_markers_stand_at_the_values_of_the_table_and_an_undefined_one_is_missing():
+def test_markers_are_at_the_values_of_the_table_and_undefined_values_have_none():
     table = decisions(("vit", "in", 0, "cat", 3, 1), ("vit", "in", 0, "dog", 1, 3), ("vit", "in", 0, "car", 0, 0))
     figure = shape_bias_by_category(table, benchmark="conflict")
     rows = [label.get_text() for label in figure.axes[0].get_yticklabels()]
@@ -74,17 +74,17 @@ def test_seeds_are_pooled_by_hits_not_by_biases():
     assert (pooled["ci_low"].item(), pooled["ci_high"].item()) == pytest.approx((-0.1, 1.1))  # widest, never narrower
 
 
-def test_people_of_the_published_stimuli_are_labelled_so_unless_people_saw_this_benchmark():
+def test_people_of_the_published_stimuli_are_labelled_unless_people_saw_this_benchmark():
     runs = decisions(("vit", "in", 0, "cat", 3, 1), ("vit", "in", 0, "dog", 1, 3))
     reference = shape_bias_by_category(runs, PEOPLE, benchmark="conflict")
     np.testing.assert_allclose(markers(reference, "people, published stimuli"), [0.9, 0.8])
 
     persons = decisions(("people", None, None, "cat", 6, 4), ("people", None, None, "dog", 5, 5))
-    measured = shape_bias_by_category(pd.concat([runs, persons]), PEOPLE, benchmark="conflict")
-    np.testing.assert_allclose(markers(measured, "people"), [0.6, 0.5])
+    with_persons = shape_bias_by_category(pd.concat([runs, persons]), PEOPLE, benchmark="conflict")
+    np.testing.assert_allclose(markers(with_persons, "people"), [0.6, 0.5])
 
 
-def test_intervals_are_drawn_where_few_series_leave_room_and_many_series_are_bounded():
+def test_intervals_are_drawn_for_few_series_and_the_number_of_series_is_limited():
     few = decisions(("vit", "in", 0, "cat", 3, 1))
     (bars,) = [c for c in shape_bias_by_category(few, benchmark="conflict").axes[0].collections if len(c.get_paths())]
     np.testing.assert_allclose(np.asarray(bars.get_paths()[0].vertices)[:, 0], [0.65, 0.85])
@@ -95,7 +95,7 @@ def test_intervals_are_drawn_where_few_series_leave_room_and_many_series_are_bou
     assert markers(figure, "net49") == pytest.approx([0.75])  # as a grey tick
 
 
-def test_overview_prints_bias_and_coverage_and_says_where_bias_is_undefined():
+def test_the_overview_prints_bias_and_coverage_and_marks_undefined_bias():
     table = decisions(("vit", "in", 0, "all", 3, 1), ("vit", "sin", 0, "all", 0, 0))
     pooled = table.assign(kind="run", seeds=1, interval="images and seeds")
     coverage = table.assign(coverage=[0.4, 0.0])
@@ -105,18 +105,18 @@ def test_overview_prints_bias_and_coverage_and_says_where_bias_is_undefined():
     assert "95 % interval over images and seeds" in below(figure)
 
 
-# Other tables: `who` are model, regime and seed of an observer, and its name.
+# Other tables: `identity` returns model, regime and seed of an observer, and its name.
 
 
-def who(model: str, regime: str | None = None, seed: int | None = None, observer: str = "") -> dict[str, Any]:
+def identity(model: str, regime: str | None = None, seed: int | None = None, observer: str = "") -> dict[str, Any]:
     name = observer or "_".join(map(str, filter(None, [model, regime]))) + ("" if seed is None else f"_seed{seed}")
     return {"benchmark": "conflict", "observer": name, "model": model, "regime": regime, "seed": seed}
 
 
-RUN, SIN = who("vit", "in", 0), who("vit", "sin", 0)
-PERSONS = [who("people", observer="subject-01"), who("people", observer="subject-02")]
-POOL = who("people", observer="people")
-NETWORKS = [who("alexnet"), who("vgg")]
+RUN, SIN = identity("vit", "in", 0), identity("vit", "sin", 0)
+PERSONS = [identity("people", observer="subject-01"), identity("people", observer="subject-02")]
+POOL = identity("people", observer="people")
+NETWORKS = [identity("alexnet"), identity("vgg")]
 
 
 def below(figure: Figure) -> str:
@@ -125,20 +125,20 @@ def below(figure: Figure) -> str:
 
 
 def lines_of(axes) -> dict[str, np.ndarray]:
-    """Label → the y of each line that has one."""
+    """Return label → y of each labelled line."""
     return {line.get_label(): np.asarray(ys(line)) for line in axes.lines if line.get_label()[0] != "_"}
 
 
 def cues(*rows: tuple[dict[str, Any], float, float]) -> pd.DataFrame:
     """Observer, shape accuracy, texture accuracy → `cue_accuracy.csv`."""
-    found = [w | {"shape_accuracy": shape, "texture_accuracy": texture} for w, shape, texture in rows]
-    table = pd.DataFrame(found).assign(conflict_images=1200, coverage=lambda t: t.shape_accuracy + t.texture_accuracy)
+    records = [w | {"shape_accuracy": shape, "texture_accuracy": texture} for w, shape, texture in rows]
+    table = pd.DataFrame(records).assign(conflict_images=1200, coverage=lambda t: t.shape_accuracy + t.texture_accuracy)
     for cue in ("shape", "texture"):
         table[f"{cue}_low"], table[f"{cue}_high"] = table[f"{cue}_accuracy"] - 0.05, table[f"{cue}_accuracy"] + 0.05
     return table
 
 
-def test_a_point_of_the_cue_plane_is_texture_to_the_right_and_shape_upwards_with_a_cross():
+def test_a_point_of_the_cue_plane_has_texture_as_x_shape_as_y_and_a_cross():
     figure = cue_plane(cues((RUN, 0.2, 0.6), *[(person, 0.8, 0.05) for person in PERSONS]), benchmark="conflict")
     (point,) = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert (xs(point)[0], ys(point)[0]) == (0.6, 0.2)
@@ -150,12 +150,12 @@ def test_a_point_of_the_cue_plane_is_texture_to_the_right_and_shape_upwards_with
 
 def differences(*rows: tuple[dict[str, Any], dict[str, Any], float]) -> pd.DataFrame:
     """Two observers and the bias of the first minus that of the second → `shape_bias_differences.csv`."""
-    found = [
+    records = [
         {"benchmark": "conflict", "observer_1": one["observer"], "observer_2": two["observer"], "difference": value}
         | {"ci_low": value - 0.1, "ci_high": value + 0.1, "conflict_images": 1200}
         for one, two, value in rows
     ]
-    return pd.DataFrame(found)
+    return pd.DataFrame(records)
 
 
 def biases(*observers: dict[str, Any]) -> pd.DataFrame:
@@ -163,7 +163,7 @@ def biases(*observers: dict[str, Any]) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("pair", [(SIN, RUN, 0.3), (RUN, SIN, -0.3)])
-def test_a_run_is_compared_with_its_models_baseline_whichever_comes_first_in_the_table(pair):
+def test_a_run_is_compared_with_its_baseline_in_either_order_of_the_pair(pair):
     figure = bias_differences(differences(pair), biases(RUN, SIN), benchmark="conflict")
     (axes,) = figure.axes
     (point,) = [line for line in axes.lines if len(xs(line)) == 1]
@@ -171,11 +171,11 @@ def test_a_run_is_compared_with_its_models_baseline_whichever_comes_first_in_the
     intervals = [xs(line) for line in axes.lines if len(xs(line)) == 2]
     assert any(np.allclose(interval, [0.2, 0.4]) for interval in intervals)
     low, high = axes.get_xlim()
-    assert low == -high  # no difference stands in the middle
+    assert low == -high  # 0 is in the middle
 
 
 def test_runs_of_the_same_seed_are_compared_and_observers_without_a_baseline_with_each_other():
-    runs = [who("vit", regime, seed) for seed in (0, 1) for regime in ("in", "sin")]
+    runs = [identity("vit", regime, seed) for seed in (0, 1) for regime in ("in", "sin")]
     pairs = [
         (runs[1], runs[0], 0.2),
         (runs[3], runs[2], 0.4),
@@ -197,7 +197,7 @@ def consistency(*rows: tuple[dict[str, Any], dict[str, Any], float]) -> pd.DataF
     return table.assign(condition="all", images=1280)
 
 
-def test_consistency_is_symmetric_in_the_order_people_networks_runs_and_what_is_undefined_is_hatched():
+def test_consistency_is_symmetric_ordered_by_kind_and_hatched_if_undefined():
     pairs = [(RUN, PERSONS[0], 0.1), (NETWORKS[0], RUN, 0.5), (NETWORKS[0], PERSONS[0], np.nan), (RUN, POOL, 0.2)]
     observers = biases(RUN, NETWORKS[0], PERSONS[0], POOL)
     figure = consistency_matrix(consistency(*pairs), observers, benchmark="conflict")
@@ -212,9 +212,9 @@ def test_consistency_is_symmetric_in_the_order_people_networks_runs_and_what_is_
     assert (xs(point)[0], ys(point)[0]) == (0.2, 2)
 
 
-def test_numbers_are_printed_for_few_observers_only_and_very_many_are_bounded():
+def test_numbers_are_printed_for_few_observers_and_the_number_of_observers_is_limited():
     def drawn(count: int) -> Figure:
-        networks = [who(f"net{i:02d}") for i in range(count)]
+        networks = [identity(f"net{i:02d}") for i in range(count)]
         pairs = [(networks[0], other, 0.3) for other in networks[1:]]
         return consistency_matrix(consistency(*pairs), biases(*networks), benchmark="conflict")
 
@@ -240,10 +240,10 @@ def test_a_matrix_of_answers_holds_shares_of_its_rows():
     assert figure.axes[0].get_title() == "13 answers" or figure.axes[0].get_title(loc="left") == "13 answers"
 
 
-def test_of_many_observers_some_of_each_model_have_matrices_and_the_others_are_named(monkeypatch):
+def test_some_observers_of_each_model_have_matrices_and_the_note_names_the_rest(monkeypatch):
     monkeypatch.setattr("shapebias.figures.answers.MOST_MATRICES", 2)
     rows = [
-        who(f"net{model}", regime, 0)
+        identity(f"net{model}", regime, 0)
         | {"trials": "all", "cue": "shape", "category": "cat", "answer": "cat", "count": 1}
         for model in range(2)
         for regime in ("in", "sin")
@@ -260,7 +260,7 @@ def accuracies(*rows: tuple[dict[str, Any], str, float]) -> pd.DataFrame:
     return table.assign(ci_low=table["accuracy"] - 0.1, ci_high=table["accuracy"] + 0.1, images=160, chance=1 / 16)
 
 
-def test_conditions_stand_in_the_order_and_under_the_names_of_their_axis():
+def test_conditions_have_the_order_and_the_names_of_their_axis():
     rows = [(RUN, "c01", 0.1), (RUN, "c100", 0.9), (POOL, "c01", 0.5), (POOL, "c100", 1.0)]
     axis = ConditionAxis(("c100", "c50", "c01"), "Contrast (%)", {"c100": "100", "c01": "1"})
     (panel,) = condition_lines(accuracies(*rows), {"conflict": axis}).axes
@@ -270,7 +270,7 @@ def test_conditions_stand_in_the_order_and_under_the_names_of_their_axis():
     assert set(drawn) == {(0.9, 0.1), (1.0, 0.5)} and drawn[1.0, 0.5] == (0, 0, 0)
 
 
-def test_a_benchmark_of_one_condition_is_no_panel_and_an_unknown_axis_is_that_of_the_table():
+def test_a_single_condition_has_no_panel_and_an_unknown_axis_follows_the_table():
     other = accuracies((RUN, "", 0.4)).assign(benchmark="sketch")
     table = pd.concat([accuracies((RUN, "b", 0.1), (RUN, "a", 0.2)), other])
     (panel,) = condition_lines(table, {}).axes
@@ -278,7 +278,7 @@ def test_a_benchmark_of_one_condition_is_no_panel_and_an_unknown_axis_is_that_of
 
 
 def test_very_many_accuracies_become_a_matrix_of_numbers():
-    rows = [who(f"net{i}") | {"benchmark": f"b{j}", "unit": "category"} for i in range(50) for j in range(6)]
+    rows = [identity(f"net{i}") | {"benchmark": f"b{j}", "unit": "category"} for i in range(50) for j in range(6)]
     table = pd.DataFrame(rows).assign(images=160, correct=40, accuracy=0.25, ci_low=0.2, ci_high=0.3, chance=1 / 16)
     figure = accuracy_overview(table)
     assert cells(figure.axes[0]).shape == (50, 6)
@@ -286,10 +286,10 @@ def test_very_many_accuracies_become_a_matrix_of_numbers():
     assert len(accuracy_overview(table[table["benchmark"] == "b0"]).axes[0].images) == 0
 
 
-def test_reliance_starts_at_untouched_photographs_and_marks_what_is_no_better_than_chance():
+def test_reliance_starts_at_untouched_photographs_and_marks_accuracy_at_chance():
     rows = [("shape", 1, 1.0, 0.9), ("shape", 4, 0.1, 0.07), ("shape", 2, 0.5, 0.45), ("colour", 0, 1.0, 0.9)]
-    found = [RUN | {"cue": c, "strength": k, "relative": r, "accuracy": a} for c, k, r, a in rows]
-    table = pd.DataFrame([*found, RUN | {"cue": "colour", "strength": 1, "relative": 0.8, "accuracy": 0.72}])
+    records = [RUN | {"cue": c, "strength": k, "relative": r, "accuracy": a} for c, k, r, a in rows]
+    table = pd.DataFrame([*records, RUN | {"cue": "colour", "strength": 1, "relative": 0.8, "accuracy": 0.72}])
     table = table.assign(ci_low=table["accuracy"] - 0.03, ci_high=table["accuracy"] + 0.03, images=1280, chance=1 / 16)
     table = table.assign(relative_low=table["relative"] - 0.03, relative_high=table["relative"] + 0.03)
     shape, colour = reliance_lines(table).axes
@@ -301,13 +301,13 @@ def test_reliance_starts_at_untouched_photographs_and_marks_what_is_no_better_th
     assert [label.get_text() for label in colour.get_xticklabels()] == ["none", "1"]
 
 
-def test_ratios_to_a_poor_accuracy_are_left_out_and_their_networks_named():
-    found = [
-        w | {"cue": "shape", "strength": strength, "relative": ratio, "accuracy": ratio * whole}
-        for w, whole, high in ((RUN, 0.9, 0.8), (SIN, 0.3, 1.5))
+def test_networks_with_low_untouched_accuracy_are_left_out_and_named():
+    records = [
+        w | {"cue": "shape", "strength": strength, "relative": ratio, "accuracy": ratio * untouched}
+        for w, untouched, high in ((RUN, 0.9, 0.8), (SIN, 0.3, 1.5))
         for strength, ratio in ((1, 1.0), (2, high))
     ]
-    table = pd.DataFrame(found).assign(ci_low=0.2, ci_high=0.9, images=1280, chance=1 / 16)
+    table = pd.DataFrame(records).assign(ci_low=0.2, ci_high=0.9, images=1280, chance=1 / 16)
     table = table.assign(relative_low=table["relative"], relative_high=table["relative"])
     figure = reliance_lines(table)
     assert [ys(line) for line in figure.axes[0].lines if len(xs(line)) == 2 and line.get_linestyle() == "-"] == [
@@ -318,28 +318,28 @@ def test_ratios_to_a_poor_accuracy_are_left_out_and_their_networks_named():
     assert "vit sin (0.30)" in alone.texts[0].get_text()
 
 
-def test_ticks_are_explained_where_there_are_any():
+def test_ticks_are_explained_if_there_are_any():
     one = biases(RUN, NETWORKS[0], PERSONS[0], POOL)
-    assert ticks_told(one) == []
-    assert ticks_told(biases(RUN, who("vit", "in", 1), PERSONS[0])) == ["tick: one seed"]
-    assert ticks_told(biases(RUN, who("vit", "in", 1), *PERSONS)) == ["tick: one seed or person"]
+    assert describe_ticks(one) == []
+    assert describe_ticks(biases(RUN, identity("vit", "in", 1), PERSONS[0])) == ["tick: one seed"]
+    assert describe_ticks(biases(RUN, identity("vit", "in", 1), *PERSONS)) == ["tick: one seed or person"]
 
 
-def test_names_of_87_letters_leave_the_axes_their_room():
+def test_names_of_87_letters_leave_room_for_the_axes():
     name = "n" * 87
-    table = cues((who(name), 0.2, 0.6))
+    table = cues((identity(name), 0.2, 0.6))
     pooled = table.assign(kind="pretrained", shape_bias=0.25, ci_low=0.2, ci_high=0.3, interval="images")
     figure = shape_bias_overview(pooled, table, table, benchmark="conflict")
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # constrained layout would say that it gave up
+        warnings.simplefilter("error")  # constrained layout warns if it fails
         figure.draw_without_rendering()
     assert figure.axes[0].get_position().width > 0.5
 
 
 def test_titles_and_notes_end_inside_the_figure():
-    lesions = {"images": 1000, "melanoma_images": 100, "auc": 0.5} | dict.fromkeys(COUNTS, 10)
-    columns = dict.fromkeys(MELANOMA_COLUMNS, np.nan)
-    table = pd.DataFrame([columns | who("vit", "in", 0) | lesions | {"benchmark": "melanomas_of_the_archive"}])
+    lesions = {"images": 1000, "melanoma_images": 100, "auc": 0.5} | dict.fromkeys(MELANOMA_COUNTS, 10)
+    columns = dict.fromkeys(MELANOMA_TABLE_COLUMNS, np.nan)
+    table = pd.DataFrame([columns | identity("vit", "in", 0) | lesions | {"benchmark": "melanomas_of_the_archive"}])
     figure = confusion_matrices(table, benchmark="melanomas_of_the_archive")
     figure.draw_without_rendering()
     for text in figure.texts:
@@ -362,8 +362,8 @@ def test_both_cues_are_drawn_over_depth_and_over_k_in_order():
     assert top_k_lines(both, benchmark="conflict").axes[0].get_ylabel() == "class\namong the first k"
 
 
-def test_networks_not_trained_here_share_a_panel_and_those_without_a_colour_are_counted():
-    rows = [who(f"net{i}") | {"cue": "shape", "k": 1, "of": "class", "accuracy": 0.2} for i in range(12)]
+def test_networks_not_trained_here_share_a_panel_and_grey_ones_are_counted():
+    rows = [identity(f"net{i}") | {"cue": "shape", "k": 1, "of": "class", "accuracy": 0.2} for i in range(12)]
     table = pd.DataFrame(rows).assign(ci_low=0.1, ci_high=0.3, images=1280, chance=0.001)
     figure = top_k_lines(table, benchmark="conflict")
     assert len(figure.axes) == 1
@@ -373,9 +373,9 @@ def test_networks_not_trained_here_share_a_panel_and_those_without_a_colour_are_
 def test_the_most_human_like_network_is_on_top_and_people_are_a_line():
     measures = ["accuracy", "accuracy_difference", "observed_consistency", "error_consistency"]
     rows = []
-    for observer, value, rank in ((who("far"), 0.1, 2.0), (who("near"), 0.3, 1.0), (POOL, 0.5, np.nan)):
-        told = dict.fromkeys(measures, value) | {f"{name}_rank": rank for name in measures} | {"mean_rank": rank}
-        rows += [observer | {"benchmark": benchmark} | told for benchmark in ("sketch", "all")]
+    for observer, value, rank in ((identity("far"), 0.1, 2.0), (identity("near"), 0.3, 1.0), (POOL, 0.5, np.nan)):
+        values = dict.fromkeys(measures, value) | {f"{name}_rank": rank for name in measures} | {"mean_rank": rank}
+        rows += [observer | {"benchmark": benchmark} | values for benchmark in ("sketch", "all")]
     figure = likeness_dots(pd.DataFrame(rows))
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["near  (1.0)", "far  (2.0)"]
     (people,) = [line for line in figure.axes[3].lines if line.get_color() == (0, 0, 0)]
@@ -383,7 +383,7 @@ def test_the_most_human_like_network_is_on_top_and_people_are_a_line():
     assert "over 1 benchmark" in figure.get_suptitle()
 
 
-def test_loss_and_accuracy_are_drawn_whole_for_every_model():
+def test_loss_and_accuracy_are_drawn_completely_for_every_model():
     history = pd.DataFrame({"epoch": [1, 2], "train_loss": [9.0, 2.0], "val_loss": [3.0, 2.5]})
     history = history.assign(train_accuracy=[0.1, 0.5], val_accuracy=[0.2, 0.4], regime="in", seed=0, best_epoch=2)
     histories = pd.concat([history.assign(model="calm", train_loss=[2.0, 1.0]), history.assign(model="wild")])
@@ -392,19 +392,19 @@ def test_loss_and_accuracy_are_drawn_whole_for_every_model():
     low, high = figure.axes[1].get_ylim()
     assert low == 0 and high > 9
     drawn = [ys(line) for line in figure.axes[3].lines]
-    assert [0.1, 0.5] in drawn and [0.2, 0.4] in drawn and [0.4] in drawn  # the epoch that was kept
+    assert [0.1, 0.5] in drawn and [0.2, 0.4] in drawn and [0.4] in drawn  # the epoch of the saved weights
 
 
 def test_answers_beside_a_picture_are_marked_by_the_cue_that_they_follow():
-    answers = {"a": "cat", "b": "dog", "c": "oven", "d": "none", "e": ""}  # e was not shown it
+    answers = {"a": "cat", "b": "dog", "c": "oven", "d": "none", "e": ""}  # e did not see the picture
     figure = sample_predictions([(picture(size=(300, 200)), "cat", "dog", answers)], 1280, benchmark="conflict")
     shown = [text.get_text() for axes in figure.axes for text in axes.texts if text.get_text()]
     assert shown[:4] == ["●", "shape: cat", "■", "texture: dog"]
     assert shown[4:] == ["●", "cat", "a", "■", "dog", "b", "○", "oven", "c", "–", "no answer", "d"]
-    assert cells(figure.axes[0]).shape == (149, 224, 3)  # made smaller, not distorted
+    assert cells(figure.axes[0]).shape == (149, 224, 3)  # shrunk, not distorted
 
 
-def test_pictures_and_answers_beside_them_are_bounded(monkeypatch):
+def test_the_numbers_of_pictures_and_answers_are_limited(monkeypatch):
     monkeypatch.setattr("shapebias.figures.answers.MOST_SAMPLES", 2)
     answers = {f"net{i}": "cat" for i in range(14)}
     figure = sample_predictions([(picture(i), "cat", "dog", answers) for i in range(3)], 20, benchmark="conflict")
@@ -413,7 +413,7 @@ def test_pictures_and_answers_beside_them_are_bounded(monkeypatch):
     assert "not listed: 4 more observers" in below(figure)
 
 
-def test_nothing_to_draw_is_said_in_words():
+def test_without_data_a_figure_is_a_message():
     empty = decisions()
     none = pd.DataFrame(columns=["benchmark", "condition", "accuracy", "of", "observer", "model"])
     for figure in (
@@ -435,37 +435,37 @@ def test_nothing_to_draw_is_said_in_words():
         assert figure.texts[0].get_text()
 
 
-def test_one_observer_alone_is_compared_with_nobody():
+def test_a_single_observer_has_no_differences():
     figure = bias_differences(differences((RUN, SIN, 0.1))[:0], biases(RUN), benchmark="conflict")
     assert "no two observers" in figure.texts[0].get_text()
 
 
-def test_names_break_at_their_joints_only():
-    assert wrapped("vit_tiny_patch16_224 combined", 12) == "vit_tiny_\npatch16_224\ncombined"
-    assert wrapped("resnet", 3) == "resnet"
+def test_names_break_only_after_spaces_underscores_and_hyphens():
+    assert wrap_name("vit_tiny_patch16_224 combined", 12) == "vit_tiny_\npatch16_224\ncombined"
+    assert wrap_name("resnet", 3) == "resnet"
 
 
-def test_only_models_that_one_can_tell_apart_have_a_colour():
-    colors = FigureStyle().told_apart([f"net{i}" for i in range(12)])
+def test_only_distinguishable_models_have_a_colour():
+    colors = FigureStyle().distinct_colors([f"net{i}" for i in range(12)])
     assert len(set(colors.values())) == 9 + 1
     assert colors["net9"] == colors["net10"] == colors["net11"]
 
 
-def test_regimes_stand_in_the_order_of_the_study_and_models_in_that_of_the_table():
+def test_regimes_follow_the_study_and_models_follow_the_table():
     rows = [("vit", "sin"), ("vit", "combined"), ("vit", "in"), ("resnet", "warm"), ("resnet", "in")]
     table = decisions(*[(model, regime, 0, "cat", 1, 1) for model, regime in rows])
-    ordered = in_order(table)
+    ordered = sort_observers(table)
     assert list(zip(ordered["model"], ordered["regime"], strict=True)) == [
         *(("vit", "in"), ("vit", "sin"), ("vit", "combined")),
         *(("resnet", "in"), ("resnet", "warm")),
     ]
 
 
-def test_the_same_figure_gives_the_same_bytes_and_leaves_settings_as_they_were(tmp_path: Path):
+def test_the_same_figure_gives_the_same_bytes_and_restores_settings(tmp_path: Path):
     settings = dict(mpl.rcParams)
     table = decisions(("vit", "in", 0, "cat", 3, 1))
     for name in ("a.1", "b.1"):
-        save(shape_bias_by_category(table, PEOPLE, benchmark="conflict"), tmp_path / name, dpi=40)
+        save_figure(shape_bias_by_category(table, PEOPLE, benchmark="conflict"), tmp_path / name, dpi=40)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.1.png", "a.1.svg", "b.1.png", "b.1.svg"]
     for suffix in ("png", "svg"):
         assert (tmp_path / f"a.1.{suffix}").read_bytes() == (tmp_path / f"b.1.{suffix}").read_bytes()

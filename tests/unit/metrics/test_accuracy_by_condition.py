@@ -6,12 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shapebias.metrics.accuracy_by_condition import compared, condition_table, prior, resampled_images
-from shapebias.metrics.panel import Panel, panel_of
+from shapebias.metrics.accuracy_by_condition import (
+    compare_with_people,
+    prior_images,
+    resampled_image_weights,
+    tabulate_conditions,
+)
+from shapebias.metrics.panel import Panel, pair_trials
 
 
 def panel(**observers: str) -> Panel:
-    """Each observer's answers to cats, first four in `easy`, then `hard`: + right, - wrong, a blank: not seen."""
+    """Each observer's answers to cats, four in `easy`, then four in `hard`: + right, - wrong, blank not seen."""
     rows = [
         (observer, f"image{i:02}", "cat", None, "cat" if mark == "+" else "dog", "easy" if i < 4 else "hard")
         for observer, marks in observers.items()
@@ -19,7 +24,7 @@ def panel(**observers: str) -> Panel:
         if mark != " "
     ]
     columns = ["observer", "image", "shape", "texture", "decision", "condition"]
-    return panel_of(pd.DataFrame(rows, columns=columns))
+    return pair_trials(pd.DataFrame(rows, columns=columns))
 
 
 def row(table: pd.DataFrame, observer: str, condition: str) -> pd.Series:
@@ -30,29 +35,29 @@ CHANCE = dict.fromkeys(["net", "p1", "p2"], 1 / 16)
 
 
 def test_accuracy_and_difference_counted_by_hand():
-    table = condition_table(panel(net="++--+---", p1="++++++--", p2="++-+----"), ["p1", "p2"], CHANCE)
+    table = tabulate_conditions(panel(net="++--+---", p1="++++++--", p2="++-+----"), ["p1", "p2"], CHANCE)
     easy = row(table, "net", "easy")
     assert (easy["images"], easy["correct"], easy["accuracy"], easy["chance"]) == (4, 2, 2 / 4, 1 / 16)
     assert easy["people_accuracy"] == 7 / 8
     assert easy["difference"] == 4 / 8 - 7 / 8
     assert easy["squared_difference"] == (0.5**2 + 0.25**2) / 2  # persons have 4 and 3 of 4
     assert easy["difference_low"] < easy["difference"] < easy["difference_high"]
-    # A person is compared with the others only.
+    # A person is compared with the remaining persons only.
     assert row(table, "p1", "hard")["people_accuracy"] == 0
     assert row(table, "p1", "hard")["difference"] == 2 / 4
 
 
-def test_conditions_are_in_their_order():
+def test_conditions_follow_the_given_order():
     answers = panel(net="++--+---", p1="++++++--")
-    table = condition_table(answers, ["p1"], CHANCE, ["hard", "easy", "elsewhere"])
+    table = tabulate_conditions(answers, ["p1"], CHANCE, ["hard", "easy", "elsewhere"])
     assert list(table["condition"].unique()) == ["hard", "easy"]
-    assert list(condition_table(answers, [], CHANCE)["condition"].unique()) == ["easy", "hard"]
+    assert list(tabulate_conditions(answers, [], CHANCE)["condition"].unique()) == ["easy", "hard"]
 
 
-def test_the_difference_is_on_images_that_both_saw():
-    table = condition_table(panel(net="++--", p1="+ + "), ["p1"], CHANCE)
-    told = row(table, "net", "easy")
-    assert (told["accuracy"], told["people_accuracy"], told["difference"]) == (2 / 4, 1, 1 / 2 - 1)
+def test_the_difference_covers_only_images_that_both_saw():
+    table = tabulate_conditions(panel(net="++--", p1="+ + "), ["p1"], CHANCE)
+    result = row(table, "net", "easy")
+    assert (result["accuracy"], result["people_accuracy"], result["difference"]) == (2 / 4, 1, 1 / 2 - 1)
 
 
 @pytest.mark.parametrize(
@@ -63,34 +68,34 @@ def test_the_difference_is_on_images_that_both_saw():
     ],
 )
 def test_without_people_the_difference_is_undefined(answers, people, reason):
-    told = row(condition_table(panel(**answers), people, CHANCE), "net", "easy")
-    assert told["reason"] == reason
-    assert all(math.isnan(told[name]) for name in ("people_accuracy", "difference", "difference_low"))
-    assert told["accuracy"] == 2 / told["images"]
+    result = row(tabulate_conditions(panel(**answers), people, CHANCE), "net", "easy")
+    assert result["reason"] == reason
+    assert all(math.isnan(result[name]) for name in ("people_accuracy", "difference", "difference_low"))
+    assert result["accuracy"] == 2 / result["images"]
 
 
 def test_a_condition_without_images_is_undefined():
-    told = row(condition_table(panel(net="++--", p1="++--+---"), ["p1"], CHANCE), "net", "hard")
-    assert told["images"] == 0 and math.isnan(told["accuracy"]) and math.isnan(told["difference"])
-    assert told["reason"] == "saw no image of this condition whose category it knows"
+    result = row(tabulate_conditions(panel(net="++--", p1="++--+---"), ["p1"], CHANCE), "net", "hard")
+    assert result["images"] == 0 and math.isnan(result["accuracy"]) and math.isnan(result["difference"])
+    assert result["reason"] == "saw no image of this condition whose category it knows"
 
 
 def test_images_whose_category_an_observer_does_not_know_do_not_count():
     answers = panel(net="++--", p1="++++")
     answers.answerable[:1, 0] = False
-    told = row(condition_table(answers, ["p1"], CHANCE), "net", "easy")
-    assert (told["images"], told["correct"]) == (3, 1)
+    result = row(tabulate_conditions(answers, ["p1"], CHANCE), "net", "easy")
+    assert (result["images"], result["correct"]) == (3, 1)
 
 
-def test_perfect_agreement_is_no_certainty():
-    told = row(condition_table(panel(net="++++", p1="++++"), ["p1"], CHANCE), "net", "easy")
-    assert told["difference"] == 0
-    assert told["difference_low"] < 0 < told["difference_high"]
+def test_perfect_agreement_still_has_an_interval():
+    result = row(tabulate_conditions(panel(net="++++", p1="++++"), ["p1"], CHANCE), "net", "easy")
+    assert result["difference"] == 0
+    assert result["difference_low"] < 0 < result["difference_high"]
 
 
 def test_weights_keep_strata_and_have_the_unbiased_variance():
     labels = np.repeat(["bear", "cat"], 10)
-    weights, unit = resampled_images(labels, "x", resamples=20_000)
+    weights, unit = resampled_image_weights(labels, "x", resamples=20_000)
     assert (weights == np.rint(weights)).all()
     assert weights[:, :10].sum(axis=1) / unit == pytest.approx(10, abs=1e-4)
     right = np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 0])  # the variance of a mean of ten: 0.3 · 0.7 / 9
@@ -98,16 +103,16 @@ def test_weights_keep_strata_and_have_the_unbiased_variance():
 
 
 @pytest.mark.parametrize(("images", "network", "person"), [(160, 0.5, 0.8), (160, 0.95, 0.98), (80, 0.9, 0.8)])
-def test_intervals_hold_the_true_difference(images: int, network: float, person: float):
+def test_intervals_contain_the_true_difference(images: int, network: float, person: float):
     rng = np.random.default_rng(0)
-    weights = resampled_images(np.arange(images) % 16, "x", resamples=1000)[0].astype(np.float64)
-    added = prior(3, "x", resamples=1000)
+    weights = resampled_image_weights(np.arange(images) % 16, "x", resamples=1000)[0].astype(np.float64)
+    added = prior_images(3, "x", resamples=1000)
     seen = np.ones(images)
-    held = 0
+    contained = 0
     for _ in range(1000):
-        luck = rng.random((images, 2))  # half of the images are judged by the same luck: errors go together
+        luck = rng.random((images, 2))  # on half of the images both observers share their luck, so errors correlate
         luck[::2, 1] = luck[::2, 0]
         right = (luck < [network, person]).astype(float)
-        told = compared(right[:, 0], seen, right[:, 1:], seen[:, None], weights, added)
-        held += told["difference_low"] <= network - person <= told["difference_high"]
-    assert 0.93 <= held / 1000 <= 0.97
+        result = compare_with_people(right[:, 0], seen, right[:, 1:], seen[:, None], weights, added)
+        contained += result["difference_low"] <= network - person <= result["difference_high"]
+    assert 0.93 <= contained / 1000 <= 0.97

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from helpers import trials
 
-from shapebias.metrics.classification import classification_table, confusion_table, top_k_chance, top_k_table
-from shapebias.metrics.panel import panel_of
+from shapebias.metrics.classification import tabulate_classification, tabulate_confusion, tabulate_top_k, top_k_chance
+from shapebias.metrics.panel import pair_trials
 
 ROWS = [
     ("cat", "dog", "cat"),
@@ -27,35 +27,35 @@ def counts(table: pd.DataFrame, trials: str, cue: str) -> dict[tuple[str, str], 
 
 
 def test_confusion_of_all_conflict_images():
-    table = confusion_table(panel_of(trials(*ROWS)))
+    table = tabulate_confusion(pair_trials(trials(*ROWS)))
     shape = {("cat", "bird"): 1, ("cat", "cat"): 1, ("cat", "dog"): 1, ("dog", "cat"): 1, ("dog", "none"): 1}
     texture = {("dog", "cat"): 1, ("dog", "dog"): 1, ("car", "bird"): 1, ("cat", "cat"): 1, ("car", "none"): 1}
     assert (counts(table, "all", "shape"), counts(table, "all", "texture")) == (shape, texture)
 
 
 def test_confusion_of_images_answered_with_either_cue():
-    table = confusion_table(panel_of(trials(*ROWS)))
+    table = tabulate_confusion(pair_trials(trials(*ROWS)))
     assert counts(table, "consistent", "shape") == {("cat", "cat"): 1, ("cat", "dog"): 1, ("dog", "cat"): 1}
     assert counts(table, "consistent", "texture") == {("dog", "cat"): 1, ("dog", "dog"): 1, ("cat", "cat"): 1}
 
 
 def test_each_observer_has_its_own_counts():
     both = pd.concat([trials(*ROWS), trials(("cat", "dog", "oven"), observer="other")])
-    table = confusion_table(panel_of(both))
+    table = tabulate_confusion(pair_trials(both))
     assert counts(table[table["observer"] == "other"], "all", "shape") == {("cat", "oven"): 1}
 
 
 @pytest.mark.parametrize("texture", [None, "cat"])
-def test_without_conflict_there_is_nothing_to_tell_of_texture(texture):
-    panel = panel_of(trials(("cat", texture, "cat"), ("cat", texture, "dog")))
-    table = confusion_table(panel)
+def test_without_conflict_texture_is_not_scored(texture):
+    panel = pair_trials(trials(("cat", texture, "cat"), ("cat", texture, "dog")))
+    table = tabulate_confusion(panel)
     assert set(zip(table["trials"], table["cue"], strict=True)) == {("all", "shape")}
     assert counts(table, "all", "shape") == {("cat", "cat"): 1, ("cat", "dog"): 1}
-    assert set(classification_table(panel)["cue"]) == {"shape"}
+    assert set(tabulate_classification(panel)["cue"]) == {"shape"}
 
 
 def test_classification_report_counted_by_hand():
-    table = classification_table(panel_of(trials(*ROWS))).set_index(["cue", "category"])
+    table = tabulate_classification(pair_trials(trials(*ROWS))).set_index(["cue", "category"])
     cat = table.loc[("shape", "cat")]  # three images, answered `cat` twice, once rightly
     assert (cat["precision"], cat["recall"], cat["f1"], cat["support"]) == (1 / 2, 1 / 3, 2 / 5, 3)
     dog = table.loc[("shape", "dog")]
@@ -66,8 +66,8 @@ def test_classification_report_counted_by_hand():
     assert len(table.loc["shape"]) == 17
 
 
-def test_what_there_is_no_image_or_no_answer_for_is_undefined():
-    table = classification_table(panel_of(trials(*ROWS))).set_index(["cue", "category"])
+def test_a_category_without_images_or_answers_is_undefined():
+    table = tabulate_classification(pair_trials(trials(*ROWS))).set_index(["cue", "category"])
     bird = table.loc[("shape", "bird")]
     assert (bird["support"], bird["reason"]) == (0, "no image")
     assert all(math.isnan(bird[name]) for name in ("precision", "recall", "f1"))
@@ -81,8 +81,8 @@ def test_what_there_is_no_image_or_no_answer_for_is_undefined():
 
 def test_an_observer_without_images_has_no_report():
     mute = trials(("cat", "dog", "cat"), observer="mute").assign(answerable=False)
-    panel = panel_of(pd.concat([trials(*ROWS[1:]).assign(answerable=True), mute]))
-    table = classification_table(panel)
+    panel = pair_trials(pd.concat([trials(*ROWS[1:]).assign(answerable=True), mute]))
+    table = tabulate_classification(panel)
     macro = table[(table["observer"] == "mute") & (table["category"] == "macro average")]
     assert macro["precision"].isna().all() and set(macro["reason"]) == {"no image"}
 
@@ -113,7 +113,7 @@ def test_top_k_counted_by_hand():
         ("dog", "husky", 6, "cat", "tabby", 3),
         ("cat", "tabby", 9, "cat", "tabby", 9),  # no conflict
     ]
-    table = top_k_table(ranked(*rows), METADATA).set_index(["cue", "of", "k"])
+    table = tabulate_top_k(ranked(*rows), METADATA).set_index(["cue", "of", "k"])
     # Ten classes: k of 10 and 20 would always hit.
     assert list(table.index) == [(cue, "class", k) for cue in ("shape", "texture") for k in (1, 5)]
     assert list(table["hits"]) == [1, 2, 1, 3]
@@ -124,15 +124,15 @@ def test_top_k_counted_by_hand():
     assert one["ci_low"] == pytest.approx(3 / (3 + 1.959964**2), abs=1e-6)  # Wilson 1927, three of three
 
 
-def test_conflicts_with_a_category_that_the_network_does_not_know_have_no_place():
+def test_conflicts_with_an_unknown_category_are_left_out_of_top_k():
     rows = [("cat", "tabby", 1, "dog", "husky", 2), ("cat", "tabby", 1, "bird", None, pd.NA)]
-    table = top_k_table(ranked(*rows).assign(answerable=[True, False]), METADATA)
+    table = tabulate_top_k(ranked(*rows).assign(answerable=[True, False]), METADATA)
     assert set(table["images"]) == {1} and set(table["cue"]) == {"shape", "texture"}
 
 
 def test_a_category_counts_by_its_best_class():
     rows = [("cat", None, 1, "car", None, 4), ("dog", None, pd.NA, "cat", None, 2), ("dog", None, 7, "car", None, 1)]
-    table = top_k_table(ranked(*rows), METADATA).set_index(["cue", "of", "k"])
+    table = tabulate_top_k(ranked(*rows), METADATA).set_index(["cue", "of", "k"])
     best = "best class of the category"
     assert (table.loc[("shape", best, 5), "hits"], table.loc[("shape", best, 5), "images"]) == (1, 2)
     # Shapes: a category of two classes, one of one. Neither among 5 of 10: 1 - 8·7·6·5·4 / 10·9·8·7·6 = 7/9; 1/2.
@@ -140,20 +140,20 @@ def test_a_category_counts_by_its_best_class():
     assert table.loc[("texture", best, 1), "chance"] == pytest.approx((0.7 + 0.2 + 0.7) / 3)
 
 
-def test_chance_is_undefined_where_the_classes_of_categories_are_unknown():
+def test_chance_is_undefined_if_the_classes_of_a_category_are_unknown():
     unknown = METADATA | {"class_categories": None}
-    table = top_k_table(ranked(("cat", None, 1, "car", None, 4)), unknown)
+    table = tabulate_top_k(ranked(("cat", None, 1, "car", None, 4)), unknown)
     assert table["chance"].isna().all() and list(table["hits"]) == [1, 1, 0, 1]
 
 
-def test_without_texture_there_are_no_rows_of_it():
-    table = top_k_table(ranked(("cat", "tabby", 1, None, None, pd.NA)), METADATA)
+def test_images_without_texture_have_no_texture_rows():
+    table = tabulate_top_k(ranked(("cat", "tabby", 1, None, None, pd.NA)), METADATA)
     assert set(table["cue"]) == {"shape"}
-    assert top_k_table(ranked(("cat", "tabby", pd.NA, None, None, pd.NA)), METADATA).empty
+    assert tabulate_top_k(ranked(("cat", "tabby", pd.NA, None, None, pd.NA)), METADATA).empty
 
 
 @pytest.mark.parametrize(("members", "k"), [(1, 1), (3, 5), (109, 20)])
-def test_chance_of_the_best_class_is_what_shuffled_ranks_give(members: int, k: int):
+def test_chance_of_the_best_class_agrees_with_shuffled_ranks(members: int, k: int):
     rng = np.random.default_rng(0)
     best = rng.permuted(np.tile(np.arange(1, 208), (20_000, 1)), axis=1)[:, :members].min(axis=1)
     assert np.mean(best <= k) == pytest.approx(top_k_chance(207, members, k), abs=0.01)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from shapebias.errors import UserError
-from shapebias.metrics.cue_reliance import measured, reliance_table
+from shapebias.metrics.cue_reliance import measure_reliance, tabulate_reliance
 
 METADATA: dict[str, Any] = {"observer": "net", "answers": ["cat", "dog"]}
 
@@ -24,8 +24,8 @@ def answers(shape: str = "cat", **conditions: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["image", "shape", "condition", "decision"])
 
 
-def test_accuracy_relative_to_that_without_suppression():
-    table = reliance_table(answers(none="++++-", shape_4="++---", texture_1="+++++", shape_2="++++-"), METADATA)
+def test_accuracy_is_relative_to_accuracy_without_suppression():
+    table = tabulate_reliance(answers(none="++++-", shape_4="++---", texture_1="+++++", shape_2="++++-"), METADATA)
     assert list(zip(table["cue"], table["strength"], strict=True)) == [
         ("shape", 1),
         ("shape", 2),
@@ -42,23 +42,24 @@ def test_accuracy_relative_to_that_without_suppression():
 
 
 def test_images_are_paired():
-    # Losing other images than it gains, or the same images losing nothing: equal accuracies, not equally sure.
-    same = reliance_table(answers(none="+-" * 40, colour_1="+-" * 40), METADATA).iloc[1]
-    other = reliance_table(answers(none="+-" * 40, colour_1="-+" * 40), METADATA).iloc[1]
+    # A network that loses some images and gains different ones has the accuracy of one that loses none, but a wider
+    # interval.
+    same = tabulate_reliance(answers(none="+-" * 40, colour_1="+-" * 40), METADATA).iloc[1]
+    other = tabulate_reliance(answers(none="+-" * 40, colour_1="-+" * 40), METADATA).iloc[1]
     assert same["relative"] == other["relative"] == 1
     width = [row["relative_high"] - row["relative_low"] for row in (same, other)]
     assert width[0] < width[1] / 3
 
 
-def test_relative_is_on_images_shown_in_both_ways():
-    row = reliance_table(answers(none="++-- ", colour_1=" +-++"), METADATA).iloc[1]
+def test_relative_accuracy_covers_images_shown_in_both_ways():
+    row = tabulate_reliance(answers(none="++-- ", colour_1=" +-++"), METADATA).iloc[1]
     assert (row["images"], row["accuracy"], row["relative"]) == (4, 3 / 4, 2 / 1)
 
 
 def test_images_of_unknown_categories_do_not_count():
-    told = pd.concat([answers(none="++", colour_1="+-"), answers("oven", none="---", colour_1="---")])
-    told["image"] = [f"image{i}" for i in (0, 1, 0, 1, 2, 3, 4, 2, 3, 4)]
-    table = reliance_table(told, METADATA)
+    predictions = pd.concat([answers(none="++", colour_1="+-"), answers("oven", none="---", colour_1="---")])
+    predictions["image"] = [f"image{i}" for i in (0, 1, 0, 1, 2, 3, 4, 2, 3, 4)]
+    table = tabulate_reliance(predictions, METADATA)
     assert list(table["images"]) == [2, 2]
     assert list(table["relative"]) == [1, 1 / 2]
 
@@ -72,41 +73,41 @@ def test_images_of_unknown_categories_do_not_count():
     ],
 )
 def test_undefined_ratios_have_a_reason(conditions, reason):
-    row = reliance_table(answers(**conditions), METADATA).iloc[1]
+    row = tabulate_reliance(answers(**conditions), METADATA).iloc[1]
     assert math.isnan(row["relative"]) and math.isnan(row["relative_low"])
     assert (row["reason"], row["accuracy"]) == (reason, 1 / 2)
 
 
 def test_no_image_of_a_known_category():
-    row = reliance_table(answers("oven", none="--", colour_1="--"), METADATA).iloc[1]
+    row = tabulate_reliance(answers("oven", none="--", colour_1="--"), METADATA).iloc[1]
     assert row["images"] == 0 and math.isnan(row["accuracy"]) and math.isnan(row["relative"])
     assert row["reason"] == "no image whose category the network knows"
 
 
-def test_a_sweep_that_starts_with_no_suppression_tells_it_once():
-    table = reliance_table(answers(none="++", colour_0="++", colour_1="+-"), METADATA)
+def test_a_sweep_that_includes_the_weakest_strength_has_one_row_for_it():
+    table = tabulate_reliance(answers(none="++", colour_0="++", colour_1="+-"), METADATA)
     assert list(table["strength"]) == [0, 1]
 
 
 @pytest.mark.parametrize("condition", ["blur_3", "colour", "colour_big"])
 def test_other_conditions_are_refused(condition):
     with pytest.raises(UserError, match=r"expected none, shape-<strength>"):
-        reliance_table(answers(**{"none": "+", condition: "+"}), METADATA)
+        tabulate_reliance(answers(**{"none": "+", condition: "+"}), METADATA)
 
 
 def test_an_image_answered_twice_is_refused():
     with pytest.raises(UserError, match="answered twice"):
-        reliance_table(pd.concat([answers(none="+"), answers(none="-")]), METADATA)
+        tabulate_reliance(pd.concat([answers(none="+"), answers(none="-")]), METADATA)
 
 
-def test_intervals_hold_the_true_ratio():
+def test_intervals_contain_the_true_ratio():
     rng = np.random.default_rng(0)
     index = pd.MultiIndex.from_arrays([np.arange(160), np.arange(160) % 16], names=["image", "shape"])
-    held = 0
+    contained = 0
     for _ in range(1000):
         luck = rng.random((2, 160))
         luck[1, ::2] = luck[0, ::2]
         before, after = pd.Series(luck[0] < 0.8, index=index), pd.Series(luck[1] < 0.4, index=index)
-        told = measured(after.astype(float), before.astype(float), 16)
-        held += told["relative_low"] <= 0.5 <= told["relative_high"]
-    assert 0.93 <= held / 1000 <= 0.97
+        predictions = measure_reliance(after.astype(float), before.astype(float), 16)
+        contained += predictions["relative_low"] <= 0.5 <= predictions["relative_high"]
+    assert 0.93 <= contained / 1000 <= 0.97

@@ -1,4 +1,4 @@
-"""Error consistency: counted by hand, from the formula on published answers, and how often its intervals are right."""
+"""Error consistency agrees with counting by hand and with the formula, and its intervals have the right coverage."""
 
 import math
 from pathlib import Path
@@ -8,21 +8,21 @@ import pandas as pd
 import pytest
 
 from shapebias.evaluation.decisions import read_observers
-from shapebias.metrics.accuracy_by_condition import prior, resampled_images
+from shapebias.metrics.accuracy_by_condition import prior_images, resampled_image_weights
 from shapebias.metrics.error_consistency import (
-    POOLED_COLUMNS,
-    combined,
-    consistency_table,
-    distance,
+    POOLED_CONSISTENCY_COLUMNS,
+    bound_distances,
+    combine_conditions,
     kappa,
-    pooled_table,
     resampled_kappa,
+    tabulate_consistency,
+    tabulate_pooled_consistency,
 )
-from shapebias.metrics.panel import NO_ANSWER, Panel, panel_of
+from shapebias.metrics.panel import NO_ANSWER, Panel, pair_trials
 
 
 def answers(**observers: str) -> pd.DataFrame:
-    """Each observer's answers to cats: + right, - wrong, o none, a blank for an image it did not see."""
+    """Each observer's answers to cats: + right, - wrong, o no answer, blank not seen."""
     said = {"+": "cat", "-": "dog", "o": None}
     rows = [
         (observer, f"image{i:03}", "cat", None, said[mark])
@@ -40,8 +40,8 @@ def pair(table: pd.DataFrame, one: str, two: str, condition: str = "all") -> pd.
 
 
 def test_kappa_counted_by_hand():
-    # Both right 4 times, both wrong twice, one each the only one to be right: agreement 6/8, right 5/8 each.
-    row = pair(consistency_table(panel_of(answers(a="+++++---", b="++++-+-o")), []), "a", "b")
+    # Both are right 4 times, both are wrong twice, and each alone is right once: agreement 6/8, accuracy 5/8 each.
+    row = pair(tabulate_consistency(pair_trials(answers(a="+++++---", b="++++-+-o")), []), "a", "b")
     assert (row["images"], row["accuracy_1"], row["accuracy_2"], row["observed"]) == (8, 5 / 8, 5 / 8, 6 / 8)
     assert row["expected"] == 25 / 64 + 9 / 64
     assert row["kappa"] == pytest.approx((6 / 8 - 34 / 64) / (1 - 34 / 64))
@@ -52,8 +52,8 @@ def test_kappa_counted_by_hand():
     ("one", "two", "value"),
     [("++--", "++--", 1), ("++--", "--++", -1), ("+-+-", "++--", 0), ("++++", "+++-", 0)],
 )
-def test_the_same_errors_are_one_the_opposite_minus_one_unrelated_zero(one, two, value):
-    assert pair(consistency_table(panel_of(answers(a=one, b=two)), []), "a", "b")["kappa"] == value
+def test_kappa_is_1_for_equal_errors_minus_1_for_opposite_and_0_for_unrelated_errors(one, two, value):
+    assert pair(tabulate_consistency(pair_trials(answers(a=one, b=two)), []), "a", "b")["kappa"] == value
 
 
 @pytest.mark.parametrize(
@@ -65,34 +65,34 @@ def test_the_same_errors_are_one_the_opposite_minus_one_unrelated_zero(one, two,
     ],
 )
 def test_undefined_kappa_has_a_reason(one, two, reason):
-    row = pair(consistency_table(panel_of(answers(a=one, b=two)), []), "a", "b")
+    row = pair(tabulate_consistency(pair_trials(answers(a=one, b=two)), []), "a", "b")
     assert math.isnan(row["kappa"]) and math.isnan(row["ci_low"]) and math.isnan(row["ci_high"])
     assert (row["reason"], row["conditions"]) == (reason, 0)
 
 
 def test_only_images_that_both_saw_count():
-    whole = consistency_table(panel_of(answers(a="++-+-", b="+-+--")), [])
-    parts = consistency_table(panel_of(answers(a="++-+-++  ", b="+-+--  --")), [])
+    table = tabulate_consistency(pair_trials(answers(a="++-+-", b="+-+--")), [])
+    parts = tabulate_consistency(pair_trials(answers(a="++-+-++  ", b="+-+--  --")), [])
     for name in ("images", "accuracy_1", "accuracy_2", "observed", "kappa"):
-        assert pair(whole, "a", "b")[name] == pair(parts, "a", "b")[name]
+        assert pair(table, "a", "b")[name] == pair(parts, "a", "b")[name]
 
 
-def test_images_that_one_could_not_name_do_not_count():
+def test_images_that_one_observer_could_not_name_do_not_count():
     trials = answers(a="++-+-++", b="+-+----")
     trials["answerable"] = ~((trials["observer"] == "b") & (trials["image"] >= "image005"))
-    row = pair(consistency_table(panel_of(trials), []), "a", "b")
+    row = pair(tabulate_consistency(pair_trials(trials), []), "a", "b")
     assert (row["images"], row["accuracy_1"], row["accuracy_2"]) == (5, 3 / 5, 2 / 5)
 
 
-def test_people_are_the_mean_over_persons_and_a_person_meets_the_others():
-    table = consistency_table(
-        panel_of(answers(net="++--+-", p1="++-++-", p2="+---+-", p3="-+--++")), ["p1", "p2", "p3"]
+def test_people_are_the_mean_over_persons_and_a_person_is_compared_with_the_rest():
+    table = tabulate_consistency(
+        pair_trials(answers(net="++--+-", p1="++-++-", p2="+---+-", p3="-+--++")), ["p1", "p2", "p3"]
     )
     kappas = [pair(table, "net", name)["kappa"] for name in ("p1", "p2", "p3")]
     assert pair(table, "net", "people")["kappa"] == pytest.approx(sum(kappas) / 3)
     assert pair(table, "net", "people")["accuracy_1"] == 3 / 6
     assert pair(table, "net", "people")["accuracy_2"] == pytest.approx((4 + 2 + 3) / 18)
-    # p2 meets p1 as the second of a pair, p3 as the first: its own accuracy stays accuracy_1.
+    # p2 is second in its pair with p1 and first in its pair with p3. In both, its accuracy is accuracy_1.
     others = (pair(table, "p1", "p2")["kappa"] + pair(table, "p2", "p3")["kappa"]) / 2
     assert pair(table, "p2", "people")["kappa"] == pytest.approx(others)
     assert pair(table, "p2", "people")["accuracy_1"] == pytest.approx(2 / 6)
@@ -100,35 +100,35 @@ def test_people_are_the_mean_over_persons_and_a_person_meets_the_others():
     assert pair(table, "people", "people")["kappa"] == pytest.approx(sum(persons) / 3)
 
 
-def test_one_person_has_nobody_to_compare_with():
-    row = pair(consistency_table(panel_of(answers(net="+-+-", p="++--")), ["p"]), "p", "people")
+def test_a_single_person_has_no_kappa_with_people():
+    row = pair(tabulate_consistency(pair_trials(answers(net="+-+-", p="++--")), ["p"]), "p", "people")
     assert math.isnan(row["kappa"]) and row["reason"] == "no other person to compare with"
 
 
 def test_without_people_there_are_no_rows_with_them():
-    assert "people" not in set(consistency_table(panel_of(answers(a="+-+-", b="++--")), [])["observer_2"])
+    assert "people" not in set(tabulate_consistency(pair_trials(answers(a="+-+-", b="++--")), [])["observer_2"])
 
 
 def test_conditions_are_averaged_and_not_pooled():
-    # In each condition errors are unrelated: kappa is 0. Pooled, the easy and the difficult one would make it 0.36.
+    # In each condition errors are unrelated, so kappa is 0. Pooling the easy and the difficult condition gives 0.36.
     trials = answers(net="+++-+++-" * 2 + "---+---+" * 2, p="++++----" + "++++++++" + "----++++" + "--------")
     trials["condition"] = np.where(trials["image"] < "image016", "easy", "hard")
-    table = consistency_table(panel_of(trials), ["p"])
+    table = tabulate_consistency(pair_trials(trials), ["p"])
     assert pair(table, "net", "p")["kappa"] == pytest.approx(0)
     assert pair(table, "net", "p")["conditions"] == 2
     assert pair(table, "net", "people", "easy")["accuracy_1"] == 3 / 4
     assert pair(table, "net", "people", "hard")["accuracy_1"] == 1 / 4
-    pooled = consistency_table(panel_of(trials.drop(columns="condition")), ["p"])
+    pooled = tabulate_consistency(pair_trials(trials.drop(columns="condition")), ["p"])
     assert pair(pooled, "net", "p")["kappa"] > 0.2
 
 
 def test_a_condition_without_kappa_is_left_out_of_the_mean():
     trials = answers(net="+-+-++++", p="++--++++")
     trials["condition"] = np.where(trials["image"] < "image004", "noisy", "clear")
-    table = consistency_table(panel_of(trials), ["p"])
+    table = tabulate_consistency(pair_trials(trials), ["p"])
     row = pair(table, "net", "people")
     assert (row["kappa"], row["conditions"], row["reason"], row["images"]) == (0, 1, "", 8)
-    assert row["observed"] == (2 / 4 + 1) / 2  # it is defined in both
+    assert row["observed"] == (2 / 4 + 1) / 2  # observed is defined in both conditions
     assert pair(table, "net", "people", "clear")["reason"] == "both are always right"
 
 
@@ -138,8 +138,8 @@ def test_published_people_and_networks_agree_with_the_formula(shared_data: Path)
     people = sorted(name for name in trials["observer"].unique() if name.startswith("subject"))
     networks = sorted(set(trials["observer"]) - set(people))
     assert (len(people), len(networks)) == (10, 4)
-    table = consistency_table(panel_of(trials), people)
-    # Straight from the files and the formula, paired by the name of the stimulus.
+    table = tabulate_consistency(pair_trials(trials), people)
+    # The expected values come from the files and the formula, paired by the name of the stimulus.
     raw = pd.concat([pd.read_csv(path, dtype=str, keep_default_na=False) for path in files])
     raw["image"] = raw["imagename"].str.split("_").str[-1]
     raw["right"] = raw["object_response"] == raw["category"]
@@ -158,15 +158,15 @@ def test_published_people_and_networks_agree_with_the_formula(shared_data: Path)
         assert pair(table, network, "people")["kappa"] == pytest.approx(np.mean(kappas), abs=1e-12)
 
 
-def test_intervals_do_not_depend_on_who_else_is_there_or_saw_less():
+def test_intervals_do_not_depend_on_the_remaining_observers():
     marks = {"a": "+-+--+++-+" * 4, "b": "++--+-+-++" * 4, "c": "-+-+ + +-+" * 4}
-    alone = pair(consistency_table(panel_of(answers(a=marks["a"], b=marks["b"])), []), "a", "b")
-    among = pair(consistency_table(panel_of(answers(**marks)), ["c"]), "a", "b")
+    alone = pair(tabulate_consistency(pair_trials(answers(a=marks["a"], b=marks["b"])), []), "a", "b")
+    among = pair(tabulate_consistency(pair_trials(answers(**marks)), ["c"]), "a", "b")
     assert list(alone) == list(among)
 
 
 def cells(p1: float, p2: float, value: float) -> np.ndarray:
-    """Probabilities that both, only the first, only the second, neither is right, from accuracies and kappa."""
+    """Return the probabilities that both, only the first, only the second or neither is right."""
     expected = p1 * p2 + (1 - p1) * (1 - p2)
     observed = expected + value * (1 - expected)
     both = (observed - 1 + p1 + p2) / 2
@@ -178,26 +178,26 @@ def cells(p1: float, p2: float, value: float) -> np.ndarray:
     [
         (320, 16, [(0.75, 0.5, 0.3)]),
         (160, 16, [(0.95, 0.9, 0.3)]),
-        (160, 16, [(0.97, 0.97, 0.4)]),  # hardly an image that both get wrong
+        (160, 16, [(0.97, 0.97, 0.4)]),  # hardly any image is wrong for both
         (80, 16, [(0.9, 0.7, 0.2)]),
         (20, 1, [(0.8, 0.6, 0.4)]),
         (160, 16, [(0.3, 0.2, 0.2), (0.5, 0.4, 0.2), (0.8, 0.6, 0.2), (0.95, 0.9, 0.2)]),
     ],
 )
-def test_intervals_hold_the_true_kappa(images: int, strata: int, conditions: list[tuple[float, float, float]]):
-    # Of 500 simulations: three standard deviations are 2.9 %.
+def test_intervals_contain_the_true_kappa(images: int, strata: int, conditions: list[tuple[float, float, float]]):
+    # With 500 simulations, three standard deviations are 2.9 %.
     assert 0.92 <= coverage(images, strata, conditions) <= 0.98
 
 
-def test_intervals_where_errors_in_common_are_hardly_to_be_expected():
-    # Neither the narrow mean of such conditions nor a few images alone: what the docstring says of them.
+def test_intervals_with_few_expected_common_errors_have_the_documented_coverage():
+    # The docstring gives this range for a mean over such conditions and for few images.
     high = [(0.9, 0.9, 0.0), (0.95, 0.9, 0.0), (0.95, 0.95, 0.0), (0.9, 0.95, 0.0)]
     assert 0.92 <= coverage(80, 16, high) <= 0.99
     assert 0.92 <= coverage(20, 1, [(0.95, 0.9, 0.3)]) <= 0.99
 
 
 def coverage(images: int, strata: int, conditions: list[tuple[float, float, float]]) -> float:
-    """How often the interval holds kappa in 500 simulations; conditions: accuracies of both observers, kappa."""
+    """How often the interval contains kappa in 500 simulations; conditions: accuracies of both observers, kappa."""
     simulations = 500
     rng = np.random.default_rng(0)
     one, two = np.arange(0, 2 * simulations, 2), np.arange(1, 2 * simulations, 2)
@@ -207,12 +207,12 @@ def coverage(images: int, strata: int, conditions: list[tuple[float, float, floa
         drawn = rng.choice(4, size=(images, simulations), p=cells(*known))
         right = np.empty((images, 2 * simulations), dtype=bool)
         right[:, one], right[:, two] = drawn < 2, drawn % 2 == 0
-        weights, unit = resampled_images(np.arange(images) % strata, str(number))
-        added = prior(4, str(number)) * unit
+        weights, unit = resampled_image_weights(np.arange(images) % strata, str(number))
+        added = prior_images(4, str(number)) * unit
         values = resampled_kappa(np.ones_like(right), right, one, two, weights, added)
         estimates[number] = kappa(*((drawn == cell).sum(axis=0) for cell in range(4)))
-        distances[:, number] = distance(values, estimates[number])
-    low, high = combined(estimates, distances)
+        distances[:, number] = bound_distances(values, estimates[number])
+    low, high = combine_conditions(estimates, distances)
     defined = np.isfinite(low)
     truth = np.mean([known[2] for known in conditions])
     return np.mean((low <= truth) & (truth <= high), where=defined)
@@ -221,38 +221,38 @@ def coverage(images: int, strata: int, conditions: list[tuple[float, float, floa
 # Several seeds of one run
 
 
-def test_seeds_are_averaged_and_their_interval_says_that_seeds_differ():
+def test_seeds_are_averaged_and_the_interval_covers_seed_variation():
     marks = {"s0": "+-+--+++-+" * 8, "s1": "+-+--+++-+" * 7 + "+++--+-+-+", "s2": "+-+--+++-+" * 7 + "-++--+++--"}
-    panel = panel_of(answers(p1="+++--++--+" * 8, p2="+-++-+-+-+" * 8, **marks))
-    table = pooled_table(panel, ["p1", "p2"], {("net", "in"): list(marks)})
-    assert list(table.columns) == POOLED_COLUMNS
+    panel = pair_trials(answers(p1="+++--++--+" * 8, p2="+-++-+-+-+" * 8, **marks))
+    table = tabulate_pooled_consistency(panel, ["p1", "p2"], {("net", "in"): list(marks)})
+    assert list(table.columns) == POOLED_CONSISTENCY_COLUMNS
     (row,) = table.to_dict("records")
-    rows = consistency_table(panel, ["p1", "p2"])
+    rows = tabulate_consistency(panel, ["p1", "p2"])
     kappas = [pair(rows, seed, "people")["kappa"] for seed in marks]
     assert (row["model"], row["regime"], row["seeds"], row["images"]) == ("net", "in", 3, 80)
     assert row["kappa"] == pytest.approx(np.mean(kappas))
     assert (row["interval"], row["reason"]) == ("images and seeds", "")
-    # Student's t of two degrees of freedom: 4.303 × standard deviation / √3 to either side at least.
+    # Student's t with two degrees of freedom: at least 4.303 × standard deviation / √3 to either side.
     seeds = 4.303 * np.std(kappas, ddof=1) / math.sqrt(3)
     assert row["ci_low"] < row["kappa"] - seeds and row["kappa"] + seeds < row["ci_high"] < 1
 
 
-@pytest.mark.parametrize("who", ["net", "p2", "people"])
-def test_the_row_of_a_single_observer_is_that_of_error_consistency(who):
+@pytest.mark.parametrize("observer", ["net", "p2", "people"])
+def test_the_pooled_row_of_a_single_observer_equals_its_row_of_error_consistency(observer):
     trials = answers(net="+-+--+++-+" * 8, other="++++-+--+-" * 8, p1="+++--++--+" * 8, p2="+-++-+-+-+" * 8)
     trials["condition"] = np.where(trials["image"] < "image030", "noisy", "clear")
-    panel = panel_of(trials)
-    (row,) = pooled_table(panel, ["p1", "p2"], {("net", ""): [who]}).to_dict("records")
-    same = pair(consistency_table(panel, ["p1", "p2"]), who, "people")
+    panel = pair_trials(trials)
+    (row,) = tabulate_pooled_consistency(panel, ["p1", "p2"], {("net", ""): [observer]}).to_dict("records")
+    same = pair(tabulate_consistency(panel, ["p1", "p2"]), observer, "people")
     for name in ("images", "kappa", "ci_low", "ci_high", "reason"):
         assert row[name] == same[name]
     assert (row["seeds"], row["interval"]) == (1, "images")
 
 
-def test_seeds_that_answer_alike_have_the_interval_of_one():
+def test_seeds_with_equal_answers_have_the_interval_of_one_seed():
     marks = "+-+--+++-+" * 8
-    panel = panel_of(answers(s0=marks, s1=marks, p="+++--++--+" * 8))
-    table = pooled_table(panel, ["p"], {("net", "two"): ["s0", "s1"], ("net", "one"): ["s0"]})
+    panel = pair_trials(answers(s0=marks, s1=marks, p="+++--++--+" * 8))
+    table = tabulate_pooled_consistency(panel, ["p"], {("net", "two"): ["s0", "s1"], ("net", "one"): ["s0"]})
     two, one = table.to_dict("records")
     assert (two["interval"], one["interval"]) == ("images and seeds", "images")
     for name in ("kappa", "ci_low", "ci_high"):
@@ -260,9 +260,9 @@ def test_seeds_that_answer_alike_have_the_interval_of_one():
 
 
 def test_seeds_without_kappa_are_left_out_and_named():
-    panel = panel_of(answers(s0="++--+-  ", s1="      ++", p="+++--+++"))
+    panel = pair_trials(answers(s0="++--+-  ", s1="      ++", p="+++--+++"))
     groups = {("net", "some"): ["s0", "s1"], ("net", "none"): ["s1"], ("net", "first"): ["s0"]}
-    some, none, first = pooled_table(panel, ["p"], groups).to_dict("records")
+    some, none, first = tabulate_pooled_consistency(panel, ["p"], groups).to_dict("records")
     assert some["reason"] == "over 1 of 2 seeds: both are always right"
     assert (some["seeds"], some["images"], some["interval"]) == (2, 8, "images")
     assert [some[name] for name in ("kappa", "ci_low", "ci_high")] == [
@@ -272,34 +272,38 @@ def test_seeds_without_kappa_are_left_out_and_named():
 
 
 def test_without_people_a_pooled_kappa_is_undefined():
-    (row,) = pooled_table(panel_of(answers(s0="+-+-", s1="++--")), [], {("net", "in"): ["s0", "s1"]}).to_dict("records")
+    (row,) = tabulate_pooled_consistency(
+        pair_trials(answers(s0="+-+-", s1="++--")), [], {("net", "in"): ["s0", "s1"]}
+    ).to_dict("records")
     assert math.isnan(row["kappa"]) and math.isnan(row["ci_low"])
     assert (row["seeds"], row["images"], row["reason"]) == (2, 0, "no person to compare with")
 
 
 def test_the_interval_over_seeds_contains_the_mean_of_all_seeds_there_could_be():
-    # Everybody is right about 70 % of images, and does on some what a common latent observer does: persons on 80 %,
-    # seeds on 50 %, with a standard deviation of 10 % (a Beta). Kappa is the product of both.
+    # All observers are right on 70 % of images. On some images they copy a common latent observer: persons on 80 %,
+    # seeds on 50 % with a standard deviation of 10 % (a Beta). Kappa is the product of the two fractions.
     rng, images, number, studies = np.random.default_rng(0), 200, 3, 300
-    held = {"seeds": 0, "seed": 0}
+    contained = {"seeds": 0, "seed": 0}
     for _ in range(studies):
         latent = rng.random((images, 1)) < 0.7
-        # Seeds find the same images hard: on half of them, they draw alike.
+        # The same images are hard for all seeds: on half of the images, seeds share their random numbers.
         alike = rng.random((images, 1)) < 0.5
         follows, guess = (np.where(alike, rng.random((images, 1)), rng.random((images, number))) for _ in range(2))
         seeds = np.where(follows < rng.beta(12, 12, number), latent, guess < 0.7)
         people = np.where(rng.random((images, 2)) < 0.8, latent, rng.random((images, 2)) < 0.7)
         panel = right_and_wrong(np.concatenate([people, seeds], axis=1), ["p1", "p2", "s0", "s1", "s2"])
-        table = pooled_table(panel, ["p1", "p2"], {("net", "seeds"): ["s0", "s1", "s2"], ("net", "seed"): ["s0"]})
+        table = tabulate_pooled_consistency(
+            panel, ["p1", "p2"], {("net", "seeds"): ["s0", "s1", "s2"], ("net", "seed"): ["s0"]}
+        )
         for row in table.to_dict("records"):
-            held[row["regime"]] += row["ci_low"] <= 0.4 <= row["ci_high"]
-    # Of 300 studies: three standard deviations are 4 %.
-    assert 0.91 <= held["seeds"] / studies <= 0.99
-    assert held["seed"] / studies < 0.85  # a single seed's says nothing of other seeds
+            contained[row["regime"]] += row["ci_low"] <= 0.4 <= row["ci_high"]
+    # With 300 studies, three standard deviations are 4 %.
+    assert 0.91 <= contained["seeds"] / studies <= 0.99
+    assert contained["seed"] / studies < 0.85  # the interval of a single seed does not cover other seeds
 
 
 def right_and_wrong(right: np.ndarray, observers: list[str]) -> Panel:
-    """Images of four categories in turn, named rightly or not at all; right: bool [images, observers]."""
+    """Images of four categories in turn, with the right answer or none; right: bool [images, observers]."""
     shape = (np.arange(len(right)) % 4).astype(np.int8)
     return Panel(
         images=np.array([f"image{i:03}" for i in range(len(right))], dtype=object),
@@ -312,7 +316,7 @@ def right_and_wrong(right: np.ndarray, observers: list[str]) -> Panel:
     )
 
 
-def test_kappa_multiplied_out_is_the_formula():
+def test_kappa_equals_its_textbook_formula():
     both, first, second, neither = 30, 12, 7, 11
     p1, p2 = (both + first) / 60, (both + second) / 60
     expected = p1 * p2 + (1 - p1) * (1 - p2)

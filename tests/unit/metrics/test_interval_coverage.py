@@ -12,11 +12,11 @@ import pytest
 from shapebias.categories import CATEGORIES
 from shapebias.metrics.bias_differences import difference_intervals
 from shapebias.metrics.panel import NO_ANSWER, Panel
-from shapebias.metrics.seed_pooling import interval, pooled_difference
-from shapebias.metrics.shape_bias import Counts, bias_intervals, counts_of, cue_accuracy_rows
+from shapebias.metrics.seed_pooling import pooled_difference, seed_interval
+from shapebias.metrics.shape_bias import CueCounts, bias_intervals, count_cues, cue_accuracy_rows
 
 OBSERVERS = 1_000
-RESAMPLES = 1_000  # a tenth of what tables take: a little more scatter, a tenth of the time
+RESAMPLES = 1_000  # a tenth of the number in tables: a little more scatter, a tenth of the time
 SHAPE = np.repeat(np.arange(16), 80)
 OTHER = (SHAPE + 1 + np.arange(1280) % 15) % 16
 TEXTURE = np.where(np.arange(1280) % 80 < 75, OTHER, SHAPE)
@@ -43,8 +43,8 @@ def answers(bias, coverage, rng, observers: int = OBSERVERS, draws=None) -> np.n
     return np.where(hit < coverage, np.where(shape < bias, SHAPE[:, None], TEXTURE[:, None]), NO_ANSWER)
 
 
-def counted(decisions: np.ndarray) -> Counts:
-    return counts_of(panel(decisions), resamples=RESAMPLES)
+def coverage_of(decisions: np.ndarray) -> CueCounts:
+    return count_cues(panel(decisions), resamples=RESAMPLES)
 
 
 def contains(intervals: np.ndarray, truth: float) -> float:
@@ -61,26 +61,26 @@ def width(intervals: np.ndarray) -> float:
     [(0.5, 0.6), (0.2, 0.6), (0.98, 0.8), (0.98, 0.6), (0.3, 20 / 1200), (0.98, 20 / 1200)],
     ids=["one half", "texture-biased", "people", "people, fewer hits", "about 20 hits", "about 20 hits at 0.98"],
 )
-def test_the_interval_of_bias_contains_it(bias, coverage):
-    intervals = bias_intervals(counted(answers(bias, coverage, np.random.default_rng(0))))
+def test_the_interval_contains_the_bias(bias, coverage):
+    intervals = bias_intervals(coverage_of(answers(bias, coverage, np.random.default_rng(0))))
     assert 0.93 <= contains(intervals, bias) <= 0.97
 
 
 @pytest.mark.parametrize("bias", [0.3, 0.5, 0.98])
-def test_the_interval_of_bias_contains_it_with_exactly_20_hits(bias):
+def test_the_interval_contains_the_bias_with_exactly_20_hits(bias):
     rng = np.random.default_rng(1)
     order = np.where(CONFLICT[:, None], rng.random((1280, OBSERVERS)), np.inf).argsort(axis=0)
     chosen = np.zeros((1280, OBSERVERS), dtype=bool)
     np.put_along_axis(chosen, order[:20], True, axis=0)
     decisions = np.where(chosen, answers(bias, 1, rng), NO_ANSWER)
-    counts = counted(decisions)
+    counts = coverage_of(decisions)
     assert (counts.hits.sum(axis=1) == 20).all()
     assert 0.93 <= contains(bias_intervals(counts), bias) <= 0.97
 
 
-def test_strata_narrow_the_interval_where_categories_differ():
+def test_strata_narrow_the_interval_if_categories_differ():
     each = np.linspace(0.05, 0.95, 16)[SHAPE][:, None]
-    counts = counted(answers(each, 0.6, np.random.default_rng(2)))
+    counts = coverage_of(answers(each, 0.6, np.random.default_rng(2)))
     stratified = bias_intervals(counts)
     together = bias_intervals(replace(counts, strata=np.zeros_like(counts.strata)))
     assert 0.93 <= contains(stratified, 0.5) <= 0.97
@@ -88,10 +88,10 @@ def test_strata_narrow_the_interval_where_categories_differ():
     assert width(stratified) < 0.92 * width(together)
 
 
-def test_the_intervals_of_fractions_contain_them():
-    # One fraction a category, from 0.1 to 0.7: Wilson's interval, which knows no strata, would be too wide.
+def test_the_intervals_contain_the_fractions():
+    # Each category has one fraction, from 0.1 to 0.7. Wilson's interval would be too wide, because it has no strata.
     coverage = np.linspace(0.1, 0.7, 16)[SHAPE][:, None]
-    rows = cue_accuracy_rows(counted(answers(0.3, coverage, np.random.default_rng(3))))
+    rows = cue_accuracy_rows(coverage_of(answers(0.3, coverage, np.random.default_rng(3))))
     for name, truth in (("shape", 0.3 * 0.4), ("texture", 0.7 * 0.4), ("coverage", 0.4)):
         intervals = np.array([(row[f"{name}_low"], row[f"{name}_high"]) for row in rows])
         assert 0.93 <= contains(intervals, truth) <= 0.97
@@ -102,13 +102,13 @@ def test_the_intervals_of_fractions_contain_them():
     [(0.5, 0.4, 0.6, 0.7), (0.98, 0.95, 0.6, 0.5), (0.5, 0.3, 40 / 1200, 0.5)],
     ids=["alike", "people", "few hits"],
 )
-def test_the_paired_interval_of_a_difference_contains_it(one, two, coverage, alike):
-    # Two observers whom a part of the images strikes alike: column k of the one, column k of the other.
+def test_the_paired_interval_contains_the_difference(one, two, coverage, alike):
+    # Two observers share their random numbers on part of the images; column k belongs to the same study in both.
     rng = np.random.default_rng(4)
     draws = rng.random((2, 1280, OBSERVERS))
     others = np.where(rng.random((1280, OBSERVERS)) < alike, draws, rng.random((2, 1280, OBSERVERS)))
     decisions = [answers(one, coverage, rng, draws=draws), answers(two, coverage, rng, draws=others)]
-    counts = counted(np.concatenate(decisions, axis=1))
+    counts = coverage_of(np.concatenate(decisions, axis=1))
     paired = difference_intervals(counts, [(k, OBSERVERS + k) for k in range(OBSERVERS)])
     assert 0.93 <= contains(paired, one - two) <= 0.97
     apart = difference_intervals(counts, [(k, OBSERVERS + (k + 1) % OBSERVERS) for k in range(OBSERVERS)])
@@ -120,20 +120,20 @@ def test_the_paired_interval_of_a_difference_contains_it(one, two, coverage, ali
     [(0.5, 0.3, 0.93, 0.98), (0.98, 0.3, 0.9, 0.97), (0.98, 0.98, 0.99, 1), (0.02, 0.02, 0.99, 1)],
     ids=["inside", "one at the end", "both at the end: too wide", "both at the other end: too wide"],
 )
-def test_the_paired_interval_of_a_difference_with_20_hits_is_as_its_docstring_says(one, two, low, high):
+def test_the_paired_interval_with_20_hits_has_the_documented_coverage(one, two, low, high):
     rng = np.random.default_rng(6)
     order = np.where(CONFLICT[:, None], rng.random((1280, OBSERVERS)), np.inf).argsort(axis=0)
     chosen = np.zeros((1280, OBSERVERS), dtype=bool)
     np.put_along_axis(chosen, order[:20], True, axis=0)
     decisions = [np.where(chosen, answers(bias, 1, rng), NO_ANSWER) for bias in (one, two)]
     paired = difference_intervals(
-        counted(np.concatenate(decisions, axis=1)), [(k, OBSERVERS + k) for k in range(OBSERVERS)]
+        coverage_of(np.concatenate(decisions, axis=1)), [(k, OBSERVERS + k) for k in range(OBSERVERS)]
     )
     assert low <= contains(paired, one - two) <= high
 
 
-def test_the_interval_over_seeds_of_a_difference_contains_it():
-    # Two regimes at 0.5 and 0.3, whose seeds scatter by 0.05, half of that together; all find the same images hard.
+def test_the_interval_over_seeds_contains_the_difference():
+    # Two regimes at 0.5 and 0.3. Their seeds scatter by 0.05, half of it jointly. The same images are hard for all.
     rng, studies, number = np.random.default_rng(7), 300, 3
     shared = rng.normal(0, 0.035, (studies, number))
     truth = [bias + shared + rng.normal(0, 0.035, shared.shape) for bias in (0.5, 0.3)]
@@ -142,7 +142,7 @@ def test_the_interval_over_seeds_of_a_difference_contains_it():
     for biases in truth:
         draws = np.where(rng.random(images.shape[1:]) < 0.5, images, rng.random(images.shape))
         decisions.append(answers(biases.reshape(1, -1), 0.6, rng, draws=draws))
-    counts = counted(np.concatenate(decisions, axis=1))
+    counts = coverage_of(np.concatenate(decisions, axis=1))
     seeds = np.arange(studies * number).reshape(studies, number)
     rows = [pooled_difference(counts, list(those), list(those + seeds.size)) for those in seeds]
     intervals = np.array([(row["ci_low"], row["ci_high"]) for row in rows])
@@ -151,15 +151,15 @@ def test_the_interval_over_seeds_of_a_difference_contains_it():
 
 @pytest.mark.parametrize("number", [3, 5])
 def test_the_interval_over_seeds_contains_the_mean_of_all_seeds_there_could_be(number):
-    # Biases of seeds scatter by 0.05 around 0.3 (a Beta); all seeds find the same images hard.
+    # Biases of seeds scatter by 0.05 around 0.3 (a Beta). The same images are hard for all seeds.
     rng, studies = np.random.default_rng(5), 300
     truth = rng.beta(24.9, 58.1, (studies, number))
     images = np.repeat(rng.random((2, 1280, studies)), number, axis=2)
     draws = np.where(rng.random(images.shape[1:]) < 0.5, images, rng.random(images.shape))
-    counts = counted(answers(truth.reshape(1, -1), 0.6, rng, draws=draws))
+    counts = coverage_of(answers(truth.reshape(1, -1), 0.6, rng, draws=draws))
     seeds = np.arange(studies * number).reshape(studies, number)
-    intervals = np.array([interval(counts, list(those)) for those in seeds])
-    # Of 300 studies: three standard deviations are 4 %.
+    intervals = np.array([seed_interval(counts, list(those)) for those in seeds])
+    # With 300 studies, three standard deviations are 4 %.
     assert 0.91 <= contains(intervals, 0.3) <= 0.99
-    images_only = bias_intervals(counts.rows(seeds[:, 0]))
+    images_only = bias_intervals(counts.select_rows(seeds[:, 0]))
     assert contains(images_only, 0.3) < 0.7

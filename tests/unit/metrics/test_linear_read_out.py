@@ -1,4 +1,4 @@
-"""Linear read-out: what features hold is found, what they hold of single photographs is not taken for it."""
+"""A linear read-out finds the cues in features, and does not confuse single photographs with categories."""
 
 import math
 
@@ -13,15 +13,15 @@ from sklearn.preprocessing import StandardScaler
 
 from shapebias.images.pictures import ImageFile
 from shapebias.images.shards import label
-from shapebias.metrics.classification import READ_OUT
+from shapebias.metrics.classification import READ_OUT_COLUMNS
 from shapebias.metrics.linear_read_out import (
     FOLDS,
+    assign_folds,
     cluster_intervals,
-    cues_of,
-    folds,
+    cross_validate,
+    cue_sources,
     is_conflict,
     read_out,
-    right_answers,
 )
 from shapebias.networks.stages import Stage
 
@@ -53,54 +53,54 @@ def by_cue(table: pd.DataFrame) -> dict[str, dict]:
     return {row["cue"]: row for row in table.to_dict("records")}
 
 
-def test_features_that_say_the_shape_give_it_away_and_nothing_of_the_texture():
+def test_features_of_the_shape_reveal_the_shape_and_not_the_texture():
     images = conflicts()
     features = np.hstack([one_hot(images["shape"]), 0.1 * noise(images)])
     table = read_out([Stage("blocks.3", 0.5)], [features], images)
-    assert list(table.columns) == READ_OUT
+    assert list(table.columns) == READ_OUT_COLUMNS
     row = by_cue(table)
     assert (row["shape"]["stage"], row["shape"]["depth"], row["shape"]["features"]) == ("blocks.3", 0.5, 12)
     assert (row["shape"]["images"], row["shape"]["accuracy"], row["shape"]["ci_high"]) == (120, 1.0, 1.0)
     assert 0.8 < row["shape"]["ci_low"] < 1
     assert row["shape"]["chance"] == row["texture"]["chance"] == 1 / 4
-    # Who knows the shape only knows one texture that it is not: a third is what guessing gives.
+    # The shape rules out one texture only, so guessing is right in a third of the images.
     assert row["texture"]["ci_low"] < 1 / 3 < row["texture"]["accuracy"] + 0.1
     assert row["texture"]["accuracy"] < 0.45
 
 
-def test_features_that_say_the_photograph_do_not_say_the_category():
+def test_features_of_the_photograph_do_not_reveal_the_category():
     images = conflicts()
     features = [one_hot(images["content"]), one_hot(images["style"])]
     table = read_out([Stage("a", 0.2), Stage("b", 0.4)], features, images)
-    told = table.set_index(["stage", "cue"])["accuracy"]
-    assert told["a", "shape"] <= 1 / 4 and told["b", "texture"] <= 1 / 4
-    # What folds that tear photographs apart would report.
+    accuracies = table.set_index(["stage", "cue"])["accuracy"]
+    assert accuracies["a", "shape"] <= 1 / 4 and accuracies["b", "texture"] <= 1 / 4
+    # Folds that split the images of a photograph would report this accuracy.
     torn = np.arange(len(images)) % FOLDS
     for rows, cue in zip(features, ("shape", "texture"), strict=True):
-        [right] = right_answers([rows], images[cue].to_numpy(dtype=str), torn)
+        [right] = cross_validate([rows], images[cue].to_numpy(dtype=str), torn)
         assert right.mean() == 1
 
 
-def test_the_accuracy_is_that_of_scikit_learns_own_cross_validation():
+def test_the_accuracy_equals_cross_validation_of_scikit_learn():
     images = conflicts()
     features = 0.7 * np.pad(one_hot(images["shape"]), ((0, 0), (0, 4))) + noise(images)
     row = by_cue(read_out([Stage("a", 0.2)], [features], images))["shape"]
-    parts = PredefinedSplit(folds(images["shape"].to_numpy(object), images["content"].to_numpy(object)))
+    parts = PredefinedSplit(assign_folds(images["shape"].to_numpy(object), images["content"].to_numpy(object)))
     model = make_pipeline(StandardScaler(), LogisticRegression(C=30 / 8, tol=1e-6))
     expected = (cross_val_predict(model, features, images["shape"], cv=parts) == images["shape"]).mean()
     assert 0.3 < expected < 0.9
     assert row["accuracy"] == pytest.approx(expected, abs=1 / len(images))
 
 
-def test_folds_keep_photographs_whole_and_spread_each_categorys_over_all():
+def test_folds_keep_photographs_together_and_spread_each_category():
     images = conflicts(each=7)
     categories, photographs = (images[name].to_numpy(dtype=object) for name in ("shape", "content"))
-    images["part"] = folds(categories, photographs)
+    images["part"] = assign_folds(categories, photographs)
     assert (images.groupby("content")["part"].nunique() == 1).all()
     assert (images.groupby("shape")["part"].nunique() == FOLDS).all()
     sizes = images.drop_duplicates("content")["part"].value_counts()
     assert sizes.max() - sizes.min() <= 1
-    backwards = folds(categories[::-1], photographs[::-1])[::-1]
+    backwards = assign_folds(categories[::-1], photographs[::-1])[::-1]
     assert (backwards == images["part"]).all()
 
 
@@ -116,7 +116,7 @@ def test_the_same_images_give_the_same_table():
     stages = [Stage("a", 0.2), Stage("b", 0.4)]
     first = read_out(stages, features, images)
     pd.testing.assert_frame_equal(first, read_out(stages, features, images), check_exact=True)
-    # A stage is measured alone as beside others.
+    # The result of a stage does not depend on the remaining stages.
     alone = read_out(stages[1:], features[1:], images)
     pd.testing.assert_frame_equal(first[first["stage"] == "b"].reset_index(drop=True), alone, check_exact=True)
 
@@ -129,7 +129,7 @@ def test_the_same_images_give_the_same_table():
         ({"style": "x.png"}, "photograph x.png gives the texture of several categories"),
     ],
 )
-def test_a_cue_that_cannot_be_read_out_is_nan_and_says_why_and_the_other_cue_stays(change, reason):
+def test_a_cue_that_cannot_be_read_out_is_nan_with_a_reason_and_the_second_cue_stays(change, reason):
     images = conflicts().assign(**change)
     row = by_cue(read_out([Stage("a", 0.2)], [one_hot(images["shape"])], images))
     assert (row["shape"]["accuracy"], row["shape"]["reason"]) == (1.0, "")
@@ -155,16 +155,16 @@ def test_chance_is_the_share_of_the_largest_category():
 # Intervals
 
 
-def test_with_one_image_a_photograph_the_interval_is_jeffreys():
+def test_with_one_image_per_photograph_the_interval_is_jeffreys():
     right = np.arange(60) < 20
-    # So few of each category that they are resampled together.
+    # There are so few photographs per category that all categories share a stratum.
     categories = np.array([f"category{k % 20}" for k in range(60)], dtype=object)
     photographs = np.array([f"photograph{k}" for k in range(60)], dtype=object)
-    [found] = cluster_intervals([right], categories, photographs)
-    assert found == pytest.approx(beta.ppf([0.025, 0.975], 20.5, 40.5), abs=0.004)
+    [intervals] = cluster_intervals([right], categories, photographs)
+    assert intervals == pytest.approx(beta.ppf([0.025, 0.975], 20.5, 40.5), abs=0.004)
 
 
-def test_images_that_repeat_a_photograph_add_no_certainty():
+def test_images_that_repeat_a_photograph_do_not_narrow_the_interval():
     right = np.arange(60) < 20
     categories = np.array(["cat", "dog"] * 30, dtype=object)
     photographs = np.array([f"photograph{k}" for k in range(60)], dtype=object)
@@ -176,7 +176,7 @@ def test_images_that_repeat_a_photograph_add_no_certainty():
     assert narrow[1] - narrow[0] < 0.4 * (often[1] - often[0])
 
 
-# Where shape and texture come from
+# The photographs of shape and texture
 
 
 @pytest.mark.parametrize(
@@ -188,12 +188,12 @@ def test_images_that_repeat_a_photograph_add_no_certainty():
         ("mine", {"content": "mine.png"}, "mine.png", None),
     ],
 )
-def test_photographs_come_from_the_label_or_from_a_published_name(tmp_path, sample_id, more, content, style):
+def test_photographs_are_read_from_the_label_or_from_a_published_name(tmp_path, sample_id, more, content, style):
     known = label(sample_id, shape="cat", texture="bird", **more)
-    found = cues_of(ImageFile(tmp_path, known))
+    intervals = cue_sources(ImageFile(tmp_path, known))
     expected = (content or more["content"], style or more.get("style"))
-    assert (found["content"], found["style"]) == expected
-    assert (found["image"], found["shape"], found["texture"]) == (sample_id, "cat", "bird")
+    assert (intervals["content"], intervals["style"]) == expected
+    assert (intervals["image"], intervals["shape"], intervals["texture"]) == (sample_id, "cat", "bird")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Answers are paired by image, and whoever did not see one is not taken for someone who was wrong about it."""
+"""Answers are paired by image, and an image that an observer did not see does not count as wrong."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from helpers import trials
 
 from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
-from shapebias.metrics.panel import NO_ANSWER, NOT_SHOWN, panel_of, pools_of
+from shapebias.metrics.panel import NO_ANSWER, NOT_SHOWN, pair_trials, parse_pools
 
 CAT, DOG, CAR = (CATEGORIES.index(name) for name in ("cat", "dog", "car"))
 
@@ -19,56 +19,56 @@ def two_observers() -> pd.DataFrame:
     return pd.concat([b, a])
 
 
-def test_rows_are_images_and_columns_observers_in_the_order_of_their_names():
-    panel = panel_of(two_observers())
+def test_rows_are_images_and_columns_are_observers_ordered_by_name():
+    panel = pair_trials(two_observers())
     assert panel.observers == ["a", "b"]
     assert list(panel.images) == ["image0", "image1", "image2", "image3"]
     assert panel.decisions.tolist() == [[CAT, NOT_SHOWN], [DOG, CAR], [NO_ANSWER, NOT_SHOWN], [NOT_SHOWN, CAR]]
-    assert panel.shown.sum(axis=0).tolist() == [3, 2]
-    # image3 holds no conflict; what was not shown is neither a conflict nor right.
+    assert panel.seen.sum(axis=0).tolist() == [3, 2]
+    # image3 holds no conflict. An image that was not shown is neither a conflict nor right.
     assert panel.conflict.tolist() == [[True, False], [True, True], [True, False], [False, False]]
     assert panel.correct.tolist() == [[True, False], [False, False], [False, False], [False, True]]
 
 
 def test_the_order_of_rows_and_columns_does_not_matter():
     table = two_observers()
-    panel, other = panel_of(table), panel_of(table.sample(frac=1, random_state=1)[sorted(table.columns)])
+    panel, other = pair_trials(table), pair_trials(table.sample(frac=1, random_state=1)[sorted(table.columns)])
     assert np.array_equal(panel.decisions, other.decisions) and list(panel.images) == list(other.images)
 
 
 def test_one_image_in_two_conditions_is_two_rows():
     rows = trials(("cat", None, "cat"), ("cat", None, "dog")).assign(image="x", condition=["0", "40"])
-    panel = panel_of(rows)
+    panel = pair_trials(rows)
     assert list(zip(panel.images, panel.condition, strict=True)) == [("x", "0"), ("x", "40")]
     assert panel.decisions[:, 0].tolist() == [CAT, DOG]
     with pytest.raises(UserError, match="'x' twice"):
-        panel_of(rows.assign(condition="0"))
+        pair_trials(rows.assign(condition="0"))
 
 
 def test_labels_that_differ_between_observers_and_unknown_categories_are_refused():
     table = pd.concat([trials(("cat", "dog", "cat")), trials(("dog", "cat", "cat"), observer="other")])
     with pytest.raises(UserError, match="'image0' has different labels"):
-        panel_of(table)
+        pair_trials(table)
     for row in (("zebra", "dog", "cat"), ("cat", "zebra", "cat"), ("cat", "dog", "zebra")):
-        with pytest.raises(UserError, match="'zebra' is none of the 16 categories: airplane"):
-            panel_of(trials(row))
+        with pytest.raises(UserError, match="'zebra' is not one of the 16 categories: airplane"):
+            pair_trials(trials(row))
 
 
-@pytest.mark.parametrize("nobody", ["", None, float("nan")])
-def test_trials_of_nobody_are_refused(nobody):
-    table = trials(("cat", "dog", "cat"), ("cat", "dog", "dog")).assign(observer=["somebody", nobody])
+@pytest.mark.parametrize("missing", ["", None, float("nan")])
+def test_trials_without_an_observer_are_refused(missing):
+    table = trials(("cat", "dog", "cat"), ("cat", "dog", "dog")).assign(observer=["somebody", missing])
     with pytest.raises(UserError, match="observer of image 'image1'"):
-        panel_of(table)
+        pair_trials(table)
 
 
-def test_missing_answers_are_no_answers_whatever_they_are_written_as():
+def test_every_kind_of_missing_value_is_no_answer():
     for nothing in (None, float("nan"), pd.NA):
-        assert panel_of(trials(("cat", "dog", nothing), ("cat", "dog", "cat"))).decisions[0, 0] == NO_ANSWER
+        assert pair_trials(trials(("cat", "dog", nothing), ("cat", "dog", "cat"))).decisions[0, 0] == NO_ANSWER
 
 
 def test_pools_are_names_and_patterns():
     observers = ["net", "subject-01", "subject-02"]
-    assert pools_of(["people=subject-*", "all=*"], observers) == {"people": observers[1:], "all": observers}
-    for pool, named in (("people", "NAME=PATTERN"), ("people=person-*", "no observer matches"), ("net=*", "'net'")):
-        with pytest.raises(UserError, match=named):
-            pools_of([pool], observers)
+    assert parse_pools(["people=subject-*", "all=*"], observers) == {"people": observers[1:], "all": observers}
+    for pool, expected in (("people", "NAME=PATTERN"), ("people=person-*", "no observer matches"), ("net=*", "'net'")):
+        with pytest.raises(UserError, match=expected):
+            parse_pools([pool], observers)

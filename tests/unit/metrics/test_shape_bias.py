@@ -13,19 +13,19 @@ from scipy.stats import beta, binomtest
 from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.evaluation.decisions import PROBABILITIES, read_observers
-from shapebias.metrics.panel import panel_of
-from shapebias.metrics.shape_bias import accuracy, bias_rows, counts_of, cue_accuracy_rows, reciprocal_ranks
+from shapebias.metrics.panel import pair_trials
+from shapebias.metrics.shape_bias import accuracy_row, bias_rows, count_cues, cue_accuracy_rows, reciprocal_ranks
 
 
 def bias(decisions: pd.DataFrame) -> dict:
-    """Shape bias of one observer, or of several together."""
-    panel = panel_of(decisions)
-    (row,) = bias_rows(counts_of(panel, {"": panel.observers}))
+    """Shape bias of one observer, or of several pooled observers."""
+    panel = pair_trials(decisions)
+    (row,) = bias_rows(count_cues(panel, {"": panel.observers}))
     return row
 
 
 def cue_accuracy(decisions: pd.DataFrame) -> dict:
-    (row,) = cue_accuracy_rows(counts_of(panel_of(decisions)))
+    (row,) = cue_accuracy_rows(count_cues(pair_trials(decisions)))
     return row
 
 
@@ -41,32 +41,32 @@ def conflicts(count: int) -> list[tuple[str, str]]:
 
 
 def test_an_observer_that_answers_the_shape_has_bias_one():
-    measured = bias(trials(*[(shape, texture, shape) for shape, texture in conflicts(100)]))
-    assert (measured["shape_bias"], measured["shape_hits"], measured["texture_hits"]) == (1.0, 100, 0)
+    result = bias(trials(*[(shape, texture, shape) for shape, texture in conflicts(100)]))
+    assert (result["shape_bias"], result["shape_hits"], result["texture_hits"]) == (1.0, 100, 0)
     # Clopper and Pearson 1934, 100 successes in 100 trials: the lower bound is 0.025 ** (1 / 100).
-    assert measured["ci_low"] == pytest.approx(0.025 ** (1 / 100))
-    assert measured["ci_high"] == 1.0
+    assert result["ci_low"] == pytest.approx(0.025 ** (1 / 100))
+    assert result["ci_high"] == 1.0
 
 
 def test_an_observer_that_answers_the_texture_has_bias_zero():
-    measured = bias(trials(*[(shape, texture, texture) for shape, texture in conflicts(100)]))
-    assert (measured["shape_bias"], measured["shape_hits"], measured["texture_hits"]) == (0.0, 0, 100)
-    assert measured["ci_low"] == 0.0
-    assert measured["ci_high"] == pytest.approx(1 - 0.025 ** (1 / 100))
+    result = bias(trials(*[(shape, texture, texture) for shape, texture in conflicts(100)]))
+    assert (result["shape_bias"], result["shape_hits"], result["texture_hits"]) == (0.0, 0, 100)
+    assert result["ci_low"] == 0.0
+    assert result["ci_high"] == pytest.approx(1 - 0.025 ** (1 / 100))
 
 
 def test_an_observer_that_guesses_has_bias_one_half_within_its_interval():
     answers = np.random.default_rng(0).choice(CATEGORIES, 1280)
-    measured = bias(trials(*[(*pair, answer) for pair, answer in zip(conflicts(1280), answers, strict=True)]))
-    assert measured["ci_low"] < 0.5 < measured["ci_high"]
-    assert 0.1 < measured["ci_high"] - measured["ci_low"] < 0.2  # about 160 hits: ±0.08
+    result = bias(trials(*[(*pair, answer) for pair, answer in zip(conflicts(1280), answers, strict=True)]))
+    assert result["ci_low"] < 0.5 < result["ci_high"]
+    assert 0.1 < result["ci_high"] - result["ci_low"] < 0.2  # about 160 hits: ±0.08
 
 
 @pytest.mark.parametrize("rows", [[], [("cat", "dog", "car")], [("cat", "dog", None)]])
 def test_bias_without_a_hit_is_undefined(rows):
-    measured = bias(trials(*rows))
-    assert (measured["shape_hits"], measured["texture_hits"]) == (0, 0)
-    assert all(math.isnan(measured[key]) for key in ("shape_bias", "ci_low", "ci_high"))
+    result = bias(trials(*rows))
+    assert (result["shape_hits"], result["texture_hits"]) == (0, 0)
+    assert all(math.isnan(result[key]) for key in ("shape_bias", "ci_low", "ci_high"))
 
 
 def test_only_images_whose_cues_disagree_count():
@@ -77,9 +77,9 @@ def test_only_images_whose_cues_disagree_count():
         ("car", "dog", "car"),
         ("car", None, "car"),
     ]
-    measured = bias(trials(*rows))
-    assert (measured["conflict_images"], measured["shape_hits"], measured["texture_hits"]) == (3, 2, 1)
-    assert measured["shape_bias"] == 2 / 3
+    result = bias(trials(*rows))
+    assert (result["conflict_images"], result["shape_hits"], result["texture_hits"]) == (3, 2, 1)
+    assert result["shape_bias"] == 2 / 3
 
 
 def test_conflicts_that_an_observer_cannot_answer_both_ways_do_not_count():
@@ -90,7 +90,7 @@ def test_conflicts_that_an_observer_cannot_answer_both_ways_do_not_count():
 
 
 def hits(shape: int, texture: int, pairs=(("cat", "dog"),)) -> pd.DataFrame:
-    """So many answers that name the shape, so many that name the texture, over some pairs of cues in turn."""
+    """Trials with these numbers of shape and texture answers, over some pairs of cues in turn."""
     rows = []
     for answer, count in ((0, shape), (1, texture)):
         rows += [(*pairs[i % len(pairs)], pairs[i % len(pairs)][answer]) for i in range(count)]
@@ -102,13 +102,13 @@ def bounds(measured: dict) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize(("shape", "texture"), [(40, 60), (2, 18), (19, 2)])
-def test_the_interval_is_that_of_jeffreys_where_images_of_one_category_are_a_hit_each(shape, texture):
+def test_the_interval_is_jeffreys_if_each_image_of_one_category_is_a_hit(shape, texture):
     # Brown, Cai and DasGupta 2001, section 4.3: the middle 95 % of Beta(x + 1/2, n - x + 1/2).
     expected = beta.ppf([0.025, 0.975], shape + 0.5, texture + 0.5)
     assert bounds(bias(hits(shape, texture))) == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_interval_is_nearly_that_of_jeffreys_where_all_categories_are_alike():
+def test_the_interval_is_nearly_jeffreys_if_all_categories_have_the_same_bias():
     # Each of 16 strata of 75 images holds 30 shape hits and 45 texture hits.
     decisions = hits(480, 720, conflicts(16))
     expected = beta.ppf([0.025, 0.975], 480.5, 720.5)
@@ -117,7 +117,8 @@ def test_the_interval_is_nearly_that_of_jeffreys_where_all_categories_are_alike(
 
 @pytest.mark.parametrize("pairs", [(("cat", "dog"),), tuple(conflicts(16))], ids=["one category", "16 categories"])
 def test_a_cue_with_at_most_one_hit_has_the_bounds_of_brown_cai_and_dasgupta(pairs):
-    # Section 4.1.2. No hit of 50: to the exact bound, 1 - 0.025 ** (1 / 50). One: from 0, for one more may be luck.
+    # Section 4.1.2. With no hit of 50, the interval ends at the exact bound, 1 - 0.025 ** (1 / 50). With one hit, it
+    # starts at 0, because a single hit may be luck.
     assert bounds(bias(hits(0, 50, pairs))) == (0, pytest.approx(1 - 0.025 ** (1 / 50)))
     assert bounds(bias(hits(50, 0, pairs))) == (pytest.approx(0.025 ** (1 / 50)), 1)
     assert bias(hits(1, 49, pairs))["ci_low"] == 0
@@ -125,22 +126,22 @@ def test_a_cue_with_at_most_one_hit_has_the_bounds_of_brown_cai_and_dasgupta(pai
 
 
 def test_strata_keep_their_number_of_images():
-    # Cats are always named by shape, dogs always by texture, 100 images of each: nothing else can be drawn.
+    # Cats are always named by shape and dogs always by texture, with 100 images of each. All resamples are equal.
     certain = pd.concat([hits(100, 0), hits(0, 100, (("dog", "cat"),)).assign(image=range(100))])
     low, high = bounds(bias(certain))
     assert (low, high) == pytest.approx((0.5, 0.5), abs=0.01)  # the prior's half hits of 200
 
 
-def test_an_observer_has_the_same_interval_alone_and_among_others():
+def test_the_interval_of_an_observer_does_not_depend_on_the_remaining_observers():
     rng = np.random.default_rng(0)
     rows = conflicts(800)  # 50 of each category
     several = pd.concat([trials(*[(*pair, rng.choice(pair)) for pair in rows], observer=name) for name in "abc"])
-    several["answerable"] = (several["observer"] != "b") | (several["shape"] != "oven")  # b counts other images
+    several["answerable"] = (several["observer"] != "b") | (several["shape"] != "oven")  # different images count for b
     several = several[(several["observer"] != "c") | (several["image"] < "image3")]  # c saw fewer
-    panel = panel_of(several)
-    for name, row in zip("abc", bias_rows(counts_of(panel)), strict=True):
+    panel = pair_trials(several)
+    for name, row in zip("abc", bias_rows(count_cues(panel)), strict=True):
         assert row == bias(several[several["observer"] == name])
-    assert bias_rows(counts_of(panel))[1]["conflict_images"] == 750
+    assert bias_rows(count_cues(panel))[1]["conflict_images"] == 750
 
 
 def test_interval_does_not_depend_on_the_order_of_rows():
@@ -150,15 +151,15 @@ def test_interval_does_not_depend_on_the_order_of_rows():
     assert bias(decisions) == bias(shuffled)
 
 
-def test_images_without_a_hit_widen_nothing_that_is_certain():
-    # Misses add no information on the ratio: both intervals are nearly the same.
+def test_images_without_a_hit_do_not_widen_the_interval():
+    # Misses add no information on the ratio, so both intervals are nearly the same.
     decisions = hits(300, 300, conflicts(16))
     misses = trials(*[(*pair, None) for pair in conflicts(600)]).assign(image=[f"missed{i}" for i in range(600)])
     assert bounds(bias(decisions)) == pytest.approx(bounds(bias(pd.concat([decisions, misses]))), abs=0.005)
 
 
 def test_answers_of_several_people_to_one_image_are_resampled_together():
-    # Ten people agree on each of 20 images: 20 independent facts, not 200.
+    # Ten people agree on each of 20 images. These are 20 independent observations, not 200.
     rows = [("cat", "dog", "cat" if image % 2 else "dog") for image in range(20)]
     people = pd.concat([trials(*rows, observer=f"subject-{k}") for k in range(10)], ignore_index=True)
     together = bias(people)
@@ -179,25 +180,25 @@ def test_coverage_counts_answers_that_name_either_cue():
         ("cat", "dog", None),
         ("cat", "cat", "cat"),
     ]
-    measured = cue_accuracy(trials(*rows))
-    assert measured["conflict_images"] == 4
-    fractions = [measured[key] for key in ("shape_accuracy", "texture_accuracy", "coverage")]
+    result = cue_accuracy(trials(*rows))
+    assert result["conflict_images"] == 4
+    fractions = [result[key] for key in ("shape_accuracy", "texture_accuracy", "coverage")]
     assert fractions == [1 / 4, 1 / 4, 2 / 4]
 
 
-def test_fractions_have_intervals_that_reach_the_ends_of_the_scale_where_the_fraction_does():
-    measured = cue_accuracy(hits(0, 40))
-    assert (measured["shape_accuracy"], measured["shape_low"]) == (0, 0)
-    assert (measured["coverage"], measured["coverage_high"]) == (1, 1)
-    assert measured["shape_high"] == pytest.approx(beta.ppf(0.975, 0.5, 40.5), abs=0.005)
+def test_the_interval_of_a_fraction_of_0_or_1_reaches_the_end_of_the_scale():
+    result = cue_accuracy(hits(0, 40))
+    assert (result["shape_accuracy"], result["shape_low"]) == (0, 0)
+    assert (result["coverage"], result["coverage_high"]) == (1, 1)
+    assert result["shape_high"] == pytest.approx(beta.ppf(0.975, 0.5, 40.5), abs=0.005)
     undefined = cue_accuracy(trials(("cat", "cat", "cat")))
     assert undefined["conflict_images"] == 0
     assert all(math.isnan(value) for key, value in undefined.items() if key != "conflict_images")
 
 
 def ranks_of(decisions: pd.DataFrame, known: list[str]) -> dict[str, float]:
-    panel = panel_of(decisions)
-    return reciprocal_ranks(counts_of(panel), 0, panel, decisions.assign(condition=""), known)
+    panel = pair_trials(decisions)
+    return reciprocal_ranks(count_cues(panel), 0, panel, decisions.assign(condition=""), known)
 
 
 def test_reciprocal_ranks_are_among_the_categories_that_an_observer_knows():
@@ -212,7 +213,7 @@ def test_reciprocal_ranks_are_among_the_categories_that_an_observer_knows():
     assert ranks["shape_reciprocal_rank_low"] < 0.75 < ranks["shape_reciprocal_rank_high"] < 1
 
 
-def test_reciprocal_ranks_have_the_intervals_of_fractions_where_they_are_one_or_next_to_nothing():
+def test_extreme_reciprocal_ranks_have_the_intervals_of_fractions():
     # 30 shapes first and 10 last of two: the mean is (30 + 10 / 2) / 40, its deviation half of that of 30 of 40.
     decisions = hits(30, 10)
     decisions[PROBABILITIES] = np.nan
@@ -239,27 +240,27 @@ def test_a_missing_probability_of_a_known_category_is_refused_by_name(category):
         ranks_of(decisions, ["cat", "dog", "car"])
 
 
-def test_unknown_categories_and_doubled_trials_are_refused_by_name():
-    with pytest.raises(UserError, match="'zebra' is none of the 16"):
+def test_unknown_categories_and_duplicate_trials_are_refused_by_name():
+    with pytest.raises(UserError, match="'zebra' is not one of the 16"):
         bias(trials(("cat", "dog", "zebra")))
-    twice = trials(("cat", "dog", "cat"), ("cat", "dog", "dog")).assign(image="x")
+    repeated = trials(("cat", "dog", "cat"), ("cat", "dog", "dog")).assign(image="x")
     with pytest.raises(UserError, match="'somebody' answers image 'x' twice"):
-        bias(twice)
+        bias(repeated)
 
 
-def test_accuracy_has_the_interval_of_wilson():
-    measured = accuracy(pd.Series([True] * 8 + [False] * 2), chance=1 / 16)
+def test_accuracy_has_wilsons_interval():
+    result = accuracy_row(pd.Series([True] * 8 + [False] * 2), chance=1 / 16)
     # Wilson 1927 for 8 of 10, z = 1.96: (0.8 + z²/20 ± z √(0.016 + z²/400)) / (1 + z²/10)
-    assert (measured["ci_low"], measured["ci_high"]) == pytest.approx((0.4902, 0.9433), abs=1e-4)
-    assert (measured["images"], measured["correct"], measured["accuracy"]) == (10, 8, 0.8)
+    assert (result["ci_low"], result["ci_high"]) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    assert (result["images"], result["correct"], result["accuracy"]) == (10, 8, 0.8)
     for right in (0, 3, 10):
-        measured = accuracy(pd.Series([True] * right + [False] * (10 - right)), chance=1 / 16)
+        result = accuracy_row(pd.Series([True] * right + [False] * (10 - right)), chance=1 / 16)
         published = binomtest(right, 10).proportion_ci(method="wilson")
-        assert bounds(measured) == pytest.approx((published.low, published.high), abs=1e-12)
-    assert math.isnan(accuracy(pd.Series([], dtype=bool), chance=1 / 16)["accuracy"])
+        assert bounds(result) == pytest.approx((published.low, published.high), abs=1e-12)
+    assert math.isnan(accuracy_row(pd.Series([], dtype=bool), chance=1 / 16)["accuracy"])
 
 
-# Geirhos et al. 2019, as FACTS.md recomputes it.
+# Geirhos et al. 2019, recomputed in FACTS.md.
 PUBLISHED = {
     "alexnet": (283, 376, "0.4294"),
     "googlenet": (228, 503, "0.3119"),
@@ -270,23 +271,23 @@ PUBLISHED = {
 
 @pytest.mark.parametrize(("observer", "shape", "texture", "printed"), [(k, *v) for k, v in PUBLISHED.items()])
 def test_published_networks_have_their_published_bias(published, observer, shape, texture, printed):
-    measured = bias(published[published["observer"].str.startswith(observer)])
-    assert (measured["conflict_images"], measured["shape_hits"], measured["texture_hits"]) == (1200, shape, texture)
-    assert measured["shape_bias"] == float(Fraction(shape, shape + texture))
-    assert f"{measured['shape_bias']:.4f}" == printed
-    assert measured["ci_low"] < measured["shape_bias"] < measured["ci_high"]
+    result = bias(published[published["observer"].str.startswith(observer)])
+    assert (result["conflict_images"], result["shape_hits"], result["texture_hits"]) == (1200, shape, texture)
+    assert result["shape_bias"] == float(Fraction(shape, shape + texture))
+    assert f"{result['shape_bias']:.4f}" == printed
+    assert result["ci_low"] < result["shape_bias"] < result["ci_high"]
 
 
-def test_ten_people_together_have_their_published_bias(published):
+def test_ten_pooled_people_have_their_published_bias(published):
     people = published[published["observer"].str.startswith("subject-")]
-    measured = bias(people)
+    result = bias(people)
     assert people["observer"].nunique() == 10
-    assert (measured["shape_hits"], measured["texture_hits"]) == (9236, 398)
-    assert measured["shape_bias"] == float(Fraction(9236, 9236 + 398))
-    assert f"{measured['shape_bias']:.4f}" == "0.9587"
+    assert (result["shape_hits"], result["texture_hits"]) == (9236, 398)
+    assert result["shape_bias"] == float(Fraction(9236, 9236 + 398))
+    assert f"{result['shape_bias']:.4f}" == "0.9587"
 
 
-def test_people_see_the_same_images_so_their_pooled_interval_is_wider_than_for_independent_trials(published):
+def test_the_pooled_interval_of_people_is_wider_than_for_independent_trials(published):
     low, high = bounds(bias(published[published["observer"].str.startswith("subject-")]))
     independent = beta.ppf([0.025, 0.975], 9236.5, 398.5)
     assert high - low > 1.1 * (independent[1] - independent[0])

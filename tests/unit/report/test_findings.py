@@ -20,7 +20,7 @@ from shapebias.report.headline import (
     side_finding,
     verdicts,
 )
-from shapebias.tables.reading import COLUMNS
+from shapebias.tables.reading import FILE_COLUMNS
 
 PEOPLE = pd.DataFrame({"category": ["cat"], "shape_hits": [96], "texture_hits": [4]})
 
@@ -45,17 +45,17 @@ def study(*rows: tuple[str, str | None, float], seeds: int = 1, half: float = 0.
         row = ("conflict", one["observer"], two["observer"], 100, one["shape_bias"], two["shape_bias"], difference)
         pairs.append((*row, difference - half, difference + half, ""))
     return {
-        "shape_bias": table[COLUMNS["shape_bias"]],
-        "shape_bias_pooled": pooled[COLUMNS["shape_bias_pooled"]],
-        "shape_bias_differences": pd.DataFrame(pairs, columns=COLUMNS["shape_bias_differences"]),
-        "shape_bias_differences_pooled": pd.DataFrame(columns=COLUMNS["shape_bias_differences_pooled"]),
-        "cue_accuracy": pd.DataFrame(columns=COLUMNS["cue_accuracy"]),
+        "shape_bias": table[FILE_COLUMNS["shape_bias"]],
+        "shape_bias_pooled": pooled[FILE_COLUMNS["shape_bias_pooled"]],
+        "shape_bias_differences": pd.DataFrame(pairs, columns=FILE_COLUMNS["shape_bias_differences"]),
+        "shape_bias_differences_pooled": pd.DataFrame(columns=FILE_COLUMNS["shape_bias_differences_pooled"]),
+        "cue_accuracy": pd.DataFrame(columns=FILE_COLUMNS["cue_accuracy"]),
     }
 
 
 def rows_of(table: str, *rows: dict[str, Any], **shared: Any) -> pd.DataFrame:
     """Rows of one of the result tables; what is not given is missing."""
-    made = pd.DataFrame([shared | row for row in rows]).reindex(columns=COLUMNS[table])
+    made = pd.DataFrame([shared | row for row in rows]).reindex(columns=FILE_COLUMNS[table])
     return made.assign(reason="") if "reason" in made else made
 
 
@@ -156,7 +156,7 @@ def test_headline_without_runs_or_without_anything():
     assert statement == "On “conflict”, without training here, the shape bias of tf_net is 0.22 [0.19, 0.25]."
     (statement,) = headline(study(("vgg", None, 0.17), ("people", None, 0.96)))
     assert statement.endswith("People, who saw the same images: 0.96 [0.93, 0.99].")
-    nothing = {name: pd.DataFrame(columns=COLUMNS[name]) for name in study(("a", None, 0.5))}
+    nothing = {name: pd.DataFrame(columns=FILE_COLUMNS[name]) for name in study(("a", None, 0.5))}
     assert headline(nothing) == ["No bias was measured: the tables hold no benchmark of cue conflict."]
 
 
@@ -179,7 +179,7 @@ def test_a_side_is_taken_only_by_intervals_that_leave_out_one_half():
 
 def test_a_bias_that_rests_on_guesses_is_called_out():
     tables = study(("vit", "in", 0.7))
-    told = tables["shape_bias"].reindex(columns=COLUMNS["cue_accuracy"])
+    told = tables["shape_bias"].reindex(columns=FILE_COLUMNS["cue_accuracy"])
     notes = cautions(tables | {"cue_accuracy": told.assign(coverage=0.14)})
     assert any("fewer than 1 answer in 4 names either cue (guessing: 12.5 %)" in note for note in notes)
     assert any("vit in (14 %)" in note for note in notes)

@@ -15,7 +15,7 @@ from shapebias.report.conflict_browser import Browser, Thumbnail
 from shapebias.report.html_tables import LARGEST_CSV, csv_of, fraction, interval
 from shapebias.report.page import render
 from shapebias.report.study import Image
-from shapebias.tables.reading import COLUMNS
+from shapebias.tables.reading import FILE_COLUMNS
 
 PEOPLE = pd.DataFrame({"category": ["cat"], "conflict_images": [100], "shape_hits": [96], "texture_hits": [4]})
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
@@ -31,9 +31,9 @@ def biases(*rows: tuple) -> dict[str, pd.DataFrame]:
     table["ci_low"], table["ci_high"] = table["shape_bias"] - 0.1, table["shape_bias"] + 0.1
     pooled = table.assign(kind="run", seeds=1, interval="images")
     return {
-        "shape_bias": table[COLUMNS["shape_bias"]],
-        "shape_bias_pooled": pooled[COLUMNS["shape_bias_pooled"]],
-        "shape_bias_by_category": table.assign(category="cat")[COLUMNS["shape_bias_by_category"]],
+        "shape_bias": table[FILE_COLUMNS["shape_bias"]],
+        "shape_bias_pooled": pooled[FILE_COLUMNS["shape_bias_pooled"]],
+        "shape_bias_by_category": table.assign(category="cat")[FILE_COLUMNS["shape_bias_by_category"]],
     }
 
 
@@ -67,7 +67,7 @@ class Elements(HTMLParser):
 
 def test_text_from_inputs_is_escaped_wherever_it_stands():
     tables = biases((BAD, "in", 3, 1)) | {
-        "rejected": pd.DataFrame([["in", "train", BAD, BAD]], columns=COLUMNS["rejected"])
+        "rejected": pd.DataFrame([["in", "train", BAD, BAD]], columns=FILE_COLUMNS["rejected"])
     }
     record = {"model": BAD, "regime": "in", "seed": 0, "commit": BAD, "versions": {BAD: BAD}, "seconds": {BAD: 1.0}}
     thumbnail = Thumbnail(BAD, "cat", "dog", "data:image/webp;base64,", [0])
@@ -155,9 +155,9 @@ def test_of_a_long_table_the_page_says_how_much_it_shows():
     accuracy = pd.DataFrame([("b", f"net{i}", f"net{i}", "category", 1 / 16) for i in range(401)])
     accuracy.columns = ["benchmark", "observer", "model", "unit", "chance"]
     accuracy = accuracy.assign(images=80, correct=40, accuracy=0.5, ci_low=0.4, ci_high=0.6)
-    html = page({"accuracy": accuracy.reindex(columns=COLUMNS["accuracy"])})
+    html = page({"accuracy": accuracy.reindex(columns=FILE_COLUMNS["accuracy"])})
     assert "The first 400 of 401 rows." in html
-    assert "rows.</p>" not in page({"accuracy": accuracy.head(400).reindex(columns=COLUMNS["accuracy"])})
+    assert "rows.</p>" not in page({"accuracy": accuracy.head(400).reindex(columns=FILE_COLUMNS["accuracy"])})
 
 
 def test_negative_numbers_have_one_kind_of_minus():
@@ -174,9 +174,11 @@ def test_what_training_did_is_told_in_the_section_that_asks_for_it():
         ("vit_in_seed0", f"vit_{regime}_seed0", 100, 0.1, bias, 0.1 - bias)
         for regime, bias in (("sin", 0.6), ("frozen", 0.2))
     ]
-    table = pd.DataFrame(pairs, columns=COLUMNS["shape_bias_differences"][1:7]).assign(benchmark="conflict", reason="")
+    table = pd.DataFrame(pairs, columns=FILE_COLUMNS["shape_bias_differences"][1:7]).assign(
+        benchmark="conflict", reason=""
+    )
     table["ci_low"], table["ci_high"] = table["difference"] - 0.05, table["difference"] + 0.05
-    html = page(tables | {"shape_bias_differences": table[COLUMNS["shape_bias_differences"]]})
+    html = page(tables | {"shape_bias_differences": table[FILE_COLUMNS["shape_bias_differences"]]})
     sections = dict(re.findall(r'<section id="(\w+)"(.*?)</section>', html, flags=re.DOTALL))
     assert "Does training on stylized images change the bias?" in sections["bias"]
     assert "Training on stylized images: towards shape in 1 of 1 network" in sections["bias"]
@@ -188,7 +190,7 @@ def test_kappa_of_every_benchmark_has_its_table_also_where_no_figure_was_drawn()
     rows = pd.DataFrame(
         [(name, "all", 1, "a", "b", 80, 0.5, 0.5, 0.6, 0.5, 0.2, 0.1, 0.3, "") for name in ("one", "two")]
     )
-    rows.columns = COLUMNS["error_consistency"]
+    rows.columns = FILE_COLUMNS["error_consistency"]
     html = page({"error_consistency": rows})
     assert "error_consistency.one.csv" in html and "error_consistency.two.csv" in html
     assert html.count("κ lies above 0 in 1 of 1 pair (n = 80)") == 2
@@ -197,7 +199,7 @@ def test_kappa_of_every_benchmark_has_its_table_also_where_no_figure_was_drawn()
 def test_err_on_conflict_images_is_defined():
     tables = biases(("vit", "in", 3, 1), ("net", "in", 3, 1))
     rows = pd.DataFrame([("conflict", "all", 1, "a", "b", 80, 0.5, 0.5, 0.6, 0.5, 0.2, 0.1, 0.3, "")])
-    rows.columns = COLUMNS["error_consistency"]
+    rows.columns = FILE_COLUMNS["error_consistency"]
     html = page(tables | {"error_consistency": rows}, figures={"error_consistency.conflict": SVG})
     caption = next(text for text in re.findall(r"<figcaption>(.*?)</figcaption>", html, re.DOTALL) if "κ is 0" in text)
     assert (
@@ -214,7 +216,7 @@ def test_networks_with_nothing_to_lose_are_not_in_the_chart_of_reliance():
         for strength, accuracy in ((1.0, start), (4.0, end))
     ]
     shared = {"benchmark": "r", "seed": 0, "cue": "shape", "images": 80, "reason": ""}
-    table = pd.DataFrame([row | shared for row in rows]).reindex(columns=COLUMNS["reliance"])
+    table = pd.DataFrame([row | shared for row in rows]).reindex(columns=FILE_COLUMNS["reliance"])
     html = page({"reliance": table})
     chart = json.loads(Elements(html).scripts[0])["charts"]["reliance.r.shape"]
     assert set(chart["rows"]["model"]) == {"able"}
@@ -226,7 +228,7 @@ def test_conditions_of_an_unknown_kind_keep_an_order():
     for given, wanted in ((["10", "9", "-2"], ["-2", "9", "10"]), (["weak", "strong"], ["weak", "strong"])):
         rows = pd.DataFrame({"condition": given, "benchmark": "own", "observer": "a", "model": "a", "regime": "in"})
         rows = rows.assign(seed=0, images=80, accuracy=0.5, ci_low=0.4, ci_high=0.6, chance=0.06, reason="")
-        html = page({"accuracy_by_condition": rows.reindex(columns=COLUMNS["accuracy_by_condition"])})
+        html = page({"accuracy_by_condition": rows.reindex(columns=FILE_COLUMNS["accuracy_by_condition"])})
         chart = json.loads(Elements(html).scripts[0])["charts"]["accuracy_by_condition"]["rows"]
         places = dict(zip(chart["condition"], chart["place"], strict=True))
         assert sorted(places, key=places.__getitem__) == wanted

@@ -1,4 +1,4 @@
-"""Tables are counted from decisions; who answered is written as it is, and what is undefined says why."""
+"""Tables count decisions correctly, hold the identity of each observer, and give reasons for undefined values."""
 
 import math
 
@@ -10,141 +10,147 @@ from helpers import trials
 from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.evaluation.decisions import PROBABILITIES
-from shapebias.tables.assemble import Measured, lineage
-from shapebias.tables.columns import COLUMNS
+from shapebias.tables.assemble import TableBuilder, format_lineage
+from shapebias.tables.columns import TABLE_COLUMNS
 
 RUN = {"observer": "net_in_seed0", "model": "net", "regime": "in", "seed": 0, "benchmark": "cue_conflict"}
 CUES = [("cat", "dog", "cat"), ("cat", "dog", "dog"), ("cat", "dog", "car")]
 
 
-def recorded(*rows: tuple, observer: str = "subject-01") -> pd.DataFrame:
-    """Decisions as they are read from CSV files."""
+def recorded_decisions(*rows: tuple, observer: str = "subject-01") -> pd.DataFrame:
+    """Decisions in the form of `read_decisions`."""
     return trials(*rows, observer=observer).assign(answerable=True, condition="", session=1)
 
 
 def predictions(*rows: tuple, observer: str = "net_in_seed0") -> pd.DataFrame:
-    """What a network answers, which is sure of its decisions; images name categories only."""
-    table = recorded(*rows, observer=observer).assign(shape_class=None, texture_class=None, predicted_class="n01")
+    """A network's predictions with probability 1 for each decision; images name categories only."""
+    table = recorded_decisions(*rows, observer=observer).assign(
+        shape_class=None, texture_class=None, predicted_class="n01"
+    )
     table = table.assign(shape_rank=1, texture_rank=2).astype({"shape_rank": "Int64", "texture_rank": "Int64"})
     table[PROBABILITIES] = [[float(name == decision) for name in CATEGORIES] for decision in table["decision"]]
     return table
 
 
 def network(**facts) -> dict:
-    """Its metadata."""
+    """The metadata of a network's predictions."""
     return RUN | {"answers": list(CATEGORIES), "class_names": ["n01", "n02"]} | facts
 
 
-def measured() -> dict[str, pd.DataFrame]:
-    found = Measured()
-    found.add_network("conflict", predictions(*CUES), network())
-    found.add_decisions("conflict", recorded(*CUES), ["people=subject-*"], "cue_conflict")
-    return found.tables()
+def build_tables() -> dict[str, pd.DataFrame]:
+    builder = TableBuilder()
+    builder.add_network("conflict", predictions(*CUES), network())
+    builder.add_decisions("conflict", recorded_decisions(*CUES), ["people=subject-*"], "cue_conflict")
+    return builder.tables()
 
 
-def seeds(*answers: list[tuple]) -> dict[str, pd.DataFrame]:
+def tables_of_seeds(*answers: list[tuple]) -> dict[str, pd.DataFrame]:
     """Several seeds of one run."""
-    found = Measured()
+    builder = TableBuilder()
     for seed, rows in enumerate(answers):
         name = f"net_in_seed{seed}"
-        found.add_network("conflict", predictions(*rows, observer=name), network(observer=name, seed=seed))
-    return found.tables()
+        builder.add_network("conflict", predictions(*rows, observer=name), network(observer=name, seed=seed))
+    return builder.tables()
 
 
-def test_every_table_has_its_columns_whatever_was_measured():
-    for made in (Measured().tables(), measured()):
-        assert {name: list(table.columns) for name, table in made.items() if name in COLUMNS} == COLUMNS
+def test_every_table_has_its_columns_even_without_rows():
+    for tables in (TableBuilder().tables(), build_tables()):
+        assert {name: list(table.columns) for name, table in tables.items() if name in TABLE_COLUMNS} == TABLE_COLUMNS
 
 
-def test_a_seed_stays_a_whole_number_beside_observers_without_one(tmp_path):
-    measured()["shape_bias"].to_csv(tmp_path / "x.csv", index=False)
+def test_a_seed_stays_an_integer_beside_observers_without_a_seed(tmp_path):
+    build_tables()["shape_bias"].to_csv(tmp_path / "x.csv", index=False)
     lines = (tmp_path / "x.csv").read_text().splitlines()
-    assert lines[0] == ",".join(COLUMNS["shape_bias"])
+    assert lines[0] == ",".join(TABLE_COLUMNS["shape_bias"])
     assert lines[1].startswith("conflict,net_in_seed0,net,in,0,3,1,1,0.5,")
     assert lines[2].startswith("conflict,subject-01,people,,,3,1,1,0.5,")
     assert lines[3].startswith("conflict,people,people,,,3,1,1,0.5,")
 
 
 def test_categories_without_images_have_rows_with_an_undefined_bias_and_its_reason():
-    made = measured()
-    table = made["shape_bias_by_category"].query("observer == 'people'").set_index("category")
+    tables = build_tables()
+    table = tables["shape_bias_by_category"].query("observer == 'people'").set_index("category")
     assert len(table) == 16
     assert table.loc["cat", "shape_bias"] == 0.5
     assert table.loc["oven", "conflict_images"] == 0
     assert math.isnan(table.loc["oven", "shape_bias"])
-    undefined = made["undefined"].query("table == 'shape_bias_by_category' and observer == 'people'")
+    undefined = tables["undefined"].query("table == 'shape_bias_by_category' and observer == 'people'")
     assert set(undefined["what"]) == set(CATEGORIES) - {"cat"}
     assert undefined["reason"].str.startswith("no image whose shape and texture differ").all()
 
 
-def test_bias_by_answer_counts_what_was_answered():
-    made = measured()
-    table = made["shape_bias_by_answer"].query("observer == 'net_in_seed0'").set_index("category")
+def test_bias_by_answer_counts_the_trials_with_that_answer():
+    tables = build_tables()
+    table = tables["shape_bias_by_answer"].query("observer == 'net_in_seed0'").set_index("category")
     counted = ["conflict_images", "shape_hits", "texture_hits"]
     assert table.loc[["cat", "dog", "car"], counted].to_numpy().tolist() == [[1, 1, 0], [1, 0, 1], [1, 0, 0]]
     assert (table.loc["cat", "shape_bias"], table.loc["dog", "shape_bias"]) == (1, 0)
-    reasons = made["undefined"].query("table == 'shape_bias_by_answer' and observer == 'net_in_seed0'")
-    told = dict(zip(reasons["what"], reasons["reason"], strict=True))
-    assert told["car"] == "none of 1 conflict images answered so names the shape or the texture"
-    assert told["oven"] == "no conflict image was answered so"
+    reasons = tables["undefined"].query("table == 'shape_bias_by_answer' and observer == 'net_in_seed0'")
+    reason_of = dict(zip(reasons["what"], reasons["reason"], strict=True))
+    assert reason_of["car"] == "none of 1 conflict images answered so names the shape or the texture"
+    assert reason_of["oven"] == "no conflict image was answered so"
 
 
 def test_only_the_pool_called_people_makes_people():
-    found = Measured()
-    found.add_decisions("conflict", recorded(CUES[0], observer="net-1"), ["networks=net-*"], "cue_conflict")
-    made = found.tables()
-    assert list(made["shape_bias"]["model"]) == ["net-1", "networks"]
-    assert list(made["shape_bias_pooled"]["kind"]) == ["decisions", "decisions"]
+    builder = TableBuilder()
+    builder.add_decisions("conflict", recorded_decisions(CUES[0], observer="net-1"), ["networks=net-*"], "cue_conflict")
+    tables = builder.tables()
+    assert list(tables["shape_bias"]["model"]) == ["net-1", "networks"]
+    assert list(tables["shape_bias_pooled"]["kind"]) == ["decisions", "decisions"]
 
 
-def test_two_observers_of_one_name_or_two_kinds_on_one_benchmark_are_refused():
-    found = Measured()
-    found.add_network("conflict", predictions(CUES[0]), network())
+def test_duplicate_observers_and_two_kinds_on_one_benchmark_are_refused():
+    builder = TableBuilder()
+    builder.add_network("conflict", predictions(CUES[0]), network())
     with pytest.raises(UserError, match="net_in_seed0"):
-        found.add_decisions("conflict", recorded(CUES[0], observer="net_in_seed0"), [], "cue_conflict")
+        builder.add_decisions("conflict", recorded_decisions(CUES[0], observer="net_in_seed0"), [], "cue_conflict")
     with pytest.raises(UserError, match=r"kind edges.*kind cue_conflict"):
-        found.add_network("conflict", predictions(CUES[0]), network(observer="other", benchmark="edges"))
+        builder.add_network("conflict", predictions(CUES[0]), network(observer="other", benchmark="edges"))
 
 
-def test_seeds_of_a_run_are_pooled_and_their_interval_says_that_seeds_differ():
+def test_seeds_of_a_run_are_pooled_and_the_interval_covers_seed_variation():
     pairs = [("cat", "dog"), ("dog", "cat")] * 50
 
     def answers(shapes: int) -> list[tuple]:
         return [(*pair, pair[0] if i < shapes else pair[1]) for i, pair in enumerate(pairs)]
 
-    made = seeds(answers(20), answers(30), answers(40))
-    (row,) = made["shape_bias_pooled"].to_dict("records")
+    tables = tables_of_seeds(answers(20), answers(30), answers(40))
+    (row,) = tables["shape_bias_pooled"].to_dict("records")
     assert (row["model"], row["regime"], row["kind"], row["seeds"]) == ("net", "in", "run", 3)
     assert (row["conflict_images"], row["shape_hits"], row["texture_hits"]) == (100, 90, 210)
     assert (row["shape_bias"], row["interval"]) == (0.3, "images and seeds")
-    # Student's t of two degrees of freedom: 4.30 × 0.1 / √3 to either side, cut off at 0, and the images' part.
+    # Student's t with two degrees of freedom: 4.30 × 0.1 / √3 to either side, cut off at 0, and the part of the images.
     assert row["ci_low"] < 0.3 - 0.248 and 0.3 + 0.248 < row["ci_high"] < 0.3 + 0.35
-    (single,) = seeds(answers(20))["shape_bias_pooled"].to_dict("records")
+    (single,) = tables_of_seeds(answers(20))["shape_bias_pooled"].to_dict("records")
     assert (single["seeds"], single["interval"]) == (1, "images")
-    assert single["ci_low"] == seeds(answers(20))["shape_bias"]["ci_low"].iloc[0]
-    (equal,) = seeds(answers(20), answers(20))["shape_bias_pooled"].to_dict("records")
+    assert single["ci_low"] == tables_of_seeds(answers(20))["shape_bias"]["ci_low"].iloc[0]
+    (equal,) = tables_of_seeds(answers(20), answers(20))["shape_bias_pooled"].to_dict("records")
     assert (equal["ci_low"], equal["ci_high"]) == pytest.approx((single["ci_low"], single["ci_high"]), abs=0.01)
 
 
-def test_seeds_that_never_name_a_cue_leave_the_interval_to_the_images():
+def test_seeds_that_never_name_a_cue_have_an_interval_over_images():
     textures = [("cat", "dog", "dog")] * 30
-    (row,) = seeds(textures, textures)["shape_bias_pooled"].to_dict("records")
-    # No hit on 30 images, which both seeds saw: 1 - 0.025 ** (1 / 30).
+    (row,) = tables_of_seeds(textures, textures)["shape_bias_pooled"].to_dict("records")
+    # No hit on the 30 images that both seeds saw: 1 - 0.025 ** (1 / 30).
     assert (row["ci_low"], row["ci_high"]) == (0, pytest.approx(0.1157, abs=1e-4))
-    (row,) = seeds(textures, [("cat", "dog", "car")] * 30)["shape_bias_pooled"].to_dict("records")
+    (row,) = tables_of_seeds(textures, [("cat", "dog", "car")] * 30)["shape_bias_pooled"].to_dict("records")
     assert (row["shape_bias"], row["seeds"], row["interval"]) == (0, 2, "images")
-    (row,) = seeds([("cat", "dog", "car")])["shape_bias_pooled"].to_dict("records")
+    (row,) = tables_of_seeds([("cat", "dog", "car")])["shape_bias_pooled"].to_dict("records")
     assert math.isnan(row["shape_bias"]) and math.isnan(row["ci_low"])
 
 
-def test_differences_are_on_the_images_that_both_saw():
-    found = Measured()
-    found.add_decisions("c", recorded(*CUES, observer="a"), [], "cue_conflict")
-    others = recorded(("cat", "dog", "dog"), ("dog", "cat", "dog"), observer="b").assign(image=["image1", "other"])
-    found.add_decisions("c", others, [], "cue_conflict")
-    found.add_decisions("c", recorded(("cat", "dog", "car"), observer="c"), [], "cue_conflict")
-    found.add_decisions("c", recorded(("car", "cat", "car"), observer="d").assign(image="new"), [], "cue_conflict")
-    rows = found.tables()["shape_bias_differences"].set_index(["observer_1", "observer_2"])
+def test_differences_cover_the_images_that_both_saw():
+    builder = TableBuilder()
+    builder.add_decisions("c", recorded_decisions(*CUES, observer="a"), [], "cue_conflict")
+    others = recorded_decisions(("cat", "dog", "dog"), ("dog", "cat", "dog"), observer="b").assign(
+        image=["image1", "other"]
+    )
+    builder.add_decisions("c", others, [], "cue_conflict")
+    builder.add_decisions("c", recorded_decisions(("cat", "dog", "car"), observer="c"), [], "cue_conflict")
+    builder.add_decisions(
+        "c", recorded_decisions(("car", "cat", "car"), observer="d").assign(image="new"), [], "cue_conflict"
+    )
+    rows = builder.tables()["shape_bias_differences"].set_index(["observer_1", "observer_2"])
     assert len(rows) == 6
     both = rows.loc[("a", "b")]
     assert (both["conflict_images"], both["shape_bias_1"], both["shape_bias_2"], both["difference"]) == (1, 0, 0, 0)
@@ -155,10 +161,10 @@ def test_differences_are_on_the_images_that_both_saw():
 
 
 def test_a_pool_is_not_compared_with_its_own_members():
-    found = Measured()
-    people = pd.concat([recorded(*CUES, observer=name) for name in ("subject-01", "subject-02", "net")])
-    found.add_decisions("c", people, ["people=subject-*", "first=subject-01"], "cue_conflict")
-    rows = found.tables()["shape_bias_differences"]
+    builder = TableBuilder()
+    people = pd.concat([recorded_decisions(*CUES, observer=name) for name in ("subject-01", "subject-02", "net")])
+    builder.add_decisions("c", people, ["people=subject-*", "first=subject-01"], "cue_conflict")
+    rows = builder.tables()["shape_bias_differences"]
     pairs = set(zip(rows["observer_1"], rows["observer_2"], strict=True))
     members = {("net", "subject-01"), ("net", "subject-02"), ("subject-01", "subject-02")}
     assert pairs == members | {("net", "people"), ("net", "first"), ("subject-02", "first")}
@@ -168,25 +174,25 @@ PAIRS = [("cat", "dog"), ("dog", "cat")] * 50
 
 
 def shapes(count: int) -> list[tuple]:
-    """100 images, of which so many are answered with their shape, the others with their texture."""
+    """100 images with this number of shape answers; the remaining answers are the texture."""
     return [(*pair, pair[0] if i < count else pair[1]) for i, pair in enumerate(PAIRS)]
 
 
-def regimes(people: int, **counts: list[int]) -> dict[str, pd.DataFrame]:
-    """Regimes of one network with the shape hits of each of their seeds, and one person with hers."""
-    found = Measured()
+def tables_of_regimes(people: int, **counts: list[int]) -> dict[str, pd.DataFrame]:
+    """Regimes of one network with the shape hits of each seed, and one person with her shape hits."""
+    builder = TableBuilder()
     for regime, of_seeds in counts.items():
         for seed, count in enumerate(of_seeds):
             facts = {"observer": f"net_{regime}_seed{seed}", "regime": regime, "seed": seed}
-            found.add_network("c", predictions(*shapes(count), observer=facts["observer"]), network(**facts))
-    found.add_decisions("c", recorded(*shapes(people)), ["people=subject-*"], "cue_conflict")
-    return found.tables()
+            builder.add_network("c", predictions(*shapes(count), observer=facts["observer"]), network(**facts))
+    builder.add_decisions("c", recorded_decisions(*shapes(people)), ["people=subject-*"], "cue_conflict")
+    return builder.tables()
 
 
-def test_differences_of_single_seeds_are_those_of_observers():
-    made = regimes(90, a=[60], b=[20])
-    pooled = made["shape_bias_differences_pooled"].set_index(["regime_1", "regime_2"])
-    single = made["shape_bias_differences"].set_index(["observer_1", "observer_2"])
+def test_differences_of_single_seeds_equal_those_of_observers():
+    tables = tables_of_regimes(90, a=[60], b=[20])
+    pooled = tables["shape_bias_differences_pooled"].set_index(["regime_1", "regime_2"])
+    single = tables["shape_bias_differences"].set_index(["observer_1", "observer_2"])
     columns = ["difference", "ci_low", "ci_high", "reason"]
     for group, pair in (
         (("a", "b"), ("net_a_seed0", "net_b_seed0")),
@@ -199,50 +205,50 @@ def test_differences_of_single_seeds_are_those_of_observers():
 
 
 def test_differences_over_seeds_are_paired_by_seed():
-    # Seeds scatter by 0.1, but move together: each differs by 0.4 from the same one of the other regime.
-    rows = regimes(90, a=[50, 60, 70], b=[10, 20, 30])["shape_bias_differences_pooled"]
+    # Seeds scatter by 0.1 but jointly: each seed differs by 0.4 from the same seed of the second regime.
+    rows = tables_of_regimes(90, a=[50, 60, 70], b=[10, 20, 30])["shape_bias_differences_pooled"]
     rows = rows.set_index(["regime_1", "regime_2"])
     paired, apart = rows.loc[("a", "b")], rows.loc[("a", "")]
     assert (paired["difference"], paired["seeds"], paired["interval"]) == (pytest.approx(0.4), 3, "images and seeds")
-    single = regimes(90, a=[60], b=[20])["shape_bias_differences_pooled"].iloc[0]
-    # Differences that do not scatter add nothing to what images do, of which three seeds tell more than one.
+    single = tables_of_regimes(90, a=[60], b=[20])["shape_bias_differences_pooled"].iloc[0]
+    # Equal differences add no seed variance to the image variance, and three seeds reduce the image variance.
     assert single["ci_low"] < paired["ci_low"] < 0.4 < paired["ci_high"] < single["ci_high"]
-    # Student's t of two degrees of freedom: 4.30 × 0.1 / √3 to either side, and the images' part.
+    # Student's t with two degrees of freedom: 4.30 × 0.1 / √3 to either side, and the part of the images.
     assert apart["difference"] == pytest.approx(-0.3)
     assert apart["ci_low"] < -0.3 - 0.248 and apart["ci_high"] > -0.3 + 0.248
 
 
-def test_differences_over_seeds_that_never_name_a_cue_are_those_of_both_intervals():
-    made = regimes(90, a=[50, 60, 70], b=[0, 0, 0])
-    row = made["shape_bias_differences_pooled"].iloc[0]
-    a, b = made["shape_bias_pooled"].to_dict("records")[:2]
+def test_differences_over_seeds_that_never_name_a_cue_combine_both_intervals():
+    tables = tables_of_regimes(90, a=[50, 60, 70], b=[0, 0, 0])
+    row = tables["shape_bias_differences_pooled"].iloc[0]
+    a, b = tables["shape_bias_pooled"].to_dict("records")[:2]
     assert row["difference"] == pytest.approx(0.6)
     assert row["ci_low"] == pytest.approx(0.6 - math.hypot(0.6 - a["ci_low"], b["ci_high"]))
     assert row["ci_high"] == pytest.approx(0.6 + a["ci_high"] - 0.6)
 
 
-def test_differences_over_seeds_rest_on_those_that_both_have_and_undefined_ones_have_a_reason():
-    found = Measured()
+def test_differences_cover_common_seeds_and_undefined_differences_have_a_reason():
+    builder = TableBuilder()
     for regime, seed, rows in (("a", 0, shapes(60)), ("a", 1, shapes(50)), ("b", 1, shapes(20)), ("c", 2, shapes(20)),
                                ("d", 1, [(*pair, "car") for pair in PAIRS])):  # fmt: skip
         facts = {"observer": f"net_{regime}_seed{seed}", "regime": regime, "seed": seed}
-        found.add_network("c", predictions(*rows, observer=facts["observer"]), network(**facts))
-    rows = found.tables()["shape_bias_differences_pooled"].set_index(["regime_1", "regime_2"])
+        builder.add_network("c", predictions(*rows, observer=facts["observer"]), network(**facts))
+    rows = builder.tables()["shape_bias_differences_pooled"].set_index(["regime_1", "regime_2"])
     assert (rows.loc[("a", "b"), "difference"], rows.loc[("a", "b"), "seeds"]) == (pytest.approx(0.3), 1)
     assert (rows.loc[("a", "c"), "reason"], rows.loc[("a", "c"), "seeds"]) == ("no seed that both have", 0)
     assert rows.loc[("a", "d"), "reason"] == "not both have a hit on the 100 common conflict images"
     assert rows.loc[[("a", "c"), ("a", "d")], ["difference", "ci_low", "ci_high"]].isna().all(axis=None)
 
 
-def test_runs_of_other_networks_are_compared_through_what_is_no_run_alone():
-    found = Measured()
+def test_runs_of_different_networks_are_compared_only_with_observers_that_are_not_runs():
+    builder = TableBuilder()
     for model in ("net", "other"):
         facts = {"observer": model, "model": model}
-        found.add_network("c", predictions(*shapes(50), observer=model), network(**facts))
+        builder.add_network("c", predictions(*shapes(50), observer=model), network(**facts))
     for name in ("first", "second"):  # two sets of published weights of one network
         facts = {"observer": name, "model": "timm", "regime": None, "seed": None}
-        found.add_network("c", predictions(*shapes(50), observer=name), network(**facts))
-    rows = found.tables()["shape_bias_differences_pooled"]
+        builder.add_network("c", predictions(*shapes(50), observer=name), network(**facts))
+    rows = builder.tables()["shape_bias_differences_pooled"]
     assert list(zip(rows["model_1"], rows["model_2"], strict=True)) == [
         *[("net", "first"), ("net", "second"), ("other", "first"), ("other", "second"), ("first", "second")]
     ]
@@ -250,36 +256,36 @@ def test_runs_of_other_networks_are_compared_through_what_is_no_run_alone():
 
 
 def test_consistency_over_seeds_has_a_row_for_each_regime():
-    rows = regimes(90, a=[50, 60], b=[10])["error_consistency_pooled"]
+    rows = tables_of_regimes(90, a=[50, 60], b=[10])["error_consistency_pooled"]
     assert rows[["model", "regime", "seeds"]].to_numpy().tolist() == [["net", "a", 2], ["net", "b", 1]]
 
 
 def test_an_observer_without_a_hit_and_a_benchmark_without_conflict_have_nan_and_a_reason():
-    found = Measured()
-    found.add_network("a", predictions(("cat", "dog", "car"), ("cat", "dog", None)), network())
-    found.add_network("b", predictions(("cat", "cat", "cat"), ("dog", "dog", "cat")), network())
-    made = found.tables()
-    assert made["shape_bias"]["conflict_images"].tolist() == [2, 0]
-    assert made["shape_bias"][["shape_bias", "ci_low", "ci_high"]].isna().all(axis=None)
-    pooled = made["undefined"].query("table == 'shape_bias_pooled'").set_index("benchmark")
+    builder = TableBuilder()
+    builder.add_network("a", predictions(("cat", "dog", "car"), ("cat", "dog", None)), network())
+    builder.add_network("b", predictions(("cat", "cat", "cat"), ("dog", "dog", "cat")), network())
+    tables = builder.tables()
+    assert tables["shape_bias"]["conflict_images"].tolist() == [2, 0]
+    assert tables["shape_bias"][["shape_bias", "ci_low", "ci_high"]].isna().all(axis=None)
+    pooled = tables["undefined"].query("table == 'shape_bias_pooled'").set_index("benchmark")
     assert pooled["what"].tolist() == ["net in", "net in"]
     assert pooled["reason"].tolist()[0] == "none of 2 conflict images' answers names the shape or the texture"
-    reasons = made["undefined"].query("table == 'shape_bias'").set_index("benchmark")["reason"]
+    reasons = tables["undefined"].query("table == 'shape_bias'").set_index("benchmark")["reason"]
     assert reasons["a"] == "none of 2 answers to conflict images names the shape or the texture"
     assert reasons["b"].startswith("no image whose shape and texture differ")
-    cues = made["cue_accuracy"].set_index("benchmark")
+    cues = tables["cue_accuracy"].set_index("benchmark")
     assert (cues.loc["a", "coverage"], cues.loc["a", "reason"]) == (0, "")
     assert math.isnan(cues.loc["b", "coverage"]) and cues.loc["b", "reason"] == reasons["b"]
 
 
-def test_accuracy_and_chance_that_are_undefined_have_a_reason():
-    found = Measured()
+def test_undefined_accuracy_and_chance_have_a_reason():
+    builder = TableBuilder()
     answers, known = predictions(("cat", None, "dog"), ("oven", None, "dog")), network(benchmark="edges")
-    found.add_network("few", answers.assign(answerable=False), known | {"answers": ["dog", "car"]})
-    found.add_network("strange", answers, known | {"class_categories": {"n01": "cat", "n02": "cat"}})
-    made = found.tables()
-    undefined = made["undefined"].set_index(["table", "benchmark"])
-    assert made["accuracy"].query("benchmark == 'few'")["accuracy"].isna().all()
+    builder.add_network("few", answers.assign(answerable=False), known | {"answers": ["dog", "car"]})
+    builder.add_network("strange", answers, known | {"class_categories": {"n01": "cat", "n02": "cat"}})
+    tables = builder.tables()
+    undefined = tables["undefined"].set_index(["table", "benchmark"])
+    assert tables["accuracy"].query("benchmark == 'few'")["accuracy"].isna().all()
     assert undefined.loc[("accuracy", "few"), "reason"] == "no image of a category that the observer knows"
     chance = undefined.loc[("top_k", "strange")].to_dict()
     assert chance["reason"] == "how many classes a category has is not known of all"
@@ -287,22 +293,22 @@ def test_accuracy_and_chance_that_are_undefined_have_a_reason():
     assert list(undefined.index) == [("accuracy", "few"), ("top_k", "strange")]
 
 
-def test_a_benchmark_called_as_the_mean_over_all_is_refused():
-    with pytest.raises(UserError, match=r"'all'.*call it otherwise"):
-        Measured().add_network("all", predictions(CUES[0]), network())
-    with pytest.raises(UserError, match=r"'all'.*call it otherwise"):
-        Measured().add_decisions("all", recorded(CUES[0]), [], "cue_conflict")
+def test_a_benchmark_with_the_name_all_is_refused():
+    with pytest.raises(UserError, match=r"'all'.*rename it"):
+        TableBuilder().add_network("all", predictions(CUES[0]), network())
+    with pytest.raises(UserError, match=r"'all'.*rename it"):
+        TableBuilder().add_decisions("all", recorded_decisions(CUES[0]), [], "cue_conflict")
 
 
 @pytest.mark.parametrize("kind", ["suppressed", "melanoma"])
-def test_decisions_on_kinds_that_they_tell_nothing_of_are_refused(kind):
-    with pytest.raises(UserError, match=f"'dark': decisions on images of kind {kind} tell nothing"):
-        Measured().add_decisions("dark", recorded(CUES[0]), [], kind)
+def test_decisions_on_kinds_that_they_cannot_measure_are_refused(kind):
+    with pytest.raises(UserError, match=f"'dark': nothing can be measured from decisions on images of kind {kind}"):
+        TableBuilder().add_decisions("dark", recorded_decisions(CUES[0]), [], kind)
 
 
-def test_reciprocal_ranks_are_of_networks_only():
-    rows = measured()["cue_accuracy"].set_index("observer")
-    # cat, dog and car alone are probable: the shape is first once; behind the decision categories stand in their order.
+def test_only_networks_have_reciprocal_ranks():
+    rows = build_tables()["cue_accuracy"].set_index("observer")
+    # Only cat, dog and car are probable. The shape ranks first once; the categories after the decision are in order.
     assert rows.loc["net_in_seed0", "shape_reciprocal_rank"] > rows.loc["net_in_seed0", "texture_reciprocal_rank"]
     low, high = rows.loc["net_in_seed0", ["shape_reciprocal_rank_low", "shape_reciprocal_rank_high"]]
     assert low < rows.loc["net_in_seed0", "shape_reciprocal_rank"] < high
@@ -310,45 +316,47 @@ def test_reciprocal_ranks_are_of_networks_only():
     assert "no probabilities" in rows.loc["people", "reason"]
 
 
-def test_answers_hold_every_decision_and_tell_silence_from_absence():
-    found = Measured()
-    found.add_decisions("c", recorded(*CUES, observer="a"), ["all=*"], "cue_conflict")
-    found.add_decisions("c", recorded(("cat", "dog", None), observer="b"), [], "cue_conflict")
-    table = found.tables()["answers.c"]
+def test_answers_hold_every_decision_and_separate_no_answer_from_not_shown():
+    builder = TableBuilder()
+    builder.add_decisions("c", recorded_decisions(*CUES, observer="a"), ["all=*"], "cue_conflict")
+    builder.add_decisions("c", recorded_decisions(("cat", "dog", None), observer="b"), [], "cue_conflict")
+    table = builder.tables()["answers.c"]
     assert list(table.columns) == ["image", "shape", "texture", "a", "b"]
     assert table.to_numpy().tolist()[:2] == [
         ["image0", "cat", "dog", "cat", "none"],
         ["image1", "cat", "dog", "dog", ""],
     ]
-    found = Measured()
-    found.add_decisions("c", recorded(CUES[0], observer="shape"), [], "cue_conflict")
+    builder = TableBuilder()
+    builder.add_decisions("c", recorded_decisions(CUES[0], observer="shape"), [], "cue_conflict")
     with pytest.raises(UserError, match="'shape'"):
-        found.tables()
+        builder.tables()
 
 
-def test_people_are_counted_for_accuracy_where_they_answered():
-    found = Measured()
+def test_accuracy_of_people_counts_the_images_that_they_answered():
+    builder = TableBuilder()
     shown = [("cat", None, "cat"), ("cat", None, "dog"), ("dog", None, "dog"), ("dog", None, None)]
-    found.add_network("edges", predictions(*shown[:3]), network(benchmark="edges", answers=["cat", "dog"]))
-    people = pd.concat([recorded(*shown, observer="subject-01"), recorded(*shown[:2], observer="subject-02")])
-    found.add_decisions("edges", people, ["people=subject-*"], "edges")
-    made = found.tables()
-    rows = made["accuracy"].set_index("observer")
+    builder.add_network("edges", predictions(*shown[:3]), network(benchmark="edges", answers=["cat", "dog"]))
+    people = pd.concat(
+        [recorded_decisions(*shown, observer="subject-01"), recorded_decisions(*shown[:2], observer="subject-02")]
+    )
+    builder.add_decisions("edges", people, ["people=subject-*"], "edges")
+    tables = builder.tables()
+    rows = tables["accuracy"].set_index("observer")
     assert list(rows.index) == ["net_in_seed0", "subject-01", "subject-02", "people"]
     assert rows["correct"].tolist() == [2, 2, 1, 3] and rows["images"].tolist() == [3, 4, 2, 6]
     assert rows["chance"].tolist() == [1 / 2, 1 / 16, 1 / 16, 1 / 16]
     assert rows.loc["people", "ci_low"] < 0.5 < rows.loc["people", "ci_high"]
-    assert "answers.edges" not in made and made["shape_bias"].empty
-    compared = made["accuracy_by_condition"].set_index("observer")
-    # On the images that people saw too, each person counts: of five trials people were right in three.
+    assert "answers.edges" not in tables and tables["shape_bias"].empty
+    compared = tables["accuracy_by_condition"].set_index("observer")
+    # On the images that people also saw, each person counts: people were right in three of five trials.
     assert compared.loc["net_in_seed0", "people_accuracy"] == 3 / 5
-    assert not np.isnan(made["human_likeness"].set_index("observer")["accuracy_difference"]["net_in_seed0"]).any()
+    assert not np.isnan(tables["human_likeness"].set_index("observer")["accuracy_difference"]["net_in_seed0"]).any()
 
 
-def test_the_chain_of_trainings_is_told_in_one_line():
+def test_the_history_of_trainings_is_one_line():
     links = [
         {"regime": "combined", "init": "scratch", "epochs": 45, "images_seen": {"in": 450, "sin": 900}},
         {"regime": "model_c", "init": "combined", "epochs": 60, "images_seen": {"in": 600}},
     ]
     expected = "scratch → combined (45 epochs of in: 450, sin: 900) → model_c (60 epochs of in: 600)"
-    assert lineage(links) == expected
+    assert format_lineage(links) == expected
