@@ -3,7 +3,7 @@
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --locked --no-sync
 
-.PHONY: setup demo plan test lint check format clean
+.PHONY: setup demo plan test lint check format schema clean
 
 setup: $(UV) ## install everything into .venv
 	@$(UV) sync --locked --quiet
@@ -36,6 +36,9 @@ check: lint ## lint and unit tests: about a minute, so that it is run often
 
 format: setup ## rewrite the code in its standard form
 	@$(RUN) ruff check --fix . && $(RUN) ruff format . && $(RUN) snakefmt Snakefile workflow
+
+schema: setup ## workflow/schemas/config.schema.json, which editors read, from the models of the config
+	@$(RUN) python -m shapebias.config > workflow/schemas/config.schema.json
 
 clean: ## remove what was made, not what was installed
 	rm -rf results logs .snakemake .pytest_cache .ruff_cache

@@ -20,7 +20,7 @@ import yaml
 from shapebias.cli import Parser, at_least_zero, positive, run, whole
 from shapebias.config.dataset_sizes import counted
 from shapebias.config.queries import Config
-from shapebias.config.validation import checked
+from shapebias.config.validation import check_config
 from shapebias.errors import UserError
 from shapebias.files import replacing
 from shapebias.planning.costs import Given, Known, Network, given_throughputs
@@ -32,7 +32,6 @@ from shapebias.planning.summary import COLUMNS, assumptions, comparison, rows_of
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[1]
-SCHEMA = ROOT / "workflow/schemas/config.schema.json"
 CORES_A_GPU = 16  # assumed where only GPUs are given
 
 
@@ -84,7 +83,7 @@ def read_config(path: Path, words: Sequence[str]) -> Config:
         raise UserError(f"{path}: no config; expected keys such as sources and benchmarks")
     if wrong := next((word for word in words if "=" not in word), None):
         raise UserError(f"--config {wrong!r}: expected KEY=VALUE")
-    return checked(merged(content, over), json.loads(SCHEMA.read_text(encoding="utf-8")))
+    return check_config(merged(content, over))
 
 
 def merged(content: Config, over: Config) -> Config:

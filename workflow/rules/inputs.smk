@@ -29,7 +29,9 @@ def own_weights(entry):
 
 def weights_input(weights):
     """Weights as a job's input: a package's come with its environment."""
-    return [] if weights.startswith("package:") else weights
+    if weights.startswith("package:"):
+        return []
+    return weights if weights.startswith("results/downloads/") else present(weights)
 
 
 def initial_weights(wildcards):
@@ -89,7 +91,7 @@ def observer_weights(wildcards):
 def benchmark_images(names):
     entries = [config["benchmarks"][name] for name in names]
     own = [checksums_of(entry["images"], "test") for entry in entries if "images" in entry]
-    return own + sorted({needed(entry["folder"]) for entry in entries if "folder" in entry})
+    return own + sorted({folder for entry in entries if "folder" in entry and (folder := needed(entry["folder"]))})
 
 
 def network_flags_of(wildcards):

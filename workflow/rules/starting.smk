@@ -68,7 +68,7 @@ if workflow.is_main_process:
 
 onstart:
     if MISSING and not all(job.rule.name.startswith("download") for job in workflow.dag.needrun_jobs()):
-        raise WorkflowError(MISSING[0])
+        raise WorkflowError("\n".join(MISSING))
     refuse_lost_shards()
     fix_the_config_of_jobs()
     record_session()
