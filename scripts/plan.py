@@ -18,6 +18,7 @@ from pathlib import Path
 import yaml
 
 from shapebias.cli import Parser, at_least_zero, positive, run, whole
+from shapebias.config.data_files import data_problems
 from shapebias.config.dataset_sizes import counted
 from shapebias.config.queries import Config
 from shapebias.config.validation import check_config
@@ -167,6 +168,8 @@ def taken(folder: Path) -> dict[str, list[float]]:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     config = read_config(args.configfile, args.config)
+    for problem in data_problems(config):
+        log.warning("%s", problem)
     if args.measure:
         measure(config, args.device, args.out)
         return

@@ -32,12 +32,13 @@ EXPECTED = {
     "list_type": "a list",
     "dict_type": "a section of keys and values",
     "model_type": "a section of keys and values",
+    "model_attributes_type": "a section of keys and values",
 }
 LIMITS = {
     "greater_than_equal": ("ge", "less than the minimum of"),
     "less_than_equal": ("le", "more than the maximum of"),
-    "greater_than": ("gt", "not more than"),
-    "less_than": ("lt", "not less than"),
+    "greater_than": ("gt", "not above"),
+    "less_than": ("lt", "not below"),
 }
 QUOTED = re.compile("'([^']*)'")
 Place = tuple[Any, ...]  # keys on the way to a value: ("training", "lr")
@@ -184,6 +185,13 @@ def explain(error: Any) -> str:
     if kind in ("literal_error", "union_tag_invalid"):
         value, words = details.get("tag", value), details.get("expected") or details["expected_tags"]
         return f"{key}: {value!r} is not allowed{suggestion(value, QUOTED.findall(words))}"
+    if kind == "choice":
+        return f"{key}: {value!r} is not allowed; allowed: {error['msg']}"
+    if kind == "string_pattern_mismatch":
+        return f"{key}: {value!r} does not match the pattern {details['pattern']}"
+    if kind in ("too_short", "too_long", "string_too_short"):
+        length = "at least {min_length}" if "min_length" in details else "at most {max_length}"
+        return f"{key}: {value!r} has a length of {len(value)}; allowed: {length.format(**details)}"
     if kind == "alternatives":
         return f"{key}: {error['msg']}"
     return f"{key}: {value!r}: {error['msg']}"

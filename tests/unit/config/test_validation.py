@@ -368,6 +368,35 @@ def test_a_wrong_value_makes_no_other_line(config):
     ]
 
 
+@pytest.mark.parametrize(
+    ("mistake", "line"),
+    [
+        (
+            spoil("regimes.in.trainable", "fc"),
+            "regimes.in.trainable: 'fc' is not allowed; allowed: all, head, or a number",
+        ),
+        (spoil("sources.in.per_class", {}), "sources.in.per_class: {}: no split; give train, val or test"),
+        (spoil("sources.in", "photo"), "sources.in: 'photo' is not a section of keys and values"),
+        (spoil("models.vit", "photo"), "models.vit: 'photo' is not a section of keys and values"),
+        (spoil("training.crop_scale", [0.4]), "training.crop_scale: [0.4] has a length of 1; allowed: at least 2"),
+        (
+            spoil("training.crop_scale", [1, 1, 1]),
+            "training.crop_scale: [1, 1, 1] has a length of 3; allowed: at most 2",
+        ),
+        (spoil("training.lr", 0), "training.lr: 0 is not above 0"),
+        (spoil("training.momentum", 1), "training.momentum: 1 is not below 1"),
+        (spoil("container", ""), "container: '' has a length of 0; allowed: at least 1"),
+        (spoil("wandb", {"project": "a b"}), "wandb.project: 'a b' does not match the pattern ^[A-Za-z0-9_.-]+$"),
+        (spoil("models.a b", {"timm": "resnet18"}), "models: 'a b' is not a name; allowed: letters, digits, . _ -"),
+        (drop("sources.in.kind"), "key 'sources.in.kind' is missing"),
+    ],
+)
+def test_each_kind_of_mistake_has_everyday_words(config, mistake, line):
+    mistake(config)
+    (only,) = lines_of(config)
+    assert only.startswith(f"config: {line}")
+
+
 def test_a_mistake_that_all_runs_share_is_one_line(config):
     config["training"] |= {"epochs": 3, "warmup_epochs": 4, "optimizer": "adamx"}
     config["regimes"] = {"in": config["regimes"]["in"]}
