@@ -55,7 +55,7 @@ for problem in MISSING:
     logger.warning(problem)
 
 
-def present(path):
+def existing_path(path):
     """A file or folder of the config as a job's input; nothing while it is missing, so that a dry run can plan."""
     return path if os.path.exists(path) else []
 

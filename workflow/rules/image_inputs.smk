@@ -202,7 +202,7 @@ def stylizer_training_flags(wildcards):
 def weights_path(wildcards):
     """The file of a stylizer's weights, where it is one of this machine."""
     path = config["stylizers"][wildcards.stylizer][wildcards.part]
-    return [] if "://" in path else present(path)
+    return [] if "://" in path else existing_path(path)
 
 
 def weights_source(wildcards):
@@ -222,4 +222,4 @@ def local(path):
 def needed(path):
     """The input of a job that reads it; of a download, the folder that is fetched as a whole."""
     name = path.removeprefix("download:").partition("/")[0]
-    return os.path.join("results/downloads", name) if path.startswith("download:") else present(path)
+    return os.path.join("results/downloads", name) if path.startswith("download:") else existing_path(path)

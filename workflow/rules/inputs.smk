@@ -31,7 +31,7 @@ def weights_input(weights):
     """Weights as a job's input: a package's come with its environment."""
     if weights.startswith("package:"):
         return []
-    return weights if weights.startswith("results/downloads/") else present(weights)
+    return weights if weights.startswith("results/downloads/") else existing_path(weights)
 
 
 def initial_weights(wildcards):

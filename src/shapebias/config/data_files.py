@@ -29,7 +29,7 @@ IS_THERE: dict[str, Callable[[Path], bool]] = {FOLDER: Path.is_dir, FILE: Path.i
 NAMED_CLASSES = 5  # in one message
 
 
-def named_paths(config: Config) -> Iterator[tuple[str, str, str, str]]:
+def local_paths(config: Config) -> Iterator[tuple[str, str, str, str]]:
     """Section, name, key and expected kind of each file or folder of this machine that the config names."""
     for section, key, kind in PATH_KEYS:
         for name, entry in config[section].items():
@@ -40,7 +40,7 @@ def named_paths(config: Config) -> Iterator[tuple[str, str, str, str]]:
 
 def resolve_paths(config: Config) -> None:
     """Take relative paths from `data_root`."""
-    for section, name, key, _ in named_paths(config):
+    for section, name, key, _ in local_paths(config):
         entry = config[section][name]
         entry[key] = str(Path(config["data_root"]) / entry[key])
 
@@ -49,7 +49,7 @@ def data_problems(config: Config) -> list[str]:
     """What a run of the checked config lacks: files and folders, and categories for the classes of its photographs."""
     missing = [
         f"config: {section}.{name}.{key}: {path} {problem} (data_root is {config['data_root']})"
-        for section, name, key, kind in named_paths(config)
+        for section, name, key, kind in local_paths(config)
         if (problem := path_problem(path := Path(config[section][name][key]), kind))
     ]
     return missing + [f"config: {problem}" for problem in category_problems(config)]

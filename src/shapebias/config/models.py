@@ -569,13 +569,13 @@ class Study(Section):
 
 def json_schema() -> dict[str, Any]:
     """The JSON schema of a config, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | without_noise(Study.model_json_schema())
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | remove_noise(Study.model_json_schema())
 
 
-def without_noise(schema: Any) -> Any:
+def remove_noise(schema: Any) -> Any:
     """A copy without titles, which repeat the keys, and without null as the default of keys that are left out."""
     if isinstance(schema, list):
-        return [without_noise(part) for part in schema]
+        return [remove_noise(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
     noise = {
@@ -583,4 +583,4 @@ def without_noise(schema: Any) -> Any:
         for key, value in schema.items()
         if (key == "title" and isinstance(value, str)) or (key == "default" and value is None)
     }
-    return {key: without_noise(value) for key, value in schema.items() if key not in noise}
+    return {key: remove_noise(value) for key, value in schema.items() if key not in noise}

@@ -27,7 +27,7 @@ class Partial(Mapping[str, Any]):
         raise WrongValueError(*self.wrong)
 
 
-def without_wrong_values(value: Any, places: Sequence[tuple[str, ...]]) -> Any:
+def mark_wrong_values(value: Any, places: Sequence[tuple[str, ...]]) -> Any:
     """A copy of the config in which each mapping that holds one of the wrong places is a Partial.
 
     places: paths of keys, ("training", "lr"); a path into a list means the list.
@@ -38,7 +38,7 @@ def without_wrong_values(value: Any, places: Sequence[tuple[str, ...]]) -> Any:
     for place in places:
         below.setdefault(place[0], []).append(place[1:])
     wrong = {key for key, rests in below.items() if () in rests or not isinstance(value.get(key), dict)}
-    parts = {key: without_wrong_values(value[key], rests) for key, rests in below.items() if key not in wrong}
+    parts = {key: mark_wrong_values(value[key], rests) for key, rests in below.items() if key not in wrong}
     return Partial(value | parts, wrong) if wrong else value | parts
 
 

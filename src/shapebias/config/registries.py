@@ -68,21 +68,21 @@ def input_size_of(package: str, network: str, tag: str) -> int | None:
     weights = weights_of(package, network)
     if not tag and package == "torchvision":
         tag = FIRST_WEIGHTS
-    described = [weights[tag]] if tag in weights else list(weights.values())
+    descriptions = [weights[tag]] if tag in weights else list(weights.values())
     if package == "torchvision":
-        crops = [CROP_SIZE.search(text) for text in described] if network.startswith("vit_") else []
+        crops = [CROP_SIZE.search(text) for text in descriptions] if network.startswith("vit_") else []
         sizes = {int(crop[1]) if crop else None for crop in crops}
     else:
         module = networks_by_source("timm").get(network, "")
-        sizes = {fixed_size(text, module) for text in described}
+        sizes = {fixed_size(text, module) for text in descriptions}
     return sizes.pop() if len(sizes) == 1 else None
 
 
-def fixed_size(described: str, module: str) -> int | None:
+def fixed_size(description: str, module: str) -> int | None:
     """The input size that a timm configuration fixes: by its own arguments, else in the function that it calls."""
-    function = described.partition("(")[0]
+    function = description.partition("(")[0]
     common = re.search(rf"^def {function}\(.*?^    [}})]$", module, re.DOTALL | re.MULTILINE)
-    texts = [described, common[0] if common else ""]
+    texts = [description, common[0] if common else ""]
     fixed, size = (next(filter(None, map(pattern.search, texts)), None) for pattern in (FIXED, INPUT_SIZE))
     return int(size[1]) if size and fixed and fixed[1] == "True" else None
 

@@ -7,7 +7,6 @@ key, its value and what is allowed.
 import difflib
 import functools
 import math
-import operator
 import re
 from typing import Any
 
@@ -17,7 +16,7 @@ from pydantic import ValidationError
 from shapebias.config.checks import CLASS_COUNTS, nearest, problems, suggestion
 from shapebias.config.data_files import resolve_paths
 from shapebias.config.models import Section, Study
-from shapebias.config.partial import without_wrong_values
+from shapebias.config.partial import mark_wrong_values
 from shapebias.config.queries import Config
 from shapebias.errors import UserError
 
@@ -54,7 +53,7 @@ def check_config(config: Config) -> Config:
         if ("image_size",) in wrong:
             wrong.append(("input_size",))
         config["input_size"] = config["image_size"]
-    lines += problems(without_wrong_values(config, wrong))
+    lines += problems(mark_wrong_values(config, wrong))
     if lines:
         raise UserError("\n".join(f"config: {line}" for line in dict.fromkeys(lines)))
     resolve_paths(config)
@@ -117,7 +116,15 @@ def check_keys(written: Config) -> tuple[Config, list[str], list[Place]]:
 
 
 def value_at(config: Config, place: Place) -> Any:
-    return functools.reduce(operator.getitem, place, config)
+    """The value at a place."""
+    return functools.reduce(lambda section, name: section[key_named(section, name)], place, config)
+
+
+def key_named(section: Any, name: Any) -> Any:
+    """The key that pydantic calls so; it writes keys such as 1.5 or null as text."""
+    if isinstance(section, list) or name in section:
+        return name
+    return next(key for key in section if str(key) == name)
 
 
 def keys_at(config: Config, place: Place, sections: dict[int, type[Section]]) -> list[str]:
@@ -151,7 +158,7 @@ def correct_key(written: Config, place: Place, allowed: list[str]) -> str:
     """Rename a misspelt key to the nearest one that is not there, or else remove it; return the line about it."""
     *above, key = place
     section = value_at(written, tuple(above))
-    value, near = section.pop(key), nearest(key, allowed)
+    value, near = section.pop(key_named(section, key)), nearest(key, allowed)
     if near and near not in section:
         section[near] = value
     name = ".".join(map(str, place)) if above else key

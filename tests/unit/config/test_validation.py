@@ -397,6 +397,29 @@ def test_each_kind_of_mistake_has_everyday_words(config, mistake, line):
     assert only.startswith(f"config: {line}")
 
 
+def places_in(value: Any, above: str = "") -> Iterator[str]:
+    """The dotted path of every key below a value, arguments of networks apart, which may be anything."""
+    for key, part in value.items() if isinstance(value, dict) else ():
+        if key != "kwargs":
+            yield f"{above}{key}"
+            yield from places_in(part, f"{above}{key}.")
+
+
+@pytest.mark.parametrize("place", list(places_in(DEMO)))
+def test_every_wrong_value_makes_exactly_one_line(config, place):
+    """No check of several keys fails on it, or draws conclusions from it."""
+    spoil(place, object())(config)
+    (line,) = lines_of(config)
+    assert line.startswith(f"config: {place}")
+
+
+@pytest.mark.parametrize("key", [2, 1.5, None, True])
+def test_keys_that_are_no_text_are_mistakes_like_others(config, key):
+    config["training"][key] = 1
+    config["models"][key] = {"tim": "resnet18"}
+    assert len(lines_of(config)) == 3
+
+
 def test_a_mistake_that_all_runs_share_is_one_line(config):
     config["training"] |= {"epochs": 3, "warmup_epochs": 4, "optimizer": "adamx"}
     config["regimes"] = {"in": config["regimes"]["in"]}
