@@ -14,16 +14,12 @@ if not workflow.overwrite_configfiles:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/upstream.smk"
 include: "workflow/rules/cluster.smk"
-include: "workflow/rules/image_inputs.smk"
-include: "workflow/rules/inputs.smk"
-include: "workflow/rules/limits.smk"
 include: "workflow/rules/downloads.smk"
 include: "workflow/rules/stylizers.smk"
 include: "workflow/rules/images.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/measuring.smk"
 include: "workflow/rules/report.smk"
-include: "workflow/rules/deployment.smk"
 include: "workflow/rules/starting.smk"
 
 

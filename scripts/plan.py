@@ -25,8 +25,9 @@ from shapebias.config.validation import check_config
 from shapebias.errors import UserError
 from shapebias.files import replacing
 from shapebias.planning.costs import Given, Known, Network, given_throughputs
+from shapebias.planning.graph import list_jobs
 from shapebias.planning.network_costs import is_listed
-from shapebias.planning.plan import planned
+from shapebias.planning.plan import plan_study
 from shapebias.planning.schedule import course
 from shapebias.planning.summary import COLUMNS, assumptions, comparison, rows_of, table, totals
 
@@ -73,18 +74,25 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
-def read_config(path: Path, words: Sequence[str]) -> Config:
+def read_config(path: Path, changes: Config) -> Config:
     """The checked config, keys of the command line over the file's: sections merged, as by Snakemake's --config."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        over = {key: yaml.safe_load(value) for key, _, value in (word.partition("=") for word in words)}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: no config; expected keys such as sources and benchmarks")
+    return check_config(merged(content, changes))
+
+
+def parse_changes(words: Sequence[str]) -> Config:
+    """The keys and values of --config."""
     if wrong := next((word for word in words if "=" not in word), None):
         raise UserError(f"--config {wrong!r}: expected KEY=VALUE")
-    return check_config(merged(content, over))
+    try:
+        return {key: yaml.safe_load(value) for key, _, value in (word.partition("=") for word in words)}
+    except yaml.YAMLError as error:
+        raise UserError(f"--config: not YAML: {' '.join(str(error).split())}") from None
 
 
 def merged(content: Config, over: Config) -> Config:
@@ -167,14 +175,15 @@ def taken(folder: Path) -> dict[str, list[float]]:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    config = read_config(args.configfile, args.config)
+    changes = parse_changes(args.config)
+    config = read_config(args.configfile, changes)
     for problem in data_problems(config):
         log.warning("%s", problem)
     if args.measure:
         measure(config, args.device, args.out)
         return
     known = known_of(config, args.throughputs)
-    plan = planned(config, known)
+    plan = plan_study(config, list_jobs(ROOT / "Snakefile", args.configfile, changes), known)
     if args.compare:
         timed = taken(args.compare)
         if not any(jobs.rule in timed for jobs in plan):

@@ -233,7 +233,7 @@ def test_bad_decisions_are_refused_by_name_and_leave_nothing(tmp_path, rows, nam
 def test_folders_without_answers_pools_of_nobody_and_other_images_are_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     out = ["--out", tmp_path / "tables"]
-    refused(run_script("tables", "--predictions", tmp_path / "empty", *out), "empty", "<observer>.parquet")
+    refused(run_script("tables", "--predictions", tmp_path / "empty", *out), "empty", ".parquet")
     refused(run_script("tables", "--predictions", tmp_path / "nowhere", *out), "nowhere")
     path = csv_of(tmp_path / "x.csv", GOOD)
     decisions = ["--predictions", tmp_path, "--decisions", f"conflict={path}"]
@@ -242,3 +242,26 @@ def test_folders_without_answers_pools_of_nobody_and_other_images_are_refused(tm
     parquet_of(tmp_path / "conflict" / "other.parquet", [("dog1-cat1", "dog", "cat", "cat")])
     network = ["--benchmarks", "conflict", "--observers", "other"]
     refused(run_script("tables", *decisions, *network, *out), "x.csv", "no decision is about an image")
+
+
+def test_predictions_and_decisions_of_one_network_side_by_side_are_one_benchmark(tmp_path):
+    """As `evaluate.py --out mine.parquet --decisions mine.csv` writes them, beside a colleague's decisions."""
+    folder = tmp_path / "conflicts"
+    parquet_of(folder / "mine.parquet", [(image, shape, texture, shape) for image, shape, texture in CONFLICTS])
+    csv_of(folder / "mine.csv", ("mine", "cat", "cat", "0001_x_cat1-dog1.png"))
+    images = [f"0001_x_s01_0_{shape}_00_{image}.png" for image, shape, _ in CONFLICTS]
+    rows = zip(images, CONFLICTS, strict=True)
+    csv_of(folder / "theirs.csv", *(("theirs", texture, shape, image) for image, (_, shape, texture) in rows))
+    bias = read_table(tables_of(folder, tmp_path / "tables"), "shape_bias")
+    assert bias[["benchmark", "observer", "shape_bias"]].to_numpy().tolist() == [
+        ["conflicts", "mine", 1.0],
+        ["conflicts", "theirs", 0.0],
+    ]
+
+
+def test_predictions_on_several_kinds_of_images_in_one_folder_are_several_benchmarks(tmp_path):
+    parquet_of(tmp_path / "p/a.parquet", [(image, shape, texture, shape) for image, shape, texture in CONFLICTS])
+    parquet_of(tmp_path / "p/b.parquet", [("cat7", "cat", "cat", "cat")], benchmark="edges")
+    tables = tables_of(tmp_path / "p", tmp_path / "tables")
+    assert set(read_table(tables, "shape_bias")["benchmark"]) == {"cue_conflict"}
+    assert set(read_table(tables, "accuracy")["benchmark"]) == {"edges"}

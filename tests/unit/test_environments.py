@@ -15,8 +15,6 @@ from helpers import ENV, ROOT
 from packaging.markers import Marker
 from packaging.specifiers import SpecifierSet
 
-from shapebias.environments import environment_problems
-
 RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
 SCRIPT = re.compile(r'"\$SCRIPTS"/(\w+)\.py')
 CONDA = re.compile(r'^    conda:\n        "\.\./\.\./envs/(\w+\.yaml)"$', re.MULTILINE)
@@ -194,7 +192,6 @@ def test_an_environment_comes_from_conda_forge_alone(environment):
     assert content["channels"] == ["conda-forge", "nodefaults"], (
         f"envs/{file}: write `channels: [conda-forge, nodefaults]`; the defaults are not free for everybody"
     )
-    assert list(environment_problems(ROOT / "envs" / file)) == []
 
 
 def test_all_environments_have_one_python():
@@ -290,42 +287,3 @@ def test_uv_lock_may_have_a_version_for_each_python():
     packages = {"package": [old, new, {"name": "tqdm", "version": "4.70.1"}]}
     assert locked(packages, "3.11.0") == {"numpy": "2.4.6", "tqdm": "4.70.1"}
     assert locked(packages, "3.13.0")["numpy"] == "2.5.5"
-
-
-# What the workflow says of a wrong environment file
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("channels: [conda-forge", r"x\.yaml, line 1: no YAML \(.*\); correct it"),
-        ("just words", "holds no keys; .* `channels` and `dependencies`"),
-        ("channel: [conda-forge]\ndependencies: [numpy]", "channels: None is not a list"),
-        ("channels: [conda-forge]\ndependencies:", "dependencies: None is not a list"),
-        ("channels: [conda-forge]\ndependencies: [numpy 2.4]", r"'numpy 2\.4' is no package; write NAME=VERSION"),
-        ("channels: [conda-forge]\ndependencies: [2.4]", r"2\.4 is no package"),
-        ("channels: [conda-forge]\ndependencies: [{pip: [x]}]", "pip itself is not listed; add `- pip`"),
-    ],
-)
-def test_a_wrong_environment_file_is_told_in_one_line(tmp_path, text, told):
-    (tmp_path / "x.yaml").write_text(text)
-    (problem,) = environment_problems(tmp_path / "x.yaml")
-    assert re.search(told, problem) and problem.startswith(str(tmp_path / "x.yaml"))
-
-
-def test_an_environment_file_that_is_not_there_is_told_with_a_near_name(tmp_path):
-    (tmp_path / "train.yaml").touch()
-    (problem,) = environment_problems(tmp_path / "trian.yaml")
-    assert problem.endswith(
-        "trian.yaml: no such environment file, but a rule names it (`conda:`); did you mean 'train.yaml'?"
-    )
-    (problem,) = environment_problems(tmp_path / "figures.yaml")
-    assert problem.endswith(f"{tmp_path} has train.yaml")
-
-
-def test_all_ways_of_writing_a_version_are_taken(tmp_path):
-    words = ["numpy", "numpy=2.4", "numpy==2.4.6", "numpy >=2,<3", "conda-forge::numpy", "pytorch=2.15=cuda*", "pip"]
-    (tmp_path / "x.yaml").write_text(
-        yaml.safe_dump({"channels": ["conda-forge"], "dependencies": [*words, {"pip": ["x"]}]})
-    )
-    assert list(environment_problems(tmp_path / "x.yaml")) == []

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import sys
+from glob import glob
 
 # The library is reached without being installed, here and in the jobs (conda environments do not hold it).
 LIBRARY = os.path.join(workflow.basedir, "src")
@@ -146,3 +147,35 @@ def flags(values):
 def pairs(mapping):
     """`a=1,b=2` for a mapping."""
     return ",".join(f"{key}={value}" for key, value in mapping.items())
+
+
+def set_entry(wildcards):
+    return config["styles"].get(wildcards.set) or config["sources"][wildcards.set]
+
+
+def set_folder(name):
+    """The folder that a packed set's files are in; nothing for what is drawn by code."""
+    return (config["styles"].get(name) or config["sources"][name]).get("folder", "")
+
+
+# Sets of files are listed once, since a look at a million photographs takes an hour; what is drawn by code needs none.
+LISTED = [name for name in PACKED if set_folder(name)]
+
+# Thousands of shards as inputs of hundreds of jobs are slow to plan: one file a split stands for them, which is made
+# from all of them and anew when one is made anew.
+CHECKSUMS = "sha256sums.txt"
+
+
+def checksums_of(name, split):
+    """What stands for the images of a set's split."""
+    return f"results/images/{name}/{split}/{CHECKSUMS}"
+
+
+def listed(folder, count, ending):
+    """The paths that `numbered` means."""
+    return [f"{folder}/{number}.{ending}" for number in range(count)]
+
+
+def code(*patterns):
+    """Source files as inputs: editing how a figure looks redraws it, without --force."""
+    return sorted(path for pattern in patterns for path in glob(os.path.join(workflow.basedir, pattern)))

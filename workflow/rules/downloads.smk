@@ -1,10 +1,57 @@
 # What may be fetched freely, on the machine that submits: compute nodes have no internet. A path in the config
 # instead of a URL or `download:…` needs none of these.
 
+from shapebias.config.queries import pretrained_name
+
 # Geirhos et al. 2019 (CC BY 4.0), at a commit: what it names does not change.
 TEXTURE_VS_SHAPE = (
     "https://raw.githubusercontent.com/rgeirhos/texture-vs-shape/ccd0c01d42c0a8a834e90ec141e7f24fa915dc23"
 )
+
+
+def local(path):
+    """Where a file or folder of the config is; `download:…` names one that is fetched."""
+    return os.path.join("results/downloads", path.removeprefix("download:")) if path.startswith("download:") else path
+
+
+def needed(path):
+    """The input of a job that reads it; of a download, the folder that is fetched as a whole."""
+    name = path.removeprefix("download:").partition("/")[0]
+    return os.path.join("results/downloads", name) if path.startswith("download:") else existing_path(path)
+
+
+def own_weights(entry):
+    """Where a model's or an observer's weights are: a file, one that is fetched, or package:…"""
+    weights = entry.get("weights")
+    if weights is None:
+        return f"results/downloads/pretrained/{pretrained_name(entry)}.safetensors"
+    return f"results/downloads/networks/{file_of(weights)}" if is_url(weights) else weights
+
+
+def weights_input(weights):
+    """Weights as a job's input: a package's come with its environment."""
+    if weights.startswith("package:"):
+        return []
+    return weights if weights.startswith("results/downloads/") else existing_path(weights)
+
+
+def fetched(stylizer, part):
+    """Where an encoder's or a decoder's weights are fetched to, from its URL or path."""
+    ending = "safetensors" if config["stylizers"][stylizer][part].endswith(".safetensors") else "pth"
+    return f"results/downloads/weights/{stylizer}/{part}.{ending}"
+
+
+def weights_path(wildcards):
+    """The file of a stylizer's weights, where it is one of this machine."""
+    path = config["stylizers"][wildcards.stylizer][wildcards.part]
+    return [] if "://" in path else existing_path(path)
+
+
+def weights_source(wildcards):
+    """Where a stylizer's weights come from, and their checksum."""
+    entry = config["stylizers"][wildcards.stylizer]
+    return flags({"source": entry[wildcards.part], "sha256": entry.get(f"{wildcards.part}_sha256")})
+
 
 # Published weights that timm or torchvision know where to find: name → network. A job that fetched them itself would need
 # the internet, and fetch them again in each run.

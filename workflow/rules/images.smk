@@ -1,5 +1,21 @@
 # Photographs and styles are listed and packed; packed photographs are stylized.
 
+from shapebias.planning.costs import encode_seconds, pack_seconds, stylize_seconds
+
+
+def script_kind(wildcards):
+    """A set of styles that is drawn is called `paintings` by the scripts; `synthetic` draws photographs."""
+    kind = set_entry(wildcards)["kind"]
+    return "paintings" if wildcards.set in config["styles"] and kind == "synthetic" else kind
+
+
+def set_flags(name):
+    """What a set's images are, and how they are spread over splits and shards."""
+    entry = config["styles"].get(name) or config["sources"][name]
+    per_class = {"per_class": pairs(entry["per_class"])} if "per_class" in entry else {}
+    chosen = {key: entry[key] for key in ("folder", "categories", "classes", "count") if key in entry}
+    return flags(chosen | per_class | {"shards": pairs(shard_counts(name)), "seed": config["data_seed"]})
+
 
 rule scan:
     """List the photographs or paintings of a folder or archive, with their split and shard."""
@@ -24,6 +40,25 @@ rule scan:
         flags=lambda wildcards: set_flags(wildcards.set),
     shell:
         'python "$SCRIPTS"/scan.py --kind {params.kind:q} {params.flags:q} --out {output:q} > {log:q} 2>&1'
+
+
+def listing_of(name):
+    return f"results/images/{name}/listing.parquet" if name in LISTED else []
+
+
+def pack_flags(wildcards):
+    entry = set_entry(wildcards)
+    common = {"size": entry.get("size", config["image_size"]), "format": config["format"]}
+    if wildcards.set in LISTED:
+        limits = {key: config[key] for key in ("max_megapixels", "max_rejected")}
+        files = {"listing": listing_of(wildcards.set), "folder": entry["folder"], "seed": config["data_seed"]}
+        return flags(common | limits | files)
+    return set_flags(wildcards.set) + flags(common | {key: entry[key] for key in ("appearance",) if key in entry})
+
+
+@within_partition("runtime")
+def pack_minutes(wildcards, attempt):
+    return minutes(pack_seconds(config, wildcards.set, wildcards.split, KNOWN), attempt)
 
 
 rule pack:
@@ -53,6 +88,16 @@ rule pack:
         " --kind {params.kind:q} {params.flags:q} --out {output.shard:q} > {log:q} 2>&1"
 
 
+def encode_flags(wildcards):
+    size = config["stylizers"].get(wildcards.stylizer, {}).get("style_size")
+    return stylizer_flags(wildcards.stylizer) + flags({"style_size": size, "max_rejected": config["max_rejected"]})
+
+
+@within_partition("runtime")
+def encode_minutes(wildcards, attempt):
+    return minutes(encode_seconds(config, wildcards.stylizer, wildcards.set, wildcards.split, KNOWN), attempt)
+
+
 rule encode_styles:
     """Compute the style vector of every style of a shard, once."""
     input:
@@ -80,6 +125,12 @@ rule encode_styles:
         'python "$SCRIPTS"/encode_styles.py --styles {input.styles:q} {params.flags:q} --out {output:q} > {log:q} 2>&1'
 
 
+def files_of_split(wildcards):
+    """The folder, the number and the ending of a split's shards, or of a stylizer's vectors of its styles."""
+    folder = f"results/{wildcards.kept}/{wildcards.set}/{wildcards.split}"
+    return folder, shard_counts(wildcards.set)[wildcards.split], "tar" if wildcards.kept == "images" else "safetensors"
+
+
 rule checksums:
     """List the checksums of a split's shards or style vectors: other jobs depend on this one file."""
     input:
@@ -102,6 +153,46 @@ rule checksums:
         files=lambda wildcards: numbered(*files_of_split(wildcards)),
     shell:
         'python "$SCRIPTS"/checksums.py {params.files:q} --out {output:q} > {log:q} 2>&1'
+
+
+def style_split(wildcards):
+    """The split that styles are drawn from: a source's of the same name, a set of styles has one."""
+    return ALL if config["stylized"][wildcards.set]["styles"] in config["styles"] else wildcards.split
+
+
+def vector_folder(wildcards):
+    entry = config["stylized"][wildcards.set]
+    return f"results/style_vectors/{entry['stylizer']}/{entry['styles']}/{style_split(wildcards)}"
+
+
+def vector_count(wildcards):
+    return shard_counts(config["stylized"][wildcards.set]["styles"])[style_split(wildcards)]
+
+
+def vector_input(wildcards):
+    """What stands for the style vectors of a stylized set: one file for itself, the list of checksums for several."""
+    folder = vector_folder(wildcards)
+    return f"{folder}/0.safetensors" if vector_count(wildcards) == 1 else f"{folder}/{CHECKSUMS}"
+
+
+def stylizer_of(wildcards):
+    return config["stylized"][wildcards.set]["stylizer"]
+
+
+def stylize_flags(wildcards):
+    entry = config["stylized"][wildcards.set]
+    chosen = {key: entry[key] for key in ("strength", "crop") if key in entry}
+    return stylizer_flags(entry["stylizer"]) + flags(
+        chosen
+        | {"content_size": config["image_size"], "seed": config["data_seed"], "format": config["format"]}
+        | {"max_rejected": config["max_rejected"]}
+        | ({"other_category": True} if entry["other_category"] else {})
+    )
+
+
+@within_partition("runtime")
+def stylize_minutes(wildcards, attempt):
+    return minutes(stylize_seconds(config, wildcards.set, wildcards.split, KNOWN), attempt)
 
 
 rule stylize:
@@ -135,6 +226,33 @@ rule stylize:
     shell:
         'python "$SCRIPTS"/stylize.py --content {input.content:q} --style-vectors {params.vectors:q} {params.flags:q}'
         " --out {output.shard:q} > {log:q} 2>&1"
+
+
+def sheet_split(wildcards):
+    """The first split of a set: what is trained on, where there is that."""
+    return next(iter(shard_counts(wildcards.set)))
+
+
+def sheet_origins(wildcards):
+    """What a stylized set was made of: name → the set and its split."""
+    entry, split = config["stylized"].get(wildcards.set), sheet_split(wildcards)
+    if entry is None:
+        return {}
+    return {
+        "content": (entry["content"], split),
+        "styles": (entry["styles"], ALL if entry["styles"] in config["styles"] else split),
+    }
+
+
+def sheet_cells(wildcards):
+    """A stylized image stands in a row with its content and its style, so fewer of them fit."""
+    return flags({"count": 18, "columns": 3} if wildcards.set in config["stylized"] else {"count": 48, "columns": 8})
+
+
+@within_partition("mem_mb")
+def set_memory(wildcards, attempt):
+    """Of a job that looks at all labels of a set, MB: measured 2.5 for a thousand."""
+    return attempt * (1000 + round(3 * dataset_sizes.images_in_set(config, wildcards.set) / 1000))
 
 
 rule catalogue:

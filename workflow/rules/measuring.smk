@@ -1,5 +1,66 @@
 # Observers × benchmarks → predictions → tables.
 
+from shapebias.planning.network_costs import evaluation_seconds, is_listed, observer_entry
+
+
+def observer_weights(wildcards):
+    if wildcards.observer in RUNS:
+        model, regime, seed = RUNS[wildcards.observer]
+        return f"results/runs/{model}/{regime}/seed{seed}/model.safetensors"
+    return weights_input(own_weights(config["observers"][wildcards.observer]))
+
+
+def benchmark_images(names):
+    entries = [config["benchmarks"][name] for name in names]
+    own = [checksums_of(entry["images"], "test") for entry in entries if "images" in entry]
+    return own + sorted({folder for entry in entries if "folder" in entry and (folder := needed(entry["folder"]))})
+
+
+def network_flags_of(wildcards):
+    """What the network is; a run's weights file says the rest itself."""
+    if wildcards.observer in RUNS:
+        model = config["models"][RUNS[wildcards.observer][0]]
+        return flags({"timm": model["timm"], "weights": observer_weights(wildcards)})
+    entry = config["observers"][wildcards.observer]
+    chosen = {key: entry[key] for key in ("timm", "kwargs", "classes") if key in entry}
+    return flags(chosen | {"weights": own_weights(entry)})
+
+
+def where_images_are(name):
+    entry = config["benchmarks"][name]
+    return shard_range(entry["images"], "test") if "images" in entry else local(entry["folder"])
+
+
+def benchmark_flags(wildcards, names):
+    """Several benchmarks in one job: the network is loaded once."""
+    words = []
+    for name in names:
+        entry = config["benchmarks"][name]
+        target = f"results/predictions/{name}/{wildcards.observer}"
+        words += ["--images", where_images_are(name), "--benchmark", entry["kind"], "--out", f"{target}.parquet"]
+        words += flags({"suppress": entry.get("suppress")})
+        if name not in MELANOMA:  # the toolbox's CSV knows categories alone
+            words += ["--decisions", f"{target}.csv"]
+        if READ_OUT and entry["kind"] == "cue_conflict":
+            table = f"{name}=results/read_out/{name}/{wildcards.observer}.csv"
+            words += ["--read-out", table if name in READ_OUT else "-"]
+    return words
+
+
+def shown(observer):
+    """A run's model, or the observer itself; whether it is trained here; by how much it may be larger than expected: a
+    network that nobody has counted is taken for a ResNet-50, of which the largest of timm are forty.
+    """
+    name, trained = (RUNS[observer][0], True) if observer in RUNS else (observer, False)
+    entry, _ = observer_entry(config, name, trained=trained)
+    return name, trained, 1 if is_listed(entry) or ("show", name) in KNOWN.throughputs else 8
+
+
+@within_partition("runtime")
+def evaluate_minutes(wildcards, attempt):
+    name, trained, larger = shown(wildcards.observer)
+    return minutes(larger * evaluation_seconds(config, name, trained=trained, melanoma=False, known=KNOWN), attempt)
+
 
 rule evaluate:
     """Show every benchmark but melanoma to one observer, and read shape and texture out of its stages. The network is
@@ -34,6 +95,12 @@ rule evaluate:
     shell:
         'python "$SCRIPTS"/evaluate.py {params.network:q} --observer {wildcards.observer} {params.evaluation:q}'
         " {params.benchmarks:q} --reuse results/checkpoints/measured > {log:q} 2>&1"
+
+
+@within_partition("runtime")
+def melanoma_minutes(wildcards, attempt):
+    name, trained, larger = shown(wildcards.observer)
+    return minutes(larger * evaluation_seconds(config, name, trained=trained, melanoma=True, known=KNOWN), attempt)
 
 
 rule evaluate_melanoma:
@@ -71,6 +138,24 @@ TABLES += ["shape_bias_differences", "shape_bias_differences_pooled", "cue_accur
 TABLES += ["classification_report", "accuracy", "accuracy_by_condition", "error_consistency"]
 TABLES += ["error_consistency_pooled", "human_likeness", "reliance", "read_out", "undefined"]
 TABLES += ["runs", "rejected", *(["melanoma"] if MELANOMA else []), *(f"answers.{name}" for name in CONFLICTS)]
+
+
+def melanoma_flags():
+    """Who sees the benchmarks of melanoma, and the first of their regimes that starts from ImageNet weights alone."""
+    if not MELANOMA:
+        return []
+    baselines = [name for name in melanoma_regimes(config) if config["regimes"][name]["init"] == "pretrained"]
+    chosen = {"melanoma_benchmarks": MELANOMA, "melanoma_observers": MELANOMA_RUNS}
+    return flags(chosen | {"melanoma_baseline": next(iter(baselines), None)})
+
+
+def decision_flags():
+    """Recorded decisions, each with its own pools."""
+    words = []
+    for entry in DECISIONS.values():
+        words += ["--decisions", f"{entry['benchmark']}={local(entry['decisions'])}"]
+        words += [f"{name}={pattern}" for name, pattern in entry.get("pool", {}).items()]
+    return words
 
 
 rule tables:

@@ -31,6 +31,11 @@ if PACKED:
     SHEETS.append("results/figures/rejected.png")
 
 
+def images_of_conflicts(option):
+    """`--option NAME=PATH` for every benchmark of cue conflict, whose images figures and report show some of."""
+    return [word for name in CONFLICTS for word in (option, f"{name}={where_images_are(name)}")]
+
+
 rule figures:
     """Draw every figure from the tables."""
     input:

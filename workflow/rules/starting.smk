@@ -9,6 +9,8 @@ import yaml
 from shapebias.cluster import sessions
 from shapebias.files import replacing
 
+RECORD = Path("results/study.txt")  # which file the results follow from
+
 
 def remove_dead_locks():
     """Unlock this folder where the Snakemake that locked it was killed. A session writes its record after its lock: a
@@ -50,6 +52,22 @@ def refuse_lost_shards():
             )
 
 
+def study_file():
+    """The file of this study: relative to the folder of results if it lies below, so that the folder may be moved."""
+    files = [Path(path).absolute() for path in workflow.overwrite_configfiles or ["config.yaml"]]
+    here = Path.cwd()
+    return " ".join(str(path.relative_to(here) if path.is_relative_to(here) else path) for path in files)
+
+
+def other_study():
+    """What is wrong if the results in this folder are those of another file: they would be overwritten."""
+    if RECORD.exists() and (other := RECORD.read_text().strip()) != study_file():
+        return (
+            f"results/ holds the study of {other}, and {study_file()} would overwrite it. Give each study a folder of its "
+            f"own (--directory FOLDER), or remove {RECORD} if both files are the same study"
+        )
+
+
 def fix_the_config_of_jobs():
     """Give jobs a copy of the study's config, `--config` included. Each job reads its config when it starts, so an
     edit meanwhile would make it a job of another study.
@@ -64,11 +82,18 @@ def fix_the_config_of_jobs():
 
 if workflow.is_main_process:
     remove_dead_locks()
+    OTHER_STUDY = other_study()
+    if OTHER_STUDY:
+        logger.warning(OTHER_STUDY)
 
 
 onstart:
     if MISSING and not all(job.rule.name.startswith("download") for job in workflow.dag.needrun_jobs()):
         raise WorkflowError("\n".join(MISSING))
+    if OTHER_STUDY:
+        raise WorkflowError("nothing has run: the results in this folder are those of another study (see above)")
+    with replacing(RECORD) as draft:
+        draft.write_text(f"{study_file()}\n")
     refuse_lost_shards()
     fix_the_config_of_jobs()
     record_session()

@@ -1,6 +1,73 @@
 # Models × regimes × seeds.
 
+from shapebias.planning.network_costs import training_seconds
+
 RUN = "results/runs/{model}/{regime}/seed{seed}"
+
+
+def training_images(wildcards):
+    sets = config["regimes"][wildcards.regime]["train_on"]
+    return [checksums_of(name, split) for name in sets for split in ("train", "val")]
+
+
+def initial_weights(wildcards):
+    """The file of weights that training starts from, if there is one: of another regime, or the model's own."""
+    init = config["regimes"][wildcards.regime]["init"]
+    if init not in config["regimes"]:
+        return weights_input(own_weights(config["models"][wildcards.model])) if init == "pretrained" else []
+    return f"{RUN}/model.safetensors".format(model=wildcards.model, regime=init, seed=wildcards.seed)
+
+
+def set_shards(wildcards, split):
+    return [f"{name}={shard_range(name, split)}" for name in config["regimes"][wildcards.regime]["train_on"]]
+
+
+def network_flags(wildcards):
+    model, regime = config["models"][wildcards.model], config["regimes"][wildcards.regime]
+    init = own_weights(model) if regime["init"] == "pretrained" else regime["init"]
+    start = {} if initial_weights(wildcards) else {"init": init}
+    return flags(
+        {"timm": model["timm"], "kwargs": model["kwargs"], "image_size": config["input_size"]}
+        | start
+        | {"trainable": regime["trainable"]}
+        | {key: value for key, value in train_recipe(wildcards).items() if key not in EXECUTION}
+    )
+
+
+def train_recipe(wildcards):
+    return recipe_of(config, wildcards.model, wildcards.regime)
+
+
+def ranks_of(wildcards):
+    """Processes that share each batch."""
+    return train_recipe(wildcards).get("ranks", 0) or 1
+
+
+def nodes_of(wildcards):
+    """Nodes of a cluster that share the ranks evenly; without a cluster all ranks are on this machine."""
+    return train_recipe(wildcards).get("nodes", 1)
+
+
+def cpus_of(wildcards):
+    """Processors of a rank."""
+    recipe = train_recipe(wildcards)
+    return recipe.get("threads", 1) + recipe.get("workers", 0)
+
+
+@within_partition("runtime")
+def train_minutes(wildcards, attempt):
+    """A day, where nobody gives the model's throughput: training leaves in time and goes on at the next attempt."""
+    if ("train", wildcards.model) not in KNOWN.throughputs:
+        return DAY
+    return min(DAY, minutes(training_seconds(config, wildcards.model, wildcards.regime, KNOWN), attempt))
+
+
+@within_partition("mem_mb")
+def train_memory(wildcards, attempt):
+    """MB of a node, for its ranks: torch and a network, workers, and 3 MB for the labels of a thousand images."""
+    images = sum(dataset_sizes.training_images(config, wildcards.regime, split) for split in ("train", "val"))
+    each = 4000 + 600 * train_recipe(wildcards).get("workers", 0) + round(3 * images / 1000)
+    return attempt * each * ranks_of(wildcards) // nodes_of(wildcards)
 
 
 rule train:
@@ -49,3 +116,31 @@ rule train:
         " --ranks {resources.ranks} --workers {resources.workers} --cpus {resources.cpus_per_task}"
         " --device {params.device} --checkpoints {params.checkpoints:q} $TRACKING $STAGING"
         " --out {params.folder:q} > {log:q} 2>&1"
+
+
+CHECKPOINT_MINUTES = 10  # scripts/train.py's own
+
+
+def short_trainings():
+    """Warnings where all attempts of a training together end before it is expected to, one for the longest of each time
+    limit, and where an attempt ends before its first checkpoint.
+    """
+    longest = {}
+    for job in workflow.dag.needrun_jobs():
+        if job.rule.name == "train" and job.resources.get("runtime"):
+            run = (job.wildcards.model, job.wildcards.regime)
+            limit = (1 + job.restart_times, job.resources.runtime)
+            longest[limit] = max(longest.get(limit, (0, run)), (training_seconds(config, *run, KNOWN) / 3600, run))
+    for (attempts, each), (expected, run) in sorted(longest.items()):
+        if 60 * expected > attempts * each:
+            yield (
+                f"Training {' '.join(run)} may take {expected:.0f} hours; {attempts} attempts of {each} minutes are fewer. "
+                "Raise `retries`, or train's runtime in set-resources, in the profile (`make plan` says what this rests "
+                "on, and `throughputs` in the config corrects it)."
+            )
+        if each <= CHECKPOINT_MINUTES:
+            yield (
+                f"train's runtime of {each} minutes ends before its first checkpoint, at {CHECKPOINT_MINUTES} minutes or "
+                "an epoch. It leaves one when its time is up, and is started again, but no more often than `retries` "
+                "says; set-resources, `train: runtime=60`, say, in the profile."
+            )

@@ -569,18 +569,24 @@ class Study(Section):
 
 def json_schema() -> dict[str, Any]:
     """The JSON schema of a config, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | remove_noise(Study.model_json_schema())
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | simplify(Study.model_json_schema())
 
 
-def remove_noise(schema: Any) -> Any:
-    """A copy without titles, which repeat the keys, and without null as the default of keys that are left out."""
+def simplify(schema: Any) -> Any:
+    """A copy without titles, which repeat the keys, and without null as the default of keys that are left out.
+
+    A section of names is closed: an entry whose name does not fit the pattern is a mistake.
+    """
     if isinstance(schema, list):
-        return [remove_noise(part) for part in schema]
+        return [simplify(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    noise = {
-        key
-        for key, value in schema.items()
-        if (key == "title" and isinstance(value, str)) or (key == "default" and value is None)
-    }
-    return {key: remove_noise(value) for key, value in schema.items() if key not in noise}
+    parts = {key: simplify(value) for key, value in schema.items()}
+    if isinstance(parts.get("title"), str):
+        del parts["title"]
+    if "default" in parts and parts["default"] is None:
+        del parts["default"]
+    if "patternProperties" in parts:
+        ((pattern, entry),) = parts.pop("patternProperties").items()
+        parts |= {"propertyNames": {"pattern": pattern}, "additionalProperties": entry}
+    return parts

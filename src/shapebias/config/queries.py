@@ -1,5 +1,7 @@
 """What the config of a study says of itself: its networks, runs, recipes and splits."""
 
+import hashlib
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,3 +53,11 @@ def run_name(model: str, regime: str, seed: int) -> str:
 def recipe_of(config: Config, model: str, regime: str) -> dict[str, Any]:
     """The training keys of one run: the common ones, the model's over them, the regime's over both."""
     return {**config["training"], **config["models"][model]["training"], **config["regimes"][regime]["training"]}
+
+
+def pretrained_name(entry: Config) -> str:
+    """The name of a network's published weights; weights that are fitted to kwargs bear a digest of these."""
+    if not entry.get("kwargs"):
+        return entry["timm"]
+    digest = hashlib.sha256(json.dumps(entry["kwargs"], sort_keys=True).encode()).hexdigest()
+    return f"{entry['timm']}-{digest[:8]}"

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections import Counter
 
 import pytest
 import yaml
@@ -12,6 +11,7 @@ from shapebias.config.dataset_sizes import DRAWN_CLASSES, counted, images_in, im
 from shapebias.config.validation import check_config
 from shapebias.errors import UserError
 from shapebias.planning.costs import Given, Known, Network, given_throughputs, image_bytes
+from shapebias.planning.graph import Job, list_jobs
 from shapebias.planning.jobs import Jobs
 from shapebias.planning.network_costs import (
     NETWORKS,
@@ -20,7 +20,7 @@ from shapebias.planning.network_costs import (
     network_key,
     training_seconds,
 )
-from shapebias.planning.plan import planned
+from shapebias.planning.plan import plan_study
 from shapebias.planning.schedule import course
 from shapebias.planning.summary import assumptions, comparison, duration, size, summed, table
 from shapebias.planning.throughput import count, counted_networks
@@ -161,9 +161,12 @@ def test_checkpoints_hold_weights_twice_and_what_the_optimizer_remembers():
     assert stored(regimes={"in": {"train_on": ["in"], "trainable": "head"}}) == 4 * 1000 * 2
 
 
-def test_the_demo_s_plan_is_what_the_demo_took_within_a_factor_of_two():
+def test_the_demo_s_plan_is_what_the_demo_took_within_a_factor_of_two(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     config = check_config(yaml.safe_load((ROOT / "config.yaml").read_text()))
-    plan = planned(config, Known(networks=counted_networks(config)))
+    jobs = list_jobs(ROOT / "Snakefile", ROOT / "config.yaml", {})
+    plan = plan_study(config, jobs, Known(networks=counted_networks(config)))
+    assert len(jobs) == sum(entry.count for entry in plan) <= 70
     seconds = {rule: sum(jobs.count * jobs.seconds for jobs in plan if jobs.rule == rule) for rule in DEMO}
     assert sum(DEMO.values()) / 2 < sum(seconds.values()) < sum(DEMO.values()) * 2
     for rule in ("pack", "encode_styles", "stylize", "train", "evaluate"):
@@ -173,26 +176,30 @@ def test_the_demo_s_plan_is_what_the_demo_took_within_a_factor_of_two():
 # Jobs
 
 
-def test_jobs_are_counted_by_models_regimes_seeds_and_shards():
-    regimes = {"in": {"train_on": ["in"]}, "more": {"train_on": ["in"], "init": "in"}}
-    config = study(seeds=[0, 1, 2], regimes=regimes)
-    jobs = Counter()
-    for some in planned(config):
-        jobs[some.rule] += some.count
-    assert (jobs["pack"], jobs["train"], jobs["evaluate"], jobs["report"]) == (3 + 1 + 1, 1 * 2 * 3, 6, 1)
-    assert "stylize" not in jobs
-
-
-def test_a_run_waits_for_its_images_and_for_the_run_that_it_starts_from():
-    config = study(regimes={"more": {"train_on": ["in"], "init": "in"}, "in": {"train_on": ["in"]}})
-    runs = {jobs.key: jobs for jobs in planned(config) if jobs.rule == "train"}
-    assert list(runs) == [("train", "net", "in"), ("train", "net", "more")]
-    assert ("train", "net", "in") in runs["train", "net", "more"].after
+def test_shards_and_seeds_are_one_entry_and_cost_what_the_config_says():
+    config = study(seeds=[0, 1])
+    packs = [
+        Job("pack", {"set": "in", "split": "train", "shard": str(shard)}, outputs=(f"{shard}.tar", f"{shard}.csv"))
+        for shard in range(3)
+    ]
+    trainings = [
+        Job("train", {"model": "net", "regime": "in", "seed": seed}, ("0.tar", "2.tar"), (f"{seed}.weights",), cpus=2)
+        for seed in "01"
+    ]
+    shows = [Job("evaluate", {"observer": f"net_in_seed{seed}"}, (f"{seed}.weights",)) for seed in "01"]
+    plan = {entry.key: entry for entry in plan_study(config, [*shows, *trainings, *packs])}
+    assert list(plan) == [("pack", "in", "train"), ("train", "net", "in"), ("evaluate", "net", "in")]
+    assert [(entry.count, entry.files, entry.cpus) for entry in plan.values()] == [(3, 2, 1), (2, 1, 2), (2, 0, 1)]
+    assert plan["pack", "in", "train"].images == 10 * 16 * 2  # 16 categories, two drawn classes each
+    assert plan["train", "net", "in"].seconds == training_seconds(config, "net", "in")
+    assert plan["train", "net", "in"].after == (("pack", "in", "train"),)
+    assert plan["evaluate", "net", "in"].after == (("train", "net", "in"),)
 
 
 def test_staged_shards_are_those_that_a_run_trains_on_and_is_validated_with():
     def staged(**changes):
-        return next(jobs.staged for jobs in planned(study(**changes)) if jobs.rule == "train")
+        [entry] = plan_study(study(**changes), [Job("train", {"model": "net", "regime": "in", "seed": "0"})])
+        return entry.staged
 
     assert staged() == 0
     assert staged(stage_shards=True) == pytest.approx((320 + 32) * image_bytes(study(), "in"))
@@ -246,13 +253,17 @@ def test_numbers_are_told_in_units_that_suit_them():
 
 def test_every_throughput_says_where_it_comes_from():
     config = study()
-    told = "\n".join(assumptions(config, planned(config, known(train={"net": 310})), known(), 1))
+    jobs = [
+        Job("train", {"model": "net", "regime": "in", "seed": "0"}),
+        Job("evaluate", {"observer": "net_in_seed0"}),
+    ]
+    told = "\n".join(assumptions(config, plan_study(config, jobs, known(train={"net": 310})), known(), 1))
     assert "training net: 310 images a second (given in the config)" in told
     assert "showing to net: " in told and "0.668 GFLOP an image (counted) at 50 GFLOP/s" in told
     assert "at most 2 epochs; `patience` may end a run earlier" in told
     measured = Known({("show", "net"): Given(20, "measured on this machine")})
     assert "20 images a second (measured on this machine)" in "\n".join(
-        assumptions(config, planned(config, measured), measured, 1)
+        assumptions(config, plan_study(config, jobs, measured), measured, 1)
     )
 
 

@@ -1,0 +1,174 @@
+"""All figures of a study, by name, from its tables."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from shapebias.errors import UserError
+from shapebias.evaluation.benchmarks import KINDS
+from shapebias.evaluation.stimuli import open_benchmark
+from shapebias.evaluation.stimulus_names import stimulus_name
+from shapebias.figures.accuracy import ConditionAxis, accuracy_overview, condition_lines, reliance_lines
+from shapebias.figures.answers import MOST_ANSWERS, MOST_SAMPLES, Sample, answer_matrices, sample_predictions
+from shapebias.figures.cues import bias_differences, cue_plane
+from shapebias.figures.likeness import consistency_matrix, likeness_dots
+from shapebias.figures.melanoma import confusion_matrices, melanoma_overview
+from shapebias.figures.read_out import read_out_lines, top_k_lines
+from shapebias.figures.shape_bias import shape_bias_by_category, shape_bias_overview
+from shapebias.figures.style import FigureStyle, save
+from shapebias.figures.training_curves import training_curves
+from shapebias.images.pictures import Picture
+from shapebias.seeding import draw_key
+from shapebias.tables.reading import read_answers, read_histories, read_people, read_table
+from shapebias.tables.summaries import PEOPLE, kind_of, observer_names, one_of_each
+
+NEEDED = [
+    *["shape_bias", "shape_bias_by_category", "shape_bias_pooled", "shape_bias_differences", "cue_accuracy", "top_k"],
+    *["confusion", "accuracy", "accuracy_by_condition", "error_consistency", "human_likeness", "reliance", "read_out"],
+    "runs",
+]
+
+
+def draw_figures(
+    folder: Path,
+    out: Path,
+    style: FigureStyle,
+    *,
+    benchmarks: Sequence[str] = (),
+    runs: Path | None = None,
+    people: Path | None = None,
+    images: Mapping[str, Sequence[Path]] | None = None,
+    melanoma: Sequence[str] = (),
+) -> None:
+    """Draw every figure as PNG and SVG into a folder.
+
+    folder: of the tables. benchmarks: those of cue conflict to draw, all if empty. runs: holds
+    <model>/<regime>/seed<n>. people: table of people's hits. images: benchmark → folders, shards or archives of its
+    images; some of these are shown with the answers. melanoma: benchmarks of melanoma to draw.
+    Raises UserError for tables that are missing or broken, and for a benchmark or a style that does not exist.
+    """
+    check_style(style)
+    tables = {name: read_table(folder, name) for name in NEEDED}
+    if runs is None and len(tables["runs"]):
+        raise UserError(f"{folder / 'runs.csv'} names trained networks: give their folder, --runs DIR")
+    benchmarks = benchmarks or list(dict.fromkeys(tables["shape_bias"]["benchmark"]))
+    unknown = sorted({*(images or {})} - {*benchmarks})
+    if unknown:
+        raise UserError(
+            f"sample images of {unknown[0]!r}: no such benchmark; there are {', '.join(benchmarks) or 'none'}"
+        )
+
+    figures: dict[str, Callable[..., Figure]] = {}
+    for benchmark in benchmarks:
+        conflicts = figures_of_conflicts(benchmark, tables, read_people(people) if people else None)
+        figures |= {f"{name}.{benchmark}": draw for name, draw in conflicts.items()}
+        if images and benchmark in images:
+            samples, total = choose_samples(folder, benchmark, tables["shape_bias"], images[benchmark])
+            figures[f"sample_predictions.{benchmark}"] = partial(
+                sample_predictions, samples, total, benchmark=benchmark
+            )
+    for benchmark in melanoma:
+        lesions = read_table(folder, "melanoma")
+        figures[f"melanoma.{benchmark}"] = partial(melanoma_overview, lesions, benchmark=benchmark)
+        figures[f"melanoma_confusion.{benchmark}"] = partial(confusion_matrices, lesions, benchmark=benchmark)
+    by_condition = tables["accuracy_by_condition"]
+    figures |= {
+        "accuracy": partial(accuracy_overview, tables["accuracy"]),
+        "accuracy_by_condition": partial(condition_lines, by_condition, condition_axes(by_condition)),
+        "human_likeness": partial(likeness_dots, tables["human_likeness"]),
+        "reliance": partial(reliance_lines, tables["reliance"]),
+        "training_curves": partial(training_curves, read_histories(runs or Path(), tables["runs"])),
+    }
+    for name, draw in figures.items():
+        save(draw(style=style), out / name, style.dpi)
+
+
+def figures_of_conflicts(
+    benchmark: str, tables: Mapping[str, pd.DataFrame], people: pd.DataFrame | None
+) -> dict[str, Callable[..., Figure]]:
+    """The figures of one benchmark of cue conflict, by name; read_out only where a cue was read out."""
+    bias = tables["shape_bias"]
+    figures: dict[str, Callable[..., Figure]] = {
+        "shape_bias_by_category": partial(shape_bias_by_category, tables["shape_bias_by_category"], people),
+        "shape_bias": partial(shape_bias_overview, tables["shape_bias_pooled"], bias, tables["cue_accuracy"], people),
+        "shape_bias_differences": partial(bias_differences, tables["shape_bias_differences"], bias),
+        "cue_accuracy": partial(cue_plane, tables["cue_accuracy"]),
+        "top_k": partial(top_k_lines, tables["top_k"]),
+        "confusion": partial(answer_matrices, tables["confusion"]),
+        "error_consistency": partial(consistency_matrix, tables["error_consistency"], bias),
+    }
+    if (tables["read_out"]["benchmark"] == benchmark).any():
+        figures["read_out"] = partial(read_out_lines, tables["read_out"])
+    return {name: partial(draw, benchmark=benchmark) for name, draw in figures.items()}
+
+
+def condition_axes(by_condition: pd.DataFrame) -> dict[str, ConditionAxis]:
+    """The axis of each benchmark whose kind is known: by its name, or as the only kind that has its conditions."""
+    axes = {}
+    for benchmark, part in by_condition.groupby("benchmark", sort=False):
+        conditions = {*part["condition"].dropna().astype(str)}
+        fitting = [kind for kind in KINDS.values() if conditions <= {*kind.conditions}]
+        named = [kind for kind in fitting if kind.name == benchmark]
+        kinds = named or fitting
+        if len(kinds) == 1:
+            (kind,) = kinds
+            axes[str(benchmark)] = ConditionAxis(kind.conditions, kind.condition_label, kind.condition_names)
+    return axes
+
+
+def choose_samples(
+    folder: Path, benchmark: str, shape_bias: pd.DataFrame, paths: Sequence[Path]
+) -> tuple[list[Sample], int]:
+    """Return conflict images of a benchmark with the observers' answers, spread over the categories of shape, and the
+    number of all its conflict images.
+    """
+    answers = read_answers(folder, benchmark)
+    conflicts = answers[
+        (answers["shape"] != "") & (answers["texture"] != "") & (answers["shape"] != answers["texture"])
+    ]
+    pictures = {stimulus_name(picture.id): picture for picture in open_benchmark(paths, "cue_conflict")}
+    available = conflicts[conflicts["image"].isin(pictures)]
+    if len(conflicts) and available.empty:
+        raise UserError(
+            f"{paths[0]}: answers.{benchmark}.csv names none of these images, but others such as "
+            f"{conflicts['image'].iloc[0]!r}; give the images of benchmark {benchmark!r}"
+        )
+    rows = shape_bias[(shape_bias["benchmark"] == benchmark) & shape_bias["observer"].isin(answers.columns)]
+    names = names_beside_samples(rows)
+    samples: list[Sample] = [
+        (picture.image(), row["shape"], row["texture"], {name: row[key] for key, name in names.items()})
+        for row, picture in spread_over_categories(available, pictures)
+    ]
+    return samples, len(conflicts)
+
+
+def names_beside_samples(rows: pd.DataFrame) -> dict[str, str]:
+    """Observer → its name: one person, one seed of each model × regime, some of every model first."""
+    rows = rows.assign(kind=kind_of(rows), regime=rows["regime"].fillna(""))
+    rows = rows[rows["kind"] != PEOPLE].drop_duplicates(["kind", "model", "regime"])
+    names = observer_names(rows)
+    groups = rows.assign(group=rows["model"].where(rows["kind"] == "run", rows["kind"])).set_index("observer")["group"]
+    first = one_of_each([(groups[observer], observer) for observer in names], MOST_ANSWERS)
+    return {observer: names[observer] for observer in [*first, *(name for name in names if name not in first)]}
+
+
+def spread_over_categories(answers: pd.DataFrame, pictures: Mapping[str, Picture]) -> Iterable[tuple[dict, Picture]]:
+    """At most MOST_SAMPLES images, one of each category of shape before a second of any; sampled by their names."""
+    rows = sorted(answers.to_dict("records"), key=lambda row: draw_key(0, "sample", row["image"]))
+    chosen = one_of_each([(row["shape"], row) for row in rows], MOST_SAMPLES)
+    return [(row, pictures[row["image"]]) for row in sorted(chosen, key=lambda row: (row["shape"], row["image"]))]
+
+
+def check_style(style: FigureStyle) -> None:
+    """Raise UserError for a style that cannot be drawn."""
+    for name in (style.palette, style.regime_palette):
+        try:
+            sns.color_palette(name, 2)
+        except ValueError:
+            raise UserError(f"palette {name!r}: unknown; take one of seaborn's, such as colorblind or Set2") from None
+    if style.dpi < 1 or not style.font_scale > 0:
+        raise UserError(f"dpi {style.dpi}, font scale {style.font_scale}: both must be above 0")

@@ -1,0 +1,219 @@
+"""Collect predictions and recorded decisions from files, and write the tables that follow from them."""
+
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from shapebias.errors import UserError
+from shapebias.evaluation.benchmarks import KINDS
+from shapebias.evaluation.decisions import read_answers, read_observers, read_predictions
+from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem
+from shapebias.files import replacing
+from shapebias.tables.assemble import Measured, melanoma_table, rejected_table, run_table, takes_decisions
+from shapebias.tables.columns import COLUMNS, PEOPLE
+
+log = logging.getLogger(__name__)
+
+METADATA = ["observer", "model", "regime", "seed", "benchmark", "rejected"]  # that all predictions have
+SUBJECTS = f"{PEOPLE}=subject-*"  # the pool of people in decisions of the model-vs-human toolbox
+# What the toolbox calls its data sets where these kinds have another name.
+TOOLBOX_NAMES = {"cue-conflict": "cue_conflict", "silhouette": "silhouettes", "edge": "edges"}
+
+
+@dataclass(frozen=True)
+class PredictionFile:
+    """The predictions of one network on a benchmark."""
+
+    benchmark: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class DecisionFiles:
+    """Recorded decisions on a benchmark.
+
+    paths: CSV files, or folders of them. pools: NAME=PATTERN, groups of observers that are also counted together;
+    None counts the observers called subject-… as people.
+    """
+
+    benchmark: str
+    paths: Sequence[Path]
+    pools: Sequence[str] | None = None
+
+
+def find_answers(folder: Path) -> tuple[list[PredictionFile], list[DecisionFiles]]:
+    """Return all predictions and decisions of a folder: `<benchmark>/*.parquet`, `<benchmark>/*.csv`, and files right
+    in the folder.
+
+    Files right in the folder belong to one benchmark with the folder's name; predictions on several kinds of images
+    there belong to one benchmark a kind. A CSV beside a Parquet file of the same name repeats it and is left out.
+    Raises UserError for a folder without answers.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; give a folder of predictions (.parquet) or decisions (.csv)")
+    predictions, decisions = [PredictionFile(path.parent.name, path) for path in sorted(folder.glob("*/*.parquet"))], []
+    own = {path: read_answers(path, METADATA)[1]["benchmark"] for path in sorted(folder.glob("*.parquet"))}
+    for path, kind in own.items():
+        name = folder.resolve().name if len({*own.values()}) == 1 else kind
+        predictions.append(PredictionFile(name, path))
+    for place in [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]:
+        csvs = [path for path in sorted(place.glob("*.csv")) if not path.with_suffix(".parquet").exists()]
+        if csvs:
+            decisions.append(DecisionFiles(place.resolve().name, csvs))
+    if not predictions and not decisions:
+        raise UserError(
+            f"{folder}: neither predictions (.parquet) nor decisions (.csv) in it or in its folders; "
+            f"scripts/evaluate.py writes both"
+        )
+    return predictions, decisions
+
+
+def list_csvs(paths: Sequence[Path]) -> list[Path]:
+    """Return the CSV files among the paths, and those in the folders among them; raises UserError if there are none."""
+    files = [file for path in paths for file in (sorted(path.glob("*.csv")) if path.is_dir() else [path])]
+    if not files:
+        raise UserError(f"{paths[0]}: no CSV of decisions in this folder")
+    return files
+
+
+def infer_kind(benchmark: str, files: Sequence[Path]) -> str:
+    """Return the kind of a benchmark from its name, else from the names of its images.
+
+    Raises UserError if neither tells the kind.
+    """
+    name = TOOLBOX_NAMES.get(benchmark, benchmark)
+    if name in KINDS:
+        return name
+    try:
+        images = pd.read_csv(files[0], dtype=str, keep_default_na=False)["imagename"]
+    except (OSError, ValueError, KeyError):
+        images = pd.Series(dtype=str)  # read_observers says what is wrong with the file
+    if images.map(stem).str.match(CUE_CONFLICT_NAME).all():
+        return "cue_conflict"
+    raise UserError(
+        f"{files[0]}: decisions on a benchmark {benchmark!r} of an unknown kind (images such as {images.iloc[0]!r}); "
+        f"call the benchmark, or the folder, as its kind: {', '.join(KINDS)}"
+    )
+
+
+def keep_images(decisions: pd.DataFrame, images: set[str], benchmark: str, path: Path) -> pd.DataFrame:
+    """Return the decisions on the images of networks, so that all observers are compared on the same images.
+
+    Raises UserError if no decision is about one of these images.
+    """
+    fits = decisions["image"].isin(images)
+    if not fits.any():
+        raise UserError(f"{path}: no decision is about an image of benchmark {benchmark!r}; give its own decisions")
+    if not fits.all():
+        log.info(
+            "%s: %d of %d trials are of images of %r, the others are left out", path, fits.sum(), len(fits), benchmark
+        )
+    return decisions[fits]
+
+
+def read_run_facts(runs: Path, trained: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Read the run.json of each network that was trained here; warn about those that are not there.
+
+    trained: metadata of predictions, which may have come here without their runs.
+    """
+    paths = {facts["observer"]: runs / facts["model"] / facts["regime"] / f"seed{facts['seed']}" for facts in trained}
+    missing = [path / "run.json" for path in paths.values() if not (path / "run.json").exists()]
+    if missing:
+        log.warning("%d runs are left out of the table of runs: there is no %s", len(missing), missing[0])
+    return [
+        {"observer": observer, **json.loads((path / "run.json").read_text())}
+        for observer, path in paths.items()
+        if path / "run.json" not in missing
+    ]
+
+
+def read_read_out(path: Path) -> pd.DataFrame:
+    """Read a table of linear read-outs, all of it text; raises UserError for another file."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a table of scripts/evaluate.py ({error})") from None
+    missing = [name for name in COLUMNS["read_out"] if name not in table]
+    if missing:
+        raise UserError(f"{path}: column {missing[0]!r} is missing; make it with scripts/evaluate.py")
+    return table
+
+
+def collect_tables(
+    predictions: Iterable[PredictionFile],
+    decisions: Sequence[DecisionFiles],
+    *,
+    runs: Path,
+    kinds: Mapping[str, str] | None = None,
+    strict: bool = True,
+    read_out: Sequence[Path] = (),
+    rejected: Iterable[tuple[str, str, str, str]] = (),
+    melanoma: bool = False,
+    melanoma_baseline: str | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Return all tables, by name, of some predictions and decisions.
+
+    runs: holds <model>/<regime>/seed<n>/run.json. kinds: benchmark → kind, where only decisions tell of it.
+    strict: refuse decisions that nothing is measured from; otherwise leave them out with a warning. rejected: set,
+    split, file and reason of images that were not packed. melanoma: make that table even if it is empty.
+    Raises UserError for other files, for answers that do not fit together, and if nothing is measured.
+    """
+    measured, trained, lesions = Measured(), dict[str, dict[str, Any]](), []
+    rejections = []
+    for file in predictions:
+        answers, metadata = read_answers(file.path, METADATA)
+        if metadata["benchmark"] not in KINDS:
+            raise UserError(
+                f"{file.path}: predictions on images of an unknown kind {metadata['benchmark']!r}; allowed: "
+                f"{', '.join(KINDS)}"
+            )
+        if KINDS[metadata["benchmark"]].measures == "melanoma":
+            lesions.append((file.benchmark, answers, metadata))
+        else:
+            measured.add_network(file.benchmark, *read_predictions(file.path, ["class_names"]))
+        rejections += [(file.benchmark, "test", image, reason) for image, reason in metadata["rejected"]]
+        if metadata["regime"] is not None:
+            trained.setdefault(metadata["observer"], metadata)
+    for recorded in decisions:
+        add_decisions(measured, recorded, kinds or {}, strict)
+    if not strict and not measured.benchmarks and not lesions:
+        raise UserError(f"{decisions[0].paths[0]}: nothing is measured from this file or the others; see the warnings")
+    measured.read_out += map(read_read_out, read_out)
+
+    tables = measured.tables() | {"runs": run_table(read_run_facts(runs, list(trained.values())))}
+    tables["rejected"] = rejected_table([*rejections, *rejected])
+    if melanoma or lesions:
+        tables["melanoma"] = melanoma_table(lesions, melanoma_baseline)
+    observers = {observer for answers in measured.benchmarks.values() for observer in answers.who}
+    log.info("%d observers on %d benchmarks", len(observers), len(measured.benchmarks))
+    return tables
+
+
+def add_decisions(measured: Measured, decisions: DecisionFiles, kinds: Mapping[str, str], strict: bool) -> None:
+    """Add recorded decisions to what is measured; arguments as of `collect_tables`."""
+    name, pools = decisions.benchmark, decisions.pools
+    csvs = list_csvs(decisions.paths)
+    benchmark = measured.benchmarks.get(name)
+    kind = kinds.get(name) or (benchmark.kind if benchmark else infer_kind(name, csvs))
+    if not strict and not takes_decisions(kind):
+        log.warning("%s is left out: nothing can be measured from decisions on images of kind %s", csvs[0], kind)
+        return
+    table = read_observers(csvs, kind)
+    if benchmark and benchmark.networks:
+        table = keep_images(table, benchmark.shown(), name, decisions.paths[0])
+    if pools is None:
+        pools = [SUBJECTS] if table["observer"].str.startswith("subject-").any() else []
+    measured.add_decisions(name, table, pools, kind)
+
+
+def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    """Write each table as `<folder>/<name>.csv`, complete or not at all; undefined numbers are NaN."""
+    for name, table in tables.items():
+        with replacing(folder / f"{name}.csv") as draft:
+            undefined = "" if name in ("runs", "rejected") else "NaN"
+            table.to_csv(draft, index=False, na_rep=undefined, lineterminator="\n")

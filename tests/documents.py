@@ -1,0 +1,87 @@
+"""The README and the pages of docs/: their code blocks, and the commands in these."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from helpers import ROOT
+
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *(
+        ROOT / name / "README.md"
+        for name in ("config", "results", "profiles/slurm", "benchmarks", "workflow/resources")
+    ),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+FENCE = re.compile(r"^( *)(```+)(.*?)\n(.*?)^\1\2 *$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its kind (what stands behind the fence), the name of the file that it shows, and its text."""
+
+    page: str
+    line: int
+    kind: str
+    title: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def page_name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def blocks_of(path: Path) -> Iterator[Block]:
+    text = path.read_text(encoding="utf-8")
+    for match in FENCE.finditer(text):
+        kind, _, rest = match[3].strip().partition(" ")
+        title = re.search(r'title="([^"]+)"', rest)
+        lines = [line.removeprefix(match[1]) for line in match[4].splitlines()]
+        number = text.count("\n", 0, match.start()) + 1
+        yield Block(page_name(path), number, kind, title[1] if title else "", "\n".join(lines) + "\n")
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of a bash block, as words without the shell's own: variables set, redirection, `uv run`."""
+
+    block: Block
+    words: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.block}: {shlex.join(self.words)}"
+
+
+def commands_of(block: Block) -> Iterator[Command]:
+    for line in re.sub(r"\\\n", " ", block.text).splitlines():
+        words = shlex.split(line, comments=True)
+        yield from split_words(block, words)
+
+
+def split_words(block: Block, words: list[str]) -> Iterator[Command]:
+    """The commands of a line; what `sbatch --wrap` submits is one of them."""
+    while "&&" in words:
+        end = words.index("&&")
+        yield from split_words(block, words[:end])
+        words = words[end + 1 :]
+    if ">" in words:
+        words = words[: words.index(">")]
+    if not words:
+        return
+    if words[:2] == ["uv", "run"]:
+        words = words[4:] if words[2] == "--project" else words[2:]
+    if words[0] == "sbatch":
+        yield from split_words(block, shlex.split(words[words.index("--wrap") + 1]))
+    yield Command(block, tuple(words))
+
+
+COMMANDS = [command for block in BLOCKS if block.kind == "bash" for command in commands_of(block)]

@@ -1,0 +1,85 @@
+"""Commands of the README and the pages, as a reader types them: the workflow as dry runs, measuring for real."""
+
+import subprocess
+import sys
+
+import pytest
+import timm
+import yaml
+from documents import BLOCKS, COMMANDS
+from helpers import ENV, ROOT, image_folder, picture
+from safetensors.torch import save_file
+
+from shapebias.evaluation.decisions import CSV_COLUMNS
+
+# Need what no test machine has; their options are checked by tests/unit/test_docs.py.
+NOT_RUN = {
+    "--containerize": "writes for each environment what conda would install",
+    "--report": "needs results",
+    "--software-deployment-method": "asks conda",
+}
+EXECUTED = ("README.md", "docs/measuring.md", "docs/stylizing.md")  # pages whose commands of scripts run
+NEEDS_WEIGHTS = "adain"
+
+
+def published_data(study):
+    """Folders and archives of stimuli and decisions in a study, which must be there before a dry run."""
+    entries = [*study["benchmarks"].values(), *study.get("observers", {}).values()]
+    paths = [entry.get("folder") or entry.get("decisions") or "" for entry in entries]
+    return [path for path in paths if path and not path.startswith("download:")]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of this checkout that may be written to, with what the pages speak of: studies, stimuli, photographs."""
+    place = tmp_path_factory.mktemp("documented")
+    for name in ("Snakefile", "config.yaml", "experiments", "profiles", "workflow", "scripts", "src", "envs"):
+        (place / name).symlink_to(ROOT / name)
+    for block in BLOCKS:
+        if block.kind == "yaml" and block.title:
+            (place / block.title).write_text(block.text)
+    for study in (ROOT / "experiments").glob("*.yaml"):
+        for path in published_data(yaml.safe_load(study.read_text())):
+            (place / "FOLDER" / path).mkdir(parents=True, exist_ok=True)
+    for k, name in enumerate(["cat/cat1-bird1", "cat/cat2-car1", "bird/bird1-cat2"]):
+        path = place / f"STIMULI/{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture(k, (224, 224)).save(path)
+    image_folder(place / "SILHOUETTES", {"cat": 2, "dog": 2}, size=64)
+    image_folder(place / "PHOTOS", {"cat": 2}, size=64)
+    image_folder(place / "PAINTINGS", {"painted": 2}, size=64)
+    (place / "observers").mkdir()
+    for person in ("subject-01", "subject-02"):
+        lines = [",".join(CSV_COLUMNS), f"{person},1,1,0.5,cat,cat,0,0001_cc_{person}_0_cat_00_cat1-bird1.png"]
+        (place / f"observers/{person}.csv").write_text("\n".join(lines) + "\n")
+    save_file(timm.create_model("resnet50").state_dict(), place / "my.safetensors")
+    return place
+
+
+def run_at(place, *words):
+    done = subprocess.run([sys.executable, *words], cwd=place, env=ENV, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def dry_runs():
+    """Each workflow command once: the words behind `snakemake`, with -n."""
+    found = {}
+    for command in COMMANDS:
+        if command.words[0] == "snakemake" and not NOT_RUN.keys() & set(command.words):
+            words = [word.replace("REPO", ".") for word in command.words[1:]]
+            words = words if "-n" in words else ["-n", *words]
+            found.setdefault(tuple(words), str(command.block))
+    return found
+
+
+@pytest.mark.parametrize("words", dry_runs(), ids=" ".join)
+def test_a_workflow_command_plans_jobs(checkout, words):
+    run_at(checkout, "-m", "snakemake", *words)
+
+
+def test_commands_of_scripts_run_as_they_are_shown(checkout):
+    calls = [command.words for command in COMMANDS if command.block.page in EXECUTED]
+    calls = [words for words in dict.fromkeys(calls) if words[0].startswith("scripts/") and NEEDS_WEIGHTS not in words]
+    assert {words[0] for words in calls} == {f"scripts/{n}.py" for n in ("evaluate", "shape_bias", "report", "stylize")}
+    for words in calls:
+        run_at(checkout, *words)
