@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""How fast networks are trained, against the plain loop in the same run; what start-up, checkpoints and ranks cost.
+"""Training speed against the plain loop in the same run; costs of start-up, checkpoints and ranks.
 
-The plain loop is what a script without this project would hold: a folder of JPEGs decoded by Pillow, torchvision's
+The plain loop is what a script without this project contains: a folder of JPEGs decoded by Pillow, torchvision's
 RandomResizedCrop, RandomHorizontalFlip, ToTensor and Normalize in a DataLoader, zero_grad, backward, step, and the loss
-as a number at each step. Same network, batch, images, workers, threads. Each runs in processes of its own, in turn.
+as a number at each step. Both loops use the same network, batches, images, workers and threads. Each loop runs in its
+own processes, and the loops take turns.
 """
 
 import argparse
@@ -34,8 +35,8 @@ from shapebias.networks.device import keep_freed_memory
 from shapebias.networks.models import preparation
 from shapebias.synthetic.scene import CLASSES, draw
 from shapebias.training.checkpoints import Checkpoints
-from shapebias.training.data_loading import Augmented, Pictures
-from shapebias.training.distributed import Ranks, join, leave
+from shapebias.training.data_loading import AugmentedDataset, ImageDataset
+from shapebias.training.distributed import World, join_process_group, leave_process_group
 from shapebias.training.initialization import freeze
 from shapebias.training.loop import TrainState, train
 from shapebias.training.recipe import Recipe
@@ -49,7 +50,7 @@ RECIPE = Recipe(batch_size=BATCH, optimizer="momentum", lr=0.01, schedule="const
 
 
 def draw_images(folder: Path, train: int, val: int) -> None:
-    """Drawn photographs as a folder of JPEGs and as a shard, the same bytes: `train`, `val`."""
+    """Write drawn photographs as a folder of JPEGs and as a shard of the same bytes: `train`, `val`."""
     for split, count in (("train", train), ("val", val)):
         samples = []
         for i in range(count):
@@ -66,7 +67,7 @@ def build(name: str) -> nn.Module:
     return timm.create_model(name, num_classes=len(CLASSES), **NETWORKS[name])
 
 
-# One side each: run in a process of its own; yields what an epoch took, seconds, and validation accuracy at the end.
+# Each loop runs in its own process. It yields the seconds of each epoch, then the validation accuracy.
 
 
 def plain_training(folder: Path, name: str, epochs: int, workers: int, frozen: bool) -> Iterator[float]:
@@ -102,30 +103,32 @@ def plain_training(folder: Path, name: str, epochs: int, workers: int, frozen: b
     yield right / len(val_loader.dataset)  # ty: ignore[invalid-argument-type]
 
 
-def our_sets(folder: Path, network: nn.Module, recipe: Recipe) -> tuple[Augmented, Pictures]:
+def our_sets(folder: Path, network: nn.Module, recipe: Recipe) -> tuple[AugmentedDataset, ImageDataset]:
     prepared = preparation(network, SIZE)
     training, validation = (open_shards([folder / f"{split}.tar"]) for split in ("train", "val"))
     classes = sorted(CLASSES)
-    return Augmented(training, classes, prepared, recipe, 0), Pictures(validation, classes, prepared)
+    return AugmentedDataset(training, classes, prepared, recipe, 0), ImageDataset(validation, classes, prepared)
 
 
 def our_training(
-    folder: Path, name: str, recipe: Recipe, trainable: str, checkpoints: Path | None, ranks: Ranks
+    folder: Path, name: str, recipe: Recipe, trainable: str, checkpoints: Path | None, world: World
 ) -> Iterator[float]:
     keep_freed_memory()
     network, marks, memory = build(name), [], []
-    kept = Checkpoints(checkpoints, {}) if checkpoints else None
+    writer = Checkpoints(checkpoints, {}) if checkpoints else None
 
-    def watch(_: TrainState) -> None:
+    def record_epoch(_: TrainState) -> None:
         marks.append(time.perf_counter())
         memory.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20)
 
     sets = our_sets(folder, network, recipe)
     start = time.perf_counter()
-    state = train(network, *sets, recipe, trainable=trainable, seed=0, ranks=ranks, checkpoints=kept, watch=watch)
-    if kept:
-        kept.finish()
-    if recipe.feature_views:  # features, which come before the first epoch, are part of the whole
+    state = train(
+        network, *sets, recipe, trainable=trainable, seed=0, world=world, checkpoints=writer, on_epoch=record_epoch
+    )
+    if writer:
+        writer.finish()
+    if recipe.feature_views:  # the features before the first epoch count too
         yield marks[-1] - start
     else:
         yield from np.diff(marks).tolist()
@@ -134,10 +137,10 @@ def our_training(
 
 
 def child(folder: Path, options: dict[str, Any]) -> list[float]:
-    """What one side took, from a process of its own."""
+    """Run one loop in its own process; return its measurements."""
     command = [sys.executable, __file__, "--child", json.dumps(options | {"folder": str(folder)})]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout)
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(process.stdout)
 
 
 def be_child(options: dict[str, Any]) -> None:
@@ -150,22 +153,22 @@ def be_child(options: dict[str, Any]) -> None:
     views = options.get("views", 0)
     recipe = replace(RECIPE, epochs=epochs, workers=workers, feature_views=views)
     checkpoints = Path(options["checkpoints"]) if "checkpoints" in options else None
-    print(json.dumps(list(our_training(folder, name, recipe, "head" if frozen else "all", checkpoints, Ranks()))))
+    print(json.dumps(list(our_training(folder, name, recipe, "head" if frozen else "all", checkpoints, World()))))
 
 
 # Measurements
 
 
 def training_speed(folder: Path, count: int, rounds: int) -> None:
-    """Images a second of whole epochs, validation included, the first epoch left out."""
+    """Images per second over whole epochs with validation, without the first epoch."""
     for name in NETWORKS:
         for workers in (0, 2):
             times: dict[str, list[float]] = {"plain": [], "ours": []}
             for _ in range(rounds):
-                for side, found in times.items():
+                for side, measured in times.items():
                     options = {"side": side, "network": name, "epochs": 3, "workers": workers}
-                    found.append(median(child(folder, options)[1:3]))
-            rows = [(side, f"{count / median(found):6.0f} images/s") for side, found in times.items()]
+                    measured.append(median(child(folder, options)[1:3]))
+            rows = [(side, f"{count / median(measured):6.0f} images/s") for side, measured in times.items()]
             rows.append(("ratio", f"{ratio(times['plain'], times['ours']):.2f}"))
             table(f"{name} at {SIZE} px, {workers} workers", rows)
 
@@ -174,13 +177,13 @@ def frozen_speed(folder: Path, epochs: int) -> None:
     name, options = "resnet10t", {"network": "resnet10t", "epochs": epochs, "workers": 0, "frozen": True}
     plain = child(folder, options | {"side": "plain"})
     ours = child(folder, options | {"side": "ours", "views": 4})
-    took, accuracy = sum(plain[:epochs]), plain[epochs]
+    plain_seconds, accuracy = sum(plain[:epochs]), plain[epochs]
     table(
         f"{name} frozen, {epochs} epochs, features of 4 views",
         [
-            ("plain", f"{took:.1f} s, validation accuracy {accuracy:.3f}"),
+            ("plain", f"{plain_seconds:.1f} s, validation accuracy {accuracy:.3f}"),
             ("ours", f"{ours[0]:.1f} s, validation accuracy {ours[1]:.3f}"),
-            ("ratio", f"{took / ours[0]:.1f}"),
+            ("ratio", f"{plain_seconds / ours[0]:.1f}"),
         ],
     )
 
@@ -188,12 +191,12 @@ def frozen_speed(folder: Path, epochs: int) -> None:
 def checkpoint_cost(folder: Path, epochs: int, rounds: int) -> None:
     times: dict[str, list[float]] = {"without": [], "with": []}
     for number in range(rounds):
-        for kind, found in times.items():
+        for kind, measured in times.items():
             options: dict[str, Any] = {"side": "ours", "network": "resnet10t", "epochs": epochs, "workers": 0}
             if kind == "with":
                 options["checkpoints"] = str(folder / f"checkpoints{number}")
-            found.append(sum(child(folder, options)[1:epochs]))
-    rows = [(kind, f"{median(found):.2f} s for {epochs - 1} epochs") for kind, found in times.items()]
+            measured.append(sum(child(folder, options)[1:epochs]))
+    rows = [(kind, f"{median(measured):.2f} s for {epochs - 1} epochs") for kind, measured in times.items()]
     rows.append(("cost", f"{100 * (1 / ratio(times['without'], times['with']) - 1):.1f} %"))
     table("checkpoints each epoch, where they are not more than 2 % of the time", rows)
 
@@ -201,12 +204,12 @@ def checkpoint_cost(folder: Path, epochs: int, rounds: int) -> None:
 def memory_over_epochs(folder: Path, epochs: int) -> None:
     options = {"side": "ours", "network": "resnet10t", "epochs": epochs, "workers": 0}
     memory = child(folder, options)[epochs + 1 :]
-    told = ", ".join(f"{memory[k]:.0f}" for k in (1, 2, epochs // 2, epochs))
-    table("resident memory", [(f"after epochs 1, 2, {epochs // 2}, {epochs}", f"{told} MiB")])
+    values = ", ".join(f"{memory[k]:.0f}" for k in (1, 2, epochs // 2, epochs))
+    table("resident memory", [(f"after epochs 1, 2, {epochs // 2}, {epochs}", f"{values} MiB")])
 
 
 def start_up(folder: Path, rounds: int) -> None:
-    """To the end of the first step, with the checkpoint that it leaves, against a bare import."""
+    """Time to the end of the first step, including its checkpoint, against the time of a bare import."""
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     arguments = ["--train", f"in={folder}/train.tar", "--val", f"in={folder}/val.tar", "--timm", "resnet10t"]
     arguments += [
@@ -225,25 +228,25 @@ def start_up(folder: Path, rounds: int) -> None:
 
     def first_step() -> None:
         script = [sys.executable, str(ROOT / "scripts" / "train.py")]
-        done = subprocess.run([*script, *arguments], env=environment, stderr=subprocess.PIPE, text=True)
-        assert done.returncode == 75, done.stderr
+        process = subprocess.run([*script, *arguments], env=environment, stderr=subprocess.PIPE, text=True)
+        assert process.returncode == 75, process.stderr
 
     times: dict[str, list[float]] = {"bare import": [], "to the first step": []}
     for _ in range(rounds):
         times["bare import"].append(seconds(bare))
         times["to the first step"].append(seconds(first_step))
-    rows = [(name, f"{median(found):.2f} s") for name, found in times.items()]
+    rows = [(name, f"{median(measured):.2f} s") for name, measured in times.items()]
     rows.append(("ratio", f"{ratio(times['to the first step'], times['bare import']):.2f}"))
     table("start of a training job", rows)
 
 
 def be_rank(folder: Path) -> None:
-    """Train as one of two ranks; rank 0 prints how long the slower one let the other wait."""
+    """Train as one of two ranks; rank 0 prints each rank's longest wait for the other."""
     torch.set_num_threads(1)
     waits: list[float] = []
     steps: list[float] = []
 
-    class Timed(Ranks):
+    class Timed(World):
         def sum(self, values: torch.Tensor) -> torch.Tensor:
             start = time.perf_counter()
             result = super().sum(values)
@@ -251,26 +254,26 @@ def be_rank(folder: Path) -> None:
             steps.append(time.perf_counter())
             return result
 
-    found = join("cpu")
-    ranks = Timed(**vars(found))
+    joined = join_process_group("cpu")
+    world = Timed(**vars(joined))
     recipe = replace(RECIPE, epochs=4, threads=1)
-    list(our_training(folder, "resnet10t", recipe, "all", folder / "ranks" if ranks.first else None, ranks))
+    list(our_training(folder, "resnet10t", recipe, "all", folder / "ranks" if world.is_first else None, world))
     longest = torch.tensor([max(waits[2:]), median(np.diff(steps[2:]).tolist())], dtype=torch.float64)
-    gathered = [torch.zeros_like(longest) for _ in range(ranks.world)]
+    gathered = [torch.zeros_like(longest) for _ in range(world.size)]
     distributed.all_gather(gathered, longest)
-    if ranks.first:
+    if world.is_first:
         print(json.dumps([tensor.tolist() for tensor in gathered]))
-    leave()
+    leave_process_group()
 
 
 def rank_waits(folder: Path) -> None:
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [*launch, __file__, "--rank", str(folder)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    told = json.loads(done.stdout.splitlines()[-1])
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    waits = json.loads(process.stdout.splitlines()[-1])
     rows = [
         (f"rank {rank}", f"longest wait {1000 * wait:.0f} ms, a step {1000 * step:.0f} ms")
-        for rank, (wait, step) in enumerate(told)
+        for rank, (wait, step) in enumerate(waits)
     ]
     table("two ranks on this machine, checkpoints each epoch", rows)
 

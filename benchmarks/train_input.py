@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""How fast photographs become normalized crops for training, against the plain loop in the same run.
+"""Speed of the path from photographs to normalized training crops, against the plain loop in the same run.
 
 The plain loop: a folder of JPEGs, decoded by Pillow, torchvision's RandomResizedCrop, RandomHorizontalFlip, ToTensor
-and Normalize, in a DataLoader. Ours reads the same bytes from a shard. Same number of workers, batch, images; nothing
-decoded is kept. Photographs of about 500 × 375 come from a folder (--photographs, e.g. of ILSVRC), or are drawn.
+and Normalize, in a DataLoader. Our loop reads the same bytes from a shard. Both use the same number of workers, the
+same batches and images, and no cache of decoded images. Photographs of about 500 × 375 pixels come from a folder
+(--photographs, such as ILSVRC's), or are drawn.
 """
 
 import argparse
@@ -26,8 +27,8 @@ from shapebias.images.shards import Sample, label, open_shards, write_shard
 from shapebias.networks.device import keep_freed_memory
 from shapebias.networks.models import Preparation
 from shapebias.seeding import generator
-from shapebias.training.augmentation import Crop, cropped, decoded, decoded_rows, draw_crop, plain_frame
-from shapebias.training.data_loading import Augmented, Loader
+from shapebias.training.augmentation import Crop, baseline_frame, crop_and_resize, decode, decode_rows, sample_crop
+from shapebias.training.data_loading import AugmentedDataset, BatchLoader
 from shapebias.training.recipe import Recipe
 from shapebias.training.sampling import epoch_batches
 
@@ -52,8 +53,8 @@ class PlainSet(Dataset):
             return self.transform(Image.open(stream).convert("RGB")), index
 
 
-class Uncached(Augmented):
-    """Nothing decoded is kept: ImageNet fits into no memory."""
+class Uncached(AugmentedDataset):
+    """A dataset without a cache, because ImageNet does not fit into memory."""
 
     @property
     def has_room(self) -> bool:
@@ -61,7 +62,7 @@ class Uncached(Augmented):
 
 
 def plain_loop(files: Sequence[Path], batch_size: int, workers: int) -> Callable[[], None]:
-    """A pass over all files in a drawn order; the workers start at the first and last."""
+    """Return a pass over all files in random order; its workers start at the first pass and stay."""
     loader = DataLoader(PlainSet(files), batch_size, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
 
     def work() -> None:
@@ -72,9 +73,9 @@ def plain_loop(files: Sequence[Path], batch_size: int, workers: int) -> Callable
 
 
 def ours(samples: Sequence[Sample], batch_size: int, workers: int) -> Callable[[], None]:
-    """The same, as scripts/train.py feeds a network."""
+    """Return the same pass with the data loading of scripts/train.py."""
     pictures = Uncached(samples, ["x"], PREPARATION, Recipe(crop_scale=SCALE, flip=True), seed=0)
-    load = Loader(pictures, Recipe(workers=workers), "cpu", torch.channels_last)
+    load = BatchLoader(pictures, Recipe(workers=workers), "cpu", torch.channels_last)
 
     def work() -> None:
         for images, _ in load(epoch_batches(len(samples), batch_size, seed=0, epoch=0)):
@@ -84,32 +85,32 @@ def ours(samples: Sequence[Sample], batch_size: int, workers: int) -> Callable[[
 
 
 def crop_of(sample: Sample, width: int, height: int) -> Crop:
-    return draw_crop(generator(0, "augment", 0, sample.id), width, height, SCALE, flip=True)
+    return sample_crop(generator(0, "augment", 0, sample.id), width, height, SCALE, flip=True)
 
 
 def our_decoding(samples: Sequence[Sample]) -> list[np.ndarray]:
-    """As in `augmented`: no more rows than the crop needs."""
+    """Decode as `augment` does: only the rows that the crop needs."""
     pixels = []
     for sample in samples:
         data = sample.bytes()
-        frame = plain_frame(data)
+        frame = baseline_frame(data)
         if frame is None:
-            pixels.append(decoded(data))
+            pixels.append(decode(data))
         else:
             crop = crop_of(sample, frame.width, frame.height)
-            pixels.append(decoded_rows(data, frame, crop.top + crop.height))
+            pixels.append(decode_rows(data, frame, crop.top + crop.height))
     return pixels
 
 
 def stages(files: Sequence[Path], samples: Sequence[Sample], rounds: int) -> list[tuple[str, str]]:
-    """Milliseconds an image of each stage, in one process with one thread."""
+    """Milliseconds per image of each stage, in plain_time process with plain_time thread."""
     pictures = [load_rgb(file) for file in files]
     crops = [crop_of(sample, *picture.size) for sample, picture in zip(samples, pictures, strict=True)]
     arrays = our_decoding(samples)
     augment, to_float = transforms.Compose(AUGMENTATIONS), transforms.Compose(TO_FLOAT)
     plain_bytes = [augment(picture) for picture in pictures]
     plain_float = [to_float(picture) for picture in plain_bytes]
-    our_bytes = [cropped(array, crop, SIZE) for array, crop in zip(arrays, crops, strict=True)]
+    our_bytes = [crop_and_resize(array, crop, SIZE) for array, crop in zip(arrays, crops, strict=True)]
     batch = torch.stack(our_bytes[:64])
     works: dict[str, tuple[Callable[[], object], Callable[[], object], int]] = {
         "decode": (
@@ -119,12 +120,12 @@ def stages(files: Sequence[Path], samples: Sequence[Sample], rounds: int) -> lis
         ),
         "crop, scale, mirror": (
             lambda: [augment(picture) for picture in pictures],
-            lambda: [cropped(array, crop, SIZE) for array, crop in zip(arrays, crops, strict=True)],
+            lambda: [crop_and_resize(array, crop, SIZE) for array, crop in zip(arrays, crops, strict=True)],
             len(files),
         ),
         "to float32, normalize": (
             lambda: [to_float(picture) for picture in plain_bytes[:64]],
-            lambda: PREPARATION.normalized(batch),
+            lambda: PREPARATION.normalize(batch),
             len(batch),
         ),
         "stack": (lambda: torch.stack(plain_float[:64]), lambda: torch.stack(our_bytes[:64]), len(batch)),
@@ -132,38 +133,43 @@ def stages(files: Sequence[Path], samples: Sequence[Sample], rounds: int) -> lis
     rows = []
     for name, (plain, ours, count) in works.items():
         times = alternating({"plain": plain, "ours": ours}, rounds)
-        one, two = (1000 * median(t) / count for t in times.values())
-        rows.append((name, f"{one:.2f} ms, ours {two:.2f} ms an image: {ratio(times['plain'], times['ours']):.2f} ×"))
+        plain_time, our_time = (1000 * median(t) / count for t in times.values())
+        rows.append(
+            (
+                name,
+                f"{plain_time:.2f} ms, ours {our_time:.2f} ms an image: {ratio(times['plain'], times['ours']):.2f} ×",
+            )
+        )
     return rows
 
 
 def differences(files: Sequence[Path], samples: Sequence[Sample]) -> tuple[float, float]:
-    """Mean and largest difference from Pillow's crops at the same places, grey levels."""
-    found = []
+    """Mean and largest difference from Pillow's crops at the same places, in grey levels."""
+    errors = []
     for file, sample, pixels in zip(files, samples, our_decoding(samples), strict=True):
         picture = load_rgb(file)
         crop = replace(crop_of(sample, *picture.size), mirrored=False)
         box = (crop.left, crop.top, crop.left + crop.width, crop.top + crop.height)
-        theirs = np.asarray(picture.crop(box).resize((SIZE, SIZE), Image.Resampling.BILINEAR), int)
-        found.append(np.abs(theirs - cropped(pixels, crop, SIZE).numpy()))
-    return float(np.mean([d.mean() for d in found])), float(max(d.max() for d in found))
+        expected = np.asarray(picture.crop(box).resize((SIZE, SIZE), Image.Resampling.BILINEAR), int)
+        errors.append(np.abs(expected - crop_and_resize(pixels, crop, SIZE).numpy()))
+    return float(np.mean([d.mean() for d in errors])), float(max(d.max() for d in errors))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photographs", type=Path, help="a folder of photographs; drawn ones without it")
+    parser.add_argument("--photographs", type=Path, help="a folder of photographs (default: drawn photographs)")
     parser.add_argument("--images", type=int, default=1024, help="images of a pass (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=64, help="images of a batch (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=7, help="rounds (default: %(default)s)")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    keep_freed_memory()  # as scripts/train.py does; the plain loop gains by it too
+    keep_freed_memory()  # as in scripts/train.py; the plain loop gets faster too
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.photographs or draw_photographs(Path(temporary) / "drawn", 200)
         files = [folder / file for file in image_files(folder)]
         shard = Path(temporary) / "0.tar"
-        made = ((label(f"{i:05d}", class_name="x"), "jpg", file.read_bytes()) for i, file in enumerate(files))
-        write_shard(shard, made)
+        photographs = ((label(f"{i:05d}", class_name="x"), "jpg", file.read_bytes()) for i, file in enumerate(files))
+        write_shard(shard, photographs)
         samples = open_shards([shard])
         repeated = np.arange(args.images) % len(files)
         for workers in (0, 2):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Fetch the published weights of a network through timm or torchvision, and write them as one file of weights.
+"""Download the published weights of a network through timm or torchvision, and write them to one file.
 
-A job that has the file needs no internet. What was downloaded is kept where HF_HOME and TORCH_HOME say, too.
+A job with this file needs no internet. The downloads also stay in the caches that HF_HOME and TORCH_HOME name.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--timm", required=True, metavar="NAME", help="the network's name in timm, or torchvision/NAME")
     parser.add_argument("--kwargs", type=models.json_object, default={}, help="arguments of the network, as JSON")
-    parser.add_argument("--out", type=Path, required=True, metavar="X.safetensors")
+    parser.add_argument("--out", type=Path, required=True, metavar="X.safetensors", help="file of weights to write")
     return parser.parse_args(argv)
 
 
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     state, metadata = published_weights(args.timm, args.kwargs)
     with replacing(args.out) as draft:
-        # Through bytes, so that a full disk is an OSError like any other.
+        # Save through bytes, because a full disk then raises an OSError.
         draft.write_bytes(save(state, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
     log.info("%s: %d tensors of %s, SHA-256 %s", args.out, len(state), args.timm, checksum(args.out))
 

@@ -1,27 +1,29 @@
 #!/usr/bin/env python3
-"""Record the final tables and figures at Weights & Biases, as one run; a W&B that fails is told in the receipt."""
+"""Record the final tables and figures at Weights & Biases as one run; the receipt reports a failure of W&B."""
 
 import argparse
 import json
 from pathlib import Path
 
+from tracking_options import add_tracking_options, tracking_settings
+
 from shapebias.cli import Parser, run
 from shapebias.errors import UserError
 from shapebias.files import replacing
 from shapebias.tables.reading import read_json
-from shapebias.tracking.client import Tracker, add_tracking_flags, new_run_id, tracking_settings
+from shapebias.tracking.client import Tracker, new_run_id
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(description=__doc__)
-    parser.add_argument(
-        "--title", required=True, metavar="T", help="the study's name, which its reports are grouped by"
-    )
+    parser.add_argument("--title", required=True, metavar="T", help="the study's name; W&B groups its reports by it")
     parser.add_argument("--tables", type=Path, nargs="*", default=[], metavar="CSV", help="tables to record")
     parser.add_argument("--figures", type=Path, nargs="*", default=[], metavar="PNG", help="figures to record")
-    parser.add_argument("--config", type=Path, required=True, metavar="JSON", help="the whole configuration")
-    parser.add_argument("--out", type=Path, required=True, metavar="JSON", help="the receipt: what was recorded where")
-    add_tracking_flags(parser)
+    parser.add_argument("--config", type=Path, required=True, metavar="JSON", help="the complete configuration")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="JSON", help="the receipt: recorded files and their run"
+    )
+    add_tracking_options(parser)
     return parser.parse_args(argv)
 
 
@@ -33,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
             raise UserError(f"{path}: does not exist; make it with scripts/tables.py or scripts/figures.py")
     tables = {path.stem: path for path in args.tables}
     figures = {path.stem: path for path in args.figures}
-    # Each report is a run of its own, so that an older one can be looked at again.
+    # Each report is a separate run, so that older reports stay available.
     run_id = new_run_id()
     tracker = Tracker(
         tracking_settings(args),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Train one network on one or several sets of images; write its weights, its history and what was done."""
+"""Train one network on one or more image sets; write its weights, its history and a record of the run."""
 
 import argparse
 import csv
@@ -16,6 +16,8 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
+from tracking_options import add_tracking_options, tracking_settings
+from training_options import add_recipe_options, add_staging_option, recipe_from_options
 
 from shapebias.cli import Parser, above_zero, at_least_zero, positive, progress, run, side, whole
 from shapebias.errors import UserError
@@ -25,21 +27,21 @@ from shapebias.networks import models
 from shapebias.networks.device import keep_freed_memory
 from shapebias.networks.weights import METADATA_KEY
 from shapebias.provenance import provenance
-from shapebias.tracking.client import Tracker, add_tracking_flags, new_run_id, tracking_settings
-from shapebias.training.checkpoints import Checkpoints, claimed_folder, digest, fingerprint
-from shapebias.training.data_loading import Augmented, Pictures, class_names
-from shapebias.training.distributed import Ranks, join, leave
-from shapebias.training.initialization import Start, initial_network
-from shapebias.training.interruption import Stop, StoppedError
-from shapebias.training.loop import TrainState, image_counts, silently, train
-from shapebias.training.recipe import EXECUTION, Recipe, add_recipe_flags, recipe_from
-from shapebias.training.staging import add_staging_flag, staged
+from shapebias.tracking.client import Tracker, new_run_id
+from shapebias.training.checkpoints import Checkpoints, images_digest, lock_checkpoints, weights_digest
+from shapebias.training.data_loading import AugmentedDataset, ImageDataset, class_names
+from shapebias.training.distributed import World, join_process_group, leave_process_group
+from shapebias.training.initialization import InitialNetwork, initial_network
+from shapebias.training.interruption import StoppedError, StopSignal
+from shapebias.training.loop import TrainState, image_counts, no_progress, train
+from shapebias.training.recipe import EXECUTION, Recipe
+from shapebias.training.staging import stage_shards
 
 log = logging.getLogger(__name__)
 
-Sets = dict[str, Sequence[Sample]]
+SampleSets = dict[str, Sequence[Sample]]
 
-HURRY = 5.0  # seconds for W&B when the run must leave
+SHORT_WAIT = 5.0  # seconds for W&B if the run must stop
 
 
 def named_shards(text: str) -> tuple[str, list[Path]]:
@@ -57,9 +59,9 @@ def trainable_part(text: str) -> str | int:
     return positive(text)
 
 
-def make_parser(**more: Any) -> argparse.ArgumentParser:
-    """The command line, options in groups; more: arguments of the parser."""
-    parser = Parser(description=__doc__, **more)
+def make_parser(**parser_arguments: Any) -> argparse.ArgumentParser:
+    """Return the parser, with its options in groups; parser_arguments: arguments of the parser itself."""
+    parser = Parser(description=__doc__, **parser_arguments)
     data = parser.add_argument_group("images")
     data.add_argument(
         "--train",
@@ -67,10 +69,12 @@ def make_parser(**more: Any) -> argparse.ArgumentParser:
         nargs="+",
         required=True,
         metavar="SET=TAR",
-        help="training sets; {0..3} stands for several shards",
+        help="training sets; {0..3} names several shards",
     )
     data.add_argument("--val", type=named_shards, nargs="+", required=True, metavar="SET=TAR", help="validation sets")
-    data.add_argument("--image-size", type=side, help="input of the network, pixels (default: the network's own)")
+    data.add_argument(
+        "--image-size", type=side, help="size of the network's input in pixels (default: the network's own)"
+    )
     network = parser.add_argument_group("network")
     network.add_argument(
         "--timm", required=True, metavar="NAME", help="the network's name in timm, or torchvision/NAME"
@@ -84,31 +88,47 @@ def make_parser(**more: Any) -> argparse.ArgumentParser:
         type=trainable_part,
         default="all",
         metavar="all|head|N",
-        help="what learns: all weights, the classifier, or the last N layer groups of timm (default: %(default)s)",
+        help="part that learns: all weights, the classifier, or timm's last N layer groups (default: %(default)s)",
     )
-    who = parser.add_argument_group("the run")
-    who.add_argument("--model", help="what to call the network in tables (default: its timm name)")
-    who.add_argument("--regime", default="", help="what to call the way it is trained")
-    who.add_argument("--seed", type=whole, default=0, help="of weights, order, augmentation (default: %(default)s)")
-    who.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="for model.safetensors, history.csv, run.json"
+    run_options = parser.add_argument_group("the run")
+    run_options.add_argument("--model", help="the network's name in tables (default: its timm name)")
+    run_options.add_argument("--regime", default="", help="name of the training regime")
+    run_options.add_argument(
+        "--seed", type=whole, default=0, help="seed of weights, order and augmentation (default: %(default)s)"
     )
-    add_recipe_flags(parser)
+    run_options.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for model.safetensors, history.csv and run.json"
+    )
+    add_recipe_options(parser)
     job = parser.add_argument_group("the job")
     job.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
-    job.add_argument("--cpus", type=whole, default=0, help="end at once unless each rank may use so many CPUs")
-    job.add_argument("--checkpoints", type=Path, metavar="DIR", help="default: checkpoints in the folder of --out")
-    job.add_argument("--checkpoint-minutes", type=above_zero, default=10.0, help="default: %(default)s")
-    job.add_argument("--checkpoint-epochs", type=positive, default=1, help="default: %(default)s")
+    job.add_argument(
+        "--cpus",
+        type=whole,
+        default=0,
+        help="required CPUs per rank; with fewer, the run ends at once (default: no check)",
+    )
+    job.add_argument(
+        "--checkpoints",
+        type=Path,
+        metavar="DIR",
+        help="folder of checkpoints (default: checkpoints in the folder of --out)",
+    )
+    job.add_argument(
+        "--checkpoint-minutes", type=above_zero, default=10.0, help="minutes between checkpoints (default: %(default)s)"
+    )
+    job.add_argument(
+        "--checkpoint-epochs", type=positive, default=1, help="epochs between checkpoints (default: %(default)s)"
+    )
     job.add_argument(
         "--time-limit",
         type=at_least_zero,
         default=0.0,
         metavar="MINUTES",
-        help="leave with a checkpoint and status 75 shortly before the job has run so long (default: no limit)",
+        help="stop with a checkpoint and exit status 75 shortly before this limit (default: no limit)",
     )
-    add_staging_flag(job)
-    add_tracking_flags(parser)
+    add_staging_option(job)
+    add_tracking_options(parser)
     return parser
 
 
@@ -116,8 +136,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return make_parser().parse_args(argv)
 
 
-def categories(samples: Sequence[Sample]) -> dict[str, str]:
-    """class → category, as the labels say."""
+def class_categories(samples: Sequence[Sample]) -> dict[str, str]:
+    """Map each class to its category, as the labels do."""
     return dict(sorted({s.label["class"]: s.label["shape"] for s in samples}.items()))
 
 
@@ -128,91 +148,97 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
         writer.writerows(history)
 
 
-def write_model(path: Path, network: torch.nn.Module, metadata: dict[str, Any]) -> None:
+def write_weights(path: Path, network: torch.nn.Module, metadata: dict[str, Any]) -> None:
     weights = {key: value.contiguous().cpu() for key, value in network.state_dict().items()}
     with replacing(path) as draft:
-        # Through bytes, so that a full disk is an OSError like any other.
+        # Save through bytes, because a full disk then raises an OSError.
         draft.write_bytes(save(weights, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
 
 
-def identity(args: argparse.Namespace, start: Start, size: int, samples: Sets) -> dict[str, Any]:
-    """What makes the run what it is: a checkpoint of any other is refused."""
-    recipe = dataclasses.asdict(recipe_from(args))
-    shown = {key: list(value) if isinstance(value, tuple) else value for key, value in recipe.items()}
+def run_identity(args: argparse.Namespace, initial: InitialNetwork, size: int, samples: SampleSets) -> dict[str, Any]:
+    """Return the values that define the run; a checkpoint with other values is refused."""
+    recipe = dataclasses.asdict(recipe_from_options(args))
+    values = {key: list(value) if isinstance(value, tuple) else value for key, value in recipe.items()}
     return {
-        **{key: value for key, value in shown.items() if key not in EXECUTION},
+        **{key: value for key, value in values.items() if key not in EXECUTION},
         **{key: getattr(args, key) for key in ("timm", "kwargs", "trainable", "seed")},
         "input_size": size,
-        "initial_weights": digest(start.network.state_dict()),
-        **{f"{split}_images": fingerprint(images) for split, images in samples.items()},
+        "initial_weights": weights_digest(initial.network.state_dict()),
+        **{f"{split}_images": images_digest(images) for split, images in samples.items()},
     }
 
 
-def refuse_other_run(folder: Path, known: dict[str, Any]) -> None:
-    """Raise UserError where a folder holds a run of another recipe: it would be overwritten."""
+def check_folder(folder: Path, identity: dict[str, Any]) -> None:
+    """Raise UserError if the folder holds another run, which training would overwrite."""
     path = folder / "run.json"
     if not path.is_file():
         return
     try:
-        theirs = json.loads(path.read_text())["identity"]
+        recorded = json.loads(path.read_text())["identity"]
     except (json.JSONDecodeError, KeyError, TypeError):
-        raise UserError(f"{path}: not the record of a run of this version; choose another --out or remove it") from None
-    differ = [f"{key} {theirs.get(key)!r} → {value!r}" for key, value in known.items() if theirs.get(key) != value]
-    if differ:
-        raise UserError(f"{folder}: holds another run: {', '.join(differ)}; choose another --out or remove it")
+        raise UserError(f"{path}: not a run record of this version; choose another --out or remove the file") from None
+    differences = [
+        f"{key} {recorded.get(key)!r} → {value!r}" for key, value in identity.items() if recorded.get(key) != value
+    ]
+    if differences:
+        raise UserError(f"{folder}: holds another run: {', '.join(differences)}; choose another --out or remove it")
 
 
-def show_progress(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
-    return progress(items, total=total, unit="batch", what=what)
+def show_progress(items: Iterable[Any], total: int, label: str) -> Iterable[Any]:
+    return progress(items, total=total, unit="batch", what=label)
 
 
-def record(args: argparse.Namespace, start: Start, state: TrainState, sets: Sets, ranks: Ranks) -> dict[str, Any]:
-    """What was trained, how, on what, by which code; without times."""
-    seen = image_counts(sets, state.epoch)
+def run_record(
+    args: argparse.Namespace, initial: InitialNetwork, state: TrainState, sets: SampleSets, world: World
+) -> dict[str, Any]:
+    """Return a record of the training: network, recipe, images and code, but no times."""
+    images_seen = image_counts(sets, state.epoch)
     return {
         "model": args.model or args.timm,
         "regime": args.regime,
         "seed": args.seed,
         "timm": args.timm,
         "kwargs": args.kwargs,
-        "parameters": sum(p.numel() for p in start.network.parameters()),
-        "init": start.init,
-        "head": start.head,
+        "parameters": sum(p.numel() for p in initial.network.parameters()),
+        "init": initial.init,
+        "head": initial.head,
         "train_on": list(sets),
         "trainable": args.trainable,
-        "trained_parameters": sum(p.numel() for p in start.network.parameters() if p.requires_grad),
-        "recipe": dataclasses.asdict(recipe_from(args)),
-        "ranks": ranks.world,
+        "trained_parameters": sum(p.numel() for p in initial.network.parameters() if p.requires_grad),
+        "recipe": dataclasses.asdict(recipe_from_options(args)),
+        "ranks": world.size,
         "images": {name: len(samples) for name, samples in sets.items()},
-        "images_seen": seen,
+        "images_seen": images_seen,
         "epochs": state.epoch,
         "best_epoch": state.best_epoch,
         "steps": state.step,
-        "lineage": [*start.lineage, stage(args, start, state, seen)],
+        "lineage": [*initial.lineage, lineage_entry(args, initial, state, images_seen)],
         "val_accuracy": state.history[state.best_epoch - 1]["val_accuracy"],
-        **provenance(ranks.device),
+        **provenance(world.device),
     }
 
 
-def stage(args: argparse.Namespace, start: Start, state: TrainState, seen: dict[str, int]) -> dict[str, Any]:
-    """One link of the chain of trainings that weights went through."""
+def lineage_entry(
+    args: argparse.Namespace, initial: InitialNetwork, state: TrainState, images_seen: dict[str, int]
+) -> dict[str, Any]:
+    """Return this training's entry in the lineage of its weights."""
     return {
         "regime": args.regime,
-        "init": start.init,
-        "head": start.head,
+        "init": initial.init,
+        "head": initial.head,
         "trainable": args.trainable,
         "epochs": state.epoch,
         "best_epoch": state.best_epoch,
         "steps": state.step,
-        "images_seen": seen,
+        "images_seen": images_seen,
     }
 
 
-class Watch:
-    """Follows a run at W&B, where its settings say so; one rank does."""
+class TrackedRun:
+    """Logs a run to W&B if its settings say so. Only one rank logs."""
 
-    def __init__(self, args: argparse.Namespace, about: dict[str, Any]) -> None:
-        self.args, self.about = args, about
+    def __init__(self, args: argparse.Namespace, config: dict[str, Any]) -> None:
+        self.args, self.config = args, config
         self.tracker: Tracker | None = None
         self.logged = 0
 
@@ -226,114 +252,118 @@ class Watch:
                 group=model,
                 job_type="train",
                 tags=[*filter(None, [args.regime]), f"seed{args.seed}"],
-                config=self.about,
+                config=self.config,
             )
         for row in state.history[self.logged :]:
             self.tracker.log(row, step=int(row["epoch"]))
         self.logged = len(state.history)
 
-    def leave(self) -> None:
-        """The run is to be continued: a scheduler's patience is short."""
+    def stop(self) -> None:
+        """End the W&B run as unfinished, because a scheduler waits only for a short time."""
         if self.tracker:
-            self.tracker.finish({}, complete=False, wait=HURRY)
+            self.tracker.finish({}, complete=False, wait=SHORT_WAIT)
 
     def finish(self, summary: dict[str, Any]) -> None:
         if self.tracker:
             self.tracker.finish(summary)
 
 
-def opened(named: list[tuple[str, list[Path]]], what: str, copies: Mapping[Path, Path]) -> Sets:
-    """The samples of each set, from the copies that there are; raises UserError where there are none at all."""
-    sets: Sets = {}
-    for name, paths in named:
+def open_sets(shards_of_sets: list[tuple[str, list[Path]]], split: str, copies: Mapping[Path, Path]) -> SampleSets:
+    """Open the samples of each set, from their copies where they exist; raises UserError if there are no images."""
+    sets: SampleSets = {}
+    for name, paths in shards_of_sets:
         if name in sets:
             raise UserError(
-                f"{what} set {name!r} is given twice; name all its shards at once, {name}=FOLDER/{{0..3}}.tar"
+                f"{split} set {name!r} is given twice; name all its shards at once, {name}=FOLDER/{{0..3}}.tar"
             )
         sets[name] = open_shards([copies.get(path, path) for path in paths])
     if not any(sets.values()):
-        raise UserError(f"{what} shards hold no images")
+        raise UserError(f"{split} shards hold no images")
     return sets
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    clock, started = time.monotonic(), datetime.now(UTC)
-    recipe = recipe_from(args)
+    start_clock, start_time = time.monotonic(), datetime.now(UTC)
+    recipe = recipe_from_options(args)
     torch.set_num_threads(recipe.threads)
     keep_freed_memory()
-    stop = Stop(args.time_limit)
+    stop = StopSignal(args.time_limit)
     try:
         with stop:
-            ranks = join(args.device, ranks=recipe.ranks, cpus=args.cpus)
+            world = join_process_group(args.device, world_size=recipe.ranks, cpus=args.cpus)
             folder = args.checkpoints or args.out / "checkpoints"
             shards = [path for _, paths in (*args.train, *args.val) for path in paths] if args.stage else []
-            with claimed_folder(folder, ranks, stop.requested), staged(shards, ranks, stop.requested) as copies:
-                train_one(args, recipe, ranks, stop, folder, copies, started, clock)
+            with lock_checkpoints(folder, world, stop.requested), stage_shards(shards, world, stop.requested) as copies:
+                train_network(args, recipe, world, stop, folder, copies, start_time, start_clock)
     except StoppedError as stopped:
         log.info("%s", stopped)
         sys.exit(stop.status)
     finally:
-        leave()
+        leave_process_group()
 
 
-def train_one(
+def train_network(
     args: argparse.Namespace,
     recipe: Recipe,
-    ranks: Ranks,
-    stop: Stop,
+    world: World,
+    stop: StopSignal,
     folder: Path,
     copies: Mapping[Path, Path],
-    started: datetime,
-    clock: float,
+    start_time: datetime,
+    start_clock: float,
 ) -> None:
-    """Train and write the results. folder: of the checkpoints. copies: of shards on the node's own disk."""
-    train_sets, val_sets = opened(args.train, "training", copies), opened(args.val, "validation", copies)
-    samples: Sets = {split: list(chain(*sets.values())) for split, sets in (("train", train_sets), ("val", val_sets))}
+    """Train and write the results. folder: for the checkpoints. copies: of shards on the node's own disk."""
+    train_sets, val_sets = open_sets(args.train, "training", copies), open_sets(args.val, "validation", copies)
+    samples: SampleSets = {
+        split: list(chain(*sets.values())) for split, sets in (("train", train_sets), ("val", val_sets))
+    }
     classes = class_names(train_sets)
-    start = initial_network(args.timm, classes, kwargs=args.kwargs, init=args.init, seed=args.seed)
-    preparation = models.preparation(start.network, args.image_size)
-    known = identity(args, start, preparation.size, samples)
-    refuse_other_run(args.out, known)
-    log.info("%s from %s: %d classes, %d training images", args.timm, start.init, len(classes), len(samples["train"]))
-    checkpoints = Checkpoints(folder, known, minutes=args.checkpoint_minutes, epochs=args.checkpoint_epochs)
-    watch = Watch(args, known | {"init": start.init, "regime": args.regime, "train_on": list(train_sets)})
-    begun = time.monotonic()
+    initial = initial_network(args.timm, classes, kwargs=args.kwargs, init=args.init, seed=args.seed)
+    preparation = models.preparation(initial.network, args.image_size)
+    identity = run_identity(args, initial, preparation.size, samples)
+    check_folder(args.out, identity)
+    log.info("%s from %s: %d classes, %d training images", args.timm, initial.init, len(classes), len(samples["train"]))
+    checkpoints = Checkpoints(folder, identity, minutes=args.checkpoint_minutes, epochs=args.checkpoint_epochs)
+    tracked_run = TrackedRun(
+        args, identity | {"init": initial.init, "regime": args.regime, "train_on": list(train_sets)}
+    )
+    training_clock = time.monotonic()
     try:
         state = train(
-            start.network,
-            Augmented(samples["train"], classes, preparation, recipe, args.seed),
-            Pictures(samples["val"], classes, preparation),
+            initial.network,
+            AugmentedDataset(samples["train"], classes, preparation, recipe, args.seed),
+            ImageDataset(samples["val"], classes, preparation),
             recipe,
             trainable=args.trainable,
             seed=args.seed,
-            ranks=ranks,
+            world=world,
             checkpoints=checkpoints,
             stop=stop,
-            watch=watch if ranks.first else lambda state: None,
-            show=show_progress if ranks.first else silently,
+            on_epoch=tracked_run if world.is_first else lambda state: None,
+            show_progress=show_progress if world.is_first else no_progress,
             run_id=new_run_id(),
         )
     except BaseException:
-        watch.leave()
-        checkpoints.finish()  # while the folder is still claimed
+        tracked_run.stop()
+        checkpoints.finish()  # while the folder is still locked
         raise
-    if not ranks.first:
+    if not world.is_first:
         return
-    seconds = {"setup": round(begun - clock, 1), "training": round(time.monotonic() - begun, 1)}
-    told = record(args, start, state, train_sets, ranks)
-    metadata = {key: told[key] for key in ("model", "regime", "seed", "timm", "kwargs", "lineage")} | {
-        "classes": categories(samples["train"]),
+    seconds = {"setup": round(training_clock - start_clock, 1), "training": round(time.monotonic() - training_clock, 1)}
+    record = run_record(args, initial, state, train_sets, world)
+    metadata = {key: record[key] for key in ("model", "regime", "seed", "timm", "kwargs", "lineage")} | {
+        "classes": class_categories(samples["train"]),
         "image_size": preparation.size,
     }
     write_history(args.out / "history.csv", state.history)
-    write_model(args.out / "model.safetensors", start.network, metadata)
+    write_weights(args.out / "model.safetensors", initial.network, metadata)
     with replacing(args.out / "run.json") as draft:
-        times = {"started": started.isoformat(timespec="seconds"), "seconds": seconds}
-        draft.write_text(json.dumps(told | {"identity": known} | times, indent=2))
+        times = {"started": start_time.isoformat(timespec="seconds"), "seconds": seconds}
+        draft.write_text(json.dumps(record | {"identity": identity} | times, indent=2))
     checkpoints.remove()
-    watch.finish({key: told[key] for key in ("best_epoch", "val_accuracy", "epochs", "steps")})
-    log.info("best epoch %d of %d, validation accuracy %.3f", state.best_epoch, state.epoch, told["val_accuracy"])
+    tracked_run.finish({key: record[key] for key in ("best_epoch", "val_accuracy", "epochs", "steps")})
+    log.info("best epoch %d of %d, validation accuracy %.3f", state.best_epoch, state.epoch, record["val_accuracy"])
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save
 from torch import nn
+from training_options import add_staging_option
 
 from shapebias.cli import Parser, above_zero, at_least_zero, fraction, positive, progress, run, side, whole
 from shapebias.errors import UserError
@@ -29,10 +30,10 @@ from shapebias.images.shards import expand
 from shapebias.networks.weights import METADATA_KEY
 from shapebias.stylize.adain import Adain, encoder_hash, load_encoder, random_encoder
 from shapebias.stylize.decoder_training import DecoderRecipe, DecoderState, Pairs, new_state, train_decoder
-from shapebias.training.distributed import Ranks, join, leave
-from shapebias.training.interruption import TRY_AGAIN, StoppedError
-from shapebias.training.run_lock import claimed
-from shapebias.training.staging import add_staging_flag, staged
+from shapebias.training.distributed import World, join_process_group, leave_process_group
+from shapebias.training.interruption import RETRY_STATUS, StoppedError
+from shapebias.training.run_lock import lock_run
+from shapebias.training.staging import stage_shards
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     job.add_argument("--workers", type=whole, default=0, help="threads that decode images (default: %(default)s)")
     job.add_argument("--checkpoint", type=Path, metavar="FILE", help="where an interrupted training goes on from")
     job.add_argument("--checkpoint-steps", type=positive, default=1000, help="steps between two (default: %(default)s)")
-    add_staging_flag(job)
+    add_staging_option(job)
     job.add_argument("--out", type=Path, required=True, metavar="DIR")
     args = parser.parse_args(argv)
     if args.size > args.resize:
@@ -110,21 +111,21 @@ def write(args: argparse.Namespace, encoder: nn.Sequential, state: DecoderState,
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     torch.set_num_threads(args.threads)
-    ranks = join(args.device)
+    world = join_process_group(args.device)
     checkpoint, paths = args.checkpoint, expand([*args.content, *args.styles])
     try:
         with contextlib.ExitStack() as stack:
             if checkpoint is not None:
-                stack.enter_context(claimed(checkpoint.with_name(f"{checkpoint.name}.claim"), ranks))
-            train_one(args, ranks, stack.enter_context(staged(paths if args.stage else [], ranks)))
+                stack.enter_context(lock_run(checkpoint.with_name(f"{checkpoint.name}.claim"), world))
+            train_one(args, world, stack.enter_context(stage_shards(paths if args.stage else [], world)))
     except StoppedError as stopped:
         log.info("%s", stopped)
-        sys.exit(TRY_AGAIN)
+        sys.exit(RETRY_STATUS)
     finally:
-        leave()
+        leave_process_group()
 
 
-def train_one(args: argparse.Namespace, ranks: Ranks, copies: Mapping[Path, Path]) -> None:
+def train_one(args: argparse.Namespace, world: World, copies: Mapping[Path, Path]) -> None:
     """Train and write the results. copies: of shards on the node's own disk."""
     recipe = DecoderRecipe(**{item.name: getattr(args, item.name) for item in dataclasses.fields(DecoderRecipe)})
     contents, styles = (
@@ -136,13 +137,13 @@ def train_one(args: argparse.Namespace, ranks: Ranks, copies: Mapping[Path, Path
         encoder,
         pairs,
         recipe,
-        device=torch.device(ranks.device),
+        device=torch.device(world.device),
         checkpoint=args.checkpoint,
         checkpoint_steps=args.checkpoint_steps,
         workers=args.workers,
         show=lambda steps: iter(progress(steps, total=len(steps), unit="step", what="decoder")),
     )
-    if not ranks.first:
+    if not world.is_first:
         return
     if not state.history:
         raise UserError(f"--steps {recipe.steps}: no step was made")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from helpers import ENV, ROOT, TINY_RESNET, colour_shard, files_below, image_folder, run_script, succeeded
 
-from shapebias.training.staging import ELSEWHERE, file_system
+from shapebias.training.staging import NOT_LOCAL, file_system
 
 RECIPE = ["--epochs", "30", "--batch-size", "8", "--schedule", "constant", "--lr", "0.003", "--optimizer", "adamw"]
 NETWORK = ["--timm", "resnet10t", "--kwargs", json.dumps(TINY_RESNET), "--image-size", "32"]
@@ -40,7 +40,7 @@ def disk(tmp_path) -> Path:
     # Longer than a socket's path may be (107 bytes), as some batch systems' names are.
     folder = tmp_path / f"job-{'0' * 107}"
     folder.mkdir()
-    if kind := ELSEWHERE.get(file_system(folder)):
+    if kind := NOT_LOCAL.get(file_system(folder)):
         pytest.skip(f"{folder} is {kind}: nothing is staged there")
     return folder
 
@@ -91,7 +91,7 @@ def test_a_run_from_the_node_s_disk_is_the_same_also_half_of_it(shards, whole, d
     assert not list(disk.glob("shapebias-*"))
     assert files_below(out) == ["checkpoints/earlier.pt", "checkpoints/latest.pt"]
     done = succeeded(run_script("train", *training(shards, out)))  # the rest without
-    assert "goes on from step" in done.stderr and "staged" not in done.stderr
+    assert "resumes from step" in done.stderr and "staged" not in done.stderr
     assert same_run(whole, out) and not (out / "checkpoints").exists()
 
 
@@ -136,21 +136,21 @@ def test_a_second_job_of_a_run_waits_for_the_first_to_leave_and_goes_on(shards, 
     first.terminate()  # as scancel does
     assert first.wait(60) == 128 + signal.SIGTERM
     assert second.wait(120) == 0, logs[1].read_text()
-    assert "goes on from step" in logs[1].read_text()
+    assert "resumes from step" in logs[1].read_text()
     assert same_run(whole, out) and not (out / "checkpoints").exists()
 
 
 @pytest.mark.parametrize("name", ["train", "train_stylizer"])
 def test_a_run_that_is_held_by_another_process_asks_for_another_try(shards, tmp_path, monkeypatch, caplog, name):
     from shapebias.training import checkpoints, run_lock
-    from shapebias.training.run_lock import claimed
+    from shapebias.training.run_lock import lock_run
 
     monkeypatch.syspath_prepend(ROOT / "scripts")
     script = __import__(name)
-    short = partial(claimed, wait=0.1)
-    monkeypatch.setattr(checkpoints, "claimed", short)
-    monkeypatch.setattr(script, "claimed", short, raising=False)
-    monkeypatch.setattr(run_lock, "attempt", lambda path: None)
+    short = partial(lock_run, wait=0.1)
+    monkeypatch.setattr(checkpoints, "lock_run", short)
+    monkeypatch.setattr(script, "lock_run", short, raising=False)
+    monkeypatch.setattr(run_lock, "try_lock", lambda path: None)
     checkpoint, out = tmp_path / "checkpoints" / "x.pt", tmp_path / "out"
     arguments = {
         "train": [*training(shards, out), "--checkpoints", str(checkpoint.parent)],
@@ -160,5 +160,5 @@ def test_a_run_that_is_held_by_another_process_asks_for_another_try(shards, tmp_
     with caplog.at_level("INFO"), pytest.raises(SystemExit) as left:
         script.main(arguments[name])
     assert left.value.code == 75
-    assert "the run is still trained by another process" in caplog.text
+    assert "the run is still being trained by another process" in caplog.text
     assert not out.exists()

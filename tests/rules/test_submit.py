@@ -56,7 +56,7 @@ def test_a_job_that_is_preempted_is_queued_again_and_ends_as_if_it_had_not_been(
         process.wait()
     assert process.returncode == 0, errors
     text = "".join(path.read_text() for path in logs.glob("*.out"))
-    assert "SIGUSR2 at step" in text and "goes on from step" in text
+    assert "SIGUSR2 at step" in text and "resumes from step" in text
     assert re.search(r"this job is preempted|this job is timed-out", text)
     assert all((out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes() for name in RESULTS)
 

@@ -107,7 +107,7 @@ def test_ranks_that_are_not_there_are_missed_at_once(images, tmp_path):
 
 
 def test_more_cpus_than_a_job_may_use_are_refused(images, tmp_path):
-    refused(run_script("train", *command(images, tmp_path, "--cpus", 4096)), "4096 CPUs were asked for")
+    refused(run_script("train", *command(images, tmp_path, "--cpus", 4096)), "4096 CPUs were requested")
 
 
 def test_a_gpu_that_is_not_there_is_refused(images, tmp_path):
@@ -150,11 +150,11 @@ def test_a_run_that_is_told_to_leave_leaves_a_checkpoint_and_goes_on(images, tmp
     wait_for("epoch 2  steps", log, process)
     os.killpg(process.pid, signal.SIGTERM)  # as a scheduler does: the workers hear it as well
     assert process.wait(60) == 128 + signal.SIGTERM, log.read_text()
-    assert "SIGTERM at step" in log.read_text() and "the same command goes on" in log.read_text()
+    assert "SIGTERM at step" in log.read_text() and "the same command resumes" in log.read_text()
     assert "Traceback" not in log.read_text()
     assert (stopped / "checkpoints" / "latest.pt").is_file() and not (stopped / "run.json").exists()
     done = train(images, stopped, *long)
-    assert "goes on from step" in done.stderr
+    assert "resumes from step" in done.stderr
     assert same_files(tmp_path / "whole", stopped)
     assert not (stopped / "checkpoints").exists()
 
@@ -171,7 +171,7 @@ def test_ranks_leave_together_and_go_on_together(images, tmp_path, started):
     assert process.wait(60) != 0
     assert (stopped / "checkpoints" / "latest.pt").is_file() and not list((stopped / "checkpoints").glob(".*"))
     done = succeeded(over_ranks(2, command(images, stopped, *long)))
-    assert "goes on from step" in done.stderr
+    assert "resumes from step" in done.stderr
     assert same_files(tmp_path / "whole", stopped)
 
 
@@ -184,14 +184,14 @@ def test_a_run_that_is_killed_goes_on_from_its_last_epoch(images, tmp_path, star
     wait_for("epoch 3  steps", log, process)
     process.kill()
     process.wait()
-    assert "goes on from step" in train(images, killed, *long).stderr
+    assert "resumes from step" in train(images, killed, *long).stderr
     assert same_files(tmp_path / "whole", killed)
 
 
 def test_a_run_whose_time_is_up_leaves_for_another_try(images, whole, tmp_path):
     done = run_script("train", *command(images, tmp_path, "--time-limit", 1e-6))
     assert done.returncode == 75, done.stderr
-    assert "the end of its time at step 1, epoch 1" in done.stderr
+    assert "the time limit at step 1, epoch 1" in done.stderr
     train(images, tmp_path)
     assert same_files(whole, tmp_path)
 
@@ -238,7 +238,7 @@ def test_weights_of_other_classes_get_a_new_head(whole, tmp_path):
     moles = colour_shard(tmp_path / "moles.tar", 8, colours=colours)
     images = ["--train", f"isic={moles}", "--val", f"isic={moles}"]
     done = train(images, tmp_path / "run", "--init", whole / "model.safetensors", "--class-weights", "balanced")
-    assert "a new one of 2 outputs is drawn" in done.stderr
+    assert "a new classifier with 2 outputs is initialized" in done.stderr
     assert json.loads((tmp_path / "run" / "run.json").read_text())["head"] == "new"
 
 

@@ -16,7 +16,7 @@ import pytest
 from helpers import ENV
 from wandb_server import KEY, Run, Server, wandb_server
 
-from shapebias.tracking.client import Settings, Tracker
+from shapebias.tracking.client import Tracker, TrackingSettings
 
 RUN = "0123abcd"
 ABOUT: dict[str, Any] = {
@@ -30,9 +30,9 @@ ABOUT: dict[str, Any] = {
 TRAIN = f"""
 import sys, time
 from pathlib import Path
-from shapebias.tracking.client import Settings, Tracker
+from shapebias.tracking.client import TrackingSettings, Tracker
 rows, then = int(sys.argv[1]), sys.argv[2]
-tracker = Tracker(Settings(), **{ABOUT}, config={{"lr": 0.1}})
+tracker = Tracker(TrackingSettings(), **{ABOUT}, config={{"lr": 0.1}})
 for epoch in range(1, rows + 1):
     tracker.log({{"epoch": epoch, "loss": 1 / epoch}}, step=epoch)
 if then == "wait":
@@ -165,7 +165,7 @@ def test_an_online_run_goes_on_where_its_history_at_the_server_ends(place, serve
     monkeypatch.setenv("WANDB_BASE_URL", server.url)
     (place / ".env").write_text(f'# the key\nexport WANDB_API_KEY="{KEY}"\n')
     for last in (3, 5):
-        tracker = Tracker(Settings("online", "study"), **ABOUT, config={"lr": 0.1, "part": last})
+        tracker = Tracker(TrackingSettings("online", "study"), **ABOUT, config={"lr": 0.1, "part": last})
         for row in rows(last):
             tracker.log({key: row[key] for key in ("epoch", "loss")}, step=int(row["_step"]))
         tracker.finish({"best_epoch": last}, complete=last == 5)
@@ -184,7 +184,7 @@ def test_an_online_run_goes_on_where_its_history_at_the_server_ends(place, serve
 
 
 def test_rows_of_numpy_and_not_a_number_arrive(place, server):
-    tracker = Tracker(Settings(), **ABOUT, config={"folder": Path("images"), "crop": (0.1, 1.0)})
+    tracker = Tracker(TrackingSettings(), **ABOUT, config={"folder": Path("images"), "crop": (0.1, 1.0)})
     tracker.log({"loss": np.float32(0.5), "bias": float("nan")}, step=1)
     tracker.finish({})
     run = synced(place, server)
@@ -209,18 +209,18 @@ def test_the_job_keeps_its_signals_and_outlives_those_of_a_stopped_one(place):
 
 @pytest.mark.parametrize("failure", ["a file in the way", "a broken package", "a missing key"])
 def test_a_failure_is_one_warning(place, caplog, monkeypatch, failure):
-    settings = Settings()
+    settings = TrackingSettings()
     if failure == "a file in the way":
         (place / "wandb").write_text("")
         told = "Not a directory"
     elif failure == "a broken package":
         (place / "wandb.py").write_text("raise ImportError('no package')")
         monkeypatch.setattr(
-            "shapebias.tracking.client.LIBRARY", f"{place}{os.pathsep}{Path(__file__).parents[2] / 'src'}"
+            "shapebias.tracking.client.LIBRARY_FOLDER", f"{place}{os.pathsep}{Path(__file__).parents[2] / 'src'}"
         )
         told = "ImportError: no package"
     else:
-        settings, told = Settings("online"), "WANDB_API_KEY is neither in the environment nor in .env"
+        settings, told = TrackingSettings("online"), "WANDB_API_KEY is neither in the environment nor in .env"
     tracker = Tracker(settings, **ABOUT, config={})
     tracker.log({"loss": 1.0}, step=1)
     tracker.finish({})
@@ -235,7 +235,7 @@ def test_a_full_disk_is_one_warning(place, caplog, monkeypatch):
         "shapebias.tracking.client.COMMAND",
         [sys.executable, "-c", limited + "runpy.run_module('shapebias.tracking.process', run_name='__main__')"],
     )
-    tracker = Tracker(Settings(), **ABOUT, config={})
+    tracker = Tracker(TrackingSettings(), **ABOUT, config={})
     for step in range(1, 1001):
         tracker.log({"loss": 1.0}, step=step)
     tracker.finish({})
@@ -256,7 +256,7 @@ def test_a_server_that_never_answers_costs_a_bounded_time_and_the_run_is_written
 ):
     monkeypatch.setenv("WANDB_BASE_URL", silent_server)
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    tracker = Tracker(Settings("online", wait=15), **ABOUT, config={})
+    tracker = Tracker(TrackingSettings("online", wait=15), **ABOUT, config={})
     started = time.monotonic()
     for step in range(1, 5001):  # more than the pipe to the tracking process holds
         tracker.log({"loss": 1.0}, step=step)
@@ -271,19 +271,19 @@ def test_a_server_that_never_answers_costs_a_bounded_time_and_the_run_is_written
 def test_finish_gives_up_after_its_time_and_leaves_no_process(place, silent_server, caplog, monkeypatch):
     monkeypatch.setenv("WANDB_BASE_URL", silent_server)
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    tracker = Tracker(Settings("online"), **ABOUT, config={})
+    tracker = Tracker(TrackingSettings("online"), **ABOUT, config={})
     wait_until(lambda: len(processes(place)) == 2)  # W&B's server waits for an answer
     started = time.monotonic()
     tracker.finish({}, wait=0.5)
     assert time.monotonic() - started < 1
     (message,) = [record.getMessage() for record in caplog.records]
-    assert "no end after 0.5 s" in message
+    assert "did not end within 0.5 s" in message
     wait_until(lambda: processes(place) == [], 10)
 
 
 def test_the_environment_wins_over_a_dotenv_file(place, server, monkeypatch):
     (place / ".env").write_text(f"WANDB_API_KEY={KEY}\nWANDB_BASE_URL=http://127.0.0.1:9\n")
     monkeypatch.setenv("WANDB_BASE_URL", server.url)
-    tracker = Tracker(Settings("online"), **ABOUT, config={})
+    tracker = Tracker(TrackingSettings("online"), **ABOUT, config={})
     tracker.finish({})
     assert (tracker.warning, list(server.runs)) == (None, [RUN])

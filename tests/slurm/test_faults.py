@@ -81,7 +81,7 @@ class Fate:
     def under_way(self, regime, tries):
         """Whether the job of the given try has trained a few epochs."""
         said = self.text(regime)
-        begun = len(self.jobs(regime)) == tries and (tries == 1 or "goes on from step" in said)
+        begun = len(self.jobs(regime)) == tries and (tries == 1 or "resumes from step" in said)
         return begun and len(re.findall(r" epoch \d+ ", said)) >= 3
 
     def befall(self, acts):

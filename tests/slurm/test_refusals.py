@@ -105,7 +105,7 @@ def test_each_rank_has_its_own_gpu(cluster, tmp_path):
         "torch.cuda.device_count = lambda: len(os.environ['CUDA_VISIBLE_DEVICES'].split(','))\n"
         "distributed.export_environment()\n"
         "local, world = int(os.environ['LOCAL_RANK']), int(os.environ['LOCAL_WORLD_SIZE'])\n"
-        "print(os.environ['SLURMD_NODENAME'], distributed.own_device('cuda', local, world), os.environ['RANK'])\n"
+        "print(os.environ['SLURMD_NODENAME'], distributed.rank_device('cuda', local, world), os.environ['RANK'])\n"
     )
     options = ["--nodes=2", "--ntasks-per-node=2", "--gres=gpu:2"]
     said = cluster.run("srun", *options, "env", f"PYTHONPATH={ROOT / 'src'}", "python", script).splitlines()

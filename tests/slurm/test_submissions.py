@@ -29,7 +29,7 @@ def test_a_job_over_two_nodes_that_is_preempted_goes_on_when_slurm_queues_it_aga
     cluster.run("scontrol", "update", f"JobId={job}", "StartTime=now")  # not after the two minutes that Slurm leaves
     cluster.wait(lambda: (out / "run.json").exists(), 120)
     text = "".join(path.read_text() for path in logs.glob("*.out"))
-    assert "SIGUSR2: leaves at the next step" in text and "goes on from step" in text
+    assert "SIGUSR2: stops at the next step" in text and "resumes from step" in text
     assert json.loads((out / "run.json").read_text())["ranks"] == 2
     for name in ("model.safetensors", "history.csv"):
         assert (out / name).read_bytes() == (whole / name).read_bytes()

@@ -316,7 +316,7 @@ def recipe_problem(values: dict[str, Any]) -> str | None:
     if "crop_scale" in values:
         values["crop_scale"] = tuple(values["crop_scale"])
     try:
-        Recipe(**values).checked()
+        Recipe(**values).validate()
     except UserError as error:
         return str(error)
     return None

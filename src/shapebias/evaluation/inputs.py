@@ -141,5 +141,5 @@ def fit(picture: Picture, prepared: Preparation) -> Fitted:
     Stimuli from elsewhere get the network's own transform, its crop too; images packed here were cut square already.
     """
     image = picture.image()
-    pixels = np.asarray(prepared.picture(image, whole=isinstance(picture, Sample)))
+    pixels = np.asarray(prepared.resize_and_crop(image, keep_square=isinstance(picture, Sample)))
     return Fitted(pixels, resized=min(image.size) != prepared.size)

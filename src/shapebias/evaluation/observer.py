@@ -216,7 +216,7 @@ def answers(observer: Observer, pictures: Shown, *, batch_size: int, device: str
 
 def fitted(observer: Observer, image: Image.Image) -> np.ndarray:
     """What a network sees of an image."""
-    return np.asarray(observer.preparation.picture(image))
+    return np.asarray(observer.preparation.resize_and_crop(image))
 
 
 def observe(

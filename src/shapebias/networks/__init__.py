@@ -1,1 +1,1 @@
-"""Networks: how they are built, their weights, their stages, the device that they run on."""
+"""Networks: how they are built, their weights, their stages and the device they run on."""

@@ -1,4 +1,4 @@
-"""What a network runs on: device, arithmetic, memory."""
+"""The device a network runs on, its arithmetic and its memory."""
 
 import ctypes
 import sys
@@ -9,15 +9,18 @@ from shapebias.errors import UserError
 
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-LARGEST = 2**31 - 1
-MAPPED = 2**30  # bytes: blocks from here on are mapped one by one, as glibc does with those above 32 MiB
+MAX_INT = 2**31 - 1
+MMAP_BYTES = 2**30  # larger blocks are mapped one by one; glibc's own limit is 32 MiB
 
 
 def resolve_device(name: str) -> str:
-    """`auto` is the first GPU if there is one, else the CPU. Raises UserError for a device that is not there."""
+    """Return the device of that name; `auto` is the first GPU if there is one, else the CPU.
+
+    Raises UserError for a device that this machine does not have.
+    """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    # Without a tensor on it: which GPU is whose is not known yet, and each rank would take some memory of the first.
+    # No test tensor here: ranks have not chosen their GPUs yet, and each would take some memory of the first GPU.
     if name == "cuda" and torch.cuda.is_available():
         return name
     try:
@@ -28,17 +31,17 @@ def resolve_device(name: str) -> str:
 
 
 def autocast(device: str, precision: str) -> torch.autocast:
-    """A context in which matrix products and convolutions are computed in that precision."""
+    """Return a context that computes matrix products and convolutions in the given precision."""
     dtype = PRECISIONS[precision]
     return torch.autocast(device.partition(":")[0], dtype, enabled=dtype != torch.float32)
 
 
 def keep_freed_memory() -> None:
-    """Let this process and its children keep the large blocks that they free.
+    """Let this process and its children reuse the large memory blocks that they free.
 
-    By default glibc returns each to the kernel at once, which then has to find and clear every page of the next one:
-    activations and batches are such blocks. Measured on a CPU: normalizing a batch takes a sixth of the time. Where
-    the C library is another one, nothing happens.
+    By default glibc returns each freed block to the kernel at once, and the kernel must then find and clear every page
+    of the next block. Activations and batches are such blocks. With this setting, normalizing a batch on a CPU takes a
+    sixth of the time (measured). With another C library than glibc, the function does nothing.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -46,5 +49,5 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return
-    mallopt(M_MMAP_THRESHOLD, MAPPED)
-    mallopt(M_TRIM_THRESHOLD, LARGEST)
+    mallopt(M_MMAP_THRESHOLD, MMAP_BYTES)
+    mallopt(M_TRIM_THRESHOLD, MAX_INT)

@@ -1,4 +1,4 @@
-"""Networks: built by name, what each expects of an image, and its classifier."""
+"""Networks: built by name, with the image preparation that each expects and its classifier."""
 
 import difflib
 import json
@@ -17,9 +17,9 @@ from shapebias.categories import CATEGORIES, ilsvrc_categories
 from shapebias.downloads import AIR_GAP, has_way_to
 from shapebias.errors import UserError
 from shapebias.images.codec import centre_crop
-from shapebias.networks.torchvision_models import PREFIX, build_torchvision
+from shapebias.networks.torchvision_models import TORCHVISION_PREFIX, build_torchvision
 
-HUB = "https://huggingface.co"  # HF_ENDPOINT names another, as for the hub's own client
+HUB = "https://huggingface.co"  # HF_ENDPOINT replaces it, as in the hub's own client
 PILLOW_FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -30,10 +30,10 @@ PILLOW_FILTERS = {
 
 @dataclass(frozen=True)
 class Preparation:
-    """How an image becomes a network's input; all but the size comes with its published weights.
+    """How an image becomes a network's input. All values but the size come with the network's published weights.
 
-    size: height and width in pixels. mean, std: of each channel, for values in [0, 1]. crop: the part of a
-    photograph's shorter side that the network looks at (timm's crop_pct).
+    size: height and width in pixels. mean, std: of each channel, for values in [0, 1]. crop: share of a photograph's
+    shorter side that the network sees (timm's crop_pct).
     """
 
     size: int
@@ -42,31 +42,33 @@ class Preparation:
     interpolation: str
     crop: float
 
-    def picture(self, image: Image.Image, *, whole: bool = True) -> Image.Image:
-        """Fit an image to the network: `size` × `size`.
+    def resize_and_crop(self, image: Image.Image, *, keep_square: bool = True) -> Image.Image:
+        """Fit an image to the network: `size` × `size` pixels.
 
-        An image whose shorter side already fits is not resized (stimuli of 224 px in a network of 224 px); others
-        are scaled and cropped as timm evaluates. whole: but square ones, cut here already, are scaled whole.
+        An image whose shorter side equals `size` is not resized, such as a 224 px stimulus for a 224 px network. Other
+        images are scaled and cropped as in timm's evaluation. keep_square: scale square images without cropping them,
+        because they were cropped before.
         """
         if min(image.size) != self.size:
-            scale = 1.0 if whole and image.width == image.height else self.crop
+            scale = 1.0 if keep_square and image.width == image.height else self.crop
             target = int(self.size / scale)
             sides = [max(target, round(side * target / min(image.size))) for side in image.size]
             image = image.resize((sides[0], sides[1]), PILLOW_FILTERS[self.interpolation])
         return centre_crop(image, self.size)
 
     def tensor(self, pictures: list[np.ndarray]) -> torch.Tensor:
-        """uint8 arrays [H, W, 3] → normalized float32 [B, 3, H, W], channels last in memory as they came."""
-        return self.normalized(torch.from_numpy(np.stack(pictures)))
+        """Turn uint8 arrays [H, W, 3] into normalized float32 [B, 3, H, W], channels last in memory."""
+        return self.normalize(torch.from_numpy(np.stack(pictures)))
 
-    def normalized(self, batch: torch.Tensor, device: str = "cpu") -> torch.Tensor:
-        """uint8 [B, H, W, 3] → normalized float32 [B, 3, H, W] on the device, channels last in memory as they came.
+    def normalize(self, batch: torch.Tensor, device: str = "cpu") -> torch.Tensor:
+        """Turn uint8 [B, H, W, 3] into normalized float32 [B, 3, H, W] on the device, channels last in memory.
 
-        The same bits on every device, in every batch: one multiplication and one addition a value, each rounded.
+        The bits are the same on every device and in every batch: each value takes one multiplication and one addition,
+        each rounded.
         """
         images, height, width, channels = batch.shape
         mean, std = torch.tensor(self.mean), torch.tensor(self.std)
-        # Rows of pixels, not pixels, are what the factors are repeated over: three values leave a vector unit idle.
+        # Repeat the factors over a row of pixels: three values alone would leave a vector unit idle.
         factor = (1 / (255 * std)).repeat(width).to(device)
         offset = (-mean / std).repeat(width).to(device)
         rows = batch.to(device, non_blocking=True).to(torch.float32).view(images, height, width * channels)
@@ -76,22 +78,24 @@ class Preparation:
 def build(
     name: str, *, classes: int | None = None, kwargs: dict[str, Any] | None = None, pretrained: bool = False
 ) -> nn.Module:
-    """Build a network by its name in timm, or as `torchvision/<name>`; both may end in the tag of published weights.
+    """Build a network by its timm name, or as `torchvision/<name>`. Either may end in the tag of published weights.
 
-    classes: outputs, the network's own (1,000) by default. pretrained: with published weights, all but a classifier
-    of another size. Raises UserError for an unknown name, kwargs that do not fit it, or weights that did not come.
+    classes: number of outputs, by default the network's own (1,000). pretrained: load the published weights, except for
+    a classifier of another size. Raises UserError for an unknown name, for kwargs that do not fit the network and for
+    weights that cannot be downloaded.
     """
-    if name.startswith(PREFIX):
+    if name.startswith(TORCHVISION_PREFIX):
         return build_torchvision(name, classes=classes, kwargs=kwargs or {}, pretrained=pretrained)
     if not timm.is_model(name.partition(".")[0]):
         near = difflib.get_close_matches(name, timm.list_models(), 1)
         raise UserError(
-            f"unknown network {name!r}: timm has none of that name" + (f"; did you mean {near[0]!r}?" if near else "")
+            f"unknown network {name!r}: timm has no network of that name"
+            + (f"; did you mean {near[0]!r}?" if near else "")
         )
     arguments: dict[str, Any] = {} if classes is None else {"num_classes": classes}
     arguments |= kwargs or {}
     if pretrained:
-        require_way_to_weights(name)
+        require_reachable_weights(name)
     try:
         return timm.create_model(name, pretrained=pretrained, **arguments)
     except (TypeError, AssertionError) as error:
@@ -101,22 +105,22 @@ def build(
             raise UserError(f"network {name!r} with kwargs {kwargs}: {first_difference(error)}") from None
         if not pretrained or "No pretrained weights exist" in str(error):
             raise UserError(f"network {name!r} with kwargs {kwargs}: {error}") from None
-        # The hub's own errors are many; all others mean that the published weights did not come.
+        # The hub raises many kinds of errors; all that are left mean that the download failed.
         raise UserError(
             f"network {name!r}: its pretrained weights could not be downloaded ({type(error).__name__}); {AIR_GAP}"
         ) from None
 
 
-def require_way_to_weights(name: str) -> None:
-    """Raise UserError at once where this machine cannot reach the weights of a network of timm.
+def require_reachable_weights(name: str) -> None:
+    """Raise UserError at once if this machine cannot reach the weights of a timm network.
 
-    The hub's client would ask for 47 seconds. HF_HUB_OFFLINE=1 takes what its cache holds, without asking.
+    The hub's client would retry for 47 seconds. HF_HUB_OFFLINE=1 takes the weights from its cache without a request.
     """
-    published = timm.get_pretrained_cfg(name)
-    if published is None or os.environ.get("HF_HUB_OFFLINE"):
+    config = timm.get_pretrained_cfg(name)
+    if config is None or os.environ.get("HF_HUB_OFFLINE"):
         return
-    url = published.url if isinstance(published.url, str) else ""  # else a URL and a file's name; no network has those
-    address = os.environ.get("HF_ENDPOINT", HUB) if published.hf_hub_id else url
+    url = config.url if isinstance(config.url, str) else ""  # timm also allows (URL, file name); no network uses it
+    address = os.environ.get("HF_ENDPOINT", HUB) if config.hf_hub_id else url
     if address and not has_way_to(address):
         raise UserError(
             f"network {name!r}: its pretrained weights could not be downloaded, {address} cannot be reached; {AIR_GAP} "
@@ -125,13 +129,13 @@ def require_way_to_weights(name: str) -> None:
 
 
 def first_difference(error: Exception) -> str:
-    """What torch says of weights that do not fit a network, in a line: it lists every tensor."""
+    """Return torch's first difference between weights and network; torch's message lists every tensor."""
     lines = [line.strip() for line in str(error).splitlines()]
-    return f"its published weights are of another architecture: {' '.join(lines[1:2])[:200]}"
+    return f"its published weights have another architecture: {' '.join(lines[1:2])[:200]}"
 
 
 def preparation(model: nn.Module, size: int | None = None) -> Preparation:
-    """What the network expects of an image, as its published weights do; `size` replaces the input size."""
+    """Return the preparation that the network's published weights expect; `size` replaces the input size."""
     data = resolve_model_data_config(model)
     return Preparation(
         size or data["input_size"][1], data["mean"], data["std"], data["interpolation"], data["crop_pct"]
@@ -140,18 +144,18 @@ def preparation(model: nn.Module, size: int | None = None) -> Preparation:
 
 @torch.no_grad()
 def memory_format(network: nn.Module, size: int) -> torch.memory_format:
-    """Channels last where the network can (a third faster on a CPU here), else contiguous; by trying it out.
+    """Return channels last if the network runs in it (a third faster on a CPU), else contiguous.
 
-    Some of timm's attention blocks take views that exist in one memory format only.
+    The network is tried out, because some of timm's attention blocks take views that exist in one memory format only.
     Raises UserError if the network takes no images of `size` × `size` at all.
     """
     was_training, problem = network.training, ""
-    device = next((parameter.device for parameter in network.parameters()), None)  # it may be on a GPU by now
+    device = next((parameter.device for parameter in network.parameters()), None)  # it may already be on a GPU
     network.eval()
     try:
         for layout in (torch.channels_last, torch.contiguous_format):
             try:
-                # Two images: with one, any stride is as good as another and every view exists.
+                # Two images: with a single image every stride fits, so every view exists.
                 network(torch.zeros(2, 3, size, size, device=device).contiguous(memory_format=layout))
                 return layout
             except (RuntimeError, AssertionError) as error:
@@ -165,18 +169,18 @@ def memory_format(network: nn.Module, size: int) -> torch.memory_format:
 
 
 def classifier(network: nn.Module) -> nn.Module:
-    """The layer that gives the classes' logits, whatever its name: fc, head, classifier.6, …"""
+    """Return the layer that computes the classes' logits, whatever its name: fc, head, classifier.6, …"""
     return network.get_submodule(classifier_name(network))
 
 
 def classifier_keys(network: nn.Module) -> list[str]:
-    """What the tensors of the classifier, or of several (a distilled DeiT's), are called among the network's."""
+    """Return the names of the classifier's tensors in the network; a distilled DeiT has two classifiers."""
     names = classifier_names(network)
     return [f"{name}.{key}" for name in names for key in network.get_submodule(name).state_dict()]
 
 
 def classifier_name(network: nn.Module) -> str:
-    """Where the classifier is; raises UserError for a network with none, or several (a distilled DeiT)."""
+    """Return the classifier's name. Raises UserError if the network has none or several (a distilled DeiT)."""
     names = classifier_names(network)
     if len(names) != 1:
         raise UserError(f"network {type(network).__name__} has no single classifier layer")
@@ -184,27 +188,27 @@ def classifier_name(network: nn.Module) -> str:
 
 
 def classifier_names(network: nn.Module) -> list[str]:
-    """Where the classifiers are."""
+    """Return the names of all classifier layers."""
     if hasattr(network, "get_classifier"):  # timm's
         layers = network.get_classifier()  # ty: ignore[not-callable]
-        known = layers if isinstance(layers, tuple) else (layers,)
-        return [name for name, module in network.named_modules() if any(module is layer for layer in known)]
+        layers = layers if isinstance(layers, tuple) else (layers,)
+        return [name for name, module in network.named_modules() if any(module is layer for layer in layers)]
     return list(filter(None, [getattr(network, "pretrained_cfg", {}).get("classifier")]))
 
 
 def category_indices(classes: list[str], categories: dict[str, str] | None = None) -> dict[str, list[int]]:
-    """Category → positions of its classes among a network's outputs; classes without a category are left out."""
-    known = ilsvrc_categories() if categories is None else categories
-    found: dict[str, list[int]] = {}
+    """Map each category to the outputs of its classes. Classes without a category are left out."""
+    category_of = ilsvrc_categories() if categories is None else categories
+    indices: dict[str, list[int]] = {}
     for index, name in enumerate(classes):
-        category = known.get(name)
+        category = category_of.get(name)
         if category and category not in CATEGORIES:
             raise UserError(f"class {name!r}: unknown category {category!r}; allowed: {', '.join(CATEGORIES)}, or none")
         if category:
-            found.setdefault(category, []).append(index)
-    if not found:
+            indices.setdefault(category, []).append(index)
+    if not indices:
         raise UserError(f"none of the network's {len(classes)} classes belongs to one of the 16 categories")
-    return dict(sorted(found.items()))
+    return dict(sorted(indices.items()))
 
 
 def json_object(text: str) -> dict[str, Any]:

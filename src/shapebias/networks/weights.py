@@ -1,4 +1,4 @@
-"""Weights in files: read without running their code, put into a network whole or not at all."""
+"""Weights in files: read without running code from the file, loaded into a network completely or not at all."""
 
 import json
 from collections.abc import Collection
@@ -15,15 +15,15 @@ from torch import nn
 from shapebias.errors import UserError
 
 WRAPPERS = ("state_dict", "model", "model_state", "model_state_dict", "state_dict_ema")
-# What DataParallel and torch.compile put into the names, anywhere: Geirhos' AlexNet has features.module.0.weight.
-INSERTED = ("module", "_orig_mod")
-PREFIX = "model."
+# DataParallel and torch.compile insert these anywhere in a name: Geirhos' AlexNet has features.module.0.weight.
+WRAPPER_NAMES = ("module", "_orig_mod")
+MODEL_PREFIX = "model."
 METADATA_KEY = "shapebias"
 
-# What PyTorch's ImageNet example of 2018 left beside the weights: its best accuracy, a number of numpy's, under the
-# name that its reader had then and the one that it has now.
+# PyTorch's ImageNet example of 2018 stored its best accuracy beside the weights, as a numpy number. numpy's function
+# that reads it had another name then.
 SCALAR = np.float64(0).__reduce__()[0]
-NUMBERS: list[Any] = [
+SAFE_GLOBALS: list[Any] = [
     *[(SCALAR, "numpy.core.multiarray.scalar"), (SCALAR, "numpy._core.multiarray.scalar")],
     *[np.dtype, np.dtypes.Float64DType, np.dtypes.Float32DType],
 ]
@@ -32,7 +32,7 @@ State = dict[str, torch.Tensor]
 
 
 def weights_path(spec: str) -> Path:
-    """A file's path; `package:NAME/FILE` is a file that an installed Python package carries."""
+    """Return a file's path; `package:NAME/FILE` is a file inside an installed Python package."""
     if not spec.startswith("package:"):
         return Path(spec)
     package, _, file = spec.removeprefix("package:").partition("/")
@@ -43,9 +43,10 @@ def weights_path(spec: str) -> Path:
 
 
 def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
-    """Read a state dict (safetensors, or torch's format without code) and the metadata that training left in it.
+    """Read a state dict and the metadata that training stored with it.
 
-    Containers (`state_dict`, `model`, …) around the weights and what wrappers put into the names are taken off.
+    The file is safetensors, or torch's format without code. Containers around the weights (`state_dict`, `model`, …)
+    are unpacked, and the name parts of wrappers are removed.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such weights file")
@@ -54,54 +55,57 @@ def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
             with safe_open(path, framework="pt") as file:
                 metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
             return load_file(path), metadata
-        with torch.serialization.safe_globals(NUMBERS):
+        with torch.serialization.safe_globals(SAFE_GLOBALS):
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except PermissionError:  # says itself what is wrong
+    except PermissionError:  # its own message is clear
         raise
-    except Exception:  # of damaged files the readers raise nearly anything, and what they say ("101") helps nobody
+    except Exception:  # on damaged files the readers raise nearly any error, with messages such as "101"
         raise UserError(
-            f"{path}: not a file of weights; expected .safetensors, or a state dict as torch.save writes it "
-            f"(a pickled network is not loaded: that would run its code)"
+            f"{path}: not a file of weights; expected .safetensors, or a state dict written by torch.save "
+            f"(a pickled network is not loaded, because loading would run its code)"
         ) from None
     for wrapper in WRAPPERS:
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise UserError(f"{path}: holds no state dict of tensors")
-    state = {".".join(part for part in key.split(".") if part not in INSERTED): value for key, value in state.items()}
-    while state and all(key.startswith(PREFIX) for key in state):
-        state = {key.removeprefix(PREFIX): value for key, value in state.items()}
+    state = {
+        ".".join(part for part in key.split(".") if part not in WRAPPER_NAMES): value for key, value in state.items()
+    }
+    while state and all(key.startswith(MODEL_PREFIX) for key in state):
+        state = {key.removeprefix(MODEL_PREFIX): value for key, value in state.items()}
     return state, {}
 
 
 def load_weights(model: nn.Module, state: State, source: str, *, keep: Collection[str] = ()) -> str:
-    """Put a state dict into the network, all of it or nothing; return how names were matched.
+    """Load a complete state dict into the network, or change nothing; return how names were matched.
 
-    Weights of the same architecture in other code bear other names: where no name is shared, but all tensors
-    stand in the same order with the same shapes, they are matched by position. keep: tensors of the network that stay
-    as they are, whatever the state dict holds in their place (a new classifier).
-    Raises UserError naming what differs.
+    Other code gives other names to the same architecture. If no name is shared but all tensors have the same order and
+    shapes, they are matched by position. keep: tensors of the network that stay unchanged, such as a new classifier.
+    Raises UserError with the differences.
     """
-    own = model.state_dict()
-    pairs = zip(own.items(), state.values(), strict=False)
-    by_position = own.keys().isdisjoint(state) and len(own) == len(state)
-    if by_position and all(key in keep or mine.shape == theirs.shape for (key, mine), theirs in pairs):
-        state = dict(zip(own, state.values(), strict=True))
+    tensors = model.state_dict()
+    pairs = zip(tensors.items(), state.values(), strict=False)
+    by_position = tensors.keys().isdisjoint(state) and len(tensors) == len(state)
+    if by_position and all(key in keep or tensor.shape == loaded.shape for (key, tensor), loaded in pairs):
+        state = dict(zip(tensors, state.values(), strict=True))
     else:
         by_position = False
-    # Files of before PyTorch 0.4.1 lack batch norm's counter, which nothing reads where there is a momentum.
-    missing = [key for key in own if key not in state and key not in keep and not key.endswith(".num_batches_tracked")]
-    extra = [key for key in state if key not in own]
+    # Files from before PyTorch 0.4.1 lack batch norm's counter; with a momentum, nothing reads it.
+    missing = [
+        key for key in tensors if key not in state and key not in keep and not key.endswith(".num_batches_tracked")
+    ]
+    extra = [key for key in state if key not in tensors]
     shapes = [
-        f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
-        for key in own
-        if key in state and key not in keep and state[key].shape != own[key].shape
+        f"{key} {tuple(state[key].shape)} instead of {tuple(tensors[key].shape)}"
+        for key in tensors
+        if key in state and key not in keep and state[key].shape != tensors[key].shape
     ]
     if missing or extra or shapes:
         parts = [("missing", missing), ("not in this network", extra), ("of another shape", shapes)]
-        told = "; ".join(f"{len(keys)} {what}, first {keys[0]}" for what, keys in parts if keys)
-        raise UserError(f"{source}: weights of another architecture than {type(model).__name__}: {told}")
-    # Into the network's own dict, which knows the versions of its layers (mnasnet takes no other).
-    own.update((key, value) for key, value in state.items() if key not in keep)
-    model.load_state_dict(own)
+        differences = "; ".join(f"{len(keys)} {problem}, first {keys[0]}" for problem, keys in parts if keys)
+        raise UserError(f"{source}: weights of another architecture than {type(model).__name__}: {differences}")
+    # Update the network's own dict, because it holds the versions of its layers (mnasnet needs them).
+    tensors.update((key, value) for key, value in state.items() if key not in keep)
+    model.load_state_dict(tensors)
     return "position" if by_position else "name"

@@ -29,9 +29,9 @@ from shapebias.stylize.pipeline import Draw, Geometry, encoded, stylized
 from shapebias.stylize.style_vectors import StyleVectors, write_style_vectors
 from shapebias.stylize.stylizers import Stylizer, make_stylizer
 from shapebias.synthetic.scene import CLASSES, draw
-from shapebias.training.data_loading import Augmented, ImageFeed, Pictures, Plan
-from shapebias.training.distributed import Ranks
-from shapebias.training.loop import start, train_step
+from shapebias.training.data_loading import AugmentedDataset, BatchPlan, ImageBatches, ImageDataset
+from shapebias.training.distributed import World
+from shapebias.training.loop import initial_state, train_step
 from shapebias.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -145,19 +145,19 @@ def training(config: Config, name: str, shard: Path, device: str) -> float:
     classes = list(CLASSES)
     network = build(entry["timm"], classes=len(classes), kwargs=entry["kwargs"])
     prepared = preparation(network, config["input_size"])
-    layout, ranks = memory_format(network, prepared.size), Ranks(device=device)
+    layout, world = memory_format(network, prepared.size), World(device=device)
     network.to(device).to(memory_format=layout)
-    train_set = Augmented(samples, classes, prepared, recipe, seed=0)
-    feed = ImageFeed(
-        train_set, Pictures(samples[:1], classes, prepared), Plan(train_set.labels, recipe, 0, ranks), layout
+    train_set = AugmentedDataset(samples, classes, prepared, recipe, seed=0)
+    source = ImageBatches(
+        train_set, ImageDataset(samples[:1], classes, prepared), BatchPlan(train_set.labels, recipe, 0, world), layout
     )
-    state = start(network, recipe, "all", feed.steps)
+    state = initial_state(network, recipe, "all", source.steps)
     network.train()
 
     def steps() -> Iterator[int]:
         for epoch in itertools.count():
-            for step in feed.training(epoch):
-                train_step(state, step, recipe, ranks=ranks)  # asks for the loss, so waits for the device
+            for step in source.training(epoch):
+                train_step(state, step, recipe, world=world)  # asks for the loss, so waits for the device
                 yield step.images
 
     return pace(steps(), recipe.threads if device == "cpu" and not recipe.workers else 0)

@@ -1,23 +1,25 @@
-"""A Weights & Biases run beside a job: what it logs arrives there, or one warning says why not.
+"""A Weights & Biases run beside a job. The job's logs reach W&B, or one warning gives the reason why not.
 
-W&B stays out of the job's process. A process of its own (`shapebias.tracking.process`) imports it, starts its server
-and may hang, crash or be killed; the job hands rows to a thread and never waits, but for `Tracker.finish`, a bounded
-time. So W&B's import delays no training step, its exit handlers hold up nothing, and signals stay the job's own.
+W&B stays out of the job's process. A separate process (`shapebias.tracking.process`) imports it, starts its server and
+may hang, crash or be killed. The job hands rows to a thread and never waits, except in `Tracker.finish`, which waits
+for a limited time. So W&B's import delays no training step, its exit handlers block nothing, and signals reach only the
+job's own handlers.
 
-A run that goes on after a requeue keeps its id and logs *all* its rows again, from the first; each arrives once:
+A run that is requeued and resumed keeps its id and logs *all* its rows again, from the first. Each row reaches W&B
+once:
 
-- offline, W&B keeps what it is given in memory and loses it to SIGTERM and SIGKILL. Its file is therefore written when
-  the job ends (or is killed: the tracking process outlives it for a second), the whole history at once, and replaces
-  the file of an earlier start of the same run. There is one `offline-run-*` folder a run, for a plain `wandb sync`.
-  `resume` is not asked for, since `wandb sync` would then append all rows to those that were synced before; without it
-  they take their places. W&B's "duration" is that of the writing; each row carries the time it was logged at.
-- online, the run resumes where the server's history ends, and rows from before are left out.
+- offline, W&B keeps rows in memory and loses them on SIGTERM and SIGKILL. The file is therefore written when the job
+  ends or is killed, with the whole history at once (the tracking process outlives a killed job for a second). It
+  replaces the file of an earlier start of the same run, so each run has one `offline-run-*` folder for a plain
+  `wandb sync`. `resume` is not set: with it, `wandb sync` would append all rows to the rows of an earlier sync;
+  without it, the new rows replace them. W&B's "duration" is the time of the writing; each row has its own time.
+- online, the run resumes at the end of the server's history, and earlier rows are skipped.
 
-The user's WANDB_* variables hold (WANDB_BASE_URL, WANDB_ENTITY, …) where the settings say nothing, and so do those of
-a `.env` file in the working folder; WANDB_MODE can turn the configured mode down to offline or disabled, never up.
+The user's WANDB_* variables (WANDB_BASE_URL, WANDB_ENTITY, …) apply if the settings have no value for them. So do the
+variables of a `.env` file in the working folder. WANDB_MODE can reduce the configured mode to offline or disabled, but
+never raise it.
 """
 
-import argparse
 import json
 import logging
 import os
@@ -36,76 +38,56 @@ from typing import Any, TextIO
 log = logging.getLogger(__name__)
 
 MODES = ("offline", "online", "disabled")
-LIBRARY = Path(__file__).parents[1]
+LIBRARY_FOLDER = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "shapebias.tracking.process"]
 # WANDB_API_KEY=value, export WANDB_API_KEY="value" # comment
-VARIABLE = re.compile(r"""\s*(?:export\s+)?(WANDB_\w+)\s*=\s*(?:'([^']*)'|"([^"]*)"|([^\s#'"]*))\s*(?:#.*)?""")
-# What a user may have set for another run, or a W&B process that this one runs in.
-OF_OTHER_RUNS = ("WANDB_MODE", "WANDB_RUN_ID", "WANDB_RESUME", "WANDB_SERVICE")
+ENV_LINE = re.compile(r"""\s*(?:export\s+)?(WANDB_\w+)\s*=\s*(?:'([^']*)'|"([^"]*)"|([^\s#'"]*))\s*(?:#.*)?""")
+# The user may have set these for another run, or a surrounding W&B process set them.
+DROPPED_VARIABLES = ("WANDB_MODE", "WANDB_RUN_ID", "WANDB_RESUME", "WANDB_SERVICE")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Where runs go."""
+class TrackingSettings:
+    """The destination of runs."""
 
     mode: str = "offline"  # one of MODES
     project: str = "shapebias"
-    entity: str | None = None  # the user or team; if omitted, the account's default
-    folder: Path = Path()  # W&B makes its folder `wandb` in it
-    wait: float = 60.0  # seconds that `finish` waits at most
-
-
-def add_tracking_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags that `tracking_settings` reads."""
-    default = Settings()
-    group = parser.add_argument_group(
-        "Weights & Biases", "The key is taken from the environment, WANDB_API_KEY, or from a .env file here."
-    )
-    group.add_argument(
-        "--wandb-mode",
-        choices=MODES,
-        default=default.mode,
-        help="offline writes files for a later `wandb sync` (default: %(default)s)",
-    )
-    group.add_argument("--wandb-project", default=default.project, metavar="NAME", help="default: %(default)s")
-    group.add_argument("--wandb-entity", metavar="NAME", help="user or team (default: the account's)")
-    group.add_argument(
-        "--wandb-dir",
-        type=Path,
-        default=default.folder,
-        metavar="DIR",
-        help="runs are written to DIR/wandb (default: the working folder)",
-    )
-
-
-def tracking_settings(args: argparse.Namespace) -> Settings:
-    """The settings that the flags describe."""
-    return Settings(args.wandb_mode, args.wandb_project, args.wandb_entity, args.wandb_dir)
+    entity: str | None = None  # user or team; None is the account's default
+    folder: Path = Path()  # W&B creates its folder `wandb` here
+    wait: float = 60.0  # longest wait of `finish`, in seconds
 
 
 def new_run_id() -> str:
-    """Eight random characters, from outside the random streams that training draws from."""
+    """Return eight random characters that do not use the random streams of training."""
     return secrets.token_hex(4)
 
 
 class Tracker:
-    """One W&B run. No method raises because of W&B, and only `finish` waits."""
+    """One W&B run. No method raises an error because of W&B, and only `finish` waits."""
 
     def __init__(
-        self, settings: Settings, *, run_id: str, name: str, group: str, job_type: str, tags: list[str], config: dict
+        self,
+        settings: TrackingSettings,
+        *,
+        run_id: str,
+        name: str,
+        group: str,
+        job_type: str,
+        tags: list[str],
+        config: dict,
     ) -> None:
-        """Start the run, or go on with the run of that id.
+        """Start the run, or resume the run of that id.
 
-        run_id: letters and digits, such as `new_run_id`'s. group, job_type, tags: what W&B's table of runs is sorted
-        by. config: JSON values; others become text. With several ranks, only one has a tracker.
+        run_id: letters and digits, such as `new_run_id` returns. group, job_type, tags: for sorting W&B's table of
+        runs. config: JSON values; other values become text. With several ranks, only one rank has a tracker.
         """
-        self.folder: Path | None = None  # where the run was written, known after `finish`
-        self.warning: str | None = None  # the first, if any
-        self.arrived = False  # whether all did
+        self.folder: Path | None = None  # the run's folder; set after `finish`
+        self.warning: str | None = None  # the first warning, if any
+        self.arrived = False  # whether all messages reached W&B
         self._wait = settings.wait
         self._process: subprocess.Popen[str] | None = None
         self._messages: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        environment = variables(Path(".env")) | dict(os.environ)
+        environment = read_env_file(Path(".env")) | dict(os.environ)
         self.mode = effective_mode(settings.mode, environment.get("WANDB_MODE"))
         if self.mode == "online" and not environment.get("WANDB_API_KEY"):
             self._warn("WANDB_API_KEY is neither in the environment nor in .env, so the run is written offline")
@@ -113,7 +95,7 @@ class Tracker:
         if self.mode == "disabled":
             return
         folder = settings.folder.absolute()
-        self._send(
+        self._queue_message(
             "begin",
             {
                 "mode": self.mode,
@@ -132,45 +114,50 @@ class Tracker:
             },
         )
         environment = process_environment(environment, self.mode, folder)
-        self._thread = threading.Thread(target=self._feed, args=(environment,), name="wandb", daemon=True)
+        self._thread = threading.Thread(target=self._send_messages, args=(environment,), name="wandb", daemon=True)
         self._thread.start()
 
     def log(self, row: Mapping[str, Any], step: int) -> None:
-        """Add a row of the history: name → number. step: rises; a continued run logs every row from its first."""
-        self._send("row", {"_timestamp": time.time(), **row}, step)
+        """Add a row to the history: name → number.
+
+        step: increases with every row. A resumed run logs every row again, from the first.
+        """
+        self._queue_message("row", {"_timestamp": time.time(), **row}, step)
 
     def log_files(self, tables: dict[str, Path], figures: dict[str, Path]) -> None:
-        """Add tables (CSV files) and figures (image files), each under its name."""
-        self._send("files", *({name: str(path) for name, path in group.items()} for group in (tables, figures)))
+        """Add named tables (CSV files) and figures (image files)."""
+        self._queue_message(
+            "files", *({name: str(path) for name, path in group.items()} for group in (tables, figures))
+        )
 
     def finish(self, summary: dict[str, Any], *, complete: bool = True, wait: float | None = None) -> None:
-        """End the run, and with it its process, within `wait` seconds (if omitted: the settings').
+        """End the run and its process within `wait` seconds (default: the settings' value).
 
-        summary: what W&B's table of runs shows, such as the best accuracy. complete: whether all is done; a run that
-        is to be continued counts as failed until then.
+        summary: values for W&B's table of runs, such as the best accuracy. complete: whether the run is finished; a run
+        that will be resumed counts as failed until then.
         """
         if self.mode == "disabled":
             return
-        self._send("finish", summary, complete)
+        self._queue_message("finish", summary, complete)
         self._messages.put(None)
         wait = self._wait if wait is None else wait
         self._thread.join(wait)
         if self._thread.is_alive():
-            self._warn(f"no end after {wait:g} s, so it is given up")
+            self._warn(f"its process did not end within {wait:g} s, so it is killed")
             if self._process is not None:
-                self._process.kill()  # W&B's server watches it and ends, too
+                self._process.kill()  # W&B's server notices it and ends too
 
     def _warn(self, text: str) -> None:
         if self.warning is None:
             self.warning = " ".join(text.split())
-            log.warning("W&B: %s; the job goes on, and its own files hold everything", self.warning)
+            log.warning("W&B: %s; the job continues, and its own files contain all results", self.warning)
 
-    def _send(self, kind: str, *content: Any) -> None:
+    def _queue_message(self, kind: str, *content: Any) -> None:
         if self.mode != "disabled":
-            self._messages.put(json.dumps([kind, *content], default=plain))
+            self._messages.put(json.dumps([kind, *content], default=to_json))
 
-    def _feed(self, environment: dict[str, str]) -> None:
-        """Hand messages on as they come; the pipe may be full for as long as the other side hangs."""
+    def _send_messages(self, environment: dict[str, str]) -> None:
+        """Send messages as they arrive. The pipe stays full while the tracking process hangs."""
         try:
             with subprocess.Popen(
                 COMMAND,
@@ -179,7 +166,7 @@ class Tracker:
                 stderr=subprocess.DEVNULL,
                 text=True,
                 env=environment,
-                start_new_session=True,  # Ctrl-C is for the job
+                start_new_session=True,  # Ctrl-C must reach the job only
             ) as self._process:
                 assert self._process.stdin and self._process.stdout
                 listener = threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True)
@@ -188,7 +175,7 @@ class Tracker:
                     print(message, file=self._process.stdin, flush=True)
                 listener.join()
         except BrokenPipeError:
-            pass  # it has ended; the listener says why
+            pass  # the process has ended; the listener logs the reason
         except OSError as error:
             self._warn(str(error))
 
@@ -204,31 +191,37 @@ class Tracker:
             self._warn("its process ended early")
 
 
-def plain(value: Any) -> Any:
-    """What JSON does not know: a number of NumPy or torch as a number, all else as text."""
+def to_json(value: Any) -> Any:
+    """Convert a value that JSON lacks: a NumPy or torch number to a number, everything else to text."""
     return value.item() if hasattr(value, "item") else str(value)
 
 
-def effective_mode(configured: str, asked: str | None) -> str:
-    """The configured mode, turned down by WANDB_MODE if that asks for less."""
-    return next(mode for mode in ("disabled", "offline", "online") if mode in (configured, asked))
+def effective_mode(configured: str, requested: str | None) -> str:
+    """Return the configured mode, reduced to WANDB_MODE if that is lower."""
+    return next(mode for mode in ("disabled", "offline", "online") if mode in (configured, requested))
 
 
-def variables(file: Path) -> dict[str, str]:
-    """The WANDB_* variables of a `.env` file (KEY=value, export KEY="value", # comments); none if there is no file."""
+def read_env_file(file: Path) -> dict[str, str]:
+    """Return the WANDB_* variables of a `.env` file, or nothing if there is no file.
+
+    Lines are KEY=value, export KEY="value" or # comments.
+    """
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return {}
-    matches = [match for line in lines if (match := VARIABLE.fullmatch(line))]
+    matches = [match for line in lines if (match := ENV_LINE.fullmatch(line))]
     return {match[1]: match[match.lastindex or 1] for match in matches}
 
 
 def process_environment(environment: dict[str, str], mode: str, folder: Path) -> dict[str, str]:
-    """What the tracking process finds in its environment: the key only if it needs it, and no folder in the home."""
-    dropped = (*OF_OTHER_RUNS, *(["WANDB_API_KEY"] if mode == "offline" else []))
-    kept = {key: value for key, value in environment.items() if key not in dropped}
-    path = os.pathsep.join(filter(None, [str(LIBRARY), environment.get("PYTHONPATH")]))
-    quiet = {"WANDB_ERROR_REPORTING": "false"}  # W&B's reports of its own crashes to its makers
-    places = {f"WANDB_{kind}_DIR": str(folder / "wandb" / kind.lower()) for kind in ("CACHE", "DATA")}
-    return quiet | places | kept | {"PYTHONPATH": path}
+    """Return the environment of the tracking process.
+
+    It contains the API key only if the mode needs it, and it keeps W&B's folders out of the home folder.
+    """
+    dropped = (*DROPPED_VARIABLES, *(["WANDB_API_KEY"] if mode == "offline" else []))
+    inherited = {key: value for key, value in environment.items() if key not in dropped}
+    path = os.pathsep.join(filter(None, [str(LIBRARY_FOLDER), environment.get("PYTHONPATH")]))
+    no_crash_reports = {"WANDB_ERROR_REPORTING": "false"}  # W&B would report its own crashes to its company
+    folders = {f"WANDB_{kind}_DIR": str(folder / "wandb" / kind.lower()) for kind in ("CACHE", "DATA")}
+    return no_crash_reports | folders | inherited | {"PYTHONPATH": path}

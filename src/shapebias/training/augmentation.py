@@ -1,6 +1,6 @@
 """Random resized crops and mirroring of encoded photographs: bytes in, bytes out.
 
-No more rows are decoded than a crop needs.
+Only the rows that a crop needs are decoded.
 """
 
 import io
@@ -15,15 +15,15 @@ from simplejpeg import decode_jpeg
 
 from shapebias.images.codec import MAX_MEGAPIXELS, MAX_RATIO, load_rgb
 
-ASPECT = (3 / 4, 4 / 3)  # width ÷ height of a crop, its logarithm uniform
-TRIES = 10  # to draw a crop that fits into the photograph
-CONTEXT = 16  # pixels: rows below a crop that its last rows' colours are interpolated from
+ASPECT_RATIOS = (3 / 4, 4 / 3)  # smallest and largest width ÷ height of a crop; its logarithm is uniform
+MAX_TRIES = 10  # to sample a crop that fits into the photograph
+CONTEXT_ROWS = 16  # rows below a crop; the colours of its last rows are interpolated from them
 
-# Of a JPEG file (ITU-T T.81, table B.1): how it begins and ends, and the segments before its frame, each with a length.
-START, END = b"\xff\xd8", b"\xff\xd9"
-BASELINE = (0xC0, 0xC1)
-CAMERA = 0xE1  # Exif and XMP
-BEFORE_FRAME = frozenset({*range(0xE0, 0xF0), 0xDB, 0xC4, 0xDD, 0xFE})  # applications' data, tables, comments
+# Markers of a JPEG file (ITU-T T.81, table B.1): start, end, and the segments before the frame; each has a length.
+JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
+BASELINE_FRAMES = (0xC0, 0xC1)
+EXIF_SEGMENT = 0xE1  # Exif and XMP
+SEGMENTS_BEFORE_FRAME = frozenset({*range(0xE0, 0xF0), 0xDB, 0xC4, 0xDD, 0xFE})  # application data, tables, comments
 
 
 @dataclass(frozen=True)
@@ -37,107 +37,117 @@ class Crop:
     mirrored: bool
 
 
-def augmented(data: bytes, rng: np.random.Generator, size: int, scale: tuple[float, float], flip: bool) -> torch.Tensor:
-    """A random crop of an encoded photograph, uint8 [size, size, 3]; raises BadImageError.
+def augment(data: bytes, rng: np.random.Generator, size: int, scale: tuple[float, float], flip: bool) -> torch.Tensor:
+    """Return a random crop of an encoded photograph, uint8 [size, size, 3]; raises BadImageError.
 
-    Which crop depends on the generator and the photograph's size alone (see draw_crop).
+    The crop depends only on the generator and on the size of the photograph (see sample_crop).
     """
-    frame = plain_frame(data)
+    frame = baseline_frame(data)
     if frame is None:
-        pixels = decoded(data)
+        pixels = decode(data)
         height, width, _ = pixels.shape
-        return cropped(pixels, draw_crop(rng, width, height, scale, flip), size)
-    crop = draw_crop(rng, frame.width, frame.height, scale, flip)
-    return cropped(decoded_rows(data, frame, crop.top + crop.height), crop, size)
+        return crop_and_resize(pixels, sample_crop(rng, width, height, scale, flip), size)
+    crop = sample_crop(rng, frame.width, frame.height, scale, flip)
+    return crop_and_resize(decode_rows(data, frame, crop.top + crop.height), crop, size)
 
 
-def draw_crop(rng: np.random.Generator, width: int, height: int, scale: tuple[float, float], flip: bool) -> Crop:
-    """A crop of a photograph of `width` × `height` pixels, distributed as torchvision's RandomResizedCrop draws it.
+def sample_crop(rng: np.random.Generator, width: int, height: int, scale: tuple[float, float], flip: bool) -> Crop:
+    """Sample a crop of a `width` × `height` photograph with the distribution of torchvision's RandomResizedCrop.
 
-    scale: smallest and largest area, as parts of the photograph's. flip: mirror every second crop.
-    Where ten tries give none that fits, the largest central crop of a permitted aspect ratio is taken.
+    scale: smallest and largest area, as shares of the photograph's area. flip: mirror every second crop on average. If
+    ten tries give no crop that fits, the largest central crop with an allowed aspect ratio is returned.
+
     Source: Szegedy et al., CVPR 2015, arXiv 1409.4842.
     """
-    low, high = math.log(ASPECT[0]), math.log(ASPECT[1])
-    for _ in range(TRIES):
+    low, high = math.log(ASPECT_RATIOS[0]), math.log(ASPECT_RATIOS[1])
+    for _ in range(MAX_TRIES):
         area = width * height * rng.uniform(*scale)
         aspect = math.exp(rng.uniform(low, high))
-        wide, tall = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
-        if 0 < wide <= width and 0 < tall <= height:
-            left, top = int(rng.integers(width - wide + 1)), int(rng.integers(height - tall + 1))
+        crop_width, crop_height = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < crop_width <= width and 0 < crop_height <= height:
+            left, top = int(rng.integers(width - crop_width + 1)), int(rng.integers(height - crop_height + 1))
             break
     else:
-        wide = min(width, round(height * ASPECT[1]))
-        tall = min(height, round(width / ASPECT[0]))
-        left, top = (width - wide) // 2, (height - tall) // 2
-    return Crop(left, top, wide, tall, flip and bool(rng.random() < 0.5))
+        crop_width = min(width, round(height * ASPECT_RATIOS[1]))
+        crop_height = min(height, round(width / ASPECT_RATIOS[0]))
+        left, top = (width - crop_width) // 2, (height - crop_height) // 2
+    return Crop(left, top, crop_width, crop_height, flip and bool(rng.random() < 0.5))
 
 
 @dataclass(frozen=True)
-class Frame:
-    """A JPEG's size in pixels, and where in the file its height stands."""
+class JpegFrame:
+    """A JPEG's size in pixels, and the position of its height in the file, in bytes."""
 
     width: int
     height: int
     offset: int
 
 
-def plain_frame(data: bytes) -> Frame | None:
-    """The frame of a baseline JPEG, colour or grey, that ends as it should and is upright as it is.
+def baseline_frame(data: bytes) -> JpegFrame | None:
+    """Return the frame of a baseline JPEG in colour or grey that is complete and upright.
 
-    None for any other file, and for one that load_rgb would refuse for its size.
+    Return None for any other file, and for a file that load_rgb would refuse because of its size.
     """
-    if not (data.startswith(START) and data.endswith(END)):
+    if not (data.startswith(JPEG_START) and data.endswith(JPEG_END)):
         return None
-    at, camera = len(START), False
-    while at + 10 <= len(data) and data[at] == 0xFF and data[at + 1] in BEFORE_FRAME:
-        camera |= data[at + 1] == CAMERA
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    if at + 10 > len(data) or data[at] != 0xFF or data[at + 1] not in BASELINE or (camera and turned(data)):
+    position, has_exif = len(JPEG_START), False
+    while position + 10 <= len(data) and data[position] == 0xFF and data[position + 1] in SEGMENTS_BEFORE_FRAME:
+        has_exif |= data[position + 1] == EXIF_SEGMENT
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    if (
+        position + 10 > len(data)
+        or data[position] != 0xFF
+        or data[position + 1] not in BASELINE_FRAMES
+        or (has_exif and is_rotated(data))
+    ):
         return None
-    bits, components = data[at + 4], data[at + 9]
-    frame = Frame(int.from_bytes(data[at + 7 : at + 9], "big"), int.from_bytes(data[at + 5 : at + 7], "big"), at + 5)
+    bits, components = data[position + 4], data[position + 9]
+    frame = JpegFrame(
+        int.from_bytes(data[position + 7 : position + 9], "big"),
+        int.from_bytes(data[position + 5 : position + 7], "big"),
+        position + 5,
+    )
     shorter, longer = sorted((frame.width, frame.height))
     fits = 0 < longer <= MAX_RATIO * shorter and longer * shorter <= MAX_MEGAPIXELS * 1e6
     return frame if fits and bits == 8 and components in (1, 3) else None
 
 
-def turned(data: bytes) -> bool:
-    """Whether the camera says that the picture lies on its side, or what it says cannot be read."""
+def is_rotated(data: bytes) -> bool:
+    """Whether the camera marked the picture as rotated, or its mark cannot be read."""
     try:
         return Image.open(io.BytesIO(data)).getexif().get(ExifTags.Base.Orientation, 1) != 1
-    except Exception:  # Pillow raises nearly anything on damaged bytes
+    except Exception:  # Pillow raises nearly any error on damaged bytes
         return True
 
 
-def decoded(data: bytes) -> np.ndarray:
-    """All pixels of an encoded image, upright RGB, uint8 [H, W, 3]; raises BadImageError."""
-    frame = plain_frame(data)
-    return np.array(load_rgb(data)) if frame is None else decoded_rows(data, frame, frame.height)
+def decode(data: bytes) -> np.ndarray:
+    """Return all pixels of an encoded image, upright RGB, uint8 [H, W, 3]; raises BadImageError."""
+    frame = baseline_frame(data)
+    return np.array(load_rgb(data)) if frame is None else decode_rows(data, frame, frame.height)
 
 
-def decoded_rows(data: bytes, frame: Frame, rows: int) -> np.ndarray:
-    """At least the first rows of a plain JPEG, as Pillow decodes them, uint8 [at least rows, W, 3].
+def decode_rows(data: bytes, frame: JpegFrame, rows: int) -> np.ndarray:
+    """Return at least the first `rows` rows of a baseline JPEG, equal to Pillow's, uint8 [at least rows, W, 3].
 
-    A copy of the file that claims to be less high is decoded. That there is more to come then counts as damage that can
-    be lived with, and so does a stray marker among the rows (which load_rgb, like this for all rows, refuses).
-    Raises BadImageError.
+    The function decodes a copy of the file with a smaller height in its header. The decoder then tolerates the data
+    after the last row as harmless damage, and also a stray marker among the rows. If all rows are decoded, a stray
+    marker is an error, as in load_rgb. Raises BadImageError.
     """
-    less, height = bytearray(data), min(frame.height, rows + CONTEXT)
-    less[frame.offset : frame.offset + 2] = height.to_bytes(2, "big")
+    shortened, height = bytearray(data), min(frame.height, rows + CONTEXT_ROWS)
+    shortened[frame.offset : frame.offset + 2] = height.to_bytes(2, "big")
     try:
-        return decode_jpeg(less, colorspace="RGB", strict=height == frame.height)
-    except ValueError:  # damaged: load_rgb says how, or mends what can be mended
+        return decode_jpeg(shortened, colorspace="RGB", strict=height == frame.height)
+    except ValueError:  # a damaged file: load_rgb names the damage, or repairs the image if it can
         return np.array(load_rgb(data))
 
 
-def cropped(pixels: np.ndarray, crop: Crop, size: int) -> torch.Tensor:
-    """The crop of an image (uint8 [H, W, 3]), scaled to uint8 [size, size, 3]: bilinear, antialiased, as Pillow does.
+def crop_and_resize(pixels: np.ndarray, crop: Crop, size: int) -> torch.Tensor:
+    """Return the crop of an image (uint8 [H, W, 3]) as uint8 [size, size, 3]: bilinear, antialiased, as in Pillow.
 
-    Pillow's own bytes differ by 0.02 grey levels in the mean, by 2 at most.
+    The values differ from Pillow's by 0.02 grey levels on average and by 2 at most.
     """
-    part = torch.from_numpy(pixels)[crop.top : crop.top + crop.height, crop.left : crop.left + crop.width]
-    # [1, 3, h, w], seen to be channels last in memory (unsqueezed after permuting it would not be): no transposing.
-    channels_first = part.unsqueeze(0).permute(0, 3, 1, 2)
+    cropped = torch.from_numpy(pixels)[crop.top : crop.top + crop.height, crop.left : crop.left + crop.width]
+    # [1, 3, h, w], channels last in memory, so no transposing. Unsqueezing after the permutation would lose it.
+    channels_first = cropped.unsqueeze(0).permute(0, 3, 1, 2)
     scaled = F.interpolate(channels_first, (size, size), mode="bilinear", antialias=True).permute(0, 2, 3, 1)[0]
     return scaled.flip(1) if crop.mirrored else scaled

@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: whole or not at all, two generations, refused by another recipe."""
+"""Checkpoints of a training run: written completely or not at all, two generations, tied to one recipe."""
 
 import contextlib
 import hashlib
@@ -16,48 +16,50 @@ import torch
 from shapebias.errors import UserError
 from shapebias.files import replacing
 from shapebias.images.shards import Sample
-from shapebias.training.distributed import ALONE, Ranks
-from shapebias.training.run_lock import claimed
+from shapebias.training.distributed import SINGLE_PROCESS, World
+from shapebias.training.run_lock import lock_run
 
 log = logging.getLogger(__name__)
 
-LATEST, EARLIER, CLAIM = "latest.pt", "earlier.pt", "claim"
+LATEST, EARLIER, LOCK_FILE = "latest.pt", "earlier.pt", "claim"
 DIGEST_BYTES = 32
-SHARE = 0.02  # of a run's time at most goes into checkpoints
+MAX_TIME_SHARE = 0.02  # largest share of a run's time for checkpoints
 
 
 @contextlib.contextmanager
-def claimed_folder(folder: Path, ranks: Ranks = ALONE, stopped: Callable[[], bool] = lambda: False) -> Generator[None]:
-    """Keep a folder of checkpoints from all other processes while the body runs; if it is empty then, it is removed.
+def lock_checkpoints(
+    folder: Path, world: World = SINGLE_PROCESS, stop_requested: Callable[[], bool] = lambda: False
+) -> Generator[None]:
+    """Lock a folder of checkpoints for this process while the body runs; remove the folder afterwards if it is empty.
 
-    Raises StoppedError as `claimed` does.
+    Raises StoppedError as `lock_run` does.
     """
     try:
-        with claimed(folder / CLAIM, ranks, stopped):
+        with lock_run(folder / LOCK_FILE, world, stop_requested):
             yield
     finally:
-        if ranks.first:
+        if world.is_first:
             with contextlib.suppress(OSError):  # not there, or not empty
                 folder.rmdir()
 
 
 class Checkpoints:
-    """The checkpoints of one run in a folder of their own.
+    """The checkpoints of one run, in their own folder.
 
-    identity: what makes the run what it is (recipe, images, classes, …). minutes, epochs: how often one is due; where
-    they would take more than SHARE of the time, they are written less often.
+    identity: what defines the run (recipe, images, classes, …). minutes, epochs: time between checkpoints. Checkpoints
+    become rarer if they would take more than MAX_TIME_SHARE of the time.
     """
 
     def __init__(self, folder: Path, identity: dict[str, Any], *, minutes: float = 10.0, epochs: int = 1) -> None:
         self.folder, self.identity = folder, identity
         self.minutes, self.epochs = minutes, epochs
         self.written = time.monotonic()
-        self.cost = 0.0  # seconds that the last one took
-        self.damaged = False  # whether the newest is
+        self.cost = 0.0  # seconds for writing the last checkpoint
+        self.damaged = False  # whether the newest checkpoint is damaged
         self.writer: threading.Thread | None = None
 
     def newest(self) -> dict[str, Any] | None:
-        """The newest checkpoint that can be read, or none. Raises UserError where it is another run's."""
+        """Return the newest readable checkpoint, or None. Raises UserError if it belongs to another run."""
         for name in (LATEST, EARLIER):
             path = self.folder / name
             if not path.is_file():
@@ -69,35 +71,38 @@ class Checkpoints:
                     raise ValueError("checksum")
                 saved = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
                 identity, content = saved["identity"], saved["content"]
-            except OSError:  # says itself what is wrong
+            except OSError:  # its own message is clear
                 raise
-            except Exception as error:  # torch raises nearly anything on a file of another kind
-                log.warning("%s: damaged (%s); the checkpoint before it is taken", path, error)
+            except Exception as error:  # torch raises nearly any error on other files
+                log.warning("%s: damaged (%s); the previous checkpoint is used", path, error)
                 self.damaged |= name == LATEST
                 continue
-            self.refuse_others(path, identity)
-            log.info("%s: goes on from step %d, epoch %d", path, content["step"], content["epoch"] + 1)
+            self.check_identity(path, identity)
+            log.info("%s: resumes from step %d, epoch %d", path, content["step"], content["epoch"] + 1)
             return content
         return None
 
-    def refuse_others(self, path: Path, identity: dict[str, Any]) -> None:
+    def check_identity(self, path: Path, identity: dict[str, Any]) -> None:
         names = sorted(identity.keys() | self.identity.keys())
         pairs = [(name, identity.get(name), self.identity.get(name)) for name in names]
-        differ = [f"{name} {was!r} → {now!r}" for name, was, now in pairs if was != now]
-        if differ:
+        differences = [f"{name} {old!r} → {new!r}" for name, old, new in pairs if old != new]
+        if differences:
             raise UserError(
-                f"{path}: a checkpoint of another run: {', '.join(differ)}; remove {path.parent} to begin anew, or "
-                f"set these back to go on"
+                f"{path}: a checkpoint of another run: {', '.join(differences)}; remove {path.parent} to start "
+                f"again, or restore these values to resume"
             )
 
     def due(self, epoch: int | None = None) -> bool:
-        """Whether it is time for one: in the middle of an epoch, or at the end of that epoch (counted from 1)."""
-        since = time.monotonic() - self.written
-        wanted = since >= 60 * self.minutes if epoch is None else epoch % self.epochs == 0
-        return wanted and since * SHARE >= self.cost
+        """Whether a checkpoint is due: in the middle of an epoch, or at the end of epoch `epoch` (counted from 1)."""
+        elapsed = time.monotonic() - self.written
+        interval_over = elapsed >= 60 * self.minutes if epoch is None else epoch % self.epochs == 0
+        return interval_over and elapsed * MAX_TIME_SHARE >= self.cost
 
     def save(self, content: dict[str, Any], *, wait: bool = False) -> None:
-        """Write one, in a thread of its own; wait: until it is on the disk, and OSError if it cannot be."""
+        """Write a checkpoint in a thread.
+
+        wait: return only when the checkpoint is on the disk; raises OSError if it cannot be written.
+        """
         self.finish()
         self.written = time.monotonic()
         if wait:
@@ -110,55 +115,55 @@ class Checkpoints:
         try:
             self.write(content)
         except OSError as error:
-            log.warning("checkpoint not written (%s); the one before it stays, training goes on", error)
+            log.warning("checkpoint not written (%s); training continues, and the previous checkpoint stays", error)
 
     def write(self, content: dict[str, Any]) -> None:
-        began = time.monotonic()
+        start = time.monotonic()
         latest, buffer = self.folder / LATEST, io.BytesIO()
         torch.save({"identity": self.identity, "content": content}, buffer)
         self.remove_drafts()
         with replacing(latest) as draft:
             with draft.open("wb") as file:
-                # torch finds a file that was cut short, but reads one with changed bytes.
+                # torch notices a truncated file, but not changed bytes.
                 file.write(hashlib.sha256(buffer.getbuffer()).digest())
                 file.write(buffer.getbuffer())
                 os.fsync(file.fileno())
             if latest.is_file() and not self.damaged:
                 latest.replace(self.folder / EARLIER)
         self.damaged = False
-        self.cost = time.monotonic() - began
+        self.cost = time.monotonic() - start
 
     def remove_drafts(self) -> None:
-        """Remove what a killed process was writing."""
+        """Remove unfinished files of a killed process."""
         for draft in self.folder.glob(f".*.{LATEST}"):
             draft.unlink(missing_ok=True)
 
     def finish(self) -> None:
-        """Wait until the last one is written."""
+        """Wait until the last checkpoint is written."""
         if self.writer:
             self.writer.join()
             self.writer = None
 
     def remove(self) -> None:
-        """Remove them all: the run is complete."""
+        """Remove all checkpoints, because the run is complete."""
         self.finish()
         for name in (LATEST, EARLIER):
             (self.folder / name).unlink(missing_ok=True)
         self.remove_drafts()
 
 
-def digest(state: Mapping[str, torch.Tensor]) -> str:
-    """Sixteen hexadecimal digits that stand for the values of a state dict."""
-    found = hashlib.sha256()
+def weights_digest(state: Mapping[str, torch.Tensor]) -> str:
+    """Return sixteen hexadecimal digits that identify the values of a state dict."""
+    digest = hashlib.sha256()
     for name, tensor in state.items():
-        found.update(name.encode())
-        found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return found.hexdigest()[:16]
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
 
 
-def fingerprint(samples: Iterable[Sample]) -> str:
-    """Sixteen hexadecimal digits that stand for some images: their ids, classes and sizes in bytes, in order."""
-    found = hashlib.sha256()
+def images_digest(samples: Iterable[Sample]) -> str:
+    """Return sixteen hexadecimal digits that identify images by id, class, size in bytes and order."""
+    digest = hashlib.sha256()
     for sample in samples:
-        found.update(f"{sample.id}\t{sample.label['class']}\t{sample.size}\n".encode())
-    return found.hexdigest()[:16]
+        digest.update(f"{sample.id}\t{sample.label['class']}\t{sample.size}\n".encode())
+    return digest.hexdigest()[:16]

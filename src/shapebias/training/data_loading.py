@@ -1,4 +1,4 @@
-"""Images on their way into a network: which, in which order, augmented how; all functions of (seed, epoch, id)."""
+"""Data loading: batches of images, their order and their augmentation, as functions of (seed, epoch, id)."""
 
 import multiprocessing.util
 import os
@@ -16,84 +16,83 @@ from shapebias.errors import BadImageError, UserError
 from shapebias.images.shards import Sample
 from shapebias.networks.models import Preparation
 from shapebias.seeding import generator
-from shapebias.training.augmentation import augmented, cropped, decoded, draw_crop
-from shapebias.training.distributed import ALONE, Ranks
+from shapebias.training.augmentation import augment, crop_and_resize, decode, sample_crop
+from shapebias.training.distributed import SINGLE_PROCESS, World
 from shapebias.training.recipe import Recipe
-from shapebias.training.sampling import Key, epoch_batches, own_part, share, steps_per_epoch
+from shapebias.training.sampling import ImageKey, epoch_batches, rank_batches, shard_batch, steps_per_epoch
 
-GRACE = 30  # seconds that a worker outlasts a SIGTERM
-# Decoded images of a set are kept in memory up to this size, so that later epochs decode nothing; each worker keeps
-# those that it happened to decode, in its part of the room.
-CACHE_BYTES = 2**30
+GRACE_SECONDS = 30  # a worker lives this long after a SIGTERM
+# Limit of the cache of decoded images, per set. Once all images are cached, later epochs decode nothing. Each worker
+# caches the images that it decoded, in its share of the limit.
+MAX_CACHE_BYTES = 2**30
 
-# The longest $TMPDIR below which `/pymp-XXXXXXXX/listener-XXXXXXXX` is still a socket's path: of 107 bytes on Linux.
-LONGEST_TMPDIR = 107 - 32
+# A socket's path has at most 107 bytes on Linux; `/pymp-XXXXXXXX/listener-XXXXXXXX` takes 32 of them.
+MAX_TMPDIR_LENGTH = 107 - 32
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 def class_names(sets: dict[str, Sequence[Sample]]) -> list[str]:
-    """The classes of the training sets, sorted; raises UserError where one set lacks a class of another."""
+    """Return the sorted classes of the training sets. Raises UserError if a set lacks a class of another set."""
     names = {name: {sample.label["class"] for sample in samples} for name, samples in sets.items()}
-    every = set().union(*names.values())
-    for name, own in names.items():
-        if None in own:
+    all_names = set().union(*names.values())
+    for name, set_names in names.items():
+        if None in set_names:
             raise UserError(f"training set {name!r} holds images without a class")
-        if every - own:
-            raise UserError(
-                f"training set {name!r} lacks the classes {', '.join(sorted(every - own)[:5])} of the others"
-            )
-    return sorted(every)
+        if all_names - set_names:
+            missing = ", ".join(sorted(all_names - set_names)[:5])
+            raise UserError(f"training set {name!r} lacks the classes {missing} of the other sets")
+    return sorted(all_names)
 
 
-class Pictures(Dataset):
-    """Images as a network is tested on them, with their class: uint8 [H, W, 3], normalized later, a batch at a time."""
+class ImageDataset(Dataset):
+    """Images prepared for evaluation, with their class: uint8 [H, W, 3], normalized later, one batch at a time."""
 
     def __init__(self, samples: Sequence[Sample], classes: list[str], preparation: Preparation) -> None:
-        known = {name: index for index, name in enumerate(classes)}
-        strange = next((s for s in samples if s.label["class"] not in known), None)
-        if strange is not None:
+        index_of = {name: index for index, name in enumerate(classes)}
+        unknown = next((s for s in samples if s.label["class"] not in index_of), None)
+        if unknown is not None:
             raise UserError(
-                f"image {strange.id}: class {strange.label['class']!r} is none of the {len(classes)} trained"
+                f"image {unknown.id}: class {unknown.label['class']!r} is not one of the {len(classes)} trained classes"
             )
         self.samples, self.preparation = samples, preparation
-        self.labels = [known[sample.label["class"]] for sample in samples]
+        self.labels = [index_of[sample.label["class"]] for sample in samples]
         self.cache: dict[int, np.ndarray] = {}
         self.cached_bytes = 0
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: Key) -> tuple[torch.Tensor, int]:
+    def __getitem__(self, index: ImageKey) -> tuple[torch.Tensor, int]:
         try:
-            return self.picture(*index), self.labels[index[1]]
+            return self.load_image(*index), self.labels[index[1]]
         except BadImageError as error:
             sample = self.samples[index[1]]
-            raise UserError(f"{sample.origin}: image {sample.id}: {error}; remove the shard to make it anew") from None
+            raise UserError(f"{sample.origin}: image {sample.id}: {error}; remove the shard to make it again") from None
 
-    def picture(self, epoch: int, position: int) -> torch.Tensor:
-        """One image, uint8 [size, size, 3], the same in every epoch; raises BadImageError."""
+    def load_image(self, epoch: int, position: int) -> torch.Tensor:
+        """Return one image, uint8 [size, size, 3], the same in every epoch; raises BadImageError."""
         pixels = self.cache.get(position)
         if pixels is None:
-            pixels = np.array(self.preparation.picture(self.samples[position].image()))
-            self.keep(position, pixels)
+            pixels = np.array(self.preparation.resize_and_crop(self.samples[position].image()))
+            self.add_to_cache(position, pixels)
         return torch.from_numpy(pixels)
 
-    def keep(self, position: int, pixels: np.ndarray) -> None:
-        """Remember an image for later epochs, unless there is no room."""
+    def add_to_cache(self, position: int, pixels: np.ndarray) -> None:
+        """Keep an image for later epochs, if the cache has room."""
         if self.has_room:
             self.cache[position] = pixels
             self.cached_bytes += pixels.nbytes
 
     @property
     def has_room(self) -> bool:
-        """Whether more images may be remembered; each worker process remembers those that it made."""
+        """Whether the cache has room; each worker process caches the images that it decoded."""
         worker = get_worker_info()
-        return self.cached_bytes < CACHE_BYTES // (worker.num_workers if worker else 1)
+        return self.cached_bytes < MAX_CACHE_BYTES // (worker.num_workers if worker else 1)
 
 
-class Augmented(Pictures):
-    """Random resized crops and mirroring, as in the papers; what happens to an image depends on (seed, epoch, id)."""
+class AugmentedDataset(ImageDataset):
+    """Images with random resized crops and mirroring; each augmentation depends on (seed, epoch, id) alone."""
 
     def __init__(
         self, samples: Sequence[Sample], classes: list[str], preparation: Preparation, recipe: Recipe, seed: int
@@ -101,23 +100,24 @@ class Augmented(Pictures):
         super().__init__(samples, classes, preparation)
         self.scale, self.flip, self.seed = recipe.crop_scale, recipe.flip, seed
 
-    def picture(self, epoch: int, position: int) -> torch.Tensor:
+    def load_image(self, epoch: int, position: int) -> torch.Tensor:
         sample, size = self.samples[position], self.preparation.size
         rng = generator(self.seed, "augment", epoch, sample.id)
         if position not in self.cache and not self.has_room:
-            return augmented(sample.bytes(), rng, size, self.scale, self.flip)
+            return augment(sample.bytes(), rng, size, self.scale, self.flip)
         if position not in self.cache:
-            self.keep(position, decoded(sample.bytes()))
+            self.add_to_cache(position, decode(sample.bytes()))
         pixels = self.cache[position]
         height, width, _ = pixels.shape
-        return cropped(pixels, draw_crop(rng, width, height, self.scale, self.flip), size)
+        return crop_and_resize(pixels, sample_crop(rng, width, height, self.scale, self.flip), size)
 
 
 @dataclass(frozen=True)
-class Step:
-    """What a rank computes of one optimizer step.
+class TrainingStep:
+    """One rank's part of an optimizer step.
 
-    parts: its share of the batch. images: of the whole batch, over all ranks. weight: the sum of their class weights.
+    parts: the rank's shard of the batch. images: number in the whole batch, over all ranks. weight: sum of the class
+    weights of all these images.
     """
 
     parts: list[Batch]
@@ -125,159 +125,164 @@ class Step:
     weight: float
 
 
-class Feed(Protocol):
-    """Where batches come from: images, or features of them that were computed once."""
+class BatchSource(Protocol):
+    """A source of batches: of images, or of features that were computed once."""
 
-    images: int  # of an epoch
-    steps: int  # of an epoch
-    rounds: int  # batches of a rank's validation
+    images: int  # per epoch
+    steps: int  # per epoch
+    val_steps: int  # batches of a rank's validation
 
-    def training(self, epoch: int, start: int = 0) -> Iterator[Step]:
-        """An epoch's steps from number `start` on."""
+    def training(self, epoch: int, start: int = 0) -> Iterator[TrainingStep]:
+        """Yield an epoch's steps, from step `start` on."""
         ...
 
     def validation(self) -> Iterator[Batch]:
-        """A rank's part of the validation images, in order; all ranks get equally many batches."""
+        """Yield this rank's shard of the validation images, in order; all ranks get equally many batches."""
         ...
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Which training images each rank takes at which step. weights: of the classes, None where all count alike."""
+class BatchPlan:
+    """Which training images each rank takes at each step. weights: of the classes; None means equal weights."""
 
     labels: list[int]
     recipe: Recipe
     seed: int
-    ranks: Ranks = ALONE
+    world: World = SINGLE_PROCESS
     weights: torch.Tensor | None = None
 
     @property
     def steps(self) -> int:
         return steps_per_epoch(len(self.labels), self.recipe.batch_size)
 
-    def batches(self, epoch: int, start: int) -> list[list[Key]]:
-        """An epoch's batches from step `start` on, over all ranks."""
+    def batches(self, epoch: int, start: int) -> list[list[ImageKey]]:
+        """Return an epoch's batches over all ranks, from step `start` on."""
         return epoch_batches(len(self.labels), self.recipe.batch_size, self.seed, epoch)[start:]
 
-    def parts(self, batch: list[Key]) -> list[list[Key]]:
-        """This rank's share of a batch."""
-        return share(batch, self.ranks.rank, self.ranks.world, self.recipe.accumulate)
+    def parts(self, batch: list[ImageKey]) -> list[list[ImageKey]]:
+        """Return this rank's shard of a batch."""
+        return shard_batch(batch, self.world.rank, self.world.size, self.recipe.accumulate)
 
-    def step(self, batch: list[Key], parts: list[Batch]) -> Step:
-        """A step from this rank's parts of it."""
+    def step(self, batch: list[ImageKey], parts: list[Batch]) -> TrainingStep:
+        """Return the step of a batch, from this rank's parts."""
         weights = self.weights
         total = len(batch) if weights is None else sum(float(weights[self.labels[index]]) for _, index in batch)
-        return Step(parts, len(batch), float(total))
+        return TrainingStep(parts, len(batch), float(total))
 
 
 class KeySampler:
-    """The keys of each batch, set anew before every pass: worker processes outlast an epoch."""
+    """The keys of each batch. They are set before every epoch, because worker processes outlast an epoch."""
 
     def __init__(self) -> None:
-        self.batches: list[list[Key]] = []
+        self.batches: list[list[ImageKey]] = []
 
-    def __iter__(self) -> Iterator[list[Key]]:
+    def __iter__(self) -> Iterator[list[ImageKey]]:
         return iter(self.batches)
 
     def __len__(self) -> int:
         return len(self.batches)
 
 
-class Loader:
-    """Batches of a set of pictures on the device, made by processes that last as long as the loader."""
+class BatchLoader:
+    """Loads batches of a dataset onto the device, with worker processes that last as long as the loader."""
 
-    def __init__(self, pictures: Pictures, recipe: Recipe, device: str, layout: torch.memory_format) -> None:
-        self.preparation, self.device, self.layout = pictures.preparation, device, layout
+    def __init__(self, dataset: ImageDataset, recipe: Recipe, device: str, layout: torch.memory_format) -> None:
+        self.preparation, self.device, self.layout = dataset.preparation, device, layout
         self.sampler = KeySampler()
         if recipe.workers:
-            make_room_for_sockets()
+            shorten_socket_paths()
         self.loader = DataLoader(
-            pictures,
+            dataset,
             batch_sampler=self.sampler,
             num_workers=recipe.workers,
             persistent_workers=recipe.workers > 0,
-            worker_init_fn=outlast_signals,
+            worker_init_fn=delay_signals,
             collate_fn=collate,
             pin_memory=device.startswith("cuda"),
         )
 
-    def __call__(self, plan: list[list[Key]]) -> Iterator[Batch]:
-        """Normalized float32 [B, 3, H, W] and labels int64 [B] of each batch of keys."""
-        self.sampler.batches = plan
-        for images, labels in in_own_words(self.loader):
-            batch = self.preparation.normalized(images, self.device)
+    def __call__(self, batches: list[list[ImageKey]]) -> Iterator[Batch]:
+        """Yield normalized images, float32 [B, 3, H, W], and labels, int64 [B], for each batch of keys."""
+        self.sampler.batches = batches
+        for images, labels in unwrap_worker_errors(self.loader):
+            batch = self.preparation.normalize(images, self.device)
             yield batch.contiguous(memory_format=self.layout), labels.to(self.device, non_blocking=True)
 
 
 def collate(items: list[tuple[torch.Tensor, int]]) -> Batch:
-    """uint8 [B, H, W, 3] and labels: from a worker to the training process at a quarter of float32's bytes."""
+    """Stack images, uint8 [B, H, W, 3], and labels. Workers send uint8, a quarter of the bytes of float32."""
     images, labels = zip(*items, strict=True)
     return torch.stack(images), torch.tensor(labels)
 
 
-def in_own_words(loaded: Iterable[Batch]) -> Iterator[Batch]:
-    """What is loaded; a worker's UserError without the traceback that DataLoader puts around it."""
+def unwrap_worker_errors(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield the batches; a worker's UserError loses the traceback that DataLoader adds."""
     try:
-        yield from loaded
+        yield from batches
     except UserError as error:
         raise UserError(str(error).strip().splitlines()[-1].rpartition("UserError: ")[2]) from None
 
 
-def make_room_for_sockets() -> None:
-    """Workers hand over batches through sockets below $TMPDIR, or below /tmp where a batch system's name for it is
-    longer than a socket's may be, which would hang them. CPython does the same from 3.14 on.
+def shorten_socket_paths() -> None:
+    """Give workers a socket folder below /tmp if $TMPDIR is too long for a socket's path.
+
+    Workers send batches through sockets below $TMPDIR. A batch system may set a longer path than a socket's name
+    allows, and the workers would then hang. CPython does the same from version 3.14 on.
     """
-    if len(os.fsencode(tempfile.gettempdir())) <= LONGEST_TMPDIR:
+    if len(os.fsencode(tempfile.gettempdir())) <= MAX_TMPDIR_LENGTH:
         return
-    usual, tempfile.tempdir = tempfile.tempdir, "/tmp"
+    configured, tempfile.tempdir = tempfile.tempdir, "/tmp"
     try:
-        multiprocessing.util.get_temp_dir()  # made once, handed down to workers, removed at the end
+        multiprocessing.util.get_temp_dir()  # created once, inherited by the workers, removed at the end
     finally:
-        tempfile.tempdir = usual
+        tempfile.tempdir = configured
 
 
-def outlast_signals(_worker: int) -> None:
-    """A scheduler's signals and Ctrl-C reach workers too, but the training process still needs a batch from them."""
+def delay_signals(_worker: int) -> None:
+    """Let a worker outlive the signals that end a job.
+
+    A scheduler's signals and Ctrl-C reach the workers too, but the training process still needs a batch from them.
+    """
     for number in (signal.SIGINT, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE))
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE_SECONDS))
 
 
-class ImageFeed:
-    """Batches of images, decoded and augmented anew each time."""
+class ImageBatches:
+    """Batches of images that are decoded and augmented in every epoch."""
 
     def __init__(
         self,
-        train_set: Augmented,
-        val_set: Pictures,
-        plan: Plan,
+        train_set: AugmentedDataset,
+        val_set: ImageDataset,
+        plan: BatchPlan,
         layout: torch.memory_format = torch.channels_last,
     ) -> None:
         self.train_set, self.val_set, self.plan = train_set, val_set, plan
         self.images, self.steps = len(train_set), plan.steps
-        self.val_plan = self.own_part(len(val_set))
-        self.rounds = len(self.val_plan)
+        self.val_plan = self.rank_batches(len(val_set))
+        self.val_steps = len(self.val_plan)
         self.load, self.load_val = (
-            Loader(pictures, plan.recipe, plan.ranks.device, layout) for pictures in (train_set, val_set)
+            BatchLoader(dataset, plan.recipe, plan.world.device, layout) for dataset in (train_set, val_set)
         )
 
-    def own_part(self, count: int) -> list[list[Key]]:
-        return own_part(count, self.plan.recipe.batch_size, self.plan.ranks.rank, self.plan.ranks.world)
+    def rank_batches(self, count: int) -> list[list[ImageKey]]:
+        return rank_batches(count, self.plan.recipe.batch_size, self.plan.world.rank, self.plan.world.size)
 
-    def training(self, epoch: int, start: int = 0) -> Iterator[Step]:
+    def training(self, epoch: int, start: int = 0) -> Iterator[TrainingStep]:
         batches = self.plan.batches(epoch, start)
-        loaded = self.load([part for batch in batches for part in self.plan.parts(batch)])
+        parts = self.load([part for batch in batches for part in self.plan.parts(batch)])
         for batch in batches:
-            yield self.plan.step(batch, [next(loaded) for _ in range(self.plan.recipe.accumulate)])
+            yield self.plan.step(batch, [next(parts) for _ in range(self.plan.recipe.accumulate)])
 
     def validation(self) -> Iterator[Batch]:
-        yield from filled(self.load_val([keys for keys in self.val_plan if keys]), len(self.val_plan))
+        yield from pad_batches(self.load_val([keys for keys in self.val_plan if keys]), len(self.val_plan))
 
 
-def filled(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
-    """Batches, followed by empty ones until there are `count`."""
-    made = 0
+def pad_batches(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
+    """Yield the batches, then empty batches until there are `count`."""
+    yielded = 0
     for batch in batches:
-        made += 1
+        yielded += 1
         yield batch
-    yield from ((torch.empty(0), torch.empty(0, dtype=torch.int64)) for _ in range(count - made))
+    yield from ((torch.empty(0), torch.empty(0, dtype=torch.int64)) for _ in range(count - yielded))

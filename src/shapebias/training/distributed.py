@@ -1,7 +1,7 @@
-"""Ranks: the processes that train one network together, one a GPU (or a CPU), over one or many nodes.
+"""Distributed training: the processes (ranks) that train one network together.
 
-torchrun and srun start them; each finds out which it is, checks that it has what was asked for, and sums with the
-others.
+There is one rank per GPU or CPU, on one or more nodes. torchrun or srun starts the ranks. Each rank finds its number,
+checks that it has the requested resources, and sums tensors with the other ranks.
 """
 
 import logging
@@ -18,97 +18,100 @@ from shapebias.networks.device import resolve_device
 
 log = logging.getLogger(__name__)
 
-PATIENCE = timedelta(minutes=30)  # for a rank that does not answer: rank 0 may write a slow disk full
-# Of all SLURM's variables this one is set in steps of srun alone, not in the script that sbatch or salloc runs.
+TIMEOUT = timedelta(minutes=30)  # for a silent rank; rank 0 may be writing to a slow disk
+# Only this SLURM variable is set in srun's steps alone, and not in the script that sbatch or salloc runs.
 SRUN_TASKS = "SLURM_STEP_NUM_TASKS"
 
 
 @dataclass(frozen=True)
-class Ranks:
-    """This process among all that train together.
+class World:
+    """The group of processes that train together, and this process's rank in it.
 
-    rank: its number among `world`, from 0.
+    rank: this process's number, from 0. size: number of processes. device: this process's device.
     """
 
     rank: int = 0
-    world: int = 1
+    size: int = 1
     device: str = "cpu"
 
     @property
-    def first(self) -> bool:
-        """Whether it is the one that writes files."""
+    def is_first(self) -> bool:
+        """Whether this process is rank 0, which writes the files."""
         return self.rank == 0
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
-        """The sum of a tensor over all ranks, in place."""
-        if self.world > 1:
+        """Sum a tensor over all ranks, in place."""
+        if self.size > 1:
             distributed.all_reduce(values)
         return values
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = World()
 
 
-def join(device: str = "auto", *, ranks: int = 0, cpus: int = 0) -> Ranks:
-    """Join the other ranks, if this process was started as one of several, and say what was found.
+def join_process_group(device: str = "auto", *, world_size: int = 0, cpus: int = 0) -> World:
+    """Join the process group if this process was started as one of several, and log the result.
 
-    device: auto, cpu, cuda. ranks, cpus: what was asked for (0: whatever there is): ranks in all, and processors that
-    each may use. Raises UserError where something else is found, and for a GPU that is not there.
+    device: auto, cpu or cuda. world_size, cpus: required number of ranks, and of CPUs that each may use (0: any
+    number). Raises UserError if the numbers differ, or if a GPU is missing.
     """
     export_environment()
-    rank, world, local_rank, local_world = (
+    rank, started, local_rank, local_world = (
         int(os.environ.get(name, default))
         for name, default in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0), ("LOCAL_WORLD_SIZE", 1))
     )
-    if ranks and world != ranks:
+    if world_size and started != world_size:
         raise UserError(
-            f"{world} process{'es' * (world > 1)} started, but ranks is {ranks}; start them with "
-            f"`torchrun --standalone --nproc-per-node {ranks}` or srun, or set ranks to {world}"
+            f"{started} process{'es' * (started > 1)} started, but ranks is {world_size}; start them with "
+            f"`torchrun --standalone --nproc-per-node {world_size}` or srun, or set ranks to {started}"
         )
-    there = len(os.sched_getaffinity(0))
-    if cpus > there:
-        raise UserError(f"{cpus} CPUs were asked for, but this process may use {there}; ask the scheduler for more")
-    mine = own_device(resolve_device(device), local_rank, local_world)
-    if world > 1:
-        if mine.startswith("cuda"):
-            torch.cuda.set_device(mine)
-        distributed.init_process_group("nccl" if mine.startswith("cuda") else "gloo", timeout=PATIENCE)
-    name = torch.cuda.get_device_name(mine) if mine.startswith("cuda") else f"{there} CPUs"
-    log.info("rank %d of %d on %s: %s (%s)", rank, world, socket.gethostname(), mine, name)
-    if rank:  # what happens is said once
+    allowed = len(os.sched_getaffinity(0))
+    if cpus > allowed:
+        raise UserError(
+            f"{cpus} CPUs were requested, but this process may use {allowed}; request more from the scheduler"
+        )
+    own_device = rank_device(resolve_device(device), local_rank, local_world)
+    if started > 1:
+        if own_device.startswith("cuda"):
+            torch.cuda.set_device(own_device)
+        distributed.init_process_group("nccl" if own_device.startswith("cuda") else "gloo", timeout=TIMEOUT)
+    name = torch.cuda.get_device_name(own_device) if own_device.startswith("cuda") else f"{allowed} CPUs"
+    log.info("rank %d of %d on %s: %s (%s)", rank, started, socket.gethostname(), own_device, name)
+    if rank:  # one rank's log is enough
         logging.getLogger().setLevel(logging.WARNING)
-    return Ranks(rank, world, mine)
+    return World(rank, started, own_device)
 
 
 def export_environment() -> None:
-    """Under srun or submitit, set the variables that torchrun would have set."""
+    """Under srun or submitit, set the variables that torchrun would set."""
     if "RANK" in os.environ:
         return
     if int(os.environ.get(SRUN_TASKS, 1)) > 1:
         os.environ.setdefault("SUBMITIT_EXECUTOR", "slurm")
     if os.environ.get("SUBMITIT_EXECUTOR", "debug") != "debug":
-        from submitit.helpers import TorchDistributedEnvironment  # not everywhere, and not for one process
+        # Import only here: not every environment has submitit, and a single process does not need it.
+        from submitit.helpers import TorchDistributedEnvironment
 
         TorchDistributedEnvironment().export(set_cuda_visible_devices=False)
 
 
-def own_device(device: str, local_rank: int, local_world: int) -> str:
-    """The GPU of one rank; a scheduler may show each rank all GPUs of the node or its own alone."""
+def rank_device(device: str, local_rank: int, local_world: int) -> str:
+    """Return the GPU of one rank. A scheduler shows each rank either all GPUs of the node or only its own."""
     if device != "cuda":
         return device
     visible = torch.cuda.device_count()
     if visible == 1 and local_world > 1 and os.environ.get("SLURM_GPUS_PER_TASK"):
         return "cuda:0"
     if visible < local_world:
-        shown = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
+        setting = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
         raise UserError(
-            f"{local_world} ranks on {socket.gethostname()}, but {visible} GPUs (CUDA_VISIBLE_DEVICES: {shown}); "
-            f"ask for one GPU a rank, or set the device to cpu"
+            f"{local_world} ranks on {socket.gethostname()}, but {visible} GPUs (CUDA_VISIBLE_DEVICES: {setting}); "
+            f"request one GPU per rank, or set the device to cpu"
         )
     return f"cuda:{local_rank}"
 
 
-def leave() -> None:
-    """Part from the other ranks."""
+def leave_process_group() -> None:
+    """Leave the process group, if this process joined one."""
     if distributed.is_initialized():
         distributed.destroy_process_group()

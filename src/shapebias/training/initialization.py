@@ -1,4 +1,4 @@
-"""How training starts: from which weights, under which head, and what of the network learns."""
+"""The network before training: its initial weights, its head, and the part of it that learns."""
 
 import logging
 from dataclasses import dataclass, field
@@ -15,15 +15,15 @@ from shapebias.networks.weights import State, load_weights, read_weights, weight
 
 log = logging.getLogger(__name__)
 
-PUBLISHED = "pretrained"  # the start, and what a file says of itself that `published_weights` made
+PRETRAINED = "pretrained"  # value of init, and metadata key of files from `published_weights`
 
 
 @dataclass(frozen=True)
-class Start:
-    """A network before its first step, and where it comes from.
+class InitialNetwork:
+    """A network before its first step, and the origin of its weights.
 
-    init: scratch, pretrained, or the regime (else the name of the file) that the weights came from. head: "kept", or
-    "new" where the classifier was drawn anew. lineage: what those weights were trained on before, oldest first.
+    init: scratch, pretrained, or the regime that trained the weights (without a regime, the file's name). head: "kept",
+    or "new" if the classifier has new random weights. lineage: the earlier trainings of the weights, oldest first.
     """
 
     network: nn.Module
@@ -32,92 +32,103 @@ class Start:
     lineage: list[dict[str, Any]] = field(default_factory=list)
 
 
-def initial_network(name: str, classes: list[str], *, kwargs: dict[str, Any], init: str, seed: int) -> Start:
-    """The network at the start of training on `classes` (in the order of its outputs).
+def initial_network(name: str, classes: list[str], *, kwargs: dict[str, Any], init: str, seed: int) -> InitialNetwork:
+    """Return the network before training on `classes`, given in the order of its outputs.
 
-    init: `scratch`, `pretrained` (the published weights) or a weights file, as a path or `package:NAME/FILE`. seed:
-    draws all weights that no file brings. A classifier is kept if it names these very classes in this order, and
-    drawn anew if it names entirely others (a transfer); published weights and files without metadata name ILSVRC's
-    1,000. Raises UserError where a file holds another architecture, or classes of which only some are these.
+    init: `scratch`, `pretrained` (the published weights) or a weights file, as a path or `package:NAME/FILE`. seed: for
+    all weights that do not come from a file. The classifier is kept if its classes are the same in the same order. It
+    gets new random weights if its classes are entirely different (a transfer). Published weights and files without
+    metadata have ILSVRC's 1,000 classes. Raises UserError if a file has another architecture, or shares only some of
+    the classes.
     """
     torch.manual_seed(seed)
     if init == "scratch":
-        return Start(build(name, classes=len(classes), kwargs=kwargs), init, "new")
-    if init == PUBLISHED:
+        return InitialNetwork(build(name, classes=len(classes), kwargs=kwargs), init, "new")
+    if init == PRETRAINED:
         network = build(name, classes=len(classes), kwargs=kwargs, pretrained=True)
-        published = getattr(network, "pretrained_cfg", {}).get("num_classes", len(classes))
-        kept = classes == ilsvrc_wnids() and published == len(classes)
-        if not kept and len(classes) == len(ilsvrc_wnids()):  # other classes, as many: the published head came along
+        outputs = getattr(network, "pretrained_cfg", {}).get("num_classes", len(classes))
+        keep_head = classes == ilsvrc_wnids() and outputs == len(classes)
+        if not keep_head and len(classes) == len(ilsvrc_wnids()):  # replace a published head of other classes
             torch.manual_seed(seed)
-            drawn = classifier(build(name, classes=len(classes), kwargs=kwargs))
-            classifier(network).load_state_dict(drawn.state_dict())
-        return Start(network, init, "kept" if kept else "new")
+            new_head = classifier(build(name, classes=len(classes), kwargs=kwargs))
+            classifier(network).load_state_dict(new_head.state_dict())
+        return InitialNetwork(network, init, "kept" if keep_head else "new")
     network = build(name, classes=len(classes), kwargs=kwargs)
-    state, trained = read_weights(weights_path(init))
-    if "classes" in trained:
-        kept = same_classes(list(trained["classes"]), classes, init)
-        load_weights(network, state, init, keep=() if kept else classifier_keys(network))
+    state, metadata = read_weights(weights_path(init))
+    if "classes" in metadata:
+        keep_head = same_classes(list(metadata["classes"]), classes, init)
+        load_weights(network, state, init, keep=() if keep_head else classifier_keys(network))
     else:
-        kept = load_foreign(network, state, init, classes)
-    if not kept:
-        log.info("%s: its classifier names other classes; a new one of %d outputs is drawn", init, len(classes))
-    source = PUBLISHED if PUBLISHED in trained else trained.get("regime") or weights_path(init).name
-    return Start(network, source, "kept" if kept else "new", trained.get("lineage", []))
+        keep_head = load_foreign(network, state, init, classes)
+    if not keep_head:
+        log.info(
+            "%s: its classifier has other classes; a new classifier with %d outputs is initialized", init, len(classes)
+        )
+    source = PRETRAINED if PRETRAINED in metadata else metadata.get("regime") or weights_path(init).name
+    return InitialNetwork(network, source, "kept" if keep_head else "new", metadata.get("lineage", []))
 
 
 def published_weights(name: str, kwargs: dict[str, Any]) -> tuple[State, dict[str, Any]]:
-    """A network's published weights, with its own classifier and fitted to kwargs as timm fits them; and metadata.
+    """Return a network's published weights with their own classifier, adapted to kwargs as timm does, and metadata.
 
-    A file of them is a start that needs no internet and is recorded as `pretrained`. Raises UserError as `build` does.
+    A file of these weights starts a training without internet, and the training is recorded as `pretrained`. Raises
+    UserError as `build` does.
     """
     network = build(name, kwargs=kwargs, pretrained=True)
     # Copies: a file cannot hold two tensors that share their memory.
     state = {
         key: value.detach().clone(memory_format=torch.contiguous_format) for key, value in network.state_dict().items()
     }
-    return state, {PUBLISHED: name}
+    return state, {PRETRAINED: name}
 
 
 def load_foreign(network: nn.Module, state: State, source: str, classes: list[str]) -> bool:
-    """Load weights that do not say what they were trained on; whether the classifier is theirs.
+    """Load weights without information about their training; return whether their classifier was loaded too.
 
-    It is where the classes are ILSVRC's and theirs are as many. Raises UserError where the rest does not fit.
+    The classifier is loaded if the classes are ILSVRC's and their number fits. Raises UserError if the other weights do
+    not fit.
     """
     if classes == ilsvrc_wnids():
         try:
             load_weights(network, state, source)
             return True
         except UserError:
-            pass  # their classifier may be all that differs
+            pass  # perhaps only their classifier differs
     load_weights(network, state, source, keep=classifier_keys(network))
     return False
 
 
-def same_classes(theirs: list[str], ours: list[str], source: str) -> bool:
-    """Whether weights trained on `theirs` answer with `ours`; raises UserError where only some of them are the same."""
-    if theirs == ours:
+def same_classes(file_classes: list[str], classes: list[str], source: str) -> bool:
+    """Whether a file's classes equal these classes. Raises UserError if the file shares only some of them."""
+    if file_classes == classes:
         return True
-    if set(theirs).isdisjoint(ours):
+    if set(file_classes).isdisjoint(classes):
         return False
-    theirs_only, ours_only = ([c for c in a if c not in set(b)] for a, b in ((theirs, ours), (ours, theirs)))
-    parts = ((theirs_only, "are not of these images"), (ours_only, "of these images are not of the file"))
-    told = [f"{len(names)} {what}, first {names[0]!r}" for names, what in parts if names]
-    if not told:
-        place = next(i for i, (a, b) in enumerate(zip(theirs, ours, strict=True)) if a != b)
-        told = [f"the same in another order, first {theirs[place]!r} where these images have {ours[place]!r}"]
+    only_in_file, only_here = (
+        [c for c in a if c not in set(b)] for a, b in ((file_classes, classes), (classes, file_classes))
+    )
+    checks = ((only_in_file, "are not of these images"), (only_here, "of these images are not of the file"))
+    differences = [f"{len(names)} {problem}, first {names[0]!r}" for names, problem in checks if names]
+    if not differences:
+        position = next(i for i, (a, b) in enumerate(zip(file_classes, classes, strict=True)) if a != b)
+        differences = [
+            f"the same in another order, first {file_classes[position]!r} where these images have {classes[position]!r}"
+        ]
     raise UserError(
-        f"{source}: trained on other classes ({len(theirs)}) than these images have ({len(ours)}): {'; '.join(told)}; "
-        f"start from weights of the same classes, or of entirely other ones (they get a new head)"
+        f"{source}: trained on other classes ({len(file_classes)}) than these images have ({len(classes)}): "
+        f"{'; '.join(differences)}; start from weights of the same classes, or of entirely different classes (the "
+        f"network gets a new head)"
     )
 
 
 def freeze(network: nn.Module, trainable: str | int) -> None:
     """Let only a part of the network learn (sets `requires_grad`).
 
-    trainable: `all`; `head`, the classifier alone; or how many of timm's layer groups learn, counted from the output,
-    as its layer-wise learning rates group them. The last group is the classifier and what timm puts with it (the norm
-    before it in a ConvNeXt; a ViT's final norm belongs to its last block instead); the next are single blocks, the
-    first is the stem. Raises UserError where the network has fewer groups, or none (torchvision's).
+    trainable: `all`, `head` (the classifier alone), or the number of timm's layer groups that learn, counted from the
+    output. timm uses the same groups for layer-wise learning rates. The last group is the classifier with the layers
+    that timm adds to it: a ConvNeXt's includes the norm before the classifier, but a ViT's final norm belongs to its
+    last block. The other groups are single blocks, and the first group is the stem. Raises UserError if the network has
+    fewer groups, or none (torchvision's networks).
     """
     if trainable == "all":
         network.requires_grad_(True)
@@ -127,15 +138,15 @@ def freeze(network: nn.Module, trainable: str | int) -> None:
         classifier(network).requires_grad_(True)
         return
     groups = layer_groups(network)
-    count = max(groups.values()) + 1
-    if not 1 <= int(trainable) <= count:
-        raise UserError(f"trainable {trainable}: {type(network).__name__} has 1 to {count} layer groups")
+    group_count = max(groups.values()) + 1
+    if not 1 <= int(trainable) <= group_count:
+        raise UserError(f"trainable {trainable}: {type(network).__name__} has 1 to {group_count} layer groups")
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(groups[name] >= count - int(trainable))
+        parameter.requires_grad_(groups[name] >= group_count - int(trainable))
 
 
 def layer_groups(network: nn.Module) -> dict[str, int]:
-    """Parameter → its layer group, 0 at the input, as timm counts them."""
+    """Map each parameter to its layer group, in timm's numbering from 0 at the input."""
     if not hasattr(network, "group_matcher"):
         raise UserError(
             f"network {type(network).__name__}: torchvision's networks have no layer groups; "
@@ -145,23 +156,24 @@ def layer_groups(network: nn.Module) -> dict[str, int]:
 
 
 def training_mode(network: nn.Module, trainable: str | int) -> None:
-    """Switch to training, but leave what is frozen in eval mode: its batch norm would drift, its dropout add noise.
+    """Switch the network to training, but keep its frozen parts in eval mode.
 
-    A module is in train mode if all of its parameters learn, in eval mode if none does (or it has none); of one that
-    is frozen in part, each child is decided alike. With `head`, only the classifier is in train mode.
+    In train mode, the batch norm of a frozen part would drift and its dropout would add noise. A module is in train
+    mode if all of its parameters learn, and in eval mode if none does or if it has none. In a partly frozen module, the
+    rule applies to each child. With `head`, only the classifier is in train mode.
     """
     network.train(trainable == "all")
     if trainable == "head":
         classifier(network).train()
     elif trainable != "all":
-        train_what_learns(network)
+        train_unfrozen_parts(network)
 
 
-def train_what_learns(module: nn.Module) -> None:
-    """Train mode for the parts of a module in eval mode that learn as a whole."""
+def train_unfrozen_parts(module: nn.Module) -> None:
+    """Switch the parts of a module to train mode that learn completely; the module is in eval mode before."""
     learning = [parameter.requires_grad for parameter in module.parameters()]
     if learning and all(learning):
         module.train()
     elif any(learning):
         for child in module.children():
-            train_what_learns(child)
+            train_unfrozen_parts(child)

@@ -1,4 +1,4 @@
-"""When a run must leave before its end: a signal, or the end of its time."""
+"""Early end of a run: after a signal, or before its time limit."""
 
 import logging
 import os
@@ -8,62 +8,64 @@ from types import FrameType, TracebackType
 
 log = logging.getLogger(__name__)
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)  # SLURM's, Ctrl-C, submitit's
-TRY_AGAIN = 75  # exit status EX_TEMPFAIL of sysexits.h: nothing is wrong, run it again
-# Whoever sends these means to end the run, and may not want it again.
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)  # from SLURM, from Ctrl-C, from submitit
+RETRY_STATUS = 75  # exit status EX_TEMPFAIL of sysexits.h: nothing failed, run the same command again
+# These signals end the run; their sender may not want it to be retried.
 STATUSES = {name: 128 + getattr(signal, name) for name in ("SIGTERM", "SIGINT")}
-MARGIN = 60.0  # seconds before the end of its time that a run leaves …
-PART = 0.1  # … or this part of a time that is shorter
+STOP_MARGIN = 60.0  # seconds between a run's stop and its time limit, at most
+STOP_MARGIN_SHARE = 0.1  # share of a shorter time limit, used instead
 
 
 class StoppedError(Exception):
-    """The run left before its end, with a checkpoint from which the same command goes on."""
+    """The run stopped before its end. The same command resumes it from its checkpoint."""
 
 
-class Stop:
-    """Listens for what ends a run early; a second Ctrl-C ends it on the spot.
+class StopSignal:
+    """Listens for events that end a run early; a second Ctrl-C ends the run at once.
 
-    Other signals may come twice, from a scheduler to all processes and from torchrun to its own.
+    Other signals may arrive twice: a scheduler signals all processes, and torchrun signals its own.
 
-    limit: minutes that the run may take from now on (0: as long as it needs). SLURM_JOB_END_TIME, where Slurm sets it,
-    is another limit.
+    limit: minutes that the run may take from now on (0: no limit). If Slurm sets SLURM_JOB_END_TIME, that time is
+    another limit.
     """
 
     def __init__(self, limit: float = 0.0) -> None:
         self.reason = ""
-        self.before: dict[int, signal._HANDLER] = {}
+        self.previous_handlers: dict[int, signal._HANDLER] = {}
         now = time.time()
         ends = [now + 60 * limit] if limit else []
         if end := os.environ.get("SLURM_JOB_END_TIME"):
             ends.append(float(end))
-        self.leave_at = min((end - min(MARGIN, PART * (end - now)) for end in ends), default=float("inf"))
+        self.stop_at = min(
+            (end - min(STOP_MARGIN, STOP_MARGIN_SHARE * (end - now)) for end in ends), default=float("inf")
+        )
 
-    def __enter__(self) -> "Stop":
+    def __enter__(self) -> "StopSignal":
         for number in SIGNALS:
-            self.before[number] = signal.signal(number, self.note)
+            self.previous_handlers[number] = signal.signal(number, self.record)
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        for number in list(self.before):
+        for number in list(self.previous_handlers):
             self.restore(number)
 
-    def note(self, number: int, _: FrameType | None = None) -> None:
+    def record(self, number: int, _: FrameType | None = None) -> None:
         if not self.reason:
             self.reason = signal.Signals(number).name
-            log.info("%s: leaves at the next step", self.reason)
+            log.info("%s: stops at the next step", self.reason)
         if number == signal.SIGINT:
             self.restore(number)
 
     def restore(self, number: int) -> None:
-        signal.signal(number, self.before.pop(number))
+        signal.signal(number, self.previous_handlers.pop(number))
 
     @property
     def status(self) -> int:
-        """The exit status that says why the run left."""
-        return STATUSES.get(self.reason, TRY_AGAIN)
+        """The exit status for the reason of the stop."""
+        return STATUSES.get(self.reason, RETRY_STATUS)
 
     def requested(self) -> bool:
-        """Whether to leave at the next step."""
-        if not self.reason and time.time() >= self.leave_at:
-            self.reason = "the end of its time"
+        """Whether the run must stop at the next step."""
+        if not self.reason and time.time() >= self.stop_at:
+            self.reason = "the time limit"
         return bool(self.reason)

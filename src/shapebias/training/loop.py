@@ -1,4 +1,4 @@
-"""Training: one loop for every regime, on one processor or on many."""
+"""Training: one loop for every regime, on one or more processes."""
 
 import contextlib
 import logging
@@ -18,14 +18,22 @@ from torch.nn.parallel import DistributedDataParallel
 from shapebias.errors import UserError
 from shapebias.networks.device import autocast
 from shapebias.networks.models import classifier, memory_format
-from shapebias.networks.sync_batch_norm import synchronized
+from shapebias.networks.sync_batch_norm import synchronize_batch_norm
 from shapebias.seeding import draw_key
 from shapebias.training.checkpoints import Checkpoints
-from shapebias.training.data_loading import Augmented, Batch, Feed, ImageFeed, Pictures, Plan, Step
-from shapebias.training.distributed import ALONE, Ranks
-from shapebias.training.frozen_features import FeatureFeed
+from shapebias.training.data_loading import (
+    AugmentedDataset,
+    Batch,
+    BatchPlan,
+    BatchSource,
+    ImageBatches,
+    ImageDataset,
+    TrainingStep,
+)
+from shapebias.training.distributed import SINGLE_PROCESS, World
+from shapebias.training.frozen_features import FeatureBatches
 from shapebias.training.initialization import freeze, training_mode
-from shapebias.training.interruption import Stop, StoppedError
+from shapebias.training.interruption import StoppedError, StopSignal
 from shapebias.training.recipe import Recipe
 from shapebias.training.sampling import check_batches
 
@@ -33,23 +41,23 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-SMALLEST_SCALE = 1.0  # of the loss in fp16: where gradients overflow even so, training has diverged
+MIN_LOSS_SCALE = 1.0  # in fp16; if gradients overflow even at this scale, training has diverged
 
-Row = dict[str, float]
-Show = Callable[[Iterable[T], int, str], Iterable[T]]  # a progress bar: items, how many, what they are
+HistoryRow = dict[str, float]
+ProgressBar = Callable[[Iterable[T], int, str], Iterable[T]]  # arguments: items, their number, a label
 
 
-def silently(items: Iterable[T], _total: int, _what: str) -> Iterable[T]:
+def no_progress(items: Iterable[T], _total: int, _what: str) -> Iterable[T]:
     return items
 
 
 @dataclass
 class TrainState:
-    """Everything that changes while training; what is missing in `capture` is lost when a run goes on.
+    """Everything that changes during training. A resumed run loses everything that `capture` leaves out.
 
-    learner: what learns and is saved, the network or its classifier alone. forward: the learner as it is called in
-    training, compiled or over all ranks. No generator's state is here: order, augmentation and dropout are drawn
-    anew by (seed, epoch, id) and (seed, step, rank).
+    learner: the module that learns and is saved, either the network or its classifier alone. forward: the learner as
+    training calls it, compiled or distributed over the ranks. Random generators have no state here: the order, the
+    augmentation and dropout are seeded from (seed, epoch, id) and (seed, step, rank).
     """
 
     learner: nn.Module
@@ -59,48 +67,48 @@ class TrainState:
     scaler: torch.amp.GradScaler
     trainable: str | int
     epoch: int = 0  # epochs completed
-    batch: int = 0  # steps done of the epoch that is under way
-    step: int = 0  # steps done in all
+    batch: int = 0  # steps completed in the current epoch
+    step: int = 0  # steps completed in total
     images_seen: int = 0
-    loss: float = 0.0  # of the epoch that is under way: loss (nats) and weight summed, right answers counted
+    loss: float = 0.0  # sums over the current epoch: loss (nats), weights, number of correct answers
     weight: float = 0.0
     right: float = 0.0
     best_epoch: int = 0
     best_loss: float = math.inf
     best_weights: dict[str, torch.Tensor] = field(default_factory=dict)
-    history: list[Row] = field(default_factory=list)
-    run_id: str = ""  # by which W&B knows the run, over all its starts
+    history: list[HistoryRow] = field(default_factory=list)
+    run_id: str = ""  # W&B's id of the run, the same after every resume
 
     COUNTERS = ("epoch", "batch", "step", "images_seen", "loss", "weight", "right")
     RESULTS = ("best_epoch", "best_loss", "best_weights", "history", "run_id")
 
     def capture(self) -> dict[str, Any]:
-        """All of it, in copies of its own: training goes on while they are written."""
-        plain = {name: getattr(self, name) for name in (*self.COUNTERS, *self.RESULTS)}
-        parts = {name: getattr(self, name).state_dict() for name in ("learner", "optimizer", "scaler")}
-        return copied(plain | parts)
+        """Return copies of the complete state, because training continues while they are written."""
+        values = {name: getattr(self, name) for name in (*self.COUNTERS, *self.RESULTS)}
+        state_dicts = {name: getattr(self, name).state_dict() for name in ("learner", "optimizer", "scaler")}
+        return copy_to_cpu(values | state_dicts)
 
     def restore(self, content: dict[str, Any]) -> None:
-        """Take over what `capture` gave."""
+        """Restore the state that `capture` returned."""
         for name in ("learner", "optimizer", "scaler"):
             getattr(self, name).load_state_dict(content[name])
         for name in (*self.COUNTERS, *self.RESULTS):
             setattr(self, name, content[name])
 
 
-def copied(value: Any) -> Any:
-    """A copy whose tensors are in the CPU's memory."""
+def copy_to_cpu(value: Any) -> Any:
+    """Return a copy whose tensors are in CPU memory."""
     if isinstance(value, torch.Tensor):
         return value.detach().to("cpu", copy=True)
     if isinstance(value, dict):
-        return {key: copied(item) for key, item in value.items()}
-    return [copied(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: copy_to_cpu(item) for key, item in value.items()}
+    return [copy_to_cpu(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def start(
-    learner: nn.Module, recipe: Recipe, trainable: str | int, steps_per_epoch: int, ranks: Ranks = ALONE
+def initial_state(
+    learner: nn.Module, recipe: Recipe, trainable: str | int, steps_per_epoch: int, world: World = SINGLE_PROCESS
 ) -> TrainState:
-    """The state before the first step."""
+    """Return the state before the first step."""
     if recipe.layer_decay < 1 and not hasattr(learner, "group_matcher"):
         raise UserError(
             f"layer_decay {recipe.layer_decay:g}: {type(learner).__name__} has no layer groups; set it to 1"
@@ -120,7 +128,7 @@ def start(
         optimizer,
         sched="cosine" if recipe.schedule == "cosine" else "step",
         num_epochs=recipe.epochs,
-        # A constant rate is a step that never comes.
+        # A constant rate is a step schedule whose first step is never reached.
         decay_epochs=recipe.step_epochs if recipe.schedule == "step" else 10 * recipe.epochs,
         decay_rate=recipe.step_factor,
         warmup_epochs=recipe.warmup_epochs,
@@ -131,64 +139,64 @@ def start(
         updates_per_epoch=steps_per_epoch,
     )
     assert scheduler is not None
-    # Compiled, it is a module too, though torch.compile promises a callable only.
+    # A compiled module is a module too, though the type of torch.compile promises only a callable.
     forward: Any = torch.compile(learner) if recipe.compile else learner
-    if ranks.world > 1:
-        gpus = [torch.device(ranks.device)] if ranks.device.startswith("cuda") else None
-        # Batch norm's statistics are equal on all ranks as it is.
+    if world.size > 1:
+        gpus = [torch.device(world.device)] if world.device.startswith("cuda") else None
+        # Batch norm's statistics are already equal on all ranks.
         forward = DistributedDataParallel(forward, device_ids=gpus, forward_sync_buffers=False)
-    scaler = torch.amp.GradScaler(ranks.device.partition(":")[0], enabled=recipe.precision == "fp16")
+    scaler = torch.amp.GradScaler(world.device.partition(":")[0], enabled=recipe.precision == "fp16")
     return TrainState(learner, forward, optimizer, scheduler, scaler, trainable)
 
 
 def train_step(
     state: TrainState,
-    step: Step,
+    step: TrainingStep,
     recipe: Recipe,
     *,
     seed: int = 0,
-    ranks: Ranks = ALONE,
+    world: World = SINGLE_PROCESS,
     class_weights: torch.Tensor | None = None,
-    notes: Sequence[float] = (),
+    extra_sums: Sequence[float] = (),
 ) -> list[float]:
-    """Update the learner once; return sums over all ranks: loss (nats, weighted), right answers, the notes.
+    """Update the learner once. Return sums over all ranks: loss (nats, weighted), correct answers, extra_sums.
 
-    step.parts: this rank's share of the batch, inputs [B, …] and labels int64 [B], whose gradients add up. Raises
-    FloatingPointError, on all ranks alike, before the weights change if the loss or a gradient is not finite.
+    step.parts: this rank's shard of the batch, inputs [B, …] and labels int64 [B]; the gradients of the parts add up.
+    Raises FloatingPointError on all ranks, before the weights change, if the loss or a gradient is not finite.
     """
-    torch.manual_seed(draw_key(seed, "step", state.step, ranks.rank) % 2**63)  # dropout and drop path
+    torch.manual_seed(draw_key(seed, "step", state.step, world.rank) % 2**63)  # dropout and drop path
     state.optimizer.zero_grad(set_to_none=True)
-    sums = torch.zeros(2, device=ranks.device)
+    sums = torch.zeros(2, device=world.device)
     for number, (inputs, labels) in enumerate(step.parts, 1):
-        with contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as contexts:
             if isinstance(state.forward, DistributedDataParallel) and number < len(step.parts):
-                stack.enter_context(state.forward.no_sync())
-            stack.enter_context(autocast(ranks.device, recipe.precision))
+                contexts.enter_context(state.forward.no_sync())
+            contexts.enter_context(autocast(world.device, recipe.precision))
             logits = state.forward(inputs)
             loss = F.cross_entropy(
                 logits.float(), labels, class_weights, reduction="sum", label_smoothing=recipe.label_smoothing
             )
             # The ranks' gradients are averaged, but the loss is a mean over the whole batch.
-            state.scaler.scale(loss * (ranks.world / step.weight)).backward()
+            state.scaler.scale(loss * (world.size / step.weight)).backward()
         sums += torch.stack([loss.detach(), (logits.argmax(dim=1) == labels).sum().to(loss.dtype)])
     state.scaler.unscale_(state.optimizer)
     parameters = [p for p in state.learner.parameters() if p.requires_grad]
     norm = nn.utils.clip_grad_norm_(parameters, recipe.max_norm or math.inf)
-    # All that is asked of the device in a step (but for the scale of fp16) at once: cheaper than a lost run.
-    told = ranks.sum(torch.cat([sums, norm.detach().view(1), sums.new_tensor(notes)])).tolist()
-    loss, right, norm_sum = told[:3]
-    overflow = state.scaler.is_enabled() and state.scaler.get_scale() > SMALLEST_SCALE
+    # The step's only transfer from the device, except the scale of fp16; it costs less than a lost run.
+    totals = world.sum(torch.cat([sums, norm.detach().view(1), sums.new_tensor(extra_sums)])).tolist()
+    loss, correct, norm_sum = totals[:3]
+    overflow = state.scaler.is_enabled() and state.scaler.get_scale() > MIN_LOSS_SCALE
     if not math.isfinite(loss) or not (math.isfinite(norm_sum) or overflow):
         mean = loss / step.weight
-        raise FloatingPointError(f"loss {mean:g}, gradient norm {norm_sum / ranks.world:g} at step {state.step}")
+        raise FloatingPointError(f"loss {mean:g}, gradient norm {norm_sum / world.size:g} at step {state.step}")
     state.scheduler.step_update(state.step)
     state.scaler.step(state.optimizer)
     state.scaler.update()
     state.step += 1
     state.batch += 1
     state.images_seen += step.images
-    state.loss, state.weight, state.right = state.loss + loss, state.weight + step.weight, state.right + right
-    return [loss, right, *told[3:]]
+    state.loss, state.weight, state.right = state.loss + loss, state.weight + step.weight, state.right + correct
+    return [loss, correct, *totals[3:]]
 
 
 @torch.inference_mode()
@@ -197,167 +205,170 @@ def validate(
     batches: Iterable[Batch],
     recipe: Recipe,
     *,
-    ranks: Ranks = ALONE,
+    world: World = SINGLE_PROCESS,
     class_weights: torch.Tensor | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> tuple[float, float]:
-    """Mean cross entropy (nats, weighted) and accuracy over all images of all ranks.
+    """Return the mean cross entropy (nats, weighted) and the accuracy over all images of all ranks.
 
-    Raises StoppedError, on all ranks alike, where one is to stop.
+    Raises StoppedError on all ranks if one rank must stop.
     """
     learner.eval()
-    total = torch.zeros(4, dtype=torch.float64)  # loss, its weight, right answers, images
+    total = torch.zeros(4, dtype=torch.float64)  # loss, its weight, correct answers, images
     for inputs, labels in batches:
-        found = torch.zeros(5, dtype=torch.float64, device=ranks.device)
+        sums = torch.zeros(5, dtype=torch.float64, device=world.device)
         if len(labels):
-            with autocast(ranks.device, recipe.precision):
+            with autocast(world.device, recipe.precision):
                 logits = learner(inputs).float()
-            found[0] = F.cross_entropy(logits, labels, class_weights, reduction="sum")
-            found[1] = len(labels) if class_weights is None else class_weights[labels].sum()
-            found[2], found[3] = (logits.argmax(dim=1) == labels).sum(), len(labels)
-        found[4] = stop()
-        *numbers, stopping = ranks.sum(found).tolist()
+            sums[0] = F.cross_entropy(logits, labels, class_weights, reduction="sum")
+            sums[1] = len(labels) if class_weights is None else class_weights[labels].sum()
+            sums[2], sums[3] = (logits.argmax(dim=1) == labels).sum(), len(labels)
+        sums[4] = stop()
+        *numbers, stop_all = world.sum(sums).tolist()
         total += torch.tensor(numbers, dtype=torch.float64)
-        if stopping:
+        if stop_all:
             raise StoppedError
-    loss, weight, right, count = total.tolist()
-    return loss / weight, right / count
+    loss, weight, correct, count = total.tolist()
+    return loss / weight, correct / count
 
 
 @dataclass
-class Job:
-    """What one training job works with; all of it stays the same from first to last step."""
+class TrainingJob:
+    """The fixed inputs of one training job; they stay the same from the first to the last step."""
 
-    feed: Feed
+    source: BatchSource
     recipe: Recipe
     seed: int
-    ranks: Ranks
+    world: World
     class_weights: torch.Tensor | None
     checkpoints: Checkpoints | None
-    stop: Stop
-    show: Show
+    stop: StopSignal
+    show: ProgressBar
 
 
 def train(
     network: nn.Module,
-    train_set: Augmented,
-    val_set: Pictures,
+    train_set: AugmentedDataset,
+    val_set: ImageDataset,
     recipe: Recipe,
     *,
     trainable: str | int,
     seed: int,
-    ranks: Ranks = ALONE,
+    world: World = SINGLE_PROCESS,
     checkpoints: Checkpoints | None = None,
-    stop: Stop | None = None,
-    watch: Callable[[TrainState], None] = lambda state: None,
-    show: Show = silently,
+    stop: StopSignal | None = None,
+    on_epoch: Callable[[TrainState], None] = lambda state: None,
+    show_progress: ProgressBar = no_progress,
     run_id: str = "",
 ) -> TrainState:
-    """Train until the epochs or the patience end; the network is left with the weights of its best epoch.
+    """Train until the epochs or the patience end; the network then has the weights of its best epoch.
 
-    The best epoch is that of the lowest validation loss. With checkpoints, it goes on from the newest, and leaves
-    one behind when it is stopped. watch: is called before the first epoch and after each. run_id: of a new run; one
-    that goes on keeps its own. Raises UserError when training diverges, StoppedError when it was stopped.
+    The best epoch has the lowest validation loss. With checkpoints, training resumes from the newest checkpoint, and a
+    stopped run leaves a checkpoint. on_epoch: called before the first epoch and after each epoch. run_id: for a new
+    run; a resumed run keeps its own id. Raises UserError if training diverges and StoppedError if it is stopped.
     """
     if recipe.feature_views and trainable != "head":
         raise UserError(f"feature_views {recipe.feature_views} needs trainable: head, not {trainable!r}")
-    check_batches(len(train_set), recipe.batch_size, ranks.world, recipe.accumulate)
-    if len(val_set) < ranks.world:
-        raise UserError(f"{ranks.world} ranks share {len(val_set)} validation images; take fewer ranks")
+    check_batches(len(train_set), recipe.batch_size, world.size, recipe.accumulate)
+    if len(val_set) < world.size:
+        raise UserError(f"{world.size} ranks share {len(val_set)} validation images; take fewer ranks")
     freeze(network, trainable)
     layout = memory_format(network, train_set.preparation.size)
-    network.to(ranks.device).to(memory_format=layout)
-    stop = stop or Stop()
-    weights = balanced(train_set.labels) if recipe.class_weights == "balanced" else None
-    images = ImageFeed(train_set, val_set, Plan(train_set.labels, recipe, seed, ranks, weights), layout)
+    network.to(world.device).to(memory_format=layout)
+    stop = stop or StopSignal()
+    weights = balanced_weights(train_set.labels) if recipe.class_weights == "balanced" else None
+    image_batches = ImageBatches(train_set, val_set, BatchPlan(train_set.labels, recipe, seed, world, weights), layout)
     if recipe.feature_views:
-        feed: Feed = FeatureFeed(network, images, stop.requested, show)
+        source: BatchSource = FeatureBatches(network, image_batches, stop.requested, show_progress)
         learner = classifier(network)
-        del images  # and its workers
+        del image_batches  # with its workers
     else:
-        feed, learner = images, network if ranks.world == 1 else synchronized(network, ranks.device)
-    weights = None if weights is None else weights.to(ranks.device)
-    job = Job(feed, recipe, seed, ranks, weights, checkpoints, stop, show)
-    state = start(learner, recipe, trainable, feed.steps, ranks)
+        source, learner = image_batches, network if world.size == 1 else synchronize_batch_norm(network, world.device)
+    weights = None if weights is None else weights.to(world.device)
+    job = TrainingJob(source, recipe, seed, world, weights, checkpoints, stop, show_progress)
+    state = initial_state(learner, recipe, trainable, source.steps, world)
     state.run_id = run_id
-    go_on(state, job)
-    watch(state)
+    resume_from_checkpoint(state, job)
+    on_epoch(state)
     while state.epoch < recipe.epochs and not out_of_patience(state, recipe):
         train_epoch(state, job)
         log.info("%s", "  ".join(f"{key} {value:.4g}" for key, value in state.history[-1].items()))
-        watch(state)
-        if checkpoints and ranks.first and checkpoints.due(state.epoch):
+        on_epoch(state)
+        if checkpoints and world.is_first and checkpoints.due(state.epoch):
             checkpoints.save(state.capture())
     learner.load_state_dict(state.best_weights)
     return state
 
 
-def balanced(labels: list[int]) -> torch.Tensor:
-    """A weight a class, inverse to its number of images, float32, summing to 1 (of two classes: the other's share)."""
+def balanced_weights(labels: list[int]) -> torch.Tensor:
+    """Return one weight per class, inverse to its number of images, float32, with sum 1.
+
+    With two classes, each weight is the other class's share of the images.
+    """
     inverse = 1 / torch.bincount(torch.tensor(labels)).double()
     return (inverse / inverse.sum()).float()
 
 
-def go_on(state: TrainState, job: Job) -> None:
-    """Take over the newest checkpoint, if there is one."""
+def resume_from_checkpoint(state: TrainState, job: TrainingJob) -> None:
+    """Restore the newest checkpoint, if there is one."""
     saved = job.checkpoints.newest() if job.checkpoints else None
     if saved is not None:
         state.restore(saved)
-    moments = torch.tensor([state.step, state.step**2], dtype=torch.float64, device=job.ranks.device)
-    total, squares = job.ranks.sum(moments).tolist()
-    if squares * job.ranks.world != total**2:  # steps that are not all the same have a variance
-        raise UserError("the ranks read different checkpoints; is the folder one that all nodes see?")
+    moments = torch.tensor([state.step, state.step**2], dtype=torch.float64, device=job.world.device)
+    total, squares = job.world.sum(moments).tolist()
+    if squares * job.world.size != total**2:  # the variance is above 0 if the steps differ
+        raise UserError("the ranks read different checkpoints; do all nodes see the same folder?")
 
 
-def train_epoch(state: TrainState, job: Job) -> None:
-    """The rest of the epoch that is under way, and its validation; adds a row to the history."""
-    recipe, ranks, left = job.recipe, job.ranks, job.feed.steps - state.batch
+def train_epoch(state: TrainState, job: TrainingJob) -> None:
+    """Train the remaining steps of the current epoch, validate, and add a row to the history."""
+    recipe, world, remaining_steps = job.recipe, job.world, job.source.steps - state.batch
     training_mode(state.learner, "all" if recipe.feature_views else state.trainable)
-    steps = job.feed.training(state.epoch, state.batch)
+    steps = job.source.training(state.epoch, state.batch)
     try:
-        for step in job.show(steps, left, f"epoch {state.epoch + 1}"):
-            *_, stopping = train_step(
+        for step in job.show(steps, remaining_steps, f"epoch {state.epoch + 1}"):
+            *_, stop_all = train_step(
                 state,
                 step,
                 recipe,
                 seed=job.seed,
-                ranks=ranks,
+                world=world,
                 class_weights=job.class_weights,
-                notes=[float(job.stop.requested())],
+                extra_sums=[float(job.stop.requested())],
             )
-            if stopping:
+            if stop_all:
                 raise StoppedError
-            if job.checkpoints and ranks.first and job.checkpoints.due():
+            if job.checkpoints and world.is_first and job.checkpoints.due():
                 job.checkpoints.save(state.capture())
-        validation = job.show(job.feed.validation(), job.feed.rounds, "validation")
+        validation = job.show(job.source.validation(), job.source.val_steps, "validation")
         val_loss, val_accuracy = validate(
             state.learner,
             validation,
             recipe,
-            ranks=ranks,
+            world=world,
             class_weights=job.class_weights,
             stop=job.stop.requested,
         )
     except FloatingPointError as error:
         raise UserError(f"training diverged ({error}); lower `lr` ({recipe.lr:g}) or set `max_norm`") from None
     except StoppedError:
-        raise StoppedError(leave(state, job)) from None
+        raise StoppedError(stop_with_checkpoint(state, job)) from None
     if not math.isfinite(val_loss):
         raise UserError(f"training diverged: validation loss {val_loss:g} after epoch {state.epoch + 1}; lower `lr`")
-    finish_epoch(state, val_loss, val_accuracy, job.feed.images)
+    finish_epoch(state, val_loss, val_accuracy, job.source.images)
 
 
-def leave(state: TrainState, job: Job) -> str:
-    """Write a last checkpoint; returns what to tell about it."""
-    where = f"{job.stop.reason or 'another rank was stopped'} at step {state.step}, epoch {state.epoch + 1}"
+def stop_with_checkpoint(state: TrainState, job: TrainingJob) -> str:
+    """Write a last checkpoint; return the message for the log."""
+    reason = f"{job.stop.reason or 'another rank was stopped'} at step {state.step}, epoch {state.epoch + 1}"
     if job.checkpoints is None:
-        return f"{where}; no checkpoint was asked for"
+        return f"{reason}; checkpoints are off"
     try:
-        if job.ranks.first:
+        if job.world.is_first:
             job.checkpoints.save(state.capture(), wait=True)
-    finally:  # torchrun ends all ranks as soon as one has left
-        job.ranks.sum(torch.zeros(1, device=job.ranks.device))
-    return f"{where}; the same command goes on from {job.checkpoints.folder}"
+    finally:  # torchrun ends all ranks when one rank ends
+        job.world.sum(torch.zeros(1, device=job.world.device))
+    return f"{reason}; the same command resumes from {job.checkpoints.folder}"
 
 
 def finish_epoch(state: TrainState, val_loss: float, val_accuracy: float, images: int) -> None:
@@ -385,5 +396,5 @@ def out_of_patience(state: TrainState, recipe: Recipe) -> bool:
 
 
 def image_counts(sets: dict[str, Any], epochs: int) -> dict[str, int]:
-    """Images seen of each set: every epoch sees each once."""
+    """Return the number of images seen from each set; every epoch uses each image once."""
     return {name: len(samples) * epochs for name, samples in sets.items()}

@@ -1,11 +1,11 @@
-"""Claims: one process at a time trains a run, also where an earlier one was left behind.
+"""Run locks: only one process at a time trains a run, even if an earlier process was left behind.
 
-Snakemake that is killed leaves its jobs behind, and started again it starts them again. A claim is a lock (flock) on a
-file, which the kernel gives up with the process that holds it, however that ends. The file says who holds it; without
-the lock it means nothing, so none is ever in the way of a run whose process is gone.
+A killed Snakemake leaves its jobs running, and a new Snakemake starts them again. A run lock is an flock on a file. The
+kernel releases it when the process that holds it ends, however it ends. The file describes the process that holds the
+lock. Without the lock the file has no meaning, so a file of a dead process never blocks a run.
 
-On NFS, GPFS, CephFS and Lustre (mounted with `flock`) locks hold over all nodes; on Lustre with `localflock` and on
-BeeGFS as it is set up by default, over the processes of one node alone; where there are none, a warning says so.
+On NFS, GPFS, CephFS and Lustre (mounted with `flock`) locks work across nodes. On Lustre with `localflock` and on
+BeeGFS in its default setup, they work only within one node. On a file system without locks, a warning is logged.
 """
 
 import contextlib
@@ -25,100 +25,103 @@ import torch
 
 from shapebias.cluster.queue import queued
 from shapebias.errors import UserError
-from shapebias.training.distributed import ALONE, Ranks
+from shapebias.training.distributed import SINGLE_PROCESS, World
 from shapebias.training.interruption import StoppedError
 
 log = logging.getLogger(__name__)
 
-WAIT = 120.0  # seconds: a job that was told to leave writes its checkpoint and is gone; a waiting one burns GPU hours
-BETWEEN = 1.0  # seconds between two tries; a blocking flock would not hear a signal that only notes itself
-WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+WAIT_SECONDS = 120.0  # enough for a stopping job to write its checkpoint; longer waiting wastes GPU hours
+RETRY_SECONDS = 1.0  # between two tries; a blocking flock would delay the reaction to a signal
+NO_LOCK_ERRORS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 @contextlib.contextmanager
-def claimed(
-    path: Path, ranks: Ranks = ALONE, stopped: Callable[[], bool] = lambda: False, wait: float = WAIT
+def lock_run(
+    path: Path,
+    world: World = SINGLE_PROCESS,
+    stop_requested: Callable[[], bool] = lambda: False,
+    wait: float = WAIT_SECONDS,
 ) -> Generator[None]:
-    """Hold the lock of a file while the body runs, the first rank for all; afterwards the file is gone.
+    """Hold the lock of a file while the body runs; the first rank holds it for all. The file is removed afterwards.
 
-    stopped: whether to leave instead of waiting on. wait: seconds that another process is waited for. Raises
-    StoppedError, on all ranks alike, where it holds the lock even then: nothing is wrong, and another try may do.
+    stop_requested: whether to stop waiting. wait: seconds to wait for another process. Raises StoppedError on all ranks
+    if another process still holds the lock. Nothing is wrong then, and a retry may succeed.
     """
-    refusal: StoppedError | OSError | None = None
-    with contextlib.ExitStack() as held:
-        if ranks.first:
+    failure: StoppedError | OSError | None = None
+    with contextlib.ExitStack() as stack:
+        if world.is_first:
             try:
-                held.enter_context(lock(path, stopped, wait))
+                stack.enter_context(lock_file(path, stop_requested, wait))
             except (StoppedError, OSError) as error:
-                refusal = error
-        if ranks.sum(torch.tensor([float(refusal is not None)], device=ranks.device)).item():
-            raise refusal or StoppedError(f"{path}: the first rank could not lock it")
+                failure = error
+        if world.sum(torch.tensor([float(failure is not None)], device=world.device)).item():
+            raise failure or StoppedError(f"{path}: the first rank could not lock it")
         yield
 
 
 @contextlib.contextmanager
-def lock(path: Path, stopped: Callable[[], bool], wait: float) -> Generator[None]:
+def lock_file(path: Path, stop_requested: Callable[[], bool], wait: float) -> Generator[None]:
     """Hold the lock of a file; raises StoppedError."""
-    made = [folder for folder in path.absolute().parents if not folder.exists()]  # innermost first
-    until, descriptor, waiting = time.monotonic() + wait, None, False
+    new_folders = [folder for folder in path.absolute().parents if not folder.exists()]  # innermost first
+    deadline, descriptor, waiting = time.monotonic() + wait, None, False
     try:
-        while (descriptor := attempt(path)) is None:
-            if stopped():
+        while (descriptor := try_lock(path)) is None:
+            if stop_requested():
                 raise StoppedError(f"{path}: stopped while waiting for {holder(path)}")
-            if time.monotonic() >= until and is_over(path):
-                log.info("%s: the lock of a job that has ended, on a node that has not let go of it: taken", path)
+            if time.monotonic() >= deadline and holder_has_ended(path):
+                log.info("%s: a lost node still holds the lock, but its job has ended; this job takes the lock", path)
                 path.unlink(missing_ok=True)
-            elif time.monotonic() >= until:
+            elif time.monotonic() >= deadline:
                 raise StoppedError(
-                    f"{path}: the run is still trained by {holder(path)}, after {wait:.0f} s of waiting; end that "
-                    f"process or its job, or remove this file if its node is lost, and run the same command again"
+                    f"{path}: after {wait:.0f} s of waiting, the run is still being trained by {holder(path)}; end "
+                    f"that process or its job, or remove this file if its node is lost, and run the same command again"
                 )
             if not waiting:
                 log.info("%s: waits up to %.0f s for %s", path, wait, holder(path))
                 waiting = True
-            time.sleep(min(BETWEEN, wait))
+            time.sleep(min(RETRY_SECONDS, wait))
         yield
     finally:
         if descriptor is not None:
-            if is_same_file(descriptor, path):  # and not taken by who thinks that this process is gone
+            if is_same_file(descriptor, path):  # unless another process has replaced it
                 path.unlink(missing_ok=True)
-            # Forked DataLoader workers share it: to close it is not enough.
+            # Forked DataLoader workers share the descriptor, so closing it does not release the lock.
             with contextlib.suppress(OSError):
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
-        for folder in made:
+        for folder in new_folders:
             with contextlib.suppress(OSError):  # no longer empty
                 folder.rmdir()
 
 
-def attempt(path: Path) -> int | None:
-    """A descriptor that holds the lock of a file; None where another process does."""
+def try_lock(path: Path) -> int | None:
+    """Return a descriptor that holds the lock of a file, or None if another process holds it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except FileNotFoundError:  # who held it has just removed the folder
+    except FileNotFoundError:  # the last holder has just removed the folder
         return None
-    except FileExistsError:  # the same, between mkdir's finding it there and looking at it
+    except FileExistsError:  # the same, but during mkdir's own checks
         if path.parent.exists() and not path.parent.is_dir():
             raise
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not is_same_file(descriptor, path):  # who held it has removed it since it was opened
+        if not is_same_file(descriptor, path):  # the last holder removed the file after it was opened
             os.close(descriptor)
             return None
     except BlockingIOError:
         os.close(descriptor)
         return None
     except OSError as error:
-        if error.errno not in WITHOUT_LOCKS:
+        if error.errno not in NO_LOCK_ERRORS:
             os.close(descriptor)
             raise
-        log.warning("%s: this file system has no locks (%s); take care that no other job trains the run", path, error)
-    with contextlib.suppress(OSError):  # a full disk: who holds it is then not known
+        log.warning("%s: this file system has no locks (%s); make sure that no other job trains the run", path, error)
+    with contextlib.suppress(OSError):  # a full disk; the holder is then unknown
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, own_name().encode(), 0)
-        os.fsync(descriptor)  # other nodes see what is on the server
+        os.pwrite(descriptor, describe_process().encode(), 0)
+        os.fsync(descriptor)  # so that other nodes see the text
     return descriptor
 
 
@@ -129,15 +132,15 @@ def is_same_file(descriptor: int, path: Path) -> bool:
         return False
 
 
-def own_name() -> str:
-    """What others are told of this process."""
+def describe_process() -> str:
+    """Return a description of this process for other processes."""
     job = os.environ.get("SLURM_JOB_ID")
-    began = datetime.now().isoformat(" ", "seconds")
-    return f"process {os.getpid()} on {socket.gethostname()}{f' (Slurm job {job})' if job else ''}, since {began}"
+    start = datetime.now().isoformat(" ", "seconds")
+    return f"process {os.getpid()} on {socket.gethostname()}{f' (Slurm job {job})' if job else ''}, since {start}"
 
 
-def is_over(path: Path) -> bool:
-    """Whether Slurm says that the job that holds the lock of a file has ended: its node is lost, or does not answer."""
+def holder_has_ended(path: Path) -> bool:
+    """Whether Slurm reports the holder's job as ended, because its node is lost or does not answer."""
     job = re.search(r"\(Slurm job (\d+)\)", holder(path))
     try:
         return bool(job and shutil.which("squeue") and not queued("--jobs", job[1]))
@@ -146,7 +149,7 @@ def is_over(path: Path) -> bool:
 
 
 def holder(path: Path) -> str:
-    """Who holds the lock of a file, in words."""
+    """Return a description of the process that holds the lock of a file."""
     try:
         return path.read_text(encoding="utf-8") or "another process"
     except OSError:

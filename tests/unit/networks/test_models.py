@@ -1,4 +1,4 @@
-"""Networks: built by name, images prepared as timm and torchvision say, decisions as the field takes them."""
+"""Networks: building by name, image preparation as in timm and torchvision, and decisions."""
 
 import re
 from collections import Counter
@@ -40,7 +40,7 @@ def test_kwargs_that_do_not_fit_a_network_are_refused_by_name():
         build("resnet10t", kwargs={"patch_size": 8})
 
 
-def test_published_weights_that_cannot_be_reached_are_told_at_once(monkeypatch):
+def test_unreachable_published_weights_are_reported_at_once(monkeypatch):
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
@@ -48,23 +48,23 @@ def test_published_weights_that_cannot_be_reached_are_told_at_once(monkeypatch):
         build("resnet10t", pretrained=True)
 
 
-def test_published_weights_that_do_not_fit_kwargs_are_told_as_such(monkeypatch):
+def test_published_weights_that_do_not_fit_kwargs_are_refused(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", lambda *_, **__: tiny_resnet(1000).state_dict())
     with pytest.raises(
-        UserError, match=r"'resnet10t' with kwargs .*its published weights are of another architecture: .+"
+        UserError, match=r"'resnet10t' with kwargs .*its published weights have another architecture: .+"
     ):
         build("resnet10t", kwargs={"channels": [16, 8, 8, 8]}, pretrained=True)
 
 
-def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
+def test_a_missing_gpu_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert resolve_device("auto") == "cpu"
     with pytest.raises(UserError, match="'cuda:3'"):
         resolve_device("cuda:3")
 
 
-# torchvision's
+# torchvision's networks
 
 
 @pytest.mark.parametrize(
@@ -79,20 +79,20 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
         ("coatnet_0_rw_224.sw_in1k", 27_435_562),  # "27.4 M"
     ],
 )
-def test_the_study_s_networks_have_as_many_parameters_as_published(name, parameters):
-    with torch.device("meta"):  # without drawing them
+def test_the_study_s_networks_have_the_published_number_of_parameters(name, parameters):
+    with torch.device("meta"):  # without initializing the weights
         assert sum(p.numel() for p in build(name).parameters()) == parameters
 
 
 @pytest.mark.parametrize("name", ["torchvision/resnet50", "torchvision/alexnet", "torchvision/vit_b_32"])
-def test_a_network_of_torchvision_answers_with_the_classes_it_is_built_for(name):
+def test_a_torchvision_network_has_the_requested_number_of_outputs(name):
     network = build(name, classes=7).eval()
     with torch.inference_mode():
         assert network(torch.zeros(2, 3, 224, 224)).shape == (2, 7)
     assert memory_format(network, 224) in (torch.channels_last, torch.contiguous_format)
 
 
-def test_the_study_s_networks_are_prepared_for_as_torchvision_evaluates_them():
+def test_preparation_equals_torchvision_s_evaluation():
     assert vars(preparation(build("torchvision/squeezenet1_1"))) == {
         "size": 224,
         "mean": (0.485, 0.456, 0.406),
@@ -108,17 +108,17 @@ def test_the_study_s_networks_are_prepared_for_as_torchvision_evaluates_them():
         assert preparation(build("torchvision/vit_b_16.IMAGENET1K_SWAG_E2E_V1")).size == 384
 
 
-def test_torchvision_s_preparation_of_a_photograph_is_torchvision_s():
+def test_a_photograph_is_prepared_as_by_torchvision():
     prepared = preparation(build("torchvision/squeezenet1_1"))
     image = picture(0, (512, 384))
     theirs = torchvision.models.SqueezeNet1_1_Weights.IMAGENET1K_V1.transforms()
-    ours = prepared.tensor([np.asarray(prepared.picture(image))])[0]
+    ours = prepared.tensor([np.asarray(prepared.resize_and_crop(image))])[0]
     np.testing.assert_allclose(ours, theirs(image), atol=0.02)  # 1/255 of a value, over std
 
 
 @pytest.fixture
-def published(tmp_path, monkeypatch):
-    """Put a file where torch.hub keeps what it has downloaded."""
+def put_weights(tmp_path, monkeypatch):
+    """Return a function that saves a file in torch.hub's cache of downloads."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
 
@@ -129,10 +129,10 @@ def published(tmp_path, monkeypatch):
     return put
 
 
-def test_published_weights_of_torchvision_are_the_first_ones_or_those_of_the_tag(published):
+def test_torchvision_s_published_weights_are_the_first_version_or_the_tagged_one(put_weights):
     first, second = (build("torchvision/mobilenet_v2") for _ in range(2))
-    published("mobilenet_v2", first.state_dict())
-    published("mobilenet_v2", second.state_dict(), "IMAGENET1K_V2")
+    put_weights("mobilenet_v2", first.state_dict())
+    put_weights("mobilenet_v2", second.state_dict(), "IMAGENET1K_V2")
     assert same_weights(build("torchvision/mobilenet_v2", pretrained=True), first)
     assert same_weights(build("torchvision/mobilenet_v2.IMAGENET1K_V2", pretrained=True), second)
     smaller = build("torchvision/mobilenet_v2", classes=3, pretrained=True)
@@ -140,23 +140,23 @@ def test_published_weights_of_torchvision_are_the_first_ones_or_those_of_the_tag
     assert classifier(smaller).get_parameter("weight").shape == (3, 1280)
 
 
-def test_names_and_layers_of_older_published_files_are_understood(published):
+def test_older_published_files_are_read(put_weights):
     dense = build("torchvision/densenet121")
     old = {re.sub(r"(norm|conv)([12])\.", r"\1.\2.", key): value for key, value in dense.state_dict().items()}
     assert "features.denseblock1.denselayer1.norm.1.weight" in old
-    published("densenet121", {key: value for key, value in old.items() if not key.endswith("num_batches_tracked")})
+    put_weights("densenet121", {key: value for key, value in old.items() if not key.endswith("num_batches_tracked")})
     assert same_weights(build("torchvision/densenet121", pretrained=True), dense)
     mnas = build("torchvision/mnasnet0_5")
-    published("mnasnet0_5", mnas.state_dict())
+    put_weights("mnasnet0_5", mnas.state_dict())
     assert same_weights(build("torchvision/mnasnet0_5", pretrained=True), mnas)
     three_heads = torchvision.models.googlenet(init_weights=False)
-    published("googlenet", three_heads.state_dict())
+    put_weights("googlenet", three_heads.state_dict())
     one_head = build("torchvision/googlenet", pretrained=True)
     assert same_weights(one_head, three_heads, "fc") and one_head.transform_input
     assert one_head.train()(torch.zeros(2, 3, 64, 64)).shape == (2, 1000)  # no tuple in training
 
 
-def test_what_torchvision_does_not_have_is_refused_by_name(published):
+def test_unknown_torchvision_networks_and_weights_are_refused_by_name(put_weights):
     with pytest.raises(UserError, match=r"'torchvision/resnet5O'.*did you mean 'torchvision/resnet50'"):
         build("torchvision/resnet5O")
     with pytest.raises(UserError, match=r"no weights 'IMAGENET1K_V3'; it has IMAGENET1K_V1, IMAGENET1K_V2"):
@@ -165,12 +165,12 @@ def test_what_torchvision_does_not_have_is_refused_by_name(published):
         build("torchvision/vgg16.IMAGENET1K_FEATURES")
     with pytest.raises(UserError, match=r"torchvision/alexnet.*patch_size"):
         build("torchvision/alexnet", kwargs={"patch_size": 8})
-    published("squeezenet1_1", tiny_resnet().state_dict())
+    put_weights("squeezenet1_1", tiny_resnet().state_dict())
     with pytest.raises(UserError, match=r"squeezenet1_1\.IMAGENET1K_V1: weights of another architecture"):
         build("torchvision/squeezenet1_1", pretrained=True)
 
 
-def test_a_network_without_one_classifier_is_refused_by_name():
+def test_a_network_without_a_single_classifier_is_refused_by_name():
     with pytest.raises(UserError, match="VisionTransformerDistilled has no single classifier"):
         classifier(build("deit_tiny_distilled_patch16_224"))
     with pytest.raises(UserError, match="Linear has no single classifier"):
@@ -180,7 +180,7 @@ def test_a_network_without_one_classifier_is_refused_by_name():
 # Preparation
 
 
-def test_preparation_is_what_timm_knows_of_the_network():
+def test_preparation_comes_from_timm_s_configuration():
     prepared = preparation(build("tf_efficientnet_lite0"))
     assert (prepared.size, prepared.mean, prepared.std) == (224, (0.5,) * 3, (0.5,) * 3)
     assert preparation(tiny_resnet(), 32).size == 32
@@ -191,23 +191,23 @@ PREPARATION = Preparation(size=32, mean=(0.5, 0.25, 0.0), std=(0.5, 0.25, 1.0), 
 
 def test_a_stimulus_of_the_network_s_size_is_not_resized():
     image = picture(0, (32, 32))
-    assert PREPARATION.picture(image).tobytes() == image.tobytes()
+    assert PREPARATION.resize_and_crop(image).tobytes() == image.tobytes()
 
 
 def test_an_image_whose_shorter_side_fits_is_only_cropped():
     image = picture(0, (48, 32))
-    assert PREPARATION.picture(image).tobytes() == image.crop((8, 0, 40, 32)).tobytes()
+    assert PREPARATION.resize_and_crop(image).tobytes() == image.crop((8, 0, 40, 32)).tobytes()
 
 
-def test_a_square_image_cut_here_is_scaled_whole_and_others_are_cropped():
+def test_square_images_are_scaled_without_cropping_on_request():
     frame = Image.new("RGB", (64, 64), "white")
     frame.paste("black", (4, 4, 60, 60))
-    assert np.asarray(PREPARATION.picture(frame))[16, 0].min() > 200  # its white border is still there
-    assert np.asarray(PREPARATION.picture(frame, whole=False))[16, 0].max() == 0  # 0.8 of its side
+    assert np.asarray(PREPARATION.resize_and_crop(frame))[16, 0].min() > 200  # its white border is kept
+    assert np.asarray(PREPARATION.resize_and_crop(frame, keep_square=False))[16, 0].max() == 0  # 0.8 of its side
     wide = Image.new("RGB", (80, 64), "white")
     wide.paste("black", (4, 4, 76, 60))
-    assert PREPARATION.picture(wide).getpixel((0, 16)) == (0, 0, 0)  # 0.8 of the shorter side
-    assert PREPARATION.picture(wide).size == (32, 32)
+    assert PREPARATION.resize_and_crop(wide).getpixel((0, 16)) == (0, 0, 0)  # 0.8 of the shorter side
+    assert PREPARATION.resize_and_crop(wide).size == (32, 32)
 
 
 def test_pixels_are_normalized_by_channel():
@@ -221,7 +221,9 @@ def test_pixels_are_normalized_by_channel():
 
 def test_imagenet_has_207_classes_with_a_category():
     info = ImageNetInfo()
-    assert ilsvrc_wnids() == [info.index_to_label_name(index) for index in range(1000)]  # as timm orders its outputs
+    assert ilsvrc_wnids() == [
+        info.index_to_label_name(index) for index in range(1000)
+    ]  # in the order of timm's outputs
     indices = category_indices(ilsvrc_wnids())
     assert sum(map(len, indices.values())) == 207
     assert (len(indices), len(indices["dog"]), len(indices["knife"])) == (16, 109, 1)
@@ -240,7 +242,7 @@ def test_shared_categories_are_the_published_ones(shared_data):
     assert Counter(ilsvrc_categories().values())["dog"] == 109
 
 
-class Says(nn.Module):
+class ConstantLogits(nn.Module):
     """A network that gives the same logits to every image."""
 
     def __init__(self, logits: list[float]) -> None:
@@ -257,22 +259,22 @@ CATEGORIES = {"pug": "dog", "beagle": "dog", "boxer": "dog", "cleaver": "knife"}
 
 
 def decision(tmp_path, logits: list[float]):
-    """The one row of what an observer with these logits says of one image."""
+    """Return the prediction of an observer with these logits, for one image."""
     picture(0, (32, 32)).save(tmp_path / "x.png")
-    shown = ImageFile(tmp_path / "x.png", label("x", shape="dog", texture="knife", content="x.png"))
-    observer = Observer("net", Says(logits), PREPARATION, CLASSES, CATEGORIES)
-    return observe(observer, [(shown, shown.image())], batch_size=4).iloc[0]
+    image = ImageFile(tmp_path / "x.png", label("x", shape="dog", texture="knife", content="x.png"))
+    observer = Observer("net", ConstantLogits(logits), PREPARATION, CLASSES, CATEGORIES)
+    return observe(observer, [(image, image.image())], batch_size=4).iloc[0]
 
 
-def test_the_mean_over_a_category_s_classes_decides_not_the_sum(tmp_path):
-    # Dogs have 0.2 each, the knife 0.4: the sum says dog (0.6), the mean says knife (0.2 < 0.4).
+def test_the_decision_follows_the_mean_over_classes_not_the_sum(tmp_path):
+    # Dogs have 0.2 each, the knife 0.4. The sum gives dog (0.6), the mean gives knife (0.2 < 0.4).
     row = decision(tmp_path, np.log([0.2, 0.2, 0.2, 0.4]).tolist())
     assert row["decision"] == "knife"
     assert (row["p_dog"], row["p_knife"]) == pytest.approx((0.2, 0.4))
-    assert np.isnan(row["p_cat"])  # a category that the network cannot name
+    assert np.isnan(row["p_cat"])  # a category without a class in the network
 
 
-def test_the_mean_decides_not_the_largest(tmp_path):
+def test_the_decision_follows_the_mean_over_classes_not_the_maximum(tmp_path):
     # The largest is a dog (0.5), the mean of the dogs is 0.18, the knife has 0.46.
     row = decision(tmp_path, np.log([0.5, 0.02, 0.02, 0.46]).tolist())
     assert (row["predicted_class"], row["decision"]) == ("pug", "knife")
@@ -285,12 +287,12 @@ def test_probabilities_are_averaged_not_logits(tmp_path):
     assert row["p_dog"] == pytest.approx((0.9 + 0.005 + 0.005) / 3)
 
 
-def test_softmax_runs_over_all_outputs_also_those_without_a_category():
+def test_softmax_includes_outputs_without_a_category():
     shares = category_probabilities(torch.log(torch.tensor([[0.5, 0.3, 0.2]])), {"cat": [1], "dog": [2]})
     assert shares[0].tolist() == pytest.approx([0.3, 0.2])
 
 
-def test_a_network_of_torchvision_answers_with_the_weights_of_a_foreign_file(tmp_path):
+def test_a_torchvision_network_predicts_with_weights_from_another_project(tmp_path):
     network = build("torchvision/squeezenet1_1").eval()
     image = ImageFile(tmp_path / "x.png", label("x", shape="dog", texture="knife", content="x.png"))
     picture(0, (224, 224)).save(image.path)
@@ -306,15 +308,15 @@ def test_a_network_of_torchvision_answers_with_the_weights_of_a_foreign_file(tmp
     assert (observer.facts["weights"], observer.facts["matched"]) == ("net-0123abcd.pth.tar", "name")
 
 
-def test_the_size_of_batches_changes_no_decision(tmp_path):
+def test_the_batch_size_changes_no_decision(tmp_path):
     for i in range(5):
         picture(i, (32, 32)).save(tmp_path / f"{i}.png")
     files = [ImageFile(tmp_path / f"{i}.png", label(str(i), shape="cat", content=f"{i}.png")) for i in range(5)]
     observer = Observer("net", tiny_resnet(4), preparation(tiny_resnet(), 32), CLASSES, CATEGORIES)
-    one, all_at_once = (observe(observer, [(f, f.image()) for f in files], batch_size=size) for size in (1, 5))
-    assert one["image"].tolist() == list("01234")
-    assert one["predicted_class"].tolist() == all_at_once["predicted_class"].tolist()
-    np.testing.assert_allclose(one["p_dog"], all_at_once["p_dog"], rtol=1e-4)
+    one_by_one, all_at_once = (observe(observer, [(f, f.image()) for f in files], batch_size=size) for size in (1, 5))
+    assert one_by_one["image"].tolist() == list("01234")
+    assert one_by_one["predicted_class"].tolist() == all_at_once["predicted_class"].tolist()
+    np.testing.assert_allclose(one_by_one["p_dog"], all_at_once["p_dog"], rtol=1e-4)
 
 
 def test_classes_without_a_category_are_left_out_and_unknown_categories_refused():

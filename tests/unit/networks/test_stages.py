@@ -1,4 +1,4 @@
-"""The stages of a network: which there are, in what order, and what is read at each."""
+"""The stages of a network: their names, their order and their features."""
 
 import math
 from typing import Any
@@ -13,7 +13,7 @@ from torchvision.models.resnet import BasicBlock
 
 from shapebias.errors import UserError
 from shapebias.networks.models import classifier
-from shapebias.networks.stages import Stage, coarse_pixels, find_stages, pooled, read_stages
+from shapebias.networks.stages import Stage, average_positions, coarse_pixels, find_stages, read_stages
 
 VIT: dict[str, Any] = {"img_size": 32, "patch_size": 8, "embed_dim": 12, "num_heads": 3}
 SWIN: dict[str, Any] = {
@@ -66,7 +66,7 @@ NETWORKS = {
         {"blocks.0": 12, "blocks.1": 12, "blocks.2": 12},
         12,
     ),
-    "swin": (  # channels last, and as wide as high as it has channels but for the last
+    "swin": (  # channels last; width, height and channels are equal except in the last map
         lambda: timm.create_model("swin_tiny_patch4_window7_224", **SWIN),
         64,
         {"layers.0": 12, "layers.1": 24},
@@ -84,7 +84,7 @@ NETWORKS = {
         {"blocks.0": 16, "blocks.1": 24, "blocks.2": 40, "blocks.4": 112, "blocks.6": 320},
         1280,
     ),
-    "twins": (  # declares modules that it does not have
+    "twins": (  # declares modules that do not exist
         lambda: timm.create_model("twins_pcpvt_small", **TWINS),
         32,
         {"blocks.0.1": 8, "blocks.1.0": 16},
@@ -97,7 +97,7 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize(("build", "size", "blocks", "last"), NETWORKS.values(), ids=NETWORKS)
-def test_stages_run_from_the_pixels_over_the_blocks_to_what_the_classifier_is_given(build, size, blocks, last):
+def test_stages_are_the_pixels_the_blocks_and_the_input_of_the_classifier(build, size, blocks, last):
     torch.manual_seed(0)
     network = build()
     stages = find_stages(network, size)
@@ -120,12 +120,12 @@ def test_stages_run_from_the_pixels_over_the_blocks_to_what_the_classifier_is_gi
 
 
 def test_depth_is_the_share_of_layers_with_weights_before_a_stage():
-    # Three convolutions in the stem, two in each of four blocks and one beside them, the classifier: sixteen layers.
+    # Sixteen layers: three convolutions in the stem, two and a shortcut in each of four blocks, and the classifier.
     stages = find_stages(tiny_resnet(), 32)
     assert [stage.depth for stage in stages] == [0, 3 / 16, 6 / 16, 9 / 16, 12 / 16, 15 / 16, 1]
 
 
-def test_of_a_deep_transformer_every_second_block_is_read_and_the_last():
+def test_a_deep_transformer_is_read_at_every_second_block_up_to_the_last():
     network = timm.create_model("vit_tiny_patch16_224", depth=24, **VIT)
     blocks = [stage.name for stage in find_stages(network, 32)][1:-1]
     assert blocks == [f"blocks.{k}" for k in range(1, 24, 2)]
@@ -136,7 +136,7 @@ def test_a_network_with_two_classifiers_has_no_penultimate_stage():
     assert [stage.name for stage in find_stages(network, 32)] == ["pixels", "blocks.0", "blocks.1"]
 
 
-def test_looking_for_stages_changes_neither_mode_nor_statistics():
+def test_find_stages_changes_neither_mode_nor_statistics():
     network = tiny_resnet().train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     find_stages(network, 32)
@@ -146,28 +146,28 @@ def test_looking_for_stages_changes_neither_mode_nor_statistics():
 
 def test_a_network_without_known_blocks_is_refused():
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
-    with pytest.raises(UserError, match="Sequential: no stages are known of it"):
+    with pytest.raises(UserError, match="Sequential: its stages are unknown"):
         find_stages(network, 16)
 
 
-def test_images_of_a_size_that_a_network_does_not_take_are_refused():
+def test_unsupported_image_sizes_are_refused():
     with pytest.raises(UserError, match="takes no images of 40 × 40"):
         find_stages(timm.create_model("vit_tiny_patch16_224", depth=1, **VIT), 40)
 
 
 def test_features_are_means_over_positions_in_every_layout():
     maps = torch.arange(2 * 3 * 4 * 4, dtype=torch.float32).view(2, 3, 4, 4)
-    # Each channel holds sixteen numbers in a row: their mean is the first and 7.5.
+    # Each channel holds sixteen consecutive numbers, so their mean is the first number plus 7.5.
     means = torch.tensor([[7.5, 23.5, 39.5], [55.5, 71.5, 87.5]])
-    assert torch.equal(pooled(maps, 2, channels_last=False), means)
-    assert torch.equal(pooled(maps.permute(0, 2, 3, 1), 2, channels_last=True), means)
+    assert torch.equal(average_positions(maps, 2, channels_last=False), means)
+    assert torch.equal(average_positions(maps.permute(0, 2, 3, 1), 2, channels_last=True), means)
     tokens = maps.flatten(2).transpose(1, 2)
-    assert torch.equal(pooled(tokens, 2, channels_last=False), means)
+    assert torch.equal(average_positions(tokens, 2, channels_last=False), means)
     prefixed = torch.cat([torch.full((2, 2, 3), math.inf), tokens], dim=1)  # a class token and a register
-    assert torch.equal(pooled(prefixed, 2, channels_last=False), means)
-    assert torch.equal(pooled(means, 2, channels_last=False), means)
-    branches = [maps, (tokens, (4, 4)), torch.zeros(32, 3)]  # sizes, and what has no row an image, are no features
-    assert torch.equal(pooled(branches, 2, channels_last=False), torch.cat([means, means], dim=1))
+    assert torch.equal(average_positions(prefixed, 2, channels_last=False), means)
+    assert torch.equal(average_positions(means, 2, channels_last=False), means)
+    branches = [maps, (tokens, (4, 4)), torch.zeros(32, 3)]  # ignored: sizes, and a tensor without one row per image
+    assert torch.equal(average_positions(branches, 2, channels_last=False), torch.cat([means, means], dim=1))
 
 
 def test_pixels_are_the_mean_colours_of_an_eight_by_eight_grid():
@@ -179,7 +179,7 @@ def test_pixels_are_the_mean_colours_of_an_eight_by_eight_grid():
     assert (row[0], row[-1], row.sum()) == (1.0, 0.5, 1.5)
 
 
-def test_a_map_as_wide_as_it_has_channels_is_laid_out_like_the_others():
+def test_a_map_with_equal_width_and_channels_has_the_layout_of_the_other_maps():
     square = SWIN | dict[str, Any]({"img_size": 48, "window_size": 3})
     network = timm.create_model("swin_tiny_patch4_window7_224", **square)
     stages = {stage.name: stage for stage in find_stages(network, 48)}
@@ -192,7 +192,7 @@ def test_a_map_as_wide_as_it_has_channels_is_laid_out_like_the_others():
     assert stages["layers.0"] == Stage("layers.0", stages["layers.0"].depth, channels_last=True)
 
 
-def test_features_of_the_last_batch_are_kept_only():
+def test_only_features_of_the_last_batch_are_stored():
     network = timm.create_model("resnet10t", num_classes=2, **TINY_RESNET).eval()
     stages = find_stages(network, 32)
     with torch.no_grad(), read_stages(network, stages) as latest:

@@ -1,15 +1,15 @@
-"""Weights & Biases: which mode is used, where the key comes from. What arrives there is in rules/test_wandb_runs.py."""
+"""Weights & Biases: the mode and the API key. Tests of the recorded data are in rules/test_wandb_runs.py."""
 
 import random
 import threading
 
 import pytest
 
-from shapebias.tracking.client import Settings, Tracker, effective_mode, new_run_id, variables
+from shapebias.tracking.client import Tracker, TrackingSettings, effective_mode, new_run_id, read_env_file
 
 
 @pytest.mark.parametrize(
-    ("line", "found"),
+    ("line", "expected"),
     [
         ("WANDB_API_KEY=abc", {"WANDB_API_KEY": "abc"}),
         ('export WANDB_API_KEY="a b#c"  # mine', {"WANDB_API_KEY": "a b#c"}),
@@ -21,14 +21,14 @@ from shapebias.tracking.client import Settings, Tracker, effective_mode, new_run
         ("WANDB_API_KEY", {}),
     ],
 )
-def test_a_dotenv_file_is_read_for_wandb_variables_alone(tmp_path, line, found):
+def test_only_wandb_variables_of_a_dotenv_file_are_read(tmp_path, line, expected):
     (tmp_path / ".env").write_text(f"\n{line}\n")
-    assert variables(tmp_path / ".env") == found
-    assert variables(tmp_path / "none") == {}
+    assert read_env_file(tmp_path / ".env") == expected
+    assert read_env_file(tmp_path / "none") == {}
 
 
 @pytest.mark.parametrize(
-    ("configured", "asked", "used"),
+    ("configured", "requested", "used"),
     [
         ("offline", None, "offline"),
         ("online", "offline", "offline"),
@@ -38,11 +38,11 @@ def test_a_dotenv_file_is_read_for_wandb_variables_alone(tmp_path, line, found):
         ("online", "anything", "online"),
     ],
 )
-def test_wandb_mode_turns_the_configured_mode_down_but_never_up(configured, asked, used):
-    assert effective_mode(configured, asked) == used
+def test_wandb_mode_reduces_the_configured_mode_but_never_raises_it(configured, requested, used):
+    assert effective_mode(configured, requested) == used
 
 
-def test_run_ids_differ_and_draw_from_no_seeded_stream():
+def test_run_ids_differ_and_leave_seeded_streams_unchanged():
     random.seed(0)
     state = random.getstate()
     assert new_run_id() != new_run_id()
@@ -52,7 +52,9 @@ def test_run_ids_differ_and_draw_from_no_seeded_stream():
 def test_disabled_starts_and_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     threads = threading.active_count()
-    tracker = Tracker(Settings("disabled"), run_id="a", name="a", group="a", job_type="train", tags=[], config={})
+    tracker = Tracker(
+        TrackingSettings("disabled"), run_id="a", name="a", group="a", job_type="train", tags=[], config={}
+    )
     tracker.log({"loss": 1.0}, step=1)
     assert threading.active_count() == threads
     tracker.finish({})

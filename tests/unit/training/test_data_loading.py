@@ -1,4 +1,4 @@
-"""Feeding: each image once an epoch, in an order and with augmentations that depend on nothing but seed, epoch, id."""
+"""Data loading: each image once per epoch; order and augmentation depend only on seed, epoch and id."""
 
 from dataclasses import replace
 
@@ -11,8 +11,8 @@ from shapebias.errors import UserError
 from shapebias.images.codec import encode
 from shapebias.images.shards import label, open_shards, write_shard
 from shapebias.networks.models import Preparation
-from shapebias.training.data_loading import Augmented, ImageFeed, Pictures, Plan, class_names
-from shapebias.training.distributed import ALONE, Ranks
+from shapebias.training.data_loading import AugmentedDataset, BatchPlan, ImageBatches, ImageDataset, class_names
+from shapebias.training.distributed import SINGLE_PROCESS, World
 from shapebias.training.recipe import Recipe
 
 PREPARATION = Preparation(size=16, mean=(0.5,) * 3, std=(0.5,) * 3, interpolation="bicubic", crop=1.0)
@@ -21,21 +21,21 @@ RECIPE = Recipe(batch_size=4, crop_scale=(0.2, 1.0))
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
-    """Ten pictures of noise of two classes."""
+    """Ten noise pictures in two classes."""
     path = tmp_path_factory.mktemp("feeding") / "0.tar"
     classes = ["cat", "dog"]
-    made = [
+    images = [
         (label(f"{i}", class_name=classes[i % 2], shape=classes[i % 2]), *encode(picture(i), "png")) for i in range(10)
     ]
-    write_shard(path, made)
+    write_shard(path, images)
     return open_shards([path])
 
 
-def augmented(samples, seed: int = 0, recipe: Recipe = RECIPE) -> Augmented:
-    return Augmented(samples, ["cat", "dog"], PREPARATION, recipe, seed)
+def augmented(samples, seed: int = 0, recipe: Recipe = RECIPE) -> AugmentedDataset:
+    return AugmentedDataset(samples, ["cat", "dog"], PREPARATION, recipe, seed)
 
 
-def test_an_image_is_augmented_the_same_way_wherever_it_stands_and_whatever_was_drawn_before(samples):
+def test_augmentation_of_an_image_does_not_depend_on_its_position_or_on_earlier_samples(samples):
     pictures, fewer = augmented(samples), augmented(samples[3:])
     alone, label_alone = pictures[2, 5]
     torch.manual_seed(99)
@@ -46,7 +46,7 @@ def test_an_image_is_augmented_the_same_way_wherever_it_stands_and_whatever_was_
     assert (pictures[3, 5][0] != alone).any() and (augmented(samples, seed=1)[2, 5][0] != alone).any()
 
 
-def test_augmenting_leaves_torch_s_own_generator_alone(samples):
+def test_augmentation_does_not_change_torch_s_generator(samples):
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
@@ -54,45 +54,45 @@ def test_augmenting_leaves_torch_s_own_generator_alone(samples):
     assert torch.rand(1) == expected
 
 
-def feed(samples, recipe: Recipe = RECIPE, ranks: Ranks = ALONE) -> ImageFeed:
+def source(samples, recipe: Recipe = RECIPE, world: World = SINGLE_PROCESS) -> ImageBatches:
     pictures = augmented(samples, recipe=recipe)
-    validation = Pictures(samples, ["cat", "dog"], PREPARATION)
-    return ImageFeed(pictures, validation, Plan(pictures.labels, recipe, 0, ranks))
+    validation = ImageDataset(samples, ["cat", "dog"], PREPARATION)
+    return ImageBatches(pictures, validation, BatchPlan(pictures.labels, recipe, 0, world))
 
 
-def test_workers_change_no_batch_in_this_epoch_or_the_next(samples):
-    alone, helped = (feed(samples, replace(RECIPE, workers=workers)) for workers in (0, 2))
+def test_workers_change_no_batch(samples):
+    alone, helped = (source(samples, replace(RECIPE, workers=workers)) for workers in (0, 2))
     for epoch in (0, 1):
         pairs = list(zip(alone.training(epoch), helped.training(epoch), strict=True))
         assert len(pairs) == 3
-        for one, other in pairs:
-            (images, labels), (other_images, other_labels) = one.parts[0], other.parts[0]
-            assert torch.equal(images, other_images) and torch.equal(labels, other_labels)
+        for step, helped_step in pairs:
+            (images, labels), (helped_images, helped_labels) = step.parts[0], helped_step.parts[0]
+            assert torch.equal(images, helped_images) and torch.equal(labels, helped_labels)
 
 
-def test_an_epoch_that_is_gone_on_with_has_the_steps_that_are_left(samples):
-    whole, rest = (list(feed(samples).training(2, start)) for start in (0, 2))
-    assert (len(whole), len(rest)) == (3, 1)
-    assert torch.equal(rest[0].parts[0][0], whole[2].parts[0][0])
+def test_a_resumed_epoch_has_the_remaining_steps(samples):
+    full, rest = (list(source(samples).training(2, start)) for start in (0, 2))
+    assert (len(full), len(rest)) == (3, 1)
+    assert torch.equal(rest[0].parts[0][0], full[2].parts[0][0])
 
 
-def test_two_ranks_with_two_parts_each_see_the_images_of_one(samples):
+def test_two_ranks_with_two_parts_each_take_the_images_of_a_single_process(samples):
     recipe = replace(RECIPE, batch_size=5, accumulate=2)
-    whole = list(feed(samples, replace(RECIPE, batch_size=5)).training(0))
-    ranks = [list(feed(samples, recipe, Ranks(rank, 2)).training(0)) for rank in (0, 1)]
-    for step, *shares in zip(whole, *ranks, strict=True):
-        assert [len(share.parts) for share in shares] == [2, 2]
-        assert {share.images for share in shares} == {step.images} and {share.weight for share in shares} == {
+    full = list(source(samples, replace(RECIPE, batch_size=5)).training(0))
+    steps_of_ranks = [list(source(samples, recipe, World(rank, 2)).training(0)) for rank in (0, 1)]
+    for step, *shards in zip(full, *steps_of_ranks, strict=True):
+        assert [len(shard.parts) for shard in shards] == [2, 2]
+        assert {shard.images for shard in shards} == {step.images} and {shard.weight for shard in shards} == {
             step.weight
         }
-        parts = [part for share in shares for part in share.parts]
+        parts = [part for shard in shards for part in shard.parts]
         assert torch.equal(torch.cat([images for images, _ in parts]), step.parts[0][0])
         assert torch.equal(torch.cat([labels for _, labels in parts]), step.parts[0][1])
 
 
-def test_a_step_weighs_what_the_classes_of_all_its_images_weigh(samples):
+def test_the_weight_of_a_step_is_the_sum_of_its_images_class_weights(samples):
     pictures = augmented(samples)
-    plan = Plan(pictures.labels, RECIPE, 0, weights=torch.tensor([0.25, 0.75]))
+    plan = BatchPlan(pictures.labels, RECIPE, 0, weights=torch.tensor([0.25, 0.75]))
     labels = [sum(pictures.labels[index] for _, index in batch) for batch in plan.batches(0, 0)]
     steps = [plan.step(batch, []) for batch in plan.batches(0, 0)]
     assert [step.weight for step in steps] == [
@@ -101,13 +101,13 @@ def test_a_step_weighs_what_the_classes_of_all_its_images_weigh(samples):
 
 
 def test_crops_have_the_network_s_size_and_pixels_are_normalized(samples):
-    images, labels = next(feed(samples).training(0)).parts[0]
+    images, labels = next(source(samples).training(0)).parts[0]
     assert images.shape == (4, 3, 16, 16) and images.dtype == torch.float32
     assert -1 <= images.min() < -0.5 and 0.5 < images.max() <= 1
     assert labels.dtype == torch.int64 and set(labels.tolist()) <= {0, 1}
 
 
-def test_no_image_is_mirrored_if_flipping_is_off(tmp_path):
+def test_no_image_is_mirrored_without_flip(tmp_path):
     left_red = picture(0, (16, 16))
     left_red.paste((0, 0, 255), (0, 0, 16, 16))
     left_red.paste((255, 0, 0), (0, 0, 8, 16))
@@ -122,28 +122,28 @@ def test_no_image_is_mirrored_if_flipping_is_off(tmp_path):
     assert 10 <= sum(mirrored(flip=True)) <= 30
 
 
-def test_validation_shows_all_images_once_in_order_unaugmented(samples):
-    batches = list(feed(samples).validation())
+def test_validation_uses_all_images_once_in_order_without_augmentation(samples):
+    batches = list(source(samples).validation())
     assert [len(labels) for _, labels in batches] == [4, 4, 2]
     assert torch.cat([labels for _, labels in batches]).tolist() == [0, 1] * 5
-    whole = PREPARATION.tensor([np.asarray(PREPARATION.picture(picture(0)))])
-    assert torch.equal(batches[0][0][:1], whole)
+    expected = PREPARATION.tensor([np.asarray(PREPARATION.resize_and_crop(picture(0)))])
+    assert torch.equal(batches[0][0][:1], expected)
 
 
-def test_ranks_share_the_validation_and_go_through_equally_many_batches(samples):
-    # Nine images, three ranks, two at a time: 0 3 6, 1 4 7, 2 5 8; ten ranks: one of them has none.
-    three = [list(feed(samples[:9], replace(RECIPE, batch_size=2), Ranks(rank, 3)).validation()) for rank in range(3)]
+def test_ranks_share_the_validation_images_in_equally_many_batches(samples):
+    # Nine images over three ranks in batches of two: 0 3 6, 1 4 7, 2 5 8. With ten ranks, one rank has no image.
+    three = [list(source(samples[:9], replace(RECIPE, batch_size=2), World(rank, 3)).validation()) for rank in range(3)]
     assert [[len(labels) for _, labels in batches] for batches in three] == [[2, 1]] * 3
     assert [torch.cat([labels for _, labels in batches]).tolist() for batches in three] == [
         [0, 1, 0],
         [1, 0, 1],
         [0, 1, 0],
     ]
-    ten = [list(feed(samples[:9], RECIPE, Ranks(rank, 10)).validation()) for rank in range(10)]
+    ten = [list(source(samples[:9], RECIPE, World(rank, 10)).validation()) for rank in range(10)]
     assert [len(labels) for [(_, labels)] in ten] == [1] * 9 + [0]
 
 
-def test_classes_are_those_of_all_sets_sorted(samples):
+def test_class_names_are_sorted_over_all_sets(samples):
     assert class_names({"in": samples, "sin": samples}) == ["cat", "dog"]
 
 
@@ -151,18 +151,18 @@ def test_sets_of_different_classes_are_refused_by_name(samples, tmp_path):
     write_shard(tmp_path / "0.tar", [colour_sample("a", "cat", (9, 9, 9))])
     with pytest.raises(UserError, match="'sin' lacks the classes dog"):
         class_names({"in": samples, "sin": open_shards([tmp_path / "0.tar"])})
-    with pytest.raises(UserError, match="class 'dog' is none of the 1 trained"):
-        Pictures(samples, ["cat"], PREPARATION)
+    with pytest.raises(UserError, match="class 'dog' is not one of the 1 trained"):
+        ImageDataset(samples, ["cat"], PREPARATION)
     write_shard(tmp_path / "0.tar", [(label("a"), *encode(picture(), "png"))])
     with pytest.raises(UserError, match="'in' holds images without a class"):
         class_names({"in": open_shards([tmp_path / "0.tar"])})
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_broken_image_is_told_in_one_line_also_by_a_worker(tmp_path, workers):
+def test_a_broken_image_is_reported_in_one_line_with_and_without_workers(tmp_path, workers):
     write_shard(tmp_path / "0.tar", [(label("x", class_name="cat"), "jpg", b"no image")])
-    pictures = Pictures(open_shards([tmp_path / "0.tar"]), ["cat"], PREPARATION)
-    images = ImageFeed(augmented(pictures.samples), pictures, Plan([0], replace(RECIPE, workers=workers), 0))
+    pictures = ImageDataset(open_shards([tmp_path / "0.tar"]), ["cat"], PREPARATION)
+    images = ImageBatches(augmented(pictures.samples), pictures, BatchPlan([0], replace(RECIPE, workers=workers), 0))
     with pytest.raises(
         UserError, match=r"^\S+0\.tar: image x: not an image in a known format; remove the shard [^\n]*$"
     ):

@@ -1,4 +1,4 @@
-"""Frozen backbones: features that are computed once train the head that images train, only faster."""
+"""Frozen backbones: features that are computed once train the same head as images, but faster."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from shapebias.errors import UserError
 from shapebias.networks.models import classifier, preparation
-from shapebias.training.data_loading import Augmented, ImageFeed, Pictures, Plan
+from shapebias.training.data_loading import AugmentedDataset, BatchPlan, ImageBatches, ImageDataset
 from shapebias.training.frozen_features import Backbone
 from shapebias.training.loop import TrainState, train
 from shapebias.training.recipe import Recipe
@@ -21,22 +21,24 @@ RECIPE = Recipe(epochs=4, batch_size=6, optimizer="sgd", lr=0.1, schedule="const
 def head_of(samples, recipe: Recipe) -> tuple[nn.Module, TrainState]:
     network, classes = tiny_resnet(), ["cat", "dog"]
     prepared = preparation(network, 32)
-    sets = Augmented(samples, classes, prepared, recipe, 0), Pictures(samples, classes, prepared)
+    sets = AugmentedDataset(samples, classes, prepared, recipe, 0), ImageDataset(samples, classes, prepared)
     return classifier(network), train(network, *sets, recipe, trainable="head", seed=0)
 
 
-def test_with_a_view_for_each_epoch_both_ways_follow_the_same_losses(colour_samples):
+def test_one_view_per_epoch_gives_the_losses_of_training_on_images(colour_samples):
     samples = colour_samples()
-    (plain, state), (quick, other) = (head_of(samples, replace(RECIPE, feature_views=views)) for views in (0, 4))
-    assert [row["epoch"] for row in other.history] == [1, 2, 3, 4]
-    for row, same in zip(state.history, other.history, strict=True):
-        assert row == pytest.approx(same, rel=1e-5)
-    torch.testing.assert_close(plain.weight, quick.weight, rtol=1e-4, atol=1e-6)
+    (image_head, image_state), (feature_head, feature_state) = (
+        head_of(samples, replace(RECIPE, feature_views=views)) for views in (0, 4)
+    )
+    assert [row["epoch"] for row in feature_state.history] == [1, 2, 3, 4]
+    for row, feature_row in zip(image_state.history, feature_state.history, strict=True):
+        assert row == pytest.approx(feature_row, rel=1e-5)
+    torch.testing.assert_close(image_head.weight, feature_head.weight, rtol=1e-4, atol=1e-6)
 
 
-def test_both_ways_reach_the_one_optimum_of_a_convex_problem(colour_samples):
-    # Cross entropy of a linear layer with weight decay has exactly one minimum. Without augmentation both ways, in
-    # batches of all images, must come to it: there the gradient of loss and decay vanishes.
+def test_features_and_images_reach_the_same_optimum_of_a_convex_problem(colour_samples):
+    # The cross entropy of a linear layer with weight decay has exactly one minimum. Without augmentation and with all
+    # images in one batch, both heads must reach it; the gradient of loss and decay is zero there.
     recipe = Recipe(epochs=120, batch_size=16, lr=3.0, weight_decay=0.05, schedule="constant", patience=0, flip=False)
     recipe = replace(recipe, optimizer="momentum", momentum=0.0, crop_scale=(1.0, 1.0))
     samples = colour_samples()
@@ -44,9 +46,9 @@ def test_both_ways_reach_the_one_optimum_of_a_convex_problem(colour_samples):
     torch.testing.assert_close(heads[0].weight, heads[1].weight, rtol=1e-3, atol=1e-5)
     network, classes = tiny_resnet(), ["cat", "dog"]
     prepared = preparation(network, 32)
-    pictures = Augmented(samples, classes, prepared, recipe, 0)
-    feed = ImageFeed(pictures, Pictures(samples, classes, prepared), Plan(pictures.labels, recipe, 0))
-    features = Backbone(network, feed, lambda: False).features(feed.load, len(pictures), 0)
+    pictures = AugmentedDataset(samples, classes, prepared, recipe, 0)
+    source = ImageBatches(pictures, ImageDataset(samples, classes, prepared), BatchPlan(pictures.labels, recipe, 0))
+    features = Backbone(network, source, lambda: False).features(source.load, len(pictures), 0)
     head = heads[1]
     loss = nn.functional.cross_entropy(head(features), torch.tensor(pictures.labels))
     weight = head.get_parameter("weight")
@@ -63,18 +65,18 @@ def test_both_ways_reach_the_one_optimum_of_a_convex_problem(colour_samples):
         ("mobilenetv3_small_050", {}),
     ],
 )
-def test_features_are_what_the_classifier_is_given(name, kwargs, colour_samples):
+def test_features_are_the_input_of_the_classifier(name, kwargs, colour_samples):
     torch.manual_seed(0)
     network = timm.create_model(name, num_classes=2, **kwargs).eval()
-    pictures = Augmented(colour_samples(2), ["cat", "dog"], preparation(network, 64), RECIPE, 0)
-    feed = ImageFeed(pictures, pictures, Plan(pictures.labels, replace(RECIPE, batch_size=4), 0))
-    backbone = Backbone(network, feed, lambda: False)
-    images, _ = feed.load([[(0, 0), (0, 1), (0, 2), (0, 3)]]).__next__()
+    pictures = AugmentedDataset(colour_samples(2), ["cat", "dog"], preparation(network, 64), RECIPE, 0)
+    source = ImageBatches(pictures, pictures, BatchPlan(pictures.labels, replace(RECIPE, batch_size=4), 0))
+    backbone = Backbone(network, source, lambda: False)
+    images, _ = source.load([[(0, 0), (0, 1), (0, 2), (0, 3)]]).__next__()
     with torch.no_grad():
-        torch.testing.assert_close(classifier(network)(backbone.of(images)), network(images))
+        torch.testing.assert_close(classifier(network)(backbone.classifier_input(images)), network(images))
 
 
-def test_a_network_that_does_something_after_its_classifier_is_refused(colour_samples):
+def test_a_network_with_steps_after_its_classifier_is_refused(colour_samples):
     class Doubled(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -86,26 +88,29 @@ def test_a_network_that_does_something_after_its_classifier_is_refused(colour_sa
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return 2 * self.network(images)
 
-    pictures = Augmented(colour_samples(2), ["cat", "dog"], preparation(tiny_resnet(), 32), RECIPE, 0)
-    feed = ImageFeed(pictures, pictures, Plan(pictures.labels, replace(RECIPE, batch_size=4), 0))
+    pictures = AugmentedDataset(colour_samples(2), ["cat", "dog"], preparation(tiny_resnet(), 32), RECIPE, 0)
+    source = ImageBatches(pictures, pictures, BatchPlan(pictures.labels, replace(RECIPE, batch_size=4), 0))
     with pytest.raises(UserError, match="in Doubled the classifier is not the last step"):
-        Backbone(Doubled(), feed, lambda: False).features(feed.load, 4, 0)
+        Backbone(Doubled(), source, lambda: False).features(source.load, 4, 0)
 
 
-def test_frozen_weights_and_statistics_stay_what_they_were(colour_samples):
+def test_frozen_weights_and_statistics_do_not_change(colour_samples):
     network, classes = tiny_resnet(), ["cat", "dog"]
     before = {name: value.clone() for name, value in network.state_dict().items()}
     prepared, recipe = preparation(network, 32), replace(RECIPE, feature_views=2)
     samples = colour_samples()
-    sets = Augmented(samples, classes, prepared, recipe, 0), Pictures(samples, classes, prepared)
+    sets = AugmentedDataset(samples, classes, prepared, recipe, 0), ImageDataset(samples, classes, prepared)
     train(network, *sets, recipe, trainable="head", seed=0)
     changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"fc.weight", "fc.bias"}
 
 
-def test_views_of_a_network_that_learns_as_a_whole_are_refused(colour_samples):
+def test_feature_views_are_refused_if_the_backbone_learns(colour_samples):
     network, samples = tiny_resnet(), colour_samples()
     prepared, recipe = preparation(network, 32), replace(RECIPE, feature_views=2)
-    sets = Augmented(samples, ["cat", "dog"], prepared, recipe, 0), Pictures(samples, ["cat", "dog"], prepared)
+    sets = (
+        AugmentedDataset(samples, ["cat", "dog"], prepared, recipe, 0),
+        ImageDataset(samples, ["cat", "dog"], prepared),
+    )
     with pytest.raises(UserError, match="feature_views 2 needs trainable: head, not 'all'"):
         train(network, *sets, recipe, trainable="all", seed=0)

@@ -1,4 +1,4 @@
-"""Training: what changes, what does not, when it stops, and that it is the same each time."""
+"""Training: parameters that change or stay, early stopping, and reproducibility."""
 
 import copy
 import math
@@ -11,9 +11,9 @@ from helpers import COLOURS, tiny_resnet
 
 from shapebias.errors import UserError
 from shapebias.networks.models import preparation
-from shapebias.training.data_loading import Augmented, Pictures, Step
-from shapebias.training.distributed import Ranks
-from shapebias.training.loop import balanced, image_counts, start, train, train_step, validate
+from shapebias.training.data_loading import AugmentedDataset, ImageDataset, TrainingStep
+from shapebias.training.distributed import World
+from shapebias.training.loop import balanced_weights, image_counts, initial_state, train, train_step, validate
 from shapebias.training.recipe import Recipe
 
 RECIPE = Recipe(epochs=2, batch_size=8, optimizer="adamw", lr=0.01, schedule="constant", patience=0)
@@ -25,16 +25,16 @@ def state_of(network) -> dict[str, torch.Tensor]:
 
 
 def trained(samples, recipe: Recipe = RECIPE, *, val=None, trainable="all", seed: int = 0, network=None, **more):
-    """A tiny network after training: (network, state)."""
+    """Return a tiny network after training, and its state."""
     network, classes = network or tiny_resnet(seed=seed), ["cat", "dog"]
     prepared = preparation(network, 32)
-    sets = Augmented(samples, classes, prepared, recipe, seed), Pictures(val or samples, classes, prepared)
+    sets = AugmentedDataset(samples, classes, prepared, recipe, seed), ImageDataset(val or samples, classes, prepared)
     return network, train(network, *sets, recipe, trainable=trainable, seed=seed, **more)
 
 
-def step_of(images: torch.Tensor, labels: torch.Tensor) -> Step:
-    """A batch that one rank computes whole."""
-    return Step([(images, labels)], len(labels), float(len(labels)))
+def step_of(images: torch.Tensor, labels: torch.Tensor) -> TrainingStep:
+    """Return the step of a full batch on one rank."""
+    return TrainingStep([(images, labels)], len(labels), float(len(labels)))
 
 
 def test_a_network_learns_red_from_blue(colour_samples):
@@ -45,19 +45,25 @@ def test_a_network_learns_red_from_blue(colour_samples):
     assert image_counts({"in": range(32)}, 5) == {"in": 160}
 
 
-def test_two_trainings_give_equal_bits_and_another_seed_others(colour_samples):
+def test_two_trainings_are_equal_bit_for_bit_and_another_seed_differs(colour_samples):
     samples = colour_samples()
-    (one, first), (two, second), (other, _) = trained(samples), trained(samples), trained(samples, seed=1)
-    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
+    (network, first), (repeated, second), (second_seed, _) = (
+        trained(samples),
+        trained(samples),
+        trained(samples, seed=1),
+    )
+    assert all(
+        torch.equal(a, b) for a, b in zip(network.state_dict().values(), repeated.state_dict().values(), strict=True)
+    )
     assert first.history == second.history
-    assert not torch.equal(one.fc.weight, other.fc.weight)
+    assert not torch.equal(network.fc.weight, second_seed.fc.weight)
 
 
-def test_a_frozen_network_changes_its_head_alone(colour_samples):
+def test_a_frozen_network_changes_only_its_head(colour_samples):
     before = state_of(tiny_resnet())
     after, _ = trained(colour_samples(), replace(RECIPE, weight_decay=0.1), trainable="head")
     changed = {key for key, value in after.state_dict().items() if not torch.equal(value, before[key])}
-    assert changed == {"fc.weight", "fc.bias"}  # not the statistics of batch norm either
+    assert changed == {"fc.weight", "fc.bias"}  # and not the statistics of batch norm
 
 
 def test_an_unfrozen_network_changes_everything(colour_samples):
@@ -69,7 +75,7 @@ def test_an_unfrozen_network_changes_everything(colour_samples):
 
 def test_a_loss_that_is_not_a_number_leaves_the_weights_untouched():
     network, recipe = tiny_resnet(), replace(RECIPE, max_norm=1.0)
-    state = start(network, recipe, "all", steps_per_epoch=4)
+    state = initial_state(network, recipe, "all", steps_per_epoch=4)
     network.train()
     labels = torch.tensor([0, 1])
     train_step(state, step_of(torch.randn(2, 3, 32, 32), labels), recipe)
@@ -80,13 +86,13 @@ def test_a_loss_that_is_not_a_number_leaves_the_weights_untouched():
     assert state.step == 1
 
 
-def test_training_that_diverges_ends_in_advice(colour_samples):
+def test_diverging_training_ends_with_advice(colour_samples):
     with pytest.raises(UserError, match=r"diverged .*lower `lr` \(1e\+30\)"):
         trained(colour_samples(), replace(RECIPE, optimizer="sgd", lr=1e30, epochs=5))
 
 
 def test_training_stops_after_the_patience_and_keeps_its_best_epoch(colour_samples):
-    # Validated with the colours swapped: the better it learns the worse it gets, so the first epoch is the best.
+    # The validation images have swapped colours, so the validation loss rises as the network learns.
     samples, val = colour_samples(16), colour_samples(16, colours=SWAPPED)
     recipe = replace(RECIPE, epochs=9, patience=2, lr=0.003)
     network, state = trained(samples, recipe, val=val)
@@ -94,7 +100,7 @@ def test_training_stops_after_the_patience_and_keeps_its_best_epoch(colour_sampl
     best = losses.index(min(losses))
     assert state.best_epoch == best + 1
     assert len(losses) == state.epoch == state.best_epoch + 2 < 9
-    # A run of as many epochs as the best one ends with the very weights that were kept.
+    # A run that ends at the best epoch has the same weights.
     shorter, _ = trained(samples, replace(recipe, epochs=state.best_epoch), val=val)
     pairs = zip(network.state_dict().values(), shorter.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
@@ -106,9 +112,9 @@ def test_without_patience_training_runs_all_its_epochs(colour_samples):
 
 
 def learning_rates(recipe: Recipe, steps_per_epoch: int) -> list[float]:
-    """The learning rate of every step."""
+    """Return the learning rate of every step."""
     network = tiny_resnet()
-    state, rates = start(network, recipe, "all", steps_per_epoch), []
+    state, rates = initial_state(network, recipe, "all", steps_per_epoch), []
     images, labels = torch.randn(2, 3, 32, 32), torch.tensor([0, 1])
     network.train()
     for _ in range(recipe.epochs * steps_per_epoch):
@@ -127,7 +133,7 @@ def test_warm_up_rises_linearly_and_a_cosine_falls_to_zero():
     assert 0 < rates[15] < 0.01
 
 
-def test_steps_drop_the_learning_rate_tenfold_every_so_many_epochs():
+def test_the_step_schedule_divides_the_learning_rate_by_ten_at_each_step():
     rates = learning_rates(
         replace(RECIPE, lr=0.1, schedule="step", epochs=6, step_epochs=2, optimizer="sgd", max_norm=1e-9), 2
     )
@@ -151,7 +157,7 @@ def test_validation_is_the_mean_over_images_not_over_batches():
 
 def test_an_unknown_optimizer_is_refused_by_name():
     with pytest.raises(UserError, match="'adamx'"):
-        start(tiny_resnet(), replace(RECIPE, optimizer="adamx"), "all", 1)
+        initial_state(tiny_resnet(), replace(RECIPE, optimizer="adamx"), "all", 1)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +167,7 @@ def test_an_unknown_optimizer_is_refused_by_name():
         ({"crop_scale": (0.0, 1.0)}, "crop_scale 0 1"),
         ({"epochs": 0}, "epochs 0"),
         ({"warmup_epochs": 3}, "warmup_epochs 3"),
-        ({"max_norm": -1.0}, "max_norm -1"),  # it would turn the gradients round
+        ({"max_norm": -1.0}, "max_norm -1"),  # it would reverse the gradients
         ({"label_smoothing": 1.0}, "label_smoothing 1"),
         ({"momentum": -0.5}, "momentum -0.5"),
         ({"lr": math.nan}, "lr nan"),
@@ -169,54 +175,54 @@ def test_an_unknown_optimizer_is_refused_by_name():
         ({"feature_views": -1}, "feature_views -1"),
     ],
 )
-def test_hyperparameters_that_make_no_sense_together_are_refused_by_name(wrong, named):
+def test_invalid_hyperparameters_are_refused_by_name(wrong, named):
     with pytest.raises(UserError, match=named):
-        replace(RECIPE, **wrong).checked()
+        replace(RECIPE, **wrong).validate()
 
 
-def test_more_ranks_than_images_to_validate_on_are_refused(colour_samples):
+def test_more_ranks_than_validation_images_are_refused(colour_samples):
     with pytest.raises(UserError, match="5 ranks share 4 validation images"):
-        trained(colour_samples(8), val=colour_samples(2), ranks=Ranks(0, 5))
+        trained(colour_samples(8), val=colour_samples(2), world=World(0, 5))
 
 
 # Accumulation, class weights, precision
 
 
 def vit() -> torch.nn.Module:
-    """Two classes; no batch norm, whose statistics would be those of a part."""
+    """Return a network without batch norm, because each part of a batch would have its own statistics."""
     torch.manual_seed(0)
     return timm.create_model(
         "vit_tiny_patch16_224", num_classes=2, img_size=32, patch_size=8, depth=2, embed_dim=24, num_heads=3
     )
 
 
-def test_a_batch_in_parts_is_the_same_batch(colour_samples):
+def test_accumulation_in_parts_gives_the_same_history(colour_samples):
     samples = colour_samples()
-    whole, parts = (trained(samples, replace(RECIPE, accumulate=accumulate), network=vit())[1] for accumulate in (1, 3))
-    for row, other in zip(whole.history, parts.history, strict=True):
-        assert row == pytest.approx(other, rel=1e-5)
+    full, parts = (trained(samples, replace(RECIPE, accumulate=accumulate), network=vit())[1] for accumulate in (1, 3))
+    for row, part_row in zip(full.history, parts.history, strict=True):
+        assert row == pytest.approx(part_row, rel=1e-5)
 
 
-def test_class_weights_are_inverse_to_counts_and_those_of_the_study_for_isic():
-    assert balanced([0, 1, 1, 1]).tolist() == [0.75, 0.25]
-    assert balanced([0] * 374 + [1] * 1626).tolist() == pytest.approx([0.813, 0.187])
-    assert balanced([0, 1, 1, 2, 2, 2, 2]).tolist() == pytest.approx([4 / 7, 2 / 7, 1 / 7])
+def test_class_weights_are_inverse_to_counts_and_equal_the_study_s_for_isic():
+    assert balanced_weights([0, 1, 1, 1]).tolist() == [0.75, 0.25]
+    assert balanced_weights([0] * 374 + [1] * 1626).tolist() == pytest.approx([0.813, 0.187])
+    assert balanced_weights([0, 1, 1, 2, 2, 2, 2]).tolist() == pytest.approx([4 / 7, 2 / 7, 1 / 7])
 
 
-def test_the_weighted_loss_of_a_step_is_torch_s(colour_samples):
+def test_the_weighted_loss_of_a_step_equals_torch_s(colour_samples):
     network, weights = tiny_resnet(), torch.tensor([0.8, 0.2])
     images, labels = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 1, 1])
-    step = Step([(images[:3], labels[:3]), (images[3:], labels[3:])], 4, 0.8 + 3 * 0.2)
-    network.eval()  # parts have batch statistics of their own
+    step = TrainingStep([(images[:3], labels[:3]), (images[3:], labels[3:])], 4, 0.8 + 3 * 0.2)
+    network.eval()  # in train mode, each part would have its own batch statistics
     expected = torch.nn.functional.cross_entropy(network(images), labels, weights).item()
-    state = start(network, RECIPE, "all", 1)
+    state = initial_state(network, RECIPE, "all", 1)
     loss, right = train_step(state, step, RECIPE, class_weights=weights)
     assert loss / step.weight == pytest.approx(expected)
     assert (state.loss, state.weight, state.right) == (loss, step.weight, right)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_half_precision_learns_and_keeps_its_weights_whole(colour_samples, precision):
+def test_half_precision_learns_and_keeps_float32_weights(colour_samples, precision):
     network, state = trained(colour_samples(16), replace(RECIPE, epochs=9, precision=precision))
     assert state.history[-1]["val_accuracy"] == 1.0
     assert {value.dtype for value in network.parameters()} == {torch.float32}
@@ -225,7 +231,7 @@ def test_half_precision_learns_and_keeps_its_weights_whole(colour_samples, preci
 
 def test_gradients_that_overflow_in_fp16_are_skipped_and_the_scale_is_lowered():
     network, recipe = tiny_resnet(), replace(RECIPE, precision="fp16")
-    state = start(network, recipe, "all", steps_per_epoch=4)
+    state = initial_state(network, recipe, "all", steps_per_epoch=4)
     network.train()
     weights = copy.deepcopy(dict(network.named_parameters()))
     state.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**120)
@@ -234,13 +240,13 @@ def test_gradients_that_overflow_in_fp16_are_skipped_and_the_scale_is_lowered():
     assert all(torch.equal(value, weights[key]) for key, value in network.named_parameters())
     assert state.scaler.get_scale() == 2.0**119
     state.scaler = torch.amp.GradScaler("cpu", init_scale=1.0)
-    with pytest.raises(FloatingPointError):  # nothing is left to lower
+    with pytest.raises(FloatingPointError):  # the scale is already at its minimum
         train_step(state, step_of(torch.full((2, 3, 32, 32), math.inf), torch.tensor([0, 1])), recipe)
 
 
 def test_gradients_are_clipped_to_their_norm():
     network, recipe = tiny_resnet(), replace(RECIPE, optimizer="momentum", weight_decay=0.0, max_norm=0.5)
-    state = start(network, replace(recipe, lr=1.0), "all", steps_per_epoch=4)
+    state = initial_state(network, replace(recipe, lr=1.0), "all", steps_per_epoch=4)
     before = torch.cat([p.detach().flatten() for p in network.parameters()])
     network.train()
     train_step(state, step_of(100 * torch.randn(8, 3, 32, 32), torch.tensor([0, 1] * 4)), recipe)
@@ -251,9 +257,9 @@ def test_gradients_are_clipped_to_their_norm():
 # Layer groups
 
 
-def test_layer_groups_get_learning_rates_of_their_own_also_at_a_constant_rate():
+def test_layer_groups_have_their_own_learning_rates_in_a_constant_schedule():
     network = vit()
-    state = start(network, replace(RECIPE, lr=1.0, layer_decay=0.5), "all", steps_per_epoch=4)
+    state = initial_state(network, replace(RECIPE, lr=1.0, layer_decay=0.5), "all", steps_per_epoch=4)
     train_step(state, step_of(torch.randn(2, 3, 32, 32), torch.tensor([0, 1])), RECIPE)
     rates = {id(p): group["lr"] for group in state.optimizer.param_groups for p in group["params"]}
     named = {name: rates[id(p)] for name, p in network.named_parameters()}
@@ -263,19 +269,19 @@ def test_layer_groups_get_learning_rates_of_their_own_also_at_a_constant_rate():
 
 def test_layer_decay_without_layer_groups_is_refused():
     with pytest.raises(UserError, match=r"layer_decay 0\.5: Linear has no layer groups"):
-        start(torch.nn.Linear(2, 2), replace(RECIPE, layer_decay=0.5), "all", 1)
+        initial_state(torch.nn.Linear(2, 2), replace(RECIPE, layer_decay=0.5), "all", 1)
 
 
-def test_norms_biases_and_what_timm_lists_are_not_decayed():
+def test_norms_biases_and_the_parameters_that_timm_lists_are_not_decayed():
     network = vit()
-    state = start(network, replace(RECIPE, weight_decay=0.1), "all", steps_per_epoch=4)
+    state = initial_state(network, replace(RECIPE, weight_decay=0.1), "all", steps_per_epoch=4)
     decayed = {id(p) for group in state.optimizer.param_groups if group["weight_decay"] for p in group["params"]}
     names = {name for name, p in network.named_parameters() if id(p) in decayed}
     assert "blocks.0.attn.qkv.weight" in names and "head.weight" in names
     assert not any("bias" in name or "norm" in name for name in names) and not {"pos_embed", "cls_token"} & names
 
 
-def test_the_last_layer_groups_alone_may_learn(colour_samples):
+def test_only_the_last_layer_groups_may_learn(colour_samples):
     before = state_of(tiny_resnet())
     after, _ = trained(colour_samples(), trainable=2)
     changed = {key for key, value in after.state_dict().items() if not torch.equal(value, before[key])}

@@ -1,4 +1,4 @@
-"""Resuming: a run that was ended anywhere and started again is the run that was not, bit for bit."""
+"""Resuming: an interrupted and resumed run equals an uninterrupted run, bit for bit."""
 
 import errno
 import logging
@@ -11,9 +11,9 @@ from torch import nn
 
 from shapebias.errors import UserError
 from shapebias.networks.models import preparation
-from shapebias.training.checkpoints import EARLIER, LATEST, Checkpoints, digest
-from shapebias.training.data_loading import Augmented, Pictures
-from shapebias.training.interruption import Stop, StoppedError
+from shapebias.training.checkpoints import EARLIER, LATEST, Checkpoints, weights_digest
+from shapebias.training.data_loading import AugmentedDataset, ImageDataset
+from shapebias.training.interruption import StoppedError, StopSignal
 from shapebias.training.loop import TrainState, train
 from shapebias.training.recipe import Recipe
 
@@ -30,30 +30,30 @@ RECIPE = Recipe(
 STEPS = 3 * 3  # 16 images, batches of 6, 5 and 5, three epochs
 
 
-class StopAfter(Stop):
-    """Asks to leave at a step of choice, as a signal would."""
+class StopAfter(StopSignal):
+    """Requests a stop at a given step, as a signal would."""
 
     def __init__(self, steps: int) -> None:
         super().__init__()
-        self.left = steps
+        self.requests_left = steps
 
     def requested(self) -> bool:
-        self.left -= 1
-        return self.left < 0
+        self.requests_left -= 1
+        return self.requests_left < 0
 
 
 def dropping_resnet() -> nn.Module:
-    """With dropout: what it drops must be the same after a resume."""
+    """Return a network with dropout, which must drop the same values after a resume."""
     network = tiny_resnet()
     network.drop_rate = 0.5  # ty: ignore[invalid-assignment]
     return network
 
 
-def run(samples, folder: Path | None, recipe: Recipe = RECIPE, *, stop: Stop | None = None, **identity):
-    """(network, state) of a run, which goes on from the checkpoints in a folder."""
+def run(samples, folder: Path | None, recipe: Recipe = RECIPE, *, stop: StopSignal | None = None, **identity):
+    """Run or resume a training from the checkpoints in a folder; return network and state."""
     network, classes = dropping_resnet(), ["cat", "dog"]
     prepared = preparation(network, 32)
-    sets = Augmented(samples, classes, prepared, recipe, 0), Pictures(samples, classes, prepared)
+    sets = AugmentedDataset(samples, classes, prepared, recipe, 0), ImageDataset(samples, classes, prepared)
     checkpoints = Checkpoints(folder, {"lr": recipe.lr} | identity) if folder else None
     state = train(network, *sets, recipe, trainable="all", seed=0, checkpoints=checkpoints, stop=stop)
     if checkpoints:
@@ -61,24 +61,27 @@ def run(samples, folder: Path | None, recipe: Recipe = RECIPE, *, stop: Stop | N
     return network, state
 
 
-def same(one: tuple[nn.Module, TrainState], other: tuple[nn.Module, TrainState]) -> bool:
-    return digest(one[0].state_dict()) == digest(other[0].state_dict()) and one[1].history == other[1].history
+def same(first: tuple[nn.Module, TrainState], second: tuple[nn.Module, TrainState]) -> bool:
+    return (
+        weights_digest(first[0].state_dict()) == weights_digest(second[0].state_dict())
+        and first[1].history == second[1].history
+    )
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_a_run_stopped_at_any_step_and_gone_on_with_equals_one_that_was_not(colour_samples, tmp_path, precision):
+def test_a_run_stopped_at_any_step_and_resumed_equals_an_uninterrupted_run(colour_samples, tmp_path, precision):
     samples, recipe = colour_samples(), replace(RECIPE, precision=precision)
-    whole = run(samples, None, recipe)
-    assert whole[1].step == STEPS
-    # Requests are counted in steps and validation batches, six an epoch: within, between and behind both.
+    uninterrupted = run(samples, None, recipe)
+    assert uninterrupted[1].step == STEPS
+    # A request is counted per step and per validation batch, six per epoch. These fall into, between and after both.
     for request in (0, 6, 8, 9, 11, 17):
         folder = tmp_path / str(request)
-        with pytest.raises(StoppedError, match="the same command goes on"):
+        with pytest.raises(StoppedError, match="the same command resumes"):
             run(samples, folder, recipe, stop=StopAfter(request))
-        assert same(whole, run(samples, folder, recipe)), f"stopped at request {request}"
+        assert same(uninterrupted, run(samples, folder, recipe)), f"stopped at request {request}"
 
 
-def test_a_run_may_be_stopped_again_and_again(colour_samples, tmp_path):
+def test_a_run_may_be_stopped_several_times(colour_samples, tmp_path):
     samples = colour_samples()
     for _ in range(3):
         with pytest.raises(StoppedError):
@@ -86,7 +89,7 @@ def test_a_run_may_be_stopped_again_and_again(colour_samples, tmp_path):
     assert same(run(samples, None), run(samples, tmp_path))
 
 
-def test_a_run_killed_without_warning_goes_on_from_its_last_epoch(colour_samples, tmp_path):
+def test_a_killed_run_resumes_from_its_last_epoch(colour_samples, tmp_path):
     samples, network = colour_samples(), dropping_resnet()
 
     class KilledError(Exception):
@@ -97,10 +100,13 @@ def test_a_run_killed_without_warning_goes_on_from_its_last_epoch(colour_samples
             raise KilledError
 
     prepared = preparation(network, 32)
-    sets = Augmented(samples, ["cat", "dog"], prepared, RECIPE, 0), Pictures(samples, ["cat", "dog"], prepared)
+    sets = (
+        AugmentedDataset(samples, ["cat", "dog"], prepared, RECIPE, 0),
+        ImageDataset(samples, ["cat", "dog"], prepared),
+    )
     checkpoints = Checkpoints(tmp_path, {"lr": RECIPE.lr})
     with pytest.raises(KilledError):
-        train(network, *sets, RECIPE, trainable="all", seed=0, checkpoints=checkpoints, watch=kill)
+        train(network, *sets, RECIPE, trainable="all", seed=0, checkpoints=checkpoints, on_epoch=kill)
     checkpoints.finish()
     saved = Checkpoints(tmp_path, {"lr": RECIPE.lr}).newest()
     assert saved is not None and saved["epoch"] == 1
@@ -108,7 +114,7 @@ def test_a_run_killed_without_warning_goes_on_from_its_last_epoch(colour_samples
 
 
 @pytest.mark.parametrize("damage", ["short", "empty", "bits"])
-def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(colour_samples, tmp_path, caplog, damage):
+def test_the_previous_checkpoint_is_used_if_the_newest_is_damaged(colour_samples, tmp_path, caplog, damage):
     samples = colour_samples()
     for _ in range(2):
         with pytest.raises(StoppedError):
@@ -123,13 +129,13 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(colour_samples,
     assert "latest.pt: damaged" in caplog.text
 
 
-def test_with_both_checkpoints_damaged_a_run_begins_anew(tmp_path):
+def test_a_run_starts_again_if_both_checkpoints_are_damaged(tmp_path):
     for name in (LATEST, EARLIER):
         (tmp_path / name).write_bytes(b"?")
     assert Checkpoints(tmp_path, {}).newest() is None
 
 
-def test_another_run_s_checkpoint_is_refused_with_what_differs(colour_samples, tmp_path):
+def test_another_run_s_checkpoint_is_refused_with_the_differences(colour_samples, tmp_path):
     samples = colour_samples()
     with pytest.raises(StoppedError):
         run(samples, tmp_path, stop=StopAfter(1))
@@ -137,7 +143,9 @@ def test_another_run_s_checkpoint_is_refused_with_what_differs(colour_samples, t
         run(samples, tmp_path, replace(RECIPE, lr=0.02), train_images="others")
 
 
-def test_a_full_disk_keeps_the_older_checkpoint_and_training_goes_on(colour_samples, tmp_path, monkeypatch, caplog):
+def test_training_continues_on_a_full_disk_and_the_previous_checkpoint_stays(
+    colour_samples, tmp_path, monkeypatch, caplog
+):
     samples = colour_samples()
     with pytest.raises(StoppedError):
         run(samples, tmp_path, stop=StopAfter(1))
@@ -155,37 +163,37 @@ def test_a_full_disk_keeps_the_older_checkpoint_and_training_goes_on(colour_samp
         assert same(run(samples, None), run(samples, tmp_path))
     assert "checkpoint not written" in caplog.text and "No space left on device" in caplog.text
     assert (tmp_path / LATEST).read_bytes() == older and not list(tmp_path.glob(".*"))
-    with pytest.raises(OSError, match="No space left"):  # a last checkpoint that is not written is an error
+    with pytest.raises(OSError, match="No space left"):  # the last checkpoint must be written
         run(samples, tmp_path, stop=StopAfter(3))
     assert (tmp_path / LATEST).read_bytes() == older
 
 
-def test_frozen_features_are_gone_on_with_as_well(colour_samples, tmp_path):
+def test_training_on_frozen_features_resumes_too(colour_samples, tmp_path):
     samples, recipe = colour_samples(), replace(RECIPE, feature_views=2)
 
-    def run_head(folder: Path | None, stop: Stop | None = None):
+    def run_head(folder: Path | None, stop: StopSignal | None = None):
         network, classes = tiny_resnet(), ["cat", "dog"]
         prepared = preparation(network, 32)
-        sets = Augmented(samples, classes, prepared, recipe, 0), Pictures(samples, classes, prepared)
+        sets = AugmentedDataset(samples, classes, prepared, recipe, 0), ImageDataset(samples, classes, prepared)
         checkpoints = Checkpoints(folder, {}) if folder else None
         state = train(network, *sets, recipe, trainable="head", seed=0, checkpoints=checkpoints, stop=stop)
         return network, state
 
-    whole = run_head(None)
-    with pytest.raises(StoppedError):  # 9 batches of features come first, and a request each
+    uninterrupted = run_head(None)
+    with pytest.raises(StoppedError):  # 9 batches of features come first, with one request each
         run_head(tmp_path, StopAfter(9 + 4))
-    assert same(whole, run_head(tmp_path))
+    assert same(uninterrupted, run_head(tmp_path))
 
 
 def test_checkpoints_take_at_most_a_fiftieth_of_the_time(tmp_path):
     checkpoints = Checkpoints(tmp_path, {}, minutes=0.0)
     assert checkpoints.due(1) and checkpoints.due()
-    checkpoints.cost = 3600.0  # one took an hour: the next is due in two days
+    checkpoints.cost = 3600.0  # a checkpoint took an hour, so the next is due in two days
     assert not checkpoints.due(1) and not checkpoints.due()
     assert not Checkpoints(tmp_path, {}, epochs=3).due(2)
 
 
-def test_a_damaged_checkpoint_never_takes_the_place_of_a_good_one(colour_samples, tmp_path):
+def test_a_damaged_checkpoint_never_replaces_a_good_one(colour_samples, tmp_path):
     samples = colour_samples()
     for _ in range(2):
         with pytest.raises(StoppedError):
@@ -197,7 +205,7 @@ def test_a_damaged_checkpoint_never_takes_the_place_of_a_good_one(colour_samples
     assert (tmp_path / EARLIER).read_bytes() == good
 
 
-def test_what_a_killed_process_was_writing_is_removed(colour_samples, tmp_path):
+def test_unfinished_files_of_a_killed_process_are_removed(colour_samples, tmp_path):
     tmp_path.joinpath(".0123abcd.latest.pt").write_bytes(b"half")
     with pytest.raises(StoppedError):
         run(colour_samples(), tmp_path, stop=StopAfter(1))

@@ -1,4 +1,4 @@
-"""Staging: what is read, where, and what is left on the node's disk: nothing."""
+"""Staging: copied files, their place, and a clean disk afterwards."""
 
 import collections
 import errno
@@ -15,23 +15,23 @@ from torch import distributed
 
 from shapebias.errors import UserError
 from shapebias.training import staging
-from shapebias.training.distributed import Ranks
+from shapebias.training.distributed import World
 from shapebias.training.interruption import StoppedError
-from shapebias.training.staging import file_system, staged
+from shapebias.training.staging import file_system, stage_shards
 
 FORK = multiprocessing.get_context("fork")
 
 
 @pytest.fixture
 def disk(tmp_path, monkeypatch) -> Path:
-    """The node's own disk, as the environment names it."""
+    """The node's own disk, in the environment variable."""
     folder = tmp_path / "disk"
     folder.mkdir()
     monkeypatch.setenv("SLURM_TMPDIR", str(folder))
     monkeypatch.delenv("TMPDIR", raising=False)
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     monkeypatch.setattr(staging, "file_system", lambda folder: "ext4")  # pytest's folder may be in memory
-    monkeypatch.setattr(staging, "RESERVE", 0)
+    monkeypatch.setattr(staging, "SPARE_BYTES", 0)
     return folder
 
 
@@ -44,8 +44,8 @@ def shards(tmp_path) -> list[Path]:
     return paths
 
 
-def test_copies_are_the_same_bytes_in_a_folder_that_goes_with_the_body(disk, shards):
-    with staged(shards) as copies:
+def test_copies_have_the_same_bytes_and_their_folder_is_removed_after_the_body(disk, shards):
+    with stage_shards(shards) as copies:
         assert list(copies) == shards
         assert all(copy.read_bytes() == original.read_bytes() for original, copy in copies.items())
         (folder,) = disk.iterdir()
@@ -56,40 +56,40 @@ def test_copies_are_the_same_bytes_in_a_folder_that_goes_with_the_body(disk, sha
 
 @pytest.mark.parametrize("error", [StoppedError, KeyboardInterrupt, SystemExit, ZeroDivisionError])
 def test_nothing_is_left_after_an_error_or_a_signal(disk, shards, error):
-    with pytest.raises(error), staged(shards):
+    with pytest.raises(error), stage_shards(shards):
         raise error
     assert not list(disk.iterdir())
 
 
-def test_a_message_names_the_original(disk, shards):
-    with pytest.raises(UserError) as told, staged(shards) as copies:
+def test_error_messages_name_the_original_path(disk, shards):
+    with pytest.raises(UserError) as error, stage_shards(shards) as copies:
         raise UserError(f"{copies[shards[0]]}: image cat-1 is broken")
-    assert str(told.value) == f"{shards[0]}: image cat-1 is broken"
+    assert str(error.value) == f"{shards[0]}: image cat-1 is broken"
 
 
-def test_what_is_no_file_is_left_alone(disk, shards, tmp_path):
-    with staged([tmp_path / "images", tmp_path / "missing.tar", shards[0]]) as copies:
+def test_only_files_are_copied(disk, shards, tmp_path):
+    with stage_shards([tmp_path / "images", tmp_path / "missing.tar", shards[0]]) as copies:
         assert list(copies) == shards[:1]
 
 
-def test_nothing_asked_for_is_nothing_done(disk, caplog):
-    with staged([]) as copies:
+def test_without_paths_nothing_is_copied(disk, caplog):
+    with stage_shards([]) as copies:
         assert copies == {} and not list(disk.iterdir()) and not caplog.text
 
 
-def test_two_jobs_on_one_node_have_folders_of_their_own(disk, shards):
-    with staged(shards) as kept:
-        with staged(shards) as others:
-            assert not set(kept.values()) & set(others.values())
-        assert all(path.is_file() for path in kept.values())
+def test_two_jobs_on_one_node_have_separate_folders(disk, shards):
+    with stage_shards(shards) as first:
+        with stage_shards(shards) as second:
+            assert not set(first.values()) & set(second.values())
+        assert all(path.is_file() for path in first.values())
 
 
-# Where there is no place
+# Shards that are read in place
 
 
 def in_place(shards: list[Path], disk: Path, caplog: Any) -> str:
-    """Nothing is staged, left or raised; returns the one warning."""
-    with staged(shards) as copies:
+    """Check that nothing is staged, left or raised; return the single warning."""
+    with stage_shards(shards) as copies:
         assert copies == {}
         assert files_below(disk) == []
     (record,) = caplog.records
@@ -97,41 +97,41 @@ def in_place(shards: list[Path], disk: Path, caplog: Any) -> str:
     return record.getMessage()
 
 
-def test_slurm_s_folder_is_taken_then_tmpdir_and_without_either_shards_are_read_in_place(
+def test_slurm_s_folder_comes_before_tmpdir_and_without_both_shards_are_read_in_place(
     disk, shards, tmp_path, monkeypatch, caplog
 ):
-    other = tmp_path / "other"
-    other.mkdir()
-    monkeypatch.setenv("TMPDIR", str(other))
-    with staged(shards) as copies:
+    tmpdir = tmp_path / "other"
+    tmpdir.mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmpdir))
+    with stage_shards(shards) as copies:
         assert copies[shards[0]].is_relative_to(disk)
     monkeypatch.setenv("SLURM_TMPDIR", str(tmp_path / "gone"))
-    with staged(shards) as copies:
-        assert copies[shards[0]].is_relative_to(other)
+    with stage_shards(shards) as copies:
+        assert copies[shards[0]].is_relative_to(tmpdir)
     monkeypatch.delenv("SLURM_TMPDIR")
     monkeypatch.delenv("TMPDIR")
     assert "SLURM_TMPDIR, TMPDIR" in in_place(shards, disk, caplog)
 
 
-@pytest.mark.parametrize(("kind", "told"), [("tmpfs", "in memory"), ("nfs4", "shared by nodes")])
-def test_memory_and_shared_disks_are_no_disk_of_the_node(disk, shards, monkeypatch, caplog, kind, told):
+@pytest.mark.parametrize(("kind", "reason"), [("tmpfs", "in memory"), ("nfs4", "shared by nodes")])
+def test_memory_and_shared_disks_are_refused(disk, shards, monkeypatch, caplog, kind, reason):
     monkeypatch.setattr(staging, "file_system", lambda folder: kind)
-    assert f"{disk} is {told}" in in_place(shards, disk, caplog)
+    assert f"{disk} is {reason}" in in_place(shards, disk, caplog)
 
 
-def test_file_systems_are_known_by_their_type():
+def test_file_system_returns_the_kernel_s_type():
     assert file_system(Path("/proc/self")) == "proc"
 
 
-def test_too_small_a_disk_is_told_with_the_numbers(disk, shards, monkeypatch, caplog):
-    monkeypatch.setattr(staging, "RESERVE", 2**30)
+def test_a_disk_that_is_too_small_is_reported_with_its_sizes(disk, shards, monkeypatch, caplog):
+    monkeypatch.setattr(staging, "SPARE_BYTES", 2**30)
     usage = collections.namedtuple("usage", "total used free")(5 * 10**9, 4 * 10**9, 10**9)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    told = in_place(shards, disk, caplog)
-    assert told.endswith(f"0.0 MB and 1,073.7 MB to spare are needed, {disk} has 1,000.0 MB left")
+    message = in_place(shards, disk, caplog)
+    assert message.endswith(f"0.0 MB and 1,073.7 MB to spare are needed, {disk} has 1,000.0 MB left")
 
 
-def test_a_disk_that_fills_up_meanwhile_is_left_as_it_was(disk, shards, monkeypatch, caplog):
+def test_a_disk_that_becomes_full_is_cleaned_up(disk, shards, monkeypatch, caplog):
     def full(source: Path, target: Path) -> None:
         target.write_bytes(source.read_bytes()[:10])
         if source == shards[1]:
@@ -142,21 +142,21 @@ def test_a_disk_that_fills_up_meanwhile_is_left_as_it_was(disk, shards, monkeypa
     assert "No space left on device" in in_place(shards, disk, caplog)
 
 
-def test_a_copy_that_is_too_short_is_no_copy(disk, shards, monkeypatch, caplog):
+def test_an_incomplete_copy_is_not_used(disk, shards, monkeypatch, caplog):
     monkeypatch.setattr(shutil, "copyfile", lambda source, target: target.write_bytes(b"short"))
-    told = in_place(shards, disk, caplog)
-    assert "5 of 1000 bytes were copied" in told and str(shards[0]) in told
+    message = in_place(shards, disk, caplog)
+    assert "5 of 1000 bytes were copied" in message and str(shards[0]) in message
 
 
-def test_copying_that_takes_too_long_is_given_up(disk, shards, monkeypatch, caplog):
-    monkeypatch.setattr(staging, "LONGEST", -1)
+def test_copying_stops_after_the_time_limit(disk, shards, monkeypatch, caplog):
+    monkeypatch.setattr(staging, "MAX_COPY_SECONDS", -1)
     assert "0.0 MB of 0.0 MB were copied" in in_place(shards, disk, caplog)
 
 
-def test_a_run_that_is_to_leave_copies_no_more(disk, shards, monkeypatch):
+def test_a_stop_request_ends_copying(disk, shards, monkeypatch):
     copied = []
     monkeypatch.setattr(shutil, "copyfile", lambda source, target: copied.append(target.write_bytes(bytes(1000))))
-    with pytest.raises(StoppedError), staged(shards, stopped=lambda: bool(copied)):
+    with pytest.raises(StoppedError), stage_shards(shards, stop_requested=lambda: bool(copied)):
         pytest.fail("training begins")
     assert len(copied) == 1 and not list(disk.iterdir())
 
@@ -164,56 +164,56 @@ def test_a_run_that_is_to_leave_copies_no_more(disk, shards, monkeypatch):
 # Several processes
 
 
-def stay(shards: list[Path], begun: Any) -> None:
-    with staged(shards):
-        begun.set()
+def stay(shards: list[Path], staged: Any) -> None:
+    with stage_shards(shards):
+        staged.set()
         time.sleep(60)
 
 
-def test_what_a_killed_job_left_is_removed_by_the_next_and_a_living_job_s_is_not(disk, shards):
+def test_the_next_job_removes_a_killed_job_s_folder_but_not_a_living_job_s(disk, shards):
     events = [FORK.Event() for _ in range(2)]
     killed, living = (FORK.Process(target=stay, args=(shards, event)) for event in events)
     try:
         killed.start()
         assert events[0].wait(30)
-        (left,) = disk.iterdir()
+        (abandoned,) = disk.iterdir()
         living.start()
         assert events[1].wait(30)
-        assert left.exists()  # its job lives
+        assert abandoned.exists()  # its job is alive
         killed.kill()
         killed.join()
-        assert left.exists()
-        with staged(shards) as copies:
-            assert copies and not left.exists() and len(list(disk.iterdir())) == 2
-        (kept,) = disk.iterdir()
-        assert len([path for path in kept.rglob("*.tar") if path.is_file()]) == 2
+        assert abandoned.exists()
+        with stage_shards(shards) as copies:
+            assert copies and not abandoned.exists() and len(list(disk.iterdir())) == 2
+        (remaining,) = disk.iterdir()
+        assert len([path for path in remaining.rglob("*.tar") if path.is_file()]) == 2
     finally:
         for process in (killed, living):
             process.kill()
             process.join()
 
 
-def in_rank(rank: int, local_rank: int, meeting: Path, shards: list[Path], answers: Any) -> None:
+def in_rank(rank: int, local_rank: int, meeting: Path, shards: list[Path], results: Any) -> None:
     os.environ["LOCAL_RANK"] = str(local_rank)
-    made, real = [], shutil.copyfile
-    pytest.MonkeyPatch().setattr(shutil, "copyfile", lambda source, target: made.append(real(source, target)))
+    copied, copyfile = [], shutil.copyfile
+    pytest.MonkeyPatch().setattr(shutil, "copyfile", lambda source, target: copied.append(copyfile(source, target)))
     distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
-    with staged(shards, Ranks(rank, 2)) as copies:
+    with stage_shards(shards, World(rank, 2)) as copies:
         same = [copy.read_bytes() == original.read_bytes() for original, copy in copies.items()]
         distributed.barrier()
     distributed.destroy_process_group()
-    answers.put((rank, len(made), same))
+    results.put((rank, len(copied), same))
 
 
-@pytest.mark.parametrize(("local_ranks", "made"), [((0, 1), [2, 0]), ((0, 0), [2, 2])], ids=["one-node", "two-nodes"])
-def test_one_rank_of_a_node_copies_for_all(disk, shards, tmp_path, local_ranks, made):
-    answers = FORK.Queue()
-    arguments = [(rank, local_rank, tmp_path / "meet", shards, answers) for rank, local_rank in enumerate(local_ranks)]
+@pytest.mark.parametrize(("local_ranks", "copies"), [((0, 1), [2, 0]), ((0, 0), [2, 2])], ids=["one-node", "two-nodes"])
+def test_one_rank_of_a_node_copies_for_all(disk, shards, tmp_path, local_ranks, copies):
+    results = FORK.Queue()
+    arguments = [(rank, local_rank, tmp_path / "meet", shards, results) for rank, local_rank in enumerate(local_ranks)]
     processes = [FORK.Process(target=in_rank, args=each) for each in arguments]
     for process in processes:
         process.start()
-    found = sorted(answers.get(timeout=60) for _ in processes)
+    answers = sorted(results.get(timeout=60) for _ in processes)
     for process in processes:
         process.join(60)
-    assert found == [(rank, count, [True, True]) for rank, count in enumerate(made)]
+    assert answers == [(rank, count, [True, True]) for rank, count in enumerate(copies)]
     assert not list(disk.iterdir())
