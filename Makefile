@@ -3,7 +3,7 @@
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --locked --no-sync
 
-.PHONY: setup demo plan test lint check format docs clean
+.PHONY: setup demo plan test lint check format schema docs clean
 
 # Each job of the workflow is a process: without compiled bytecode each would compile torch and timm anew where Python may
 # not write beside them (measured: 9.3 s of CPU for `import timm`, 4.3 s compiled).
@@ -40,6 +40,9 @@ check: lint ## lint and unit tests: about a minute, so that it is run often
 
 format: setup ## rewrite the code in its standard form
 	@$(RUN) ruff check --fix . && $(RUN) ruff format . && $(RUN) snakefmt Snakefile workflow
+
+schema: setup ## workflow/schemas/config.schema.json, which editors read, from the models of the config
+	@$(RUN) python -m shapebias.config > workflow/schemas/config.schema.json
 
 docs: setup ## build the pages of docs/ into site/, offline; open site/index.html
 	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict --quiet

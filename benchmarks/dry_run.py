@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 from measuring import ROOT, seconds, table
 
-from shapebias.config.checks import timm_names
+from shapebias.config.registries import input_size_of, networks_by_source
 
 MODELS, SEEDS, FEW = 52, 5, 50  # FEW: shards of each split but train, and of the paintings
 TARGET = "at most 60 s and 1,536 MiB"
@@ -27,7 +27,7 @@ TARGET = "at most 60 s and 1,536 MiB"
 def study(shards: int) -> dict[str, Any]:
     """A config with about so many shards in all, half of which are packed and half stylized."""
     train = (shards - 6 * FEW) // 2  # validation and test are packed and stylized; conflicts and paintings are once
-    names = sorted(timm_names())
+    names = [name for name in sorted(networks_by_source("timm")) if input_size_of("timm", name, "") in (None, 224)]
     return {
         "seeds": list(range(SEEDS)),
         "input_size": 224,

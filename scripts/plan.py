@@ -18,9 +18,10 @@ from pathlib import Path
 import yaml
 
 from shapebias.cli import Parser, non_negative_float, non_negative_int, positive_int, run
+from shapebias.config.data_files import data_problems
 from shapebias.config.dataset_sizes import counted
 from shapebias.config.queries import Config
-from shapebias.config.validation import checked
+from shapebias.config.validation import check_config
 from shapebias.errors import UserError
 from shapebias.files import atomic_write
 from shapebias.planning.costs import Given, Known, Network, given_throughputs
@@ -33,7 +34,6 @@ from shapebias.planning.summary import COLUMNS, assumptions, comparison, rows_of
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[1]
-SCHEMA = ROOT / "workflow/schemas/config.schema.json"
 CORES_A_GPU = 16  # assumed where only GPUs are given
 
 
@@ -82,7 +82,7 @@ def read_config(path: Path, changes: Config) -> Config:
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: no config; expected keys such as sources and benchmarks")
-    return checked(merged(content, changes), json.loads(SCHEMA.read_text(encoding="utf-8")))
+    return check_config(merged(content, changes))
 
 
 def parse_changes(words: Sequence[str]) -> Config:
@@ -177,6 +177,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     changes = parse_changes(args.config)
     config = read_config(args.configfile, changes)
+    for problem in data_problems(config):
+        log.warning("%s", problem)
     if args.measure:
         measure(config, args.device, args.out)
         return

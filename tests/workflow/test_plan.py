@@ -126,7 +126,7 @@ def test_a_study_given_by_configfile_is_the_whole_config(workspace, demo):
     ("change", "told"),
     [
         (lambda c: c["training"].update(epoch=3), "unknown key 'training.epoch'; did you mean 'epochs'?"),
-        (lambda c: c["training"].update(lr="fast"), "training.lr: 'fast' is a str, expected number"),
+        (lambda c: c["training"].update(lr="fast"), "training.lr: 'fast' is not a number"),
         (
             lambda c: c["models"].update(x={"timm": "resnet10"}),
             "timm has no network 'resnet10'; did you mean resnet10t",
@@ -271,6 +271,18 @@ def test_photographs_that_are_missing_end_a_run_before_its_first_job(workspace, 
     assert done.returncode == 1
     assert "sources.in.folder: imagenet does not exist (data_root is .)" in done.stdout
     assert "Traceback" not in done.stdout
+    assert not (place.folder / "results").exists()
+
+
+def test_all_that_is_missing_is_a_warning_of_a_dry_run_and_ends_a_run(workspace, repository):
+    """Stimuli and recorded decisions as well as photographs."""
+    study = yaml.safe_load((repository / "experiments/model-vs-human.yaml").read_text())
+    place, lacking = workspace(), len(study["benchmarks"]) + sum("decisions" in e for e in study["observers"].values())
+    dry = place.snakemake("-n", config=study)
+    assert dry.returncode == 0 and dry.stdout.count(" does not exist (data_root is .)") == lacking
+    done = place.snakemake(config=study)
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    assert done.stdout.count(" does not exist (data_root is .)") == 2 * lacking  # as warnings, and as the reason
     assert not (place.folder / "results").exists()
 
 

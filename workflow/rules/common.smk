@@ -11,7 +11,8 @@ LIBRARY = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, LIBRARY)
 SCRIPTS = os.path.join(workflow.basedir, "scripts")
 from shapebias.config import dataset_sizes
-from shapebias.config.validation import checked, missing_folders, parse_scalars, unshared
+from shapebias.config.data_files import data_problems
+from shapebias.config.validation import check_config, parse_scalars, unshare
 from shapebias.config.queries import file_of, is_url, melanoma_regimes, networks, recipe_of, run_name
 from shapebias.errors import UserError
 from shapebias.training.recipe import EXECUTION
@@ -19,14 +20,12 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import update_config
 
-with open(os.path.join(workflow.basedir, "workflow/schemas/config.schema.json")) as file:
-    SCHEMA = json.load(file)
 # Snakemake gives what is nested in a value of --config as text.
 nested = {key: value for key, value in workflow.config_settings.config.items() if isinstance(value, dict | list)}
 update_config(config, parse_scalars(nested))
-STUDY = unshared(config)  # as it was written, before defaults and `data_root`
+STUDY = unshare(config)  # as it was written, before defaults and `data_root`
 try:
-    config = checked(config, SCHEMA)
+    config = check_config(config)
 except UserError as error:
     if workflow.remote_exec:  # by this status the executor knows that no attempt of any job will do better
         logger.error(str(error))
@@ -51,10 +50,15 @@ if "container" in config:
     containerized: config["container"]
 
 
-# A plan can be made before the photographs are there; running it cannot start.
-MISSING = missing_folders(config)
+# A dry run plans without the data and warns of everything that is missing; a run refuses to start. Jobs do not look again.
+MISSING = data_problems(config) if workflow.is_main_process else []
 for problem in MISSING:
     logger.warning(problem)
+
+
+def existing_path(path):
+    """A file or folder of the config as a job's input; nothing while it is missing, so that a dry run can plan."""
+    return path if os.path.exists(path) else []
 
 
 PEOPLE = os.path.join(workflow.basedir, "workflow/resources/people.csv")

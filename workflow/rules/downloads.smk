@@ -17,7 +17,7 @@ def local(path):
 def needed(path):
     """The input of a job that reads it; of a download, the folder that is fetched as a whole."""
     name = path.removeprefix("download:").partition("/")[0]
-    return os.path.join("results/downloads", name) if path.startswith("download:") else path
+    return os.path.join("results/downloads", name) if path.startswith("download:") else existing_path(path)
 
 
 def own_weights(entry):
@@ -30,7 +30,9 @@ def own_weights(entry):
 
 def weights_input(weights):
     """Weights as a job's input: a package's come with its environment."""
-    return [] if weights.startswith("package:") else weights
+    if weights.startswith("package:"):
+        return []
+    return weights if weights.startswith("results/downloads/") else existing_path(weights)
 
 
 def fetched(stylizer, part):
@@ -42,7 +44,7 @@ def fetched(stylizer, part):
 def weights_path(wildcards):
     """The file of a stylizer's weights, where it is one of this machine."""
     path = config["stylizers"][wildcards.stylizer][wildcards.part]
-    return [] if "://" in path else path
+    return [] if "://" in path else existing_path(path)
 
 
 def weights_source(wildcards):

@@ -13,7 +13,7 @@ def observer_weights(wildcards):
 def benchmark_images(names):
     entries = [config["benchmarks"][name] for name in names]
     own = [checksums_of(entry["images"], "test") for entry in entries if "images" in entry]
-    return own + sorted({needed(entry["folder"]) for entry in entries if "folder" in entry})
+    return own + sorted({folder for entry in entries if "folder" in entry and (folder := needed(entry["folder"]))})
 
 
 def network_flags_of(wildcards):

@@ -89,7 +89,7 @@ if workflow.is_main_process:
 
 onstart:
     if MISSING and not all(job.rule.name.startswith("download") for job in workflow.dag.needrun_jobs()):
-        raise WorkflowError(MISSING[0])
+        raise WorkflowError("\n".join(MISSING))
     if OTHER_STUDY:
         raise WorkflowError("nothing has run: the results in this folder are those of another study (see above)")
     with replacing(RECORD) as draft:

@@ -94,8 +94,7 @@ def counted(config: Config) -> dict[str, int]:
     found = {}
     for name, entry in config["sources"].items():
         if entry["kind"] == "imagefolder" and Path(entry["folder"]).is_dir():
-            folder = Path(entry["folder"])
-            found[f"sources.{name}"] = folders_in(folder / "train" if (folder / "train").is_dir() else folder)
+            found[f"sources.{name}"] = len(class_folders(Path(entry["folder"])))
     for section in ("styles", "benchmarks"):
         for name, entry in config[section].items():
             if "folder" in entry and Path(entry["folder"]).is_dir():
@@ -103,9 +102,12 @@ def counted(config: Config) -> dict[str, int]:
     return {key: count for key, count in found.items() if count}
 
 
-def folders_in(folder: Path) -> int:
-    with os.scandir(folder) as entries:
-        return sum(entry.is_dir() and not entry.name.startswith((".", "__MACOSX")) for entry in entries)
+def class_folders(folder: Path) -> list[str]:
+    """The classes of a folder of photographs, <class>/image or <split>/<class>/image: of its training images if it has
+    split folders.
+    """
+    with os.scandir(folder / "train" if (folder / "train").is_dir() else folder) as entries:
+        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith((".", "__MACOSX")))
 
 
 def images_below(folder: Path) -> int:

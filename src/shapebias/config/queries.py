@@ -52,7 +52,7 @@ def run_name(model: str, regime: str, seed: int) -> str:
 
 def recipe_of(config: Config, model: str, regime: str) -> dict[str, Any]:
     """The training keys of one run: the common ones, the model's over them, the regime's over both."""
-    return config["training"] | config["models"][model]["training"] | config["regimes"][regime]["training"]
+    return {**config["training"], **config["models"][model]["training"], **config["regimes"][regime]["training"]}
 
 
 def pretrained_name(entry: Config) -> str:

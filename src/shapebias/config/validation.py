@@ -1,63 +1,73 @@
-"""The configuration: defaults filled in, and every mistake found before the first job.
+"""The check of a config: defaults are filled in, and all mistakes are reported at once, before the first job.
 
-The schema describes each key; what no schema can say (a regime that starts from itself, a set that has no
-such split) is checked here. Every message names the key, its value and what is allowed.
+`models` describes each key by itself, `checks` what keys say about each other. Every message is one line that names the
+key, its value and what is allowed.
 """
 
-import copy
+import difflib
+import functools
 import math
-from collections.abc import Iterator
-from pathlib import Path
+import re
 from typing import Any
 
-import jsonschema
 import yaml
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError, best_match
+from pydantic import ValidationError
 
-from shapebias.config.checks import CLASS_COUNTS, problems, suggestion
-from shapebias.config.queries import Config, is_url
+from shapebias.config.checks import CLASS_COUNTS, nearest, problems, suggestion
+from shapebias.config.data_files import resolve_paths
+from shapebias.config.models import Section, Study
+from shapebias.config.partial import mark_wrong_values
+from shapebias.config.queries import Config
 from shapebias.errors import UserError
 
-# Where a config names files and folders: section, key, what it must be.
-PATH_KEYS = (
-    ("sources", "folder", Path.exists),  # a folder, or ILSVRC's tar file
-    ("styles", "folder", Path.is_dir),
-    ("benchmarks", "folder", Path.exists),  # a folder, or an archive of it
-    ("observers", "decisions", Path.exists),
-    ("sources", "categories", Path.is_file),
-    ("models", "weights", Path.is_file),
-    ("observers", "weights", Path.is_file),
-    ("observers", "classes", Path.is_file),
-    ("stylizers", "encoder", Path.is_file),
-    ("stylizers", "decoder", Path.is_file),
-)
-# Photographs and paintings may be fetched later than the plan is made.
-LATER = (("sources", "folder"), ("styles", "folder"))
+SHARD_SIZE = 1000  # images of a shard of ILSVRC, where the config does not say
+TAGGED = ("sources", "styles")  # sections whose entries have the keys of their kind
+EXPECTED = {
+    "int_type": "an integer",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a section of keys and values",
+    "model_type": "a section of keys and values",
+    "model_attributes_type": "a section of keys and values",
+}
+LIMITS = {
+    "greater_than_equal": ("ge", "less than the minimum of"),
+    "less_than_equal": ("le", "more than the maximum of"),
+    "greater_than": ("gt", "not above"),
+    "less_than": ("lt", "not below"),
+}
+QUOTED = re.compile("'([^']*)'")
+Place = tuple[Any, ...]  # keys on the way to a value: ("training", "lr")
 
-SHARD_SIZE = 1000  # images of a shard of ILSVRC, where the config says nothing
 
+def check_config(config: Config) -> Config:
+    """Return a copy of the config with defaults filled in and paths taken from `data_root`.
 
-def checked(config: Config, schema: dict[str, Any]) -> Config:
-    """A copy of the config with defaults filled in and paths taken from `data_root`; raises UserError."""
-    config = unshared(config)
-    error = best_match(with_defaults(schema).iter_errors(config))
-    if error is not None:
-        raise UserError(f"config: {explain(error)}")
-    config.setdefault("input_size", config["image_size"])
-    for problem in (*path_problems(config), *problems(config)):
-        raise UserError(f"config: {problem}")
+    Raises UserError with one line for each mistake.
+    """
+    config, lines, wrong = check_keys(config)
+    if "input_size" not in config:
+        if ("image_size",) in wrong:
+            wrong.append(("input_size",))
+        config["input_size"] = config["image_size"]
+    lines += problems(mark_wrong_values(config, wrong))
+    if lines:
+        raise UserError("\n".join(f"config: {line}" for line in dict.fromkeys(lines)))
+    resolve_paths(config)
     for entry in config["sources"].values():
         if entry["kind"] == "ilsvrc":
             entry["shards"] = default_shards(entry) | entry["shards"]
     return config
 
 
-def unshared(value: Any) -> Any:
-    """A copy in which each part stands once: what places share by a YAML anchor may get other defaults in each."""
+def unshare(value: Any) -> Any:
+    """A copy in which each part stands once. Places that share a part by a YAML anchor may need different defaults."""
     if isinstance(value, dict):
-        return {key: unshared(part) for key, part in value.items()}
-    return [unshared(part) for part in value] if isinstance(value, list) else value
+        return {key: unshare(part) for key, part in value.items()}
+    return [unshare(part) for part in value] if isinstance(value, list) else value
 
 
 def parse_scalars(value: Any) -> Any:
@@ -76,83 +86,119 @@ def parse_scalars(value: Any) -> Any:
 
 
 def default_shards(entry: Config) -> dict[str, int]:
-    """Shards of an ILSVRC source: so many that each holds SHARD_SIZE images (of `all` images, as if 1,300 a class)."""
+    """Shards of an ILSVRC source: each holds SHARD_SIZE images (`all` counts as 1,300 images a class)."""
     classes = CLASS_COUNTS[entry["classes"]]
     counts = {split: 1300 if count == "all" else count for split, count in entry["per_class"].items()}
     return {split: math.ceil(classes * count / SHARD_SIZE) for split, count in counts.items()}
 
 
-def with_defaults(schema: dict[str, Any]) -> jsonschema.protocols.Validator:
-    """A validator that also writes the schema's defaults into what it validates."""
-    plain = dict(Draft202012Validator.VALIDATORS)["properties"]
+def check_keys(written: Config) -> tuple[Config, list[str], list[Place]]:
+    """Check each key by itself; return the config with defaults, a line for each mistake, and the wrong values' places.
 
-    def properties(validator: Any, described: dict, instance: Any, parent: dict) -> Iterator[ValidationError]:
-        if isinstance(instance, dict):
-            for key, described_value in described.items():
-                if "default" in described_value:
-                    instance.setdefault(key, copy.deepcopy(described_value["default"]))
-        yield from plain(validator, described, instance, parent)
+    A misspelt key is taken for the nearest one, so that its value is checked too and that key is not called missing.
+    """
+    written, lines = unshare(written), []
+    while True:
+        config, sections = unshare(written), {}
+        try:
+            Study.model_validate(config, context=sections)
+        except ValidationError as failure:
+            errors: list[Any] = failure.errors(include_url=False)
+        else:
+            return config, lines, []
+        misspelt = [place for error in errors if (place := misspelt_key(config, error))]
+        if not misspelt:
+            break
+        for place in misspelt:
+            lines.append(correct_key(written, place, sorted(keys_at(config, place[:-1], sections))))
+    wrong = [place for error in errors for place in wrong_places(config, error, sections)]
+    return config, lines + [explain(error) for error in errors], wrong
 
-    # JSON calls 96.0 an integer and YAML knows .nan; a command line takes neither.
-    types = Draft202012Validator.TYPE_CHECKER.redefine_many(
-        {
-            "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
-            "number": lambda _, value: (
-                isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-            ),
-        }
-    )
-    return jsonschema.validators.extend(Draft202012Validator, {"properties": properties}, type_checker=types)(schema)
+
+def value_at(config: Config, place: Place) -> Any:
+    """The value at a place."""
+    return functools.reduce(lambda section, name: section[key_named(section, name)], place, config)
 
 
-def explain(error: ValidationError) -> str:
+def key_named(section: Any, name: Any) -> Any:
+    """The key that pydantic calls so; it writes keys such as 1.5 or null as text."""
+    if isinstance(section, list) or name in section:
+        return name
+    return next(key for key in section if str(key) == name)
+
+
+def keys_at(config: Config, place: Place, sections: dict[int, type[Section]]) -> list[str]:
+    """The keys that a section may have; one without a kind lacks that first of all."""
+    model = sections.get(id(value_at(config, place)))
+    return [*model.model_fields] if model else ["kind"]
+
+
+def place_of(error: Any) -> Place:
+    """The keys on the way to a mistake. Pydantic adds the kind of a source, and `[key]` where a name is the mistake."""
+    place = error["loc"]
+    if place[-1] == "[key]":
+        return place[:-1]
+    if place[0] in TAGGED and len(place) > 2:
+        place = place[:2] + place[3:]
+    return (*place, "kind") if error["type"].startswith("union_tag") else place
+
+
+def misspelt_key(config: Config, error: Any) -> Place | None:
+    """The place of a key that does not exist, if the mistake is one."""
+    if error["type"] in ("extra_forbidden", "invalid_key"):
+        return place_of(error)
+    if error["type"] == "union_tag_not_found":
+        *above, _ = place_of(error)
+        near = difflib.get_close_matches("kind", map(str, value_at(config, tuple(above))), 1)
+        return (*above, near[0]) if near else None
+    return None
+
+
+def correct_key(written: Config, place: Place, allowed: list[str]) -> str:
+    """Rename a misspelt key to the nearest one that is not there, or else remove it; return the line about it."""
+    *above, key = place
+    section = value_at(written, tuple(above))
+    value, near = section.pop(key_named(section, key)), nearest(key, allowed)
+    if near and near not in section:
+        section[near] = value
+    name = ".".join(map(str, place)) if above else key
+    return f"unknown key {name!r}{suggestion(key, allowed)}"
+
+
+def wrong_places(config: Config, error: Any, sections: dict[int, type[Section]]) -> list[Place]:
+    """The places of the values that a check of several keys cannot use after this mistake."""
+    place = place_of(error)
+    if error["type"].startswith("union_tag"):
+        return [place[:-1]]
+    if error["type"] == "alternatives":
+        return [(*place, key) for keys in sections[id(value_at(config, place))].alternatives for key in keys]
+    return [place]
+
+
+def explain(error: Any) -> str:
     """One line for one mistake: the key, its value, what is allowed."""
-    key = ".".join(map(str, error.absolute_path))
-    described: Any = error.schema
-    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
-        allowed = sorted(described["properties"])
-        strange = sorted(set(error.instance) - set(allowed), key=str)[0]
-        return f"unknown key {f'{key}.{strange}' if key else strange!r}{suggestion(strange, allowed)}"
-    if error.validator == "required":
-        missing = next(name for name in error.validator_value if name not in error.instance)
-        return f"key {f'{key}.{missing}' if key else missing!r} is missing"
-    if error.validator == "type":
-        return f"{key}: {error.instance!r} is a {type(error.instance).__name__}, expected {error.validator_value}"
-    if error.validator == "enum":
-        return f"{key}: {error.instance!r} is not allowed{suggestion(error.instance, error.validator_value)}"
-    if error.validator == "anyOf":
-        allowed = [v for option in error.validator_value for v in option.get("enum", [option.get("const")]) if v]
-        numbers = any(option.get("type") == "integer" for option in error.validator_value)
-        return f"{key}: {error.instance!r} is not allowed; allowed: {', '.join(allowed)}" + numbers * ", or a number"
-    if error.validator == "oneOf":
-        options = " or ".join(" and ".join(option["required"]) for option in error.validator_value)
-        return f"{key}: give exactly one of: {options}"
-    return f"{key}: {error.message}" if key else error.message
-
-
-def path_problems(config: Config) -> Iterator[str]:
-    """Take relative paths from `data_root`; yields what does not exist, but for what may be fetched later."""
-    root = Path(config["data_root"])
-    for section, key, is_there in PATH_KEYS:
-        for name, entry in config[section].items():
-            value = entry.get(key)
-            if value is None or is_url(value) or value.startswith(("package:", "download:")) or value == "random":
-                continue
-            path = root / value
-            entry[key] = str(path)
-            if not is_there(path) and (section, key) not in LATER:
-                yield f"{section}.{name}.{key}: {path} {missing(path)} (data_root is {root})"
-
-
-def missing_folders(config: Config) -> list[str]:
-    """The folders of photographs and paintings that do not exist (yet): a plan needs none, the first job does."""
-    return [
-        f"config: {section}.{name}.{key}: {path} {missing(path)} (data_root is {config['data_root']})"
-        for section, key in LATER
-        for name, entry in config[section].items()
-        if key in entry and not (path := Path(entry[key])).exists()
-    ]
-
-
-def missing(path: Path) -> str:
-    return "is a file, not a folder" if path.is_file() else "does not exist" if not path.exists() else "is no file"
+    place, kind, value, details = place_of(error), error["type"], error["input"], error.get("ctx", {})
+    key = ".".join(map(str, place))
+    if error["loc"][-1] == "[key]":
+        section = ".".join(map(str, place[:-1]))
+        return f"{section}: {value!r} is not a name; allowed: letters, digits, . _ -, the first one a letter or digit"
+    if kind in ("missing", "union_tag_not_found"):
+        return f"key {key!r} is missing"
+    if kind in EXPECTED:
+        return f"{key}: {value!r} is not {EXPECTED[kind]}"
+    if kind in LIMITS:
+        limit, words = LIMITS[kind]
+        return f"{key}: {value!r} is {words} {details[limit]:g}"
+    if kind in ("literal_error", "union_tag_invalid"):
+        value, words = details.get("tag", value), details.get("expected") or details["expected_tags"]
+        return f"{key}: {value!r} is not allowed{suggestion(value, QUOTED.findall(words))}"
+    if kind == "choice":
+        return f"{key}: {value!r} is not allowed; allowed: {error['msg']}"
+    if kind == "string_pattern_mismatch":
+        return f"{key}: {value!r} does not match the pattern {details['pattern']}"
+    if kind in ("too_short", "too_long", "string_too_short"):
+        length = "at least {min_length}" if "min_length" in details else "at most {max_length}"
+        return f"{key}: {value!r} has a length of {len(value)}; allowed: {length.format(**details)}"
+    if kind == "alternatives":
+        return f"{key}: {error['msg']}"
+    return f"{key}: {value!r}: {error['msg']}"

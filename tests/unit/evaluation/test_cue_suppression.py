@@ -168,5 +168,5 @@ def test_invalid_strengths_are_refused_by_name(words, expected):
 
 def test_the_config_s_own_strengths_are_those_of_the_library():
     schema = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())
-    own = {cue: tuple(entry["default"]) for cue, entry in schema["$defs"]["suppress"]["properties"].items()}
+    own = {cue: tuple(entry["default"]) for cue, entry in schema["$defs"]["Suppression"]["properties"].items()}
     assert own == DEFAULT_STRENGTHS == validate_strengths(own)

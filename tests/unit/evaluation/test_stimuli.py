@@ -319,7 +319,7 @@ def test_broken_archives_are_refused_by_name(tmp_path, pack):
         broken |= {"bit": data[:-8] + bytes([data[-8] ^ 1]) + data[-7:], "no end": data[:-4], "junk": data + b"junk"}
     for what, content in broken.items():
         archive.write_bytes(content)
-        with pytest.raises(UserError, match="not a whole archive") as refusal:
+        with pytest.raises(UserError, match="not a complete archive") as refusal:
             open_benchmark([archive], "edges")
         assert str(archive) in str(refusal.value), what
 

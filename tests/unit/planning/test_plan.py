@@ -1,6 +1,5 @@
 """Plans: how many images and jobs, what they cost, how long they take; each number by hand."""
 
-import json
 import subprocess
 import sys
 
@@ -9,7 +8,7 @@ import yaml
 from helpers import ROOT
 
 from shapebias.config.dataset_sizes import DRAWN_CLASSES, counted, images_in, images_in_shard, images_shown
-from shapebias.config.validation import checked
+from shapebias.config.validation import check_config
 from shapebias.errors import UserError
 from shapebias.planning.costs import Given, Known, Network, given_throughputs, image_bytes
 from shapebias.planning.graph import Job, list_jobs
@@ -26,8 +25,6 @@ from shapebias.planning.schedule import course
 from shapebias.planning.summary import assumptions, comparison, duration, size, summed, table
 from shapebias.planning.throughput import count, counted_networks
 from shapebias.synthetic.scene import CLASSES
-
-SCHEMA = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())
 
 # What the demo took on two cores, seconds of all jobs of a rule (logs/benchmarks, 24 November 2026).
 DEMO = {"pack": 47, "encode_styles": 16, "stylize": 68, "train": 574, "evaluate": 404, "read_out": 225, "figures": 12}
@@ -47,7 +44,7 @@ def study(**changes):
         "benchmarks": {"in_test": {"kind": "in_test", "images": "in"}},
         "wandb": {"mode": "disabled"},
     }
-    return checked(config | changes, SCHEMA)
+    return check_config(config | changes)
 
 
 def known(**throughputs):
@@ -166,7 +163,7 @@ def test_checkpoints_hold_weights_twice_and_what_the_optimizer_remembers():
 
 def test_the_demo_s_plan_is_what_the_demo_took_within_a_factor_of_two(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    config = checked(yaml.safe_load((ROOT / "config.yaml").read_text()), SCHEMA)
+    config = check_config(yaml.safe_load((ROOT / "config.yaml").read_text()))
     jobs = list_jobs(ROOT / "Snakefile", ROOT / "config.yaml", {})
     plan = plan_study(config, jobs, Known(networks=counted_networks(config)))
     assert len(jobs) == sum(entry.count for entry in plan) <= 70

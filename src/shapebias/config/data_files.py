@@ -1,0 +1,93 @@
+"""The files and folders that a config names: where they are, and what is missing.
+
+A plan needs none of them, so that it can be made before the data are there. A run needs all of them before its first
+job.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from shapebias.categories import category_of
+from shapebias.config.dataset_sizes import class_folders
+from shapebias.config.queries import Config, is_url
+
+FOLDER, FILE, EITHER = "folder", "file", "folder or file"
+# Where a config names files and folders: section, key, what it must be.
+PATH_KEYS = (
+    ("sources", "folder", EITHER),  # a folder, or the tar file of ILSVRC
+    ("sources", "categories", FILE),
+    ("styles", "folder", FOLDER),
+    ("stylizers", "encoder", FILE),
+    ("stylizers", "decoder", FILE),
+    ("models", "weights", FILE),
+    ("benchmarks", "folder", EITHER),  # a folder, or an archive of it
+    ("observers", "decisions", EITHER),
+    ("observers", "weights", FILE),
+    ("observers", "classes", FILE),
+)
+IS_THERE: dict[str, Callable[[Path], bool]] = {FOLDER: Path.is_dir, FILE: Path.is_file, EITHER: Path.exists}
+NAMED_CLASSES = 5  # in one message
+
+
+def local_paths(config: Config) -> Iterator[tuple[str, str, str, str]]:
+    """Section, name, key and expected kind of each file or folder of this machine that the config names."""
+    for section, key, kind in PATH_KEYS:
+        for name, entry in config[section].items():
+            value = entry.get(key, "random")
+            if not is_url(value) and not value.startswith(("package:", "download:")) and value != "random":
+                yield section, name, key, kind
+
+
+def resolve_paths(config: Config) -> None:
+    """Take relative paths from `data_root`."""
+    for section, name, key, _ in local_paths(config):
+        entry = config[section][name]
+        entry[key] = str(Path(config["data_root"]) / entry[key])
+
+
+def data_problems(config: Config) -> list[str]:
+    """What a run of the checked config lacks: files and folders, and categories for the classes of its photographs."""
+    missing = [
+        f"config: {section}.{name}.{key}: {path} {problem} (data_root is {config['data_root']})"
+        for section, name, key, kind in local_paths(config)
+        if (problem := path_problem(path := Path(config[section][name][key]), kind))
+    ]
+    return missing + [f"config: {problem}" for problem in category_problems(config)]
+
+
+def path_problem(path: Path, kind: str) -> str | None:
+    """Why a path is not the file or folder that is needed."""
+    if not path.exists():
+        return "does not exist"
+    if not IS_THERE[kind](path):
+        return f"is a {FOLDER if path.is_dir() else FILE}, not a {kind}"
+    return "is an empty folder" if path.is_dir() and next(path.iterdir(), None) is None else None
+
+
+def category_problems(config: Config) -> Iterator[str]:
+    """Classes of image folders that belong to none of the 16 categories."""
+    for name, entry in config["sources"].items():
+        if entry["kind"] != "imagefolder" or not Path(entry["folder"]).is_dir():
+            continue
+        own = own_categories(entry.get("categories"))
+        if own is None:
+            continue
+        classes = [folder for folder in class_folders(Path(entry["folder"])) if category_of(folder, own) is None]
+        if classes:
+            more = f" and {len(classes) - NAMED_CLASSES} more" if len(classes) > NAMED_CLASSES else ""
+            yield (
+                f"sources.{name}.folder: {entry['folder']}: no category for class {', '.join(classes[:NAMED_CLASSES])}"
+                f"{more}: neither one of the 207 ILSVRC classes nor named like one of the 16 categories; give a CSV "
+                f"file class,category (`categories`)"
+            )
+
+
+def own_categories(path: str | None) -> dict[str, str] | None:
+    """Class → category of a CSV file; None if the file is missing."""
+    if path is None:
+        return {}
+    if not Path(path).is_file():
+        return None
+    from shapebias.images.image_folder import read_categories  # pandas takes half a second to import
+
+    return read_categories(Path(path))

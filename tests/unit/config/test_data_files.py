@@ -1,0 +1,81 @@
+"""The files and folders of a config: a plan needs none, a run needs all."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from helpers import ROOT, image_folder
+
+from shapebias.config.data_files import data_problems
+from shapebias.config.validation import check_config
+
+DEMO = yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+@pytest.fixture
+def config(tmp_path) -> dict[str, Any]:
+    """The demo's config in an empty folder of data."""
+    return copy.deepcopy(DEMO) | {"data_root": str(tmp_path)}
+
+
+def folder_source(folder: str, **more: str) -> dict[str, Any]:
+    return {"kind": "imagefolder", "folder": folder, "per_class": {"test": 1}} | more
+
+
+def test_the_demo_lacks_nothing(config):
+    assert data_problems(check_config(config)) == []
+
+
+def test_everything_that_is_missing_is_reported_alike_and_at_once(config, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    config["sources"] |= {"photos": folder_source("gone", categories="no.csv"), "none": folder_source("empty")}
+    config["styles"] |= {"prints": {"kind": "folder", "folder": "gone"}, "file": {"kind": "folder", "folder": "file"}}
+    config["stylizers"] = {"x": {"encoder": "e.pth", "decoder": "empty"}}
+    config["models"]["resnet"]["weights"] = "w.pth"
+    config["benchmarks"]["x"] = {"kind": "edges", "folder": "no.zip"}
+    config["observers"] = {
+        "people": {"decisions": "gone", "benchmark": "edges"},
+        "net": {"timm": "resnet18", "weights": "w.pth", "classes": "c.csv"},
+    }
+    where = f"(data_root is {tmp_path})"
+    assert sorted(data_problems(check_config(config))) == sorted(
+        f"config: {key}: {tmp_path}/{problem} {where}"
+        for key, problem in {
+            "sources.photos.folder": "gone does not exist",
+            "sources.photos.categories": "no.csv does not exist",
+            "sources.none.folder": "empty is an empty folder",
+            "styles.prints.folder": "gone does not exist",
+            "styles.file.folder": "file is a file, not a folder",
+            "stylizers.x.encoder": "e.pth does not exist",
+            "stylizers.x.decoder": "empty is a folder, not a file",
+            "models.resnet.weights": "w.pth does not exist",
+            "benchmarks.x.folder": "no.zip does not exist",
+            "observers.people.decisions": "gone does not exist",
+            "observers.net.weights": "w.pth does not exist",
+            "observers.net.classes": "c.csv does not exist",
+        }.items()
+    )
+
+
+def test_what_is_downloaded_or_comes_with_a_package_is_not_missing(config):
+    config["stylizers"] = {
+        "x": {"encoder": "random", "training": {"content": "in", "styles": "in", "resize": 64, "size": 64}}
+    }
+    config["benchmarks"]["x"] = {"kind": "edges", "folder": "download:stimuli/edges"}
+    config["models"]["resnet"]["weights"] = "package:timm/x.pth"
+    assert data_problems(check_config(config)) == []
+
+
+@pytest.mark.parametrize("layout", ["{}", "train/{}"])
+def test_class_folders_without_a_category_are_named(config, tmp_path, layout):
+    for name in ("cat", "n02123045", "tulip", "rose"):
+        image_folder(tmp_path / "photos" / layout.format(""), {name: 1})
+    config["sources"]["photos"] = folder_source("photos")
+    (line,) = data_problems(check_config(config))
+    assert line.startswith(f"config: sources.photos.folder: {tmp_path}/photos: no category for class rose, tulip: ")
+    Path(tmp_path / "own.csv").write_text("class,category\nrose,chair\ntulip,clock\n")
+    config["sources"]["photos"]["categories"] = "own.csv"
+    assert data_problems(check_config(config)) == []
