@@ -1,12 +1,11 @@
 """From recorded decisions to tables to figures, through the real scripts; without a network, a run or a config."""
 
 import csv
-import importlib.util
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers import ROOT, files_below, picture, refused, run_script, succeeded
+from helpers import files_below, picture, refused, run_process, run_script, script, succeeded
 
 from shapebias.categories import CATEGORIES
 from shapebias.tables.reading import read_table
@@ -15,15 +14,6 @@ OF_CONFLICTS = ["shape_bias", "shape_bias_by_category", "shape_bias_differences"
 OF_CONFLICTS += ["error_consistency", "sample_predictions"]
 OF_ALL = ["accuracy", "accuracy_by_condition", "human_likeness", "reliance", "training_curves"]
 COLUMNS = ["subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename"]
-
-
-def script():
-    """scripts/figures.py as a module."""
-    spec = importlib.util.spec_from_file_location("figures_script", ROOT / "scripts" / "figures.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def names() -> list[str]:
@@ -61,13 +51,13 @@ def tables(tmp_path_factory) -> Path:
     return out
 
 
-def draw(tables: Path, out: Path, *more: object):
-    return run_script("figures", "--tables", tables, "--dpi", 40, *more, "--out", out)
+def draw(tables: Path, out: Path, *more: object, run=run_script):
+    return run("figures", "--tables", tables, "--dpi", 40, *more, "--out", out)
 
 
 def test_recorded_decisions_become_figures_and_again_the_same_bytes(tables, stimuli, tmp_path):
-    for folder in ("one", "two"):
-        succeeded(draw(tables, tmp_path / folder, "--sample-images", f"conflict={stimuli}"))
+    for folder, run in (("one", run_script), ("two", run_process)):
+        succeeded(draw(tables, tmp_path / folder, "--sample-images", f"conflict={stimuli}", run=run))
     made = [*(f"{name}.conflict" for name in OF_CONFLICTS), *OF_ALL]
     assert files_below(tmp_path / "one") == sorted(f"{name}.{kind}" for name in made for kind in ("png", "svg"))
     for name in files_below(tmp_path / "one"):
@@ -84,7 +74,7 @@ def test_an_answer_that_names_nothing_is_one_and_an_image_that_was_not_shown_is_
     (tmp_path / "answers.conflict.csv").write_text(text + "\n")
     who = read_table(tables, "shape_bias")
     who = who[who["observer"] != "subject-02"]
-    samples, total = script().sample_of(tmp_path, "conflict", who, [stimuli])
+    samples, total = script("figures").sample_of(tmp_path, "conflict", who, [stimuli])
     assert total == len(cells) and len(samples) == 12
     for _, _, _, decisions in samples:
         assert decisions == {"subject-01": "", "goggles": "none"}
@@ -108,7 +98,7 @@ def test_a_missing_table_is_named_and_nothing_is_drawn(tables, tmp_path):
 
 def test_the_axis_of_a_benchmark_is_that_of_its_kind_or_of_the_one_kind_with_its_conditions():
     rows = [("low-pass", "0"), ("mine", "c50"), ("mine", "c05"), ("turned", "0"), ("turned", "90")]
-    axes = script().condition_axes(pd.DataFrame(rows, columns=["benchmark", "condition"]))
+    axes = script("figures").condition_axes(pd.DataFrame(rows, columns=["benchmark", "condition"]))
     assert axes["low-pass"].order[:2] == ("0", "1")
     assert axes["mine"].label == "Contrast (%)"
     assert "turned" not in axes  # of two kinds: phase noise by 0 and 90 degrees, and rotation
