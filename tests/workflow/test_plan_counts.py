@@ -1,24 +1,18 @@
 """What scripts/plan.py counts is what Snakemake would run, rule by rule."""
 
 import csv
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
 import yaml
-from helpers import ROOT
+from helpers import ROOT, run_script, succeeded
 
 STUDIES = ["config.yaml", *(f"experiments/{path.name}" for path in sorted((ROOT / "experiments").glob("*.yaml")))]
 
 
 def counted(place, study):
     """rule → jobs, as plan.py writes them; it runs where the study's data are."""
-    command = [sys.executable, str(ROOT / "scripts/plan.py"), "--configfile", str(ROOT / study)]
-    done = subprocess.run(
-        [*command, "--out", "plan.csv"], cwd=place.folder, text=True, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    succeeded(run_script("plan", "--configfile", ROOT / study, "--out", "plan.csv", folder=place.folder))
     with (place.folder / "plan.csv").open() as file:
         return Counter({row["rule"]: int(row["jobs"]) for row in csv.DictReader(file)})
 
