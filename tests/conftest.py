@@ -1,6 +1,12 @@
 """Fixtures of all tests: real data where it is there, and one thread."""
 
 import os
+
+# Before numpy and torch are imported, for this process and all that it starts: tiny arrays gain nothing from more
+# threads, and the last bits of a result depend on their number. Threads that wait for each other cost most of the time
+# where as many tests as processors run side by side.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +18,6 @@ from shapebias.images.shards import Sample, open_shards
 
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
-# One thread everywhere: tiny tensors gain nothing from more, and last bits depend on the number.
 torch.set_num_threads(1)
 
 

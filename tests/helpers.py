@@ -1,12 +1,24 @@
-"""What several tests use: tiny inputs, and the real scripts as subprocesses."""
+"""What several tests use: tiny inputs, and the real scripts, in this process or in one of their own."""
 
+import contextlib
+import functools
+import importlib
+import io
+import logging
 import os
+import random
+import signal
 import subprocess
 import sys
 import tempfile
+import traceback
+from collections.abc import Callable, Generator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from unittest import mock
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import timm
@@ -14,6 +26,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from shapebias import cli
 from shapebias.images.codec import encode
 from shapebias.images.shards import label, write_shard
 
@@ -101,10 +114,77 @@ ENV["WANDB_MODE"] = "disabled"  # where a test does not ask for it
 ENV["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "shapebias-tests-bytecode")
 
 
-def run_script(name: str, *args: object, timeout: float = 120) -> subprocess.CompletedProcess:
+SCRIPTS = ROOT / "scripts"
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)  # those for which scripts install handlers
+
+
+@functools.cache
+def script(name: str) -> ModuleType:
+    """Import `scripts/<name>.py`. Scripts import each other by name, as here."""
+    with mock.patch.object(sys, "path", [str(SCRIPTS), *sys.path]):
+        return importlib.import_module(name)
+
+
+def run_script(name: str, *args: object, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run `scripts/<name>.py` in this process, which imports torch and timm only once.
+
+    Command line, environment, working folder, messages and exit status are those of a process. Use `run_process` in
+    tests of signals, ranks and limits, and of equal results under another hash seed.
+    """
+    command = [str(SCRIPTS / f"{name}.py"), *map(str, args)]
+    main, out, err = script(name).main, io.StringIO(), io.StringIO()
+    with isolated(command, folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = exit_status(lambda: cli.run(main))
+    return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
+
+
+def run_process(name: str, *args: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """Run `scripts/<name>.py` as a user would, without Snakemake."""
-    command = [sys.executable, ROOT / "scripts" / f"{name}.py", *args]
+    command = [sys.executable, SCRIPTS / f"{name}.py", *args]
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=timeout, cwd=ROOT, env=ENV)
+
+
+@contextlib.contextmanager
+def isolated(command: list[str], folder: Path) -> Generator[None]:
+    """Give a script the surroundings of a new process, and restore this one's."""
+    root = logging.getLogger()
+    level, threads, handlers = root.level, torch.get_num_threads(), {n: signal.getsignal(n) for n in SIGNALS}
+    python_random, numpy_random = random.getstate(), np.random.get_state()
+    try:
+        with (
+            mock.patch.dict(os.environ, ENV, clear=True),
+            mock.patch.object(sys, "argv", command),
+            mock.patch.object(sys, "path", [*sys.path]),
+            mock.patch.object(tempfile, "tempdir", None),
+            mock.patch.object(root, "handlers", []),
+            contextlib.chdir(folder),
+            mpl.rc_context(),
+            torch.random.fork_rng(devices=[]),
+        ):
+            root.setLevel(logging.WARNING)
+            yield
+    finally:
+        root.setLevel(level)
+        torch.set_num_threads(threads)
+        random.setstate(python_random)
+        np.random.set_state(numpy_random)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def exit_status(main: Callable[[], object]) -> int:
+    """The status with which Python ends after `main`; what Python would print then goes to stderr."""
+    try:
+        main()
+    except SystemExit as left:
+        if left.code is None or isinstance(left.code, int):
+            return left.code or 0
+        print(left.code, file=sys.stderr)
+        return 1
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
 
 
 def succeeded(done: subprocess.CompletedProcess) -> subprocess.CompletedProcess:

@@ -1,20 +1,57 @@
 """Snakemake as a user runs it, in a folder of its own."""
 
+import io
+import logging
+import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
-from helpers import ROOT
+from helpers import ROOT, exit_status
+from snakemake.cli import main as snakemake_main
+
+
+def run_forked(main: Callable[[], object], folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run `main` in a fork of this process: a process of its own, with what is imported here; output comes together.
+
+    command: the words that the fork finds in sys.argv.
+    """
+    with tempfile.TemporaryFile("w+") as output:
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                os.chdir(folder)
+                sys.argv, sys.path = command, [str(folder), *(path for path in sys.path if not path.startswith(TESTS))]
+                for number in (1, 2):
+                    os.dup2(output.fileno(), number)
+                sys.stdout, sys.stderr = (io.TextIOWrapper(os.fdopen(n, "wb", 0), write_through=True) for n in (1, 2))
+                logging.getLogger().handlers.clear()
+                status = exit_status(main)
+            finally:
+                os._exit(status)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        output.seek(0)
+        return subprocess.CompletedProcess(command, status, output.read())
+
+
+TESTS = str(ROOT / "tests")
 
 
 class Workspace:
-    """An empty folder in which the workflow runs. study: the file that a config is written to."""
+    """An empty folder in which the workflow runs.
+
+    study: the file that a config is written to. forks_dry_runs: whether dry runs start as forks of this process.
+    """
 
     study = "config.yaml"
+    forks_dry_runs = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -31,6 +68,8 @@ class Workspace:
         self, *arguments: str, config: dict[str, Any] | None = None, profile: str | None = "local"
     ) -> subprocess.CompletedProcess[str]:
         """Run it to its end; stdout and stderr come together."""
+        if self.forks_dry_runs and "-n" in arguments:
+            return self.fork(*arguments, config=config, profile=profile)
         return subprocess.run(
             self.command(arguments, config, profile),
             cwd=self.folder,
@@ -39,6 +78,12 @@ class Workspace:
             stderr=subprocess.STDOUT,
             check=False,
         )
+
+    def fork(
+        self, *arguments: str, config: dict[str, Any] | None = None, profile: str | None = "local"
+    ) -> subprocess.CompletedProcess[str]:
+        """Run it in a fork of this process, where importing Snakemake takes no time: for runs that end before a job."""
+        return run_forked(snakemake_main, self.folder, self.command(arguments, config, profile)[2:])
 
     def start(
         self, *arguments: str, config: dict[str, Any] | None = None, profile: str = "local", log: str = "started.log"

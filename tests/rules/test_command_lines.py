@@ -1,14 +1,14 @@
 """Every script says what it does, and refuses what is missing, without Snakemake."""
 
 import pytest
-from helpers import ROOT, files_below, refused, run_script, succeeded
+from helpers import ROOT, files_below, refused, run_process, run_script, succeeded
 
 SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py") if "__main__" in path.read_text())
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_help_explains_a_script_and_each_of_its_options(name):
-    told = succeeded(run_script(name, "--help")).stdout
+    told = succeeded(run_process(name, "--help")).stdout
     assert told.startswith(f"usage: {name}.py")
     assert "--out" in told
 

@@ -1,15 +1,22 @@
 """Showing benchmarks to a network with the real script: conditions, suppressed cues, several benchmarks in one job."""
 
-import importlib.util
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import ROOT, TINY_RESNET, colour_shard, files_below, picture, run_script, succeeded, tiny_resnet
+from helpers import (
+    TINY_RESNET,
+    colour_shard,
+    files_below,
+    picture,
+    run_process,
+    run_script,
+    script,
+    succeeded,
+    tiny_resnet,
+)
 from safetensors.torch import save_file
 
 from shapebias.errors import UserError
@@ -39,16 +46,6 @@ def inputs(tmp_path_factory) -> Path:
 def flags_of(inputs: Path) -> list[object]:
     network = ["--timm", "resnet10t", "--kwargs", json.dumps(TINY_RESNET), "--classes", inputs / "classes.csv"]
     return [*network, "--weights", inputs / "net.safetensors", "--device", "cpu"]
-
-
-def script_main(name: str) -> Callable[[list[str]], None]:
-    """`main` of a script, to be called in this process."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module.main
 
 
 def benchmarks(inputs: Path, out: Path, *suppress: object) -> list[object]:
@@ -101,7 +98,7 @@ def test_conditions_sessions_and_names_of_published_stimuli_are_kept(made):
 def test_json_and_threads_that_decode_ahead_change_no_byte(inputs, made, tmp_path):
     strengths = json.dumps({"colour": [1, 0.5], "shape": [2, 4], "texture": [1]}, sort_keys=True)
     flags = [*flags_of(inputs), *benchmarks(inputs, tmp_path, "--suppress", strengths)]
-    succeeded(run_script("evaluate", *flags, "--workers", 3, "--batch-size", 5))
+    succeeded(run_process("evaluate", *flags, "--workers", 3, "--batch-size", 5))
     for name in ("in_test", "suppressed", "contrast"):
         assert (tmp_path / f"{name}.parquet").read_bytes() == (made / f"{name}.parquet").read_bytes()
 
@@ -110,7 +107,7 @@ def test_an_image_that_two_benchmarks_show_is_decoded_once(inputs, tmp_path, mon
     decoded = []
     decode = shards.load_rgb
     monkeypatch.setattr(shards, "load_rgb", lambda data: decoded.append(data) or decode(data))
-    script_main("evaluate")([*map(str, flags_of(inputs)), *map(str, benchmarks(inputs, tmp_path))])
+    script("evaluate").main([*map(str, flags_of(inputs)), *map(str, benchmarks(inputs, tmp_path))])
     assert len(decoded) == len(set(decoded)) == 8
     assert read_raw_predictions(tmp_path / "suppressed.parquet")[1]["conditions"] == list_conditions(
         DEFAULT_STRENGTHS
@@ -130,13 +127,13 @@ def test_an_image_that_two_benchmarks_show_is_decoded_once(inputs, tmp_path, mon
 def test_what_does_not_fit_is_refused_before_anything_is_written(inputs, tmp_path, suppress, named):
     flags = [*flags_of(inputs), *benchmarks(inputs, tmp_path / "out", *suppress)]
     with pytest.raises((UserError, SystemExit), match=named):
-        script_main("evaluate")(list(map(str, flags)))
+        script("evaluate").main(list(map(str, flags)))
     assert files_below(tmp_path) == []
 
 
 def test_what_has_been_measured_of_the_same_is_kept_and_only_the_rest_is_measured(inputs, tmp_path, monkeypatch):
     """Adding a benchmark shows the network that one alone; other weights, images or settings are measured anew."""
-    evaluate = script_main("evaluate")
+    evaluate = script("evaluate")
     for name in ("net.safetensors", "photographs.tar"):
         (tmp_path / name).write_bytes((inputs / name).read_bytes())
     network = [*flags_of(inputs), "--weights", tmp_path / "net.safetensors", "--reuse", tmp_path / "kept"]
@@ -153,9 +150,8 @@ def test_what_has_been_measured_of_the_same_is_kept_and_only_the_rest_is_measure
                 tmp_path / f"{kind}.parquet",
             ]
         shown = []
-        module = sys.modules[evaluate.__module__]
-        monkeypatch.setattr(module, "measure", lambda *a, **k: shown.append(a[2]) or measure(*a, **k))
-        evaluate(list(map(str, flags)))
+        monkeypatch.setattr(evaluate, "measure", lambda *a, **k: shown.append(a[2]) or measure(*a, **k))
+        evaluate.main(list(map(str, flags)))
         return shown
 
     assert run("in_test") == ["in_test"]
@@ -175,7 +171,6 @@ def test_what_has_been_measured_of_the_same_is_kept_and_only_the_rest_is_measure
 
 
 def test_a_stimulus_that_moves_to_another_category_is_measured_anew_though_its_bytes_are_the_same(inputs, tmp_path):
-    evaluate = script_main("evaluate")
     picture(1, (32, 32)).save((tmp_path / "set/cat").mkdir(parents=True) or tmp_path / "set/cat/1.png")
     flags = [*flags_of(inputs), "--images", tmp_path / "set", "--benchmark", "silhouettes"]
     flags += ["--out", tmp_path / "x.parquet", "--reuse", tmp_path / "kept"]
@@ -183,6 +178,6 @@ def test_a_stimulus_that_moves_to_another_category_is_measured_anew_though_its_b
     for category in ("cat", "dog"):
         if category == "dog":
             (tmp_path / "set/cat").rename(tmp_path / "set/dog")
-        evaluate(list(map(str, flags)))
+        script("evaluate").main(list(map(str, flags)))
         shapes += read_raw_predictions(tmp_path / "x.parquet")[0]["shape"].tolist()
     assert shapes == ["cat", "dog"]

@@ -16,6 +16,7 @@ from helpers import (
     image_folder,
     picture,
     refused,
+    run_process,
     run_script,
     succeeded,
     tiny_resnet,
@@ -40,10 +41,10 @@ def network(tmp_path_factory) -> list[object]:
     return ["--timm", "resnet10t", "--weights", weights, "--observer", "resnet_in_seed3", "--device", "cpu"]
 
 
-def read_out(network, images, out, name="conflict"):
+def read_out(network, images, out, name="conflict", *, run=run_script):
     """Evaluate a network on conflict images and read its stages out into a table."""
     flags = ["--images", images, "--benchmark", "cue_conflict", "--out", out.with_suffix(".parquet")]
-    return run_script("evaluate", *network, *flags, "--read-out", f"{name}={out}")
+    return run("evaluate", *network, *flags, "--read-out", f"{name}={out}")
 
 
 def conflict_shard(target: Path) -> Path:
@@ -61,9 +62,9 @@ def conflict_shard(target: Path) -> Path:
 def test_a_colour_is_read_out_as_texture_at_every_stage_again_in_the_same_bytes(network, tmp_path):
     shard = conflict_shard(tmp_path / "conflict.tar")
     made = []
-    for name in ("one", "other"):
+    for name, run in (("one", run_script), ("other", run_process)):
         out = tmp_path / name / "x.csv"
-        done = read_out(network, shard, out, "own")
+        done = read_out(network, shard, out, "own", run=run)
         assert "7 stages on 48 images" in succeeded(done).stderr
         made.append(out.read_bytes())
     assert made[0] == made[1]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers import files_below, picture, refused, run_script, succeeded
+from helpers import files_below, picture, refused, run_process, run_script, succeeded
 
 from shapebias.categories import CATEGORIES
 from shapebias.figures.draw import choose_samples, condition_axes
@@ -52,13 +52,13 @@ def tables(tmp_path_factory) -> Path:
     return out
 
 
-def draw(tables: Path, out: Path, *more: object):
-    return run_script("figures", "--tables", tables, "--dpi", 40, *more, "--out", out)
+def draw(tables: Path, out: Path, *more: object, run=run_script):
+    return run("figures", "--tables", tables, "--dpi", 40, *more, "--out", out)
 
 
 def test_recorded_decisions_become_figures_and_again_the_same_bytes(tables, stimuli, tmp_path):
-    for folder in ("one", "two"):
-        succeeded(draw(tables, tmp_path / folder, "--sample-images", f"conflict={stimuli}"))
+    for folder, run in (("one", run_script), ("two", run_process)):
+        succeeded(draw(tables, tmp_path / folder, "--sample-images", f"conflict={stimuli}", run=run))
     made = [*(f"{name}.conflict" for name in OF_CONFLICTS), *OF_ALL]
     assert files_below(tmp_path / "one") == sorted(f"{name}.{kind}" for name in made for kind in ("png", "svg"))
     for name in files_below(tmp_path / "one"):

@@ -11,7 +11,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers import ENV, ROOT, bad_images, files_below, image_folder, picture, refused, run_script, succeeded
+from helpers import (
+    ENV,
+    ROOT,
+    bad_images,
+    files_below,
+    image_folder,
+    picture,
+    refused,
+    run_process,
+    run_script,
+    succeeded,
+)
 from PIL import Image
 
 from shapebias.images.shards import Shard, open_shards
@@ -43,9 +54,9 @@ def scan(folder: Path, out: Path, *, shards: int = 1, kind: str = "imagefolder")
     return run_script("scan", *flags, "--out", out)
 
 
-def pack(folder: Path, listing: Path, shard: int, out: Path):
+def pack(folder: Path, listing: Path, shard: int, out: Path, run=run_script):
     flags = ["--listing", listing, "--split", "test", "--shard", shard, "--size", SIZE]
-    return run_script("pack", *flags, "--kind", "imagefolder", "--folder", folder, "--out", out)
+    return run("pack", *flags, "--kind", "imagefolder", "--folder", folder, "--out", out)
 
 
 def stylize(content: Path, styles: Path, out: Path, *more: object):
@@ -106,7 +117,7 @@ def test_stylizing_in_more_shards_changes_no_image(conflicts):
 
 
 def test_packing_again_gives_the_same_file(photographs, packed, tmp_path):
-    succeeded(pack(photographs, packed[1][0].parents[1] / "listing.parquet", 0, tmp_path / "0.tar"))
+    succeeded(pack(photographs, packed[1][0].parents[1] / "listing.parquet", 0, tmp_path / "0.tar", run_process))
     assert (tmp_path / "0.tar").read_bytes() == packed[1][0].read_bytes()
 
 
@@ -121,7 +132,7 @@ def test_a_conflict_carries_both_cues_and_names_content_and_style(photographs, c
 
 def test_encoded_styles_give_the_same_conflicts_as_encoding_on_the_way(packed, conflicts, tmp_path):
     vectors = tmp_path / "styles.safetensors"
-    succeeded(run_script("encode_styles", "--styles", packed[1][0], "--stylizer", "ghiasi", "--out", vectors))
+    succeeded(run_process("encode_styles", "--styles", packed[1][0], "--stylizer", "ghiasi", "--out", vectors))
     flags = ["--content", packed[1][0], "--style-vectors", vectors, "--stylizer", "ghiasi", "--size", SIZE, "--seed", 5]
     succeeded(run_script("stylize", *flags, "--other-category", "--out", tmp_path / "0.tar"))
     assert (tmp_path / "0.tar").read_bytes() == conflicts[1][0].read_bytes()
@@ -160,7 +171,7 @@ def test_a_drawn_shard_needs_no_listing_and_is_the_same_as_with_one(tmp_path):
     shard = ["--split", "test", "--shard", 1, "--size", SIZE]
     succeeded(run_script("pack", *drawn, *shard, "--out", tmp_path / "a.tar"))
     listed = ["--kind", "synthetic", "--seed", 3, "--listing", tmp_path / "listing.parquet"]
-    succeeded(run_script("pack", *listed, *shard, "--out", tmp_path / "b.tar"))
+    succeeded(run_process("pack", *listed, *shard, "--out", tmp_path / "b.tar"))
     assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
     refused(run_script("pack", "--kind", "paintings", *shard, "--out", tmp_path / "c.tar"), "needs --shards")
     refused(run_script("pack", "--kind", "folder", *shard, "--out", tmp_path / "c.tar"), "needs --folder")
@@ -181,8 +192,8 @@ def test_drawn_photographs_and_paintings_are_packed(tmp_path):
         "--size",
         SIZE,
     ]
-    for name in ("a", "b"):
-        succeeded(run_script("pack", *flags, "--out", tmp_path / f"{name}.tar"))
+    for name, run in (("a", run_script), ("b", run_process)):
+        succeeded(run("pack", *flags, "--out", tmp_path / f"{name}.tar"))
     assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
     assert sorted(images_of(tmp_path / "a.tar")) == ["painting-00000", "painting-00001"]
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from helpers import ENV, ROOT, TINY_RESNET, colour_shard, files_below, image_folder, run_script, succeeded
+from helpers import ENV, ROOT, TINY_RESNET, colour_shard, files_below, image_folder, run_script, script, succeeded
 
 from shapebias.training.staging import NOT_LOCAL, file_system
 
@@ -145,11 +145,10 @@ def test_a_run_that_is_held_by_another_process_asks_for_another_try(shards, tmp_
     from shapebias.training import checkpoints, run_lock
     from shapebias.training.run_lock import lock_run
 
-    monkeypatch.syspath_prepend(ROOT / "scripts")
-    script = __import__(name)
+    module = script(name)
     short = partial(lock_run, wait=0.1)
     monkeypatch.setattr(checkpoints, "lock_run", short)
-    monkeypatch.setattr(script, "lock_run", short, raising=False)
+    monkeypatch.setattr(module, "lock_run", short, raising=False)
     monkeypatch.setattr(run_lock, "try_lock", lambda path: None)
     checkpoint, out = tmp_path / "checkpoints" / "x.pt", tmp_path / "out"
     arguments = {
@@ -158,7 +157,7 @@ def test_a_run_that_is_held_by_another_process_asks_for_another_try(shards, tmp_
         + ["--checkpoint", str(checkpoint), "--out", str(out)],
     }
     with caplog.at_level("INFO"), pytest.raises(SystemExit) as left:
-        script.main(arguments[name])
+        module.main(arguments[name])
     assert left.value.code == 75
     assert "the run is still being trained by another process" in caplog.text
     assert not out.exists()

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import picture, refused, run_script, succeeded
+from helpers import picture, refused, run_process, run_script, succeeded
 from wandb_server import KEY, wandb_server
 
 
@@ -21,10 +21,10 @@ def study(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def track(study: Path, *more: object):
+def track(study: Path, *more: object, run=run_script):
     files = ["--tables", study / "shape_bias.csv", "--figures", study / "shape_bias.conflict.png"]
     where = ["--config", study / "config.json", "--wandb-dir", study, "--out", study / "receipt.json"]
-    return run_script("track", "--title", "The demo", *files, *where, *more)
+    return run("track", "--title", "The demo", *files, *where, *more)
 
 
 def receipt(study: Path) -> dict:
@@ -32,7 +32,7 @@ def receipt(study: Path) -> dict:
 
 
 def test_tables_and_figures_arrive_with_wandb_sync(study):
-    succeeded(track(study))
+    succeeded(track(study, run=run_process))
     told = receipt(study)
     assert (told["mode"], told["warning"]) == ("offline", None)
     assert (told["tables"], told["figures"]) == (["shape_bias"], ["shape_bias.conflict"])
@@ -53,7 +53,7 @@ def test_tables_and_figures_arrive_with_wandb_sync(study):
 
 def test_a_dead_wandb_is_told_in_the_receipt_and_fails_nothing(study):
     (study / "wandb").write_text("a file in the way")
-    done = succeeded(track(study))
+    done = succeeded(track(study, run=run_process))
     assert done.stderr.count("W&B:") == 1 and "Traceback" not in done.stderr
     told = receipt(study)
     assert (told["tables"], told["figures"], told["folder"]) == ([], [], None)

@@ -142,7 +142,7 @@ def test_a_study_given_by_configfile_is_the_whole_config(workspace, demo):
 def test_a_mistake_in_the_config_ends_in_one_line_that_names_it(workspace, demo, change, told):
     change(demo)
     place = workspace()
-    done = place.snakemake(config=demo)
+    done = place.fork(config=demo)
     assert done.returncode == 1
     assert told in done.stdout
     assert "Traceback" not in done.stdout
@@ -267,7 +267,7 @@ def test_a_run_is_planned_from_one_file_a_split_that_follows_from_every_shard(wo
 
 def test_photographs_that_are_missing_end_a_run_before_its_first_job(workspace, repository):
     place = workspace()
-    done = place.snakemake(config=yaml.safe_load((repository / "experiments/paper.yaml").read_text()))
+    done = place.fork(config=yaml.safe_load((repository / "experiments/paper.yaml").read_text()))
     assert done.returncode == 1
     assert "sources.in.folder: imagenet does not exist (data_root is .)" in done.stdout
     assert "Traceback" not in done.stdout

@@ -8,14 +8,13 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import run_script, succeeded
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, sync_playwright
 
@@ -24,7 +23,6 @@ from shapebias.evaluation.decisions import CSV_COLUMNS, PROBABILITIES, write_pre
 from shapebias.report.charts import contrast_of
 from shapebias.seeding import generator
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 PHONE: ViewportSize = {"width": 390, "height": 844}
 DESK: ViewportSize = {"width": 1280, "height": 900}
 # Model, regime → how often it names the shape, the texture.
@@ -140,12 +138,6 @@ def write_read_out(path: Path) -> None:
     pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
 
 
-def script(name: str, *arguments: object) -> None:
-    command = [sys.executable, SCRIPTS / f"{name}.py", *arguments]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.fixture(scope="module")
 def report(tmp_path_factory) -> Path:
     """The report of a small study, by the scripts that the workflow calls."""
@@ -163,12 +155,12 @@ def report(tmp_path_factory) -> Path:
     }
     (place / "config.json").write_text(json.dumps(config))
     study = ["--predictions", place / "predictions", "--runs", place, "--read-out", place / "read_out.csv"]
-    script("tables", *study, "--out", place / "tables")
+    succeeded(run_script("tables", *study, "--out", place / "tables"))
     inputs = ["--tables", place / "tables", "--runs", place]
     images = f"conflict={place / 'images'}"
-    script("figures", *inputs, "--sample-images", images, "--dpi", 40, "--out", place / "figures")
+    succeeded(run_script("figures", *inputs, "--sample-images", images, "--dpi", 40, "--out", place / "figures"))
     given = [*inputs, "--figures", place / "figures", "--config", place / "config.json", "--conflict-images", images]
-    script("report", "--title", "A small study", *given, "--out", place / "report.html")
+    succeeded(run_script("report", "--title", "A small study", *given, "--out", place / "report.html"))
     return place / "report.html"
 
 
@@ -461,7 +453,9 @@ def test_paper_gets_the_pictures_and_open_tables(opened, report, screenshots):
 def test_published_decisions_alone_make_a_report(opened, shared_data, tmp_path, screenshots):
     folder = shutil.copytree(shared_data / "observers", tmp_path / "cue-conflict")
     images = f"cue-conflict={shared_data / 'stimuli' / 'cue-conflict'}"
-    script("report", "--predictions", folder, "--conflict-images", images, "--out", tmp_path / "report.html")
+    succeeded(
+        run_script("report", "--predictions", folder, "--conflict-images", images, "--out", tmp_path / "report.html")
+    )
     kept = {path.name for path in (tmp_path / "report-tables").iterdir()}
     assert {"shape_bias_pooled.csv", "answers.cue-conflict.csv", "error_consistency.csv"} <= kept
     page = opened(tmp_path / "report.html")
@@ -489,7 +483,7 @@ def test_fifty_observers_and_ten_thousand_images_stay_a_page_that_opens(opened, 
         write_predictions(folder / f"{name}.parquet", table, record(name, "cue_conflict", name, None))
     write_images(tmp_path / "images", images.groupby("shape").head(20), 224)
     given = ["--predictions", tmp_path / "predictions", "--conflict-images", f"conflict={tmp_path / 'images'}"]
-    script("report", *given, "--out", tmp_path / "report.html")
+    succeeded(run_script("report", *given, "--out", tmp_path / "report.html"))
     assert (tmp_path / "report.html").stat().st_size < 15_000_000
     page = opened(tmp_path / "report.html")
     assert len(marks(page, "shape_bias.conflict")) == 50
@@ -509,7 +503,7 @@ def test_names_may_hold_anything(opened, tmp_path):
         table = predictions(name, images, decided(name, images, 0.4, 0.4))
         write_predictions(tmp_path / "conflict" / f"{safe}.parquet", table, record(name, "cue_conflict", name, None))
     title = "</title></script><script>alert(1)</script>"
-    script("report", "--title", title, "--predictions", tmp_path, "--out", tmp_path / "report.html")
+    succeeded(run_script("report", "--title", title, "--predictions", tmp_path, "--out", tmp_path / "report.html"))
     page = opened(tmp_path / "report.html")
     assert page.title() == title and page.locator("h1").inner_text() == title
     assert len(marks(page, "shape_bias.conflict")) == 3

@@ -1,0 +1,82 @@
+"""A script that runs in the process of the tests does what it does in its own, and leaves nothing behind."""
+
+import logging
+import os
+import random
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+from helpers import ENV, run_process, run_script, script
+
+SCAN = ["--kind", "paintings", "--count", 1, "--shards", "all=1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("scan", ["--help"]),
+        ("scan", [*SCAN, "--sead", 1]),
+        ("scan", [*SCAN, "--shards", "train=1", "--out", "x"]),
+        ("checksums", ["gone/0.tar", "--out", "x"]),
+    ],
+    ids=["help", "command line", "user", "operating system"],
+)
+def test_a_script_says_the_same_and_ends_alike_in_a_process_of_its_own(name, arguments):
+    here, there = (run(name, *arguments) for run in (run_script, run_process))
+    assert (here.returncode, here.stdout, here.stderr) == (there.returncode, there.stdout, there.stderr)
+
+
+def surroundings() -> dict[str, object]:
+    root = logging.getLogger()
+    return {
+        "environment": dict(os.environ),
+        "folder": Path.cwd(),
+        "words": sys.argv[:],
+        "path": sys.path[:],
+        "temporary": tempfile.tempdir,
+        "logging": (root.level, root.handlers[:], logging.getLogger("shapebias").isEnabledFor(logging.INFO)),
+        "signals": [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)],
+        "threads": torch.get_num_threads(),
+        "figures": dict(mpl.rcParams),
+        "random": (random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist()),
+    }
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_a_script_changes_is_as_before_when_it_has_ended(monkeypatch, tmp_path, fails):
+    def spoil() -> None:
+        logging.getLogger().setLevel(logging.DEBUG)
+        logging.getLogger().addHandler(logging.NullHandler())
+        os.environ["RANK"] = "7"
+        del os.environ["PATH"]
+        os.chdir(tmp_path)
+        sys.argv.append("x")
+        sys.path.insert(0, "x")
+        tempfile.tempdir = str(tmp_path)
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        torch.set_num_threads(2)
+        mpl.rcParams["lines.linewidth"] = 7
+        random.seed(1), np.random.seed(1), torch.manual_seed(1)
+        if fails:
+            raise ZeroDivisionError("told with a traceback")
+
+    monkeypatch.setattr(script("scan"), "main", spoil)
+    before = surroundings()
+    done = run_script("scan")
+    assert surroundings() == before
+    assert (done.returncode, "told with a traceback" in done.stderr) == (int(fails), fails)
+
+
+def test_a_script_sees_the_environment_of_the_tests_alone(monkeypatch, capsys):
+    monkeypatch.setenv("RANK", "7")
+    monkeypatch.setitem(ENV, "MARK", "here")
+    monkeypatch.setattr(script("scan"), "main", lambda: print("RANK" in os.environ, os.environ["MARK"], Path.cwd()))
+    done = run_script("scan")
+    assert done.stdout == f"False here {Path(__file__).parents[2]}\n"
+    assert capsys.readouterr().out == ""
