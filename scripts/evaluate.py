@@ -9,6 +9,7 @@ is missing.
 
 import argparse
 import logging
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from shapebias.cli import Parser, non_negative_int, positive_int, proportion, ru
 from shapebias.errors import UserError
 from shapebias.evaluation import cue_suppression
 from shapebias.evaluation.benchmarks import KINDS
-from shapebias.evaluation.decisions import write_decisions, write_predictions
+from shapebias.evaluation.decisions import read_observers, read_raw_predictions, write_decisions, write_predictions
 from shapebias.evaluation.fingerprints import fingerprint_measurement
 from shapebias.evaluation.inputs import CAPACITY, ImageCache
 from shapebias.evaluation.observer import load_observer, measure
@@ -28,6 +29,8 @@ from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.files import atomic_write
 from shapebias.images.image_folder import read_categories
 from shapebias.metrics.linear_read_out import StageReader, is_conflict
+from shapebias.metrics.panel import pair_trials
+from shapebias.metrics.shape_bias import accuracy_row, bias_rows, count_cues, describe_bias
 from shapebias.networks import models
 from shapebias.networks.device import keep_freed_memory, resolve_device
 from shapebias.networks.weights import weights_path
@@ -181,6 +184,20 @@ def write_read_out(target: Path, reader: StageReader, record: dict[str, Any]) ->
     log.info("%s: %d stages on %d images", target, table["stage"].nunique(), table["images"].iloc[0])
 
 
+def describe_result(measurement: Measurement, observer: str) -> str:
+    """Return the result of a measurement in words: bias or accuracy with its 95 % interval."""
+    predictions, _ = read_raw_predictions(measurement.out)
+    if KINDS[measurement.kind].measures == "bias":
+        [row] = bias_rows(count_cues(pair_trials(read_observers([measurement.out]))))
+        return describe_bias(observer, row)
+    if KINDS[measurement.kind].measures == "accuracy":
+        answered = predictions[predictions["shape"].notna()]
+        row = accuracy_row(answered["decision"] == answered["shape"], chance=math.nan)
+        interval = f"[{row['ci_low']:.3f}, {row['ci_high']:.3f}]"
+        return f"{observer}: accuracy {row['accuracy']:.3f} {interval} by category, on {row['images']:,} images"
+    return f"{observer}: {len(predictions):,} predictions in {measurement.out}"
+
+
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     torch.set_num_threads(args.threads)
@@ -233,6 +250,7 @@ def main(argv: list[str] | None = None) -> None:
         if measurement.decisions:
             write_decisions(measurement.decisions, predictions, observer.name)
         write_predictions(measurement.out, predictions, record | facts)
+        print(describe_result(measurement, observer.name))
         if copies:
             for name, path in measurement.outputs.items():
                 copy_whole(path, copies / name)

@@ -2,7 +2,6 @@
 """Compute shape bias from predictions (parquet) or decisions (model-vs-human CSV): one row per observer."""
 
 import argparse
-import logging
 from pathlib import Path
 
 import pandas as pd
@@ -11,9 +10,7 @@ from shapebias.cli import Parser, run
 from shapebias.evaluation.decisions import read_observers
 from shapebias.files import atomic_write
 from shapebias.metrics.panel import pair_trials, parse_pools
-from shapebias.metrics.shape_bias import bias_rows, count_cues
-
-log = logging.getLogger(__name__)
+from shapebias.metrics.shape_bias import bias_rows, count_cues, describe_bias
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -38,7 +35,8 @@ def main(argv: list[str] | None = None) -> None:
     table = pd.DataFrame([{"observer": name} | row for name, row in zip(groups, rows, strict=True)])
     with atomic_write(args.out) as draft:
         table.to_csv(draft, index=False, na_rep="NaN", lineterminator="\n")
-    log.info("%s: %d observers", args.out, len(table))
+    for row in table.to_dict("records"):
+        print(describe_bias(row["observer"], row))
 
 
 if __name__ == "__main__":

@@ -120,7 +120,14 @@ def shape_bias(answers: pd.DataFrame | str | Path | Sequence[str | Path]) -> pd.
         trials = trials.assign(answerable=answerable_trials(trials))
     counts = count_cues(pair_trials(trials))
     rows = zip(counts.names, bias_rows(counts), strict=True)
-    return pd.DataFrame([{"observer": name} | row for name, row in rows])
+    return WideTable([{"observer": name} | row for name, row in rows])
+
+
+class WideTable(pd.DataFrame):
+    """A table that prints all of its columns, where pandas would leave some out."""
+
+    def __repr__(self) -> str:
+        return self.to_string(index=False)
 
 
 def answerable_trials(trials: pd.DataFrame) -> pd.Series:

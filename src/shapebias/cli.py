@@ -6,7 +6,8 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -15,7 +16,10 @@ from tqdm import tqdm
 
 from shapebias.errors import BadImageError, UserError
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
+LOG_SECONDS = 30.0
 
 
 class Parser(argparse.ArgumentParser):
@@ -51,8 +55,20 @@ def run(main: Callable[[], None]) -> None:
 
 
 def progress(items: Iterable[T], *, total: int | None = None, unit: str, label: str) -> Iterable[T]:
-    """Wrap items in a progress bar on a terminal; show nothing if the output is a log file."""
-    return tqdm(items, total=total, unit=unit, desc=label, disable=None, dynamic_ncols=True)
+    """Wrap items in a progress bar on a terminal, and in a line every half minute where the output is a log file."""
+    if sys.stderr.isatty():
+        return tqdm(items, total=total, unit=unit, desc=label, dynamic_ncols=True)
+    return log_progress(items, f" of {total:,}" if total else "", unit, label)
+
+
+def log_progress(items: Iterable[T], total: str, unit: str, label: str) -> Iterator[T]:
+    """Yield items, and log their number every half minute; total: its end in words."""
+    reported = time.monotonic()
+    for number, item in enumerate(items, start=1):
+        yield item
+        if time.monotonic() - reported >= LOG_SECONDS:
+            log.info("%s: %s%s %ss", label, f"{number:,}", total, unit)
+            reported = time.monotonic()
 
 
 def count_map(text: str) -> dict[str, int | str]:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from helpers import ENV, image_folder, picture, run_script, succeeded, tiny_resnet, trials
 from torch import nn
 
+import shapebias
 from shapebias import evaluate, shape_bias
 from shapebias.api import shared_image_cache
 from shapebias.errors import UserError
@@ -157,3 +159,13 @@ def test_published_decisions_give_the_published_bias(shared_data):
     (row,) = shape_bias(file).to_dict("records")
     # Counted from the published decisions of Geirhos et al. 2019.
     assert (row["shape_hits"], row["texture_hits"], round(row["shape_bias"], 4)) == (162, 572, 0.2207)
+
+
+def test_a_printed_table_shows_all_columns():
+    trial = {"observer": "a", "image": "x", "shape": "cat", "texture": "dog", "decision": "cat"}
+    printed = repr(shape_bias(pd.DataFrame([trial])))
+    assert "..." not in printed and "ci_high" in printed
+
+
+def test_the_package_has_a_version():
+    assert version("shapebias") == shapebias.__version__

@@ -304,6 +304,16 @@ def reciprocal_ranks(
     return values
 
 
+def describe_bias(observer: str, row: Mapping[str, Any]) -> str:
+    """Return a row of `bias_rows` in words."""
+    hits = f"{row['shape_hits']:,} shape and {row['texture_hits']:,} texture hits"
+    images = f"on {row['conflict_images']:,} conflict images"
+    if math.isnan(row["shape_bias"]):
+        return f"{observer}: no shape bias, because neither cue was ever named {images}"
+    interval = f"[{row['ci_low']:.3f}, {row['ci_high']:.3f}]"
+    return f"{observer}: shape bias {row['shape_bias']:.3f} {interval}, {hits} {images}"
+
+
 def accuracy_row(correct: pd.Series, chance: float) -> dict[str, float]:
     """Return the fraction correct with its Wilson 95 % interval (Wilson 1927), and chance; NaN without images."""
     hits, images = int(correct.sum()), len(correct)
