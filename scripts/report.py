@@ -12,7 +12,7 @@ from pathlib import Path
 
 from shapebias.cli import Parser, named_path, run
 from shapebias.files import replacing
-from shapebias.report.files import Extras, report_of_predictions, report_of_study
+from shapebias.report.files import ReportExtras, render_predictions, render_study
 from shapebias.tables.reading import read_json
 
 
@@ -53,12 +53,12 @@ def main(argv: list[str] | None = None) -> None:
     images: dict[str, list[Path]] = defaultdict(list)
     for name, path in args.conflict_images:
         images[name].append(path)
-    extras = Extras(args.people, args.contact_sheets, images)
+    extras = ReportExtras(args.people, args.contact_sheets, images)
     if args.predictions:
         tables = args.out.with_name(f"{args.out.stem}-tables")
-        page = report_of_predictions(args.title, args.predictions, tables, extras)
+        page = render_predictions(args.title, args.predictions, tables, extras)
     else:
-        page = report_of_study(args.title, args.tables, args.figures, args.runs, read_json(args.config), extras)
+        page = render_study(args.title, args.tables, args.figures, args.runs, read_json(args.config), extras)
     with replacing(args.out) as draft:
         draft.write_text(page, encoding="utf-8")
 
