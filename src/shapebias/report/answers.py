@@ -187,7 +187,7 @@ def consistency_findings(
     between_people = (consistency["observer_1"] == PEOPLE) & (consistency["observer_2"] == PEOPLE)
     pairs_of_people = consistency[between_people & (consistency["condition"] == ALL)].dropna(subset=["kappa"])
     for benchmark, table in pairs[pairs["condition"] == ALL].groupby("benchmark", sort=False):
-        human = pairs_of_people[pairs_of_people["benchmark"] == benchmark]
+        human_pairs = pairs_of_people[pairs_of_people["benchmark"] == benchmark]
         compared = table[~table["observer"].isin(persons)]
         networks = compared.dropna(subset=["kappa"]).sort_values("kappa")
         if networks.empty:
@@ -205,8 +205,8 @@ def consistency_findings(
         )
         if undefined:
             statement += f" κ is undefined for {undefined}."
-        if len(human):
-            statement += f" People among themselves: {_format_kappa(human.iloc[0])}."
+        if len(human_pairs):
+            statement += f" People among themselves: {_format_kappa(human_pairs.iloc[0])}."
         statements[str(benchmark)] = statement
     return statements
 

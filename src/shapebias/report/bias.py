@@ -240,7 +240,7 @@ def pivot_by_observer(pooled: pd.DataFrame, row_column: str) -> TextTable:
     table = table.reindex(
         index=list(dict.fromkeys(pooled[row_column])), columns=list(dict.fromkeys(pooled["observer_name"]))
     )
-    lines = [[str(name), *values] for name, *values in table.fillna(html_tables.MISSING).itertuples()]
+    lines = [[str(name), *values] for name, *values in table.fillna(html_tables.EMPTY_CELL).itertuples()]
     return TextTable([(row_column, False), *((str(name), True) for name in table.columns)], lines)
 
 

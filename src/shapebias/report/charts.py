@@ -243,9 +243,9 @@ def cue_plane_chart(
     """Return a chart of texture answers (x) and shape answers (y); on the diagonal, the bias is one half."""
     highest = float(rows[["shape_accuracy", "texture_accuracy"]].max(axis=None))
     scale = alt.Scale(domain=[0, min(1.0, 1.08 * highest) if highest > 0 else 1.0], nice=False)
-    few = alt.Axis(tickCount=5)
-    x = alt.X("texture_accuracy:Q", title="share of texture answers", scale=scale, axis=few)
-    y = alt.Y("shape_accuracy:Q", title="share of shape answers", scale=scale, axis=few)
+    axis = alt.Axis(tickCount=5)
+    x = alt.X("texture_accuracy:Q", title="share of texture answers", scale=scale, axis=axis)
+    y = alt.Y("shape_accuracy:Q", title="share of shape answers", scale=scale, axis=axis)
     color = _color("model", encoding.model_colors, rows["model"])
     ends = pd.DataFrame({"x": [0, 1], "y": [0, 1]}).to_dict("records")
     diagonal = make_mark("line", alt.Data(values=ends), strokeDash=[4, 3], strokeWidth=1, color="#808080", clip=True)
@@ -321,12 +321,12 @@ def matrix_chart(
     colour scale ends at the largest visible value: the page sets its parameter `end`.
     """
     column, title = value
-    labels = alt.Axis(labelAngle=-90, labelLimit=140, labelOverlap="greedy", ticks=False, domain=False)
-    end = alt.param(name="end", value=color_limit(pairs[column]))
+    column_axis = alt.Axis(labelAngle=-90, labelLimit=140, labelOverlap="greedy", ticks=False, domain=False)
+    end_parameter = alt.param(name="end", value=color_limit(pairs[column]))
     ends = [alt.ExprRef("-end"), alt.ExprRef("end")]
-    x = alt.X("observer_name_2:N", title=None, sort=alt.EncodingSortField("place_2", op="min"), axis=labels)
-    beside = alt.Axis(labelOverlap="greedy", ticks=False, domain=False)
-    y = alt.Y("observer_name_1:N", title=None, sort=alt.EncodingSortField("place_1", op="min"), axis=beside)
+    x = alt.X("observer_name_2:N", title=None, sort=alt.EncodingSortField("place_2", op="min"), axis=column_axis)
+    row_axis = alt.Axis(labelOverlap="greedy", ticks=False, domain=False)
+    y = alt.Y("observer_name_1:N", title=None, sort=alt.EncodingSortField("place_1", op="min"), axis=row_axis)
     square = make_mark("rect", stroke=None).encode(
         x=x,
         y=y,
@@ -348,7 +348,7 @@ def matrix_chart(
         ink = alt.condition(f"abs(datum.{column}) > 0.6 * end", alt.value("#ffffff"), alt.value("#1c1e21"))
         layers.append(number.encode(x=x, y=y, text="cell:N", color=ink, tooltip=_tooltip(tooltip)))
     max_width = 220 + 44 * observers
-    spec = _spec(alt.layer(*layers).add_params(end), height=alt.Step(22))
+    spec = _spec(alt.layer(*layers).add_params(end_parameter), height=alt.Step(22))
     return Chart(name, description, spec, pairs, list(picks), pairs=True, max_width=max_width, value=column)
 
 

@@ -22,7 +22,7 @@ MAX_IMAGES = 240  # images
 THUMBNAIL_PIXELS = 96  # pixels
 MAX_BYTES = 3_000_000  # all thumbnails together, in base64
 QUALITIES = (80, 60, 40, 20)  # WebP qualities to try, best first
-LABELS = ("image", "shape", "texture")
+LABEL_COLUMNS = ("image", "shape", "texture")
 NO_ANSWER, NOT_SEEN = -1, -2  # stand in place of the index of a category
 
 
@@ -77,22 +77,22 @@ def make_browser(
     The choice is deterministic and spread over the categories of shape. answers: result of `reading.read_answers`.
     Unreadable images are left out with a warning. Raises UserError if no picture belongs to the answers.
     """
-    observers = [name for name in answers.columns if name not in LABELS]
+    observers = [name for name in answers.columns if name not in LABEL_COLUMNS]
     is_labelled = answers["shape"].isin(CATEGORIES) & answers["texture"].isin(CATEGORIES)
     conflicts = answers[is_labelled & (answers["shape"] != answers["texture"])]
     by_name = {stimulus_name(picture.id): picture for picture in pictures}
     available = conflicts[conflicts["image"].isin(list(by_name))]
     if available.empty:
         raise UserError(
-            f"none of the {len(pictures)} images given for benchmark {benchmark!r} is one of those that were answered, "
-            f"such as {answers['image'].iloc[0] if len(answers) else 'none'}; give the images of this benchmark"
+            f"the answers hold none of the {len(pictures)} images given for benchmark {benchmark!r}, but others such "
+            f"as {answers['image'].iloc[0] if len(answers) else 'none'}; give images of this benchmark"
         )
     thumbnails_by_row = []
     for row in choose_images(available, most).to_dict("records"):
         try:
             image = by_name[row["image"]].image()
         except BadImageError as error:
-            log.warning("%s: not shown in the report (%s)", row["image"], error)
+            log.warning("%s: left out of the report (%s)", row["image"], error)
             continue
         image.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), Image.Resampling.LANCZOS)
         thumbnails_by_row.append((row, image))

@@ -20,7 +20,7 @@ from shapebias.report.page import render_page
 from shapebias.tables.collect import collect_tables, find_answers, write_tables
 from shapebias.tables.reading import read_answers, read_people, read_records, read_tables
 
-DPI = 50  # of the PNG files, which are deleted; the page holds the SVG files
+DPI = 50  # resolution of the PNG files, which are deleted; the page holds the SVG files
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from shapebias.metrics.melanoma import MEASURES
 from shapebias.report.wording import typeset_minus
 from shapebias.tables.summaries import PEOPLE, in_order, kind_of
 
-MISSING = "–"
+EMPTY_CELL = "–"
 # A larger CSV stays outside the page, which must remain small enough to send by mail.
 MAX_CSV_BYTES = 200_000  # bytes
 MAX_ROWS = 400  # rows of one table on the page
@@ -28,7 +28,7 @@ class TextTable:
 
     def without_empty_columns(self) -> "TextTable":
         """Return the table without columns that are empty in every row, such as training columns without training."""
-        nonempty = [i for i in range(len(self.columns)) if any(row[i] != MISSING for row in self.rows)]
+        nonempty = [i for i in range(len(self.columns)) if any(row[i] != EMPTY_CELL for row in self.rows)]
         return TextTable([self.columns[i] for i in nonempty], [[row[i] for i in nonempty] for row in self.rows])
 
 
@@ -75,6 +75,7 @@ Column = tuple[str, bool, Callable[[Row], str]]  # (heading, whether the cells a
 
 
 def text_column(heading: str, key: str) -> Column:
+    """Return a column of texts."""
     return heading, False, lambda row: format_text(row[key])
 
 
@@ -84,10 +85,12 @@ def fraction_column(heading: str, key: str) -> Column:
 
 
 def integer_column(heading: str, key: str) -> Column:
+    """Return a column of whole numbers."""
     return heading, True, lambda row: format_count(row[key])
 
 
 def interval_column(low: str = "ci_low", high: str = "ci_high", heading: str = "95 % interval") -> Column:
+    """Return a column of intervals; low, high: columns of the bounds."""
     return heading, True, lambda row: format_interval(row[low], row[high])
 
 
@@ -271,7 +274,7 @@ def format_likeness_table(likeness: pd.DataFrame) -> TextTable:
             optional_fraction_column("observed_consistency", "observed consistency"),
             optional_fraction_column("error_consistency", "error consistency"),
         ),
-        ("mean rank", True, lambda row: MISSING if pd.isna(row["mean_rank"]) else f"{row['mean_rank']:.2f}"),
+        ("mean rank", True, lambda row: EMPTY_CELL if pd.isna(row["mean_rank"]) else f"{row['mean_rank']:.2f}"),
         text_column("why undefined", "reason"),
     )
 
@@ -302,7 +305,7 @@ def format_reliance_table(reliance: pd.DataFrame) -> TextTable:
     return build_table(
         reliance,
         *(text_column("benchmark", "benchmark"), *observer_columns(), text_column("suppressed", "cue")),
-        ("strength", True, lambda row: MISSING if pd.isna(row["strength"]) else f"{row['strength']:g}"),
+        ("strength", True, lambda row: EMPTY_CELL if pd.isna(row["strength"]) else f"{row['strength']:g}"),
         *(
             integer_column("images", "images"),
             fraction_column("accuracy", "accuracy"),
@@ -406,7 +409,7 @@ def format_runs_table(records: Sequence[Mapping[str, Any]]) -> TextTable:
                     format_count(record.get("steps")),
                 ),
                 format_count(record.get("best_epoch")),
-                *(f"{seconds[stage]:,.1f}" if stage in seconds else MISSING for stage in stages),
+                *(f"{seconds[stage]:,.1f}" if stage in seconds else EMPTY_CELL for stage in stages),
             ]
         )
     return table
@@ -429,17 +432,21 @@ def optional_fraction_column(key: str, heading: str = "") -> Column:
     return heading or key, True, lambda row: format_fraction(row[key])
 
 
-def format_fraction(value: Any, missing: str = MISSING) -> str:
+def format_fraction(value: Any, missing: str = EMPTY_CELL) -> str:
+    """Return a number with three digits, as in `−0.250`."""
     return missing if pd.isna(value) else typeset_minus(f"{value:.3f}")
 
 
 def format_interval(low: Any, high: Any) -> str:
-    return MISSING if pd.isna(low) or pd.isna(high) else typeset_minus(f"{low:.3f} to {high:.3f}")
+    """Return an interval with three digits, as in `0.400 to 0.600`."""
+    return EMPTY_CELL if pd.isna(low) or pd.isna(high) else typeset_minus(f"{low:.3f} to {high:.3f}")
 
 
 def format_count(value: Any) -> str:
-    return MISSING if value is None or pd.isna(value) else f"{int(value):,}"
+    """Return a whole number, as in `1,280`."""
+    return EMPTY_CELL if value is None or pd.isna(value) else f"{int(value):,}"
 
 
 def format_text(value: Any) -> str:
-    return MISSING if value is None or (not isinstance(value, str) and pd.isna(value)) or value == "" else str(value)
+    """Return a value as text; EMPTY_CELL stands in place of an empty value."""
+    return EMPTY_CELL if value is None or (not isinstance(value, str) and pd.isna(value)) or value == "" else str(value)
