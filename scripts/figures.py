@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Draw all figures from the tables; nothing is measured or trained here.
+"""Draw all figures from the tables, as PNG and SVG. The script measures and trains nothing.
 
-Writes PNG and SVG. For each benchmark of cue conflict: shape_bias, shape_bias_by_category, shape_bias_differences,
-cue_accuracy, top_k, confusion, error_consistency, read_out where there is any, and sample_predictions where its
-images are given, each as <figure>.<benchmark>. Over all benchmarks: accuracy, accuracy_by_condition, human_likeness,
-reliance, training_curves. melanoma.<benchmark> and melanoma_confusion.<benchmark> where asked for.
+Figures of each cue-conflict benchmark have the name <figure>.<benchmark>: shape_bias, shape_bias_by_category,
+shape_bias_differences, cue_accuracy, top_k, confusion and error_consistency. read_out is added if the table has
+read-outs of the benchmark, and sample_predictions if --sample-images names its images. Figures over all benchmarks:
+accuracy, accuracy_by_condition, human_likeness, reliance and training_curves. --melanoma adds melanoma.<benchmark> and
+melanoma_confusion.<benchmark>.
 """
 
 import argparse
@@ -17,18 +18,18 @@ from shapebias.figures.style import FigureStyle
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    looks = FigureStyle()
+    style = FigureStyle()
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=Path, required=True, metavar="DIR", help="folder of the CSV tables")
     parser.add_argument(
-        "--runs", type=Path, metavar="DIR", help="folder of <model>/<regime>/seed<n>, where any were trained"
+        "--runs", type=Path, metavar="DIR", help="folder that holds <model>/<regime>/seed<n>, if networks were trained"
     )
     parser.add_argument("--people", type=Path, metavar="CSV", help="people's hits on the published stimuli")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the figures")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder of the figures")
     parser.add_argument(
-        "--benchmarks", nargs="*", metavar="NAME", help="cue-conflict benchmarks to draw (if omitted: all)"
+        "--benchmarks", nargs="*", metavar="NAME", help="cue-conflict benchmarks to draw (default: all)"
     )
-    parser.add_argument("--melanoma", nargs="*", default=[], metavar="NAME", help="benchmarks of melanoma to draw")
+    parser.add_argument("--melanoma", nargs="*", default=[], metavar="NAME", help="melanoma benchmarks to draw")
     parser.add_argument(
         "--sample-images",
         type=named_path,
@@ -36,11 +37,13 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         action="extend",
         default=[],
         metavar="NAME=PATH",
-        help="the images of a cue-conflict benchmark, of which some are shown: a folder, shards or an archive",
+        help="images of a cue-conflict benchmark, for the figure of samples: a folder, shards or an archive",
     )
-    parser.add_argument("--palette", default=looks.palette, help="seaborn palette for models (%(default)s)")
-    parser.add_argument("--dpi", type=int, default=looks.dpi, help="resolution of the PNG files (%(default)s)")
-    parser.add_argument("--font-scale", type=float, default=looks.font_scale, help="size of text (%(default)s)")
+    parser.add_argument("--palette", default=style.palette, help="seaborn palette for models (%(default)s)")
+    parser.add_argument("--dpi", type=int, default=style.dpi, help="resolution of the PNG files (%(default)s)")
+    parser.add_argument(
+        "--font-scale", type=float, default=style.font_scale, help="factor on all text sizes (%(default)s)"
+    )
     return parser.parse_args(argv)
 
 

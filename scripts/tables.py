@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Count everything the report says: bias, accuracy, consistency, … and their intervals, from answers alone.
+"""Compute all tables of the report from predictions and decisions: bias, accuracy and more, with intervals.
 
-Without --benchmarks and --observers, all answers in the folder are counted: predictions of networks (.parquet) and
-decisions in the format of the model-vs-human toolbox (.csv). Answers on one benchmark share a folder with its name;
-files right in the given folder are one benchmark with that folder's name. Observers called subject-… are people, as in
-that toolbox.
+Without --benchmarks and --observers, the script reads all answers in the folder of --predictions: predictions of
+networks (.parquet) and decisions in the format of the model-vs-human toolbox (.csv). A subfolder holds the answers on
+one benchmark and has its name. Files directly in the folder belong to one benchmark with the name of the folder.
+Observers with names subject-… are people, as in the toolbox.
 """
 
 import argparse
@@ -59,15 +59,17 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         nargs="*",
         default=[],
         metavar="NAME=KIND",
-        help="what benchmarks are, where only decisions are known of them; by default told from their names",
+        help="kinds of benchmarks that have decisions but no predictions (default: inferred from the names)",
     )
-    parser.add_argument("--observers", nargs="*", default=[], metavar="NAME", help="networks, trained or not")
+    parser.add_argument(
+        "--observers", nargs="*", default=[], metavar="NAME", help="networks to measure, trained here or not"
+    )
     parser.add_argument("--melanoma-benchmarks", nargs="*", default=[], metavar="NAME")
     parser.add_argument(
-        "--melanoma-observers", nargs="*", default=[], metavar="NAME", help="runs that were trained to tell melanomas"
+        "--melanoma-observers", nargs="*", default=[], metavar="NAME", help="runs trained on melanoma images"
     )
     parser.add_argument(
-        "--melanoma-baseline", metavar="REGIME", help="what others are compared with: ImageNet weights alone"
+        "--melanoma-baseline", metavar="REGIME", help="regime to compare with: training from ImageNet weights alone"
     )
     parser.add_argument(
         "--decisions",
@@ -78,15 +80,25 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help="recorded decisions, and pools of their observers, such as people='subject-*' (repeatable)",
     )
     parser.add_argument(
-        "--read-out", type=Path, nargs="*", default=[], metavar="CSV", help="what scripts/evaluate.py wrote"
+        "--read-out", type=Path, nargs="*", default=[], metavar="CSV", help="read-out tables from scripts/evaluate.py"
     )
     parser.add_argument(
-        "--runs", type=Path, default=Path("results/runs"), metavar="DIR", help="holds <model>/<regime>/seed<n>/run.json"
+        "--runs",
+        type=Path,
+        default=Path("results/runs"),
+        metavar="DIR",
+        help="folder that holds <model>/<regime>/seed<n>/run.json",
     )
     parser.add_argument(
-        "--images", type=Path, default=Path("results/images"), metavar="DIR", help="holds <set>/rejected.csv"
+        "--images",
+        type=Path,
+        default=Path("results/images"),
+        metavar="DIR",
+        help="folder that holds <set>/rejected.csv",
     )
-    parser.add_argument("--sets", nargs="*", default=[], metavar="NAME", help="sets whose rejected images are listed")
+    parser.add_argument(
+        "--sets", nargs="*", default=[], metavar="NAME", help="image sets whose rejected images the tables list"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     return parser.parse_args(argv)
 

@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, syn
 
 from shapebias.categories import CATEGORIES
 from shapebias.evaluation.decisions import CSV_COLUMNS, PROBABILITIES, write_predictions
-from shapebias.report.charts import contrast_of
+from shapebias.report.charts import contrast_ratio
 from shapebias.seeding import generator
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -261,7 +261,7 @@ def test_check_boxes_choose_what_all_charts_show(opened, report):
     assert "3 of 4 models, 2 of 3 regimes" in (page.locator(".chooser summary").text_content() or "")
     page.locator("[data-none=model]").click()
     settled(page)
-    assert page.get_by_text("Nothing to show for this choice").first.is_visible()
+    assert page.get_by_text("No data for the selected models").first.is_visible()
     page.locator("[data-all=model]").click()
     page.locator("[data-all=regime]").click()
     settled(page)
@@ -399,9 +399,9 @@ def test_the_page_fits_its_width_in_light_and_dark(opened, report, screenshots, 
     paper = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
     for name, ink, own in colours:
         behind = paper if own == "rgba(0, 0, 0, 0)" else own
-        assert contrast_of(rgb(ink), rgb(behind)) >= 4.5, name
+        assert contrast_ratio(rgb(ink), rgb(behind)) >= 4.5, name
     labels = page.locator("[data-draw='shape_bias.conflict'] .role-axis-label text").first.get_attribute("fill") or ""
-    assert contrast_of(labels, rgb(paper)) >= 4.5
+    assert contrast_ratio(labels, rgb(paper)) >= 4.5
 
 
 def rgb(css: str) -> str:
@@ -467,7 +467,7 @@ def test_published_decisions_alone_make_a_report(opened, shared_data, tmp_path, 
         "googlenet 0.31",
         "resnet50 0.22",
         "vgg 0.17",
-        "People, who saw the same images: 0.96",
+        "People on the same images: 0.96",
     ):
         assert told in headline
     assert "229 of 1,200 conflict images" in page.locator("#browse").inner_text()

@@ -1,4 +1,4 @@
-"""All figures of a study, by name, from its tables."""
+"""Draw all figures of a study from its tables."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -26,7 +26,7 @@ from shapebias.seeding import draw_key
 from shapebias.tables.reading import read_answers, read_histories, read_people, read_table
 from shapebias.tables.summaries import PEOPLE, observer_kinds, observer_names, pick_from_each_group
 
-NEEDED = [
+TABLES = [
     *["shape_bias", "shape_bias_by_category", "shape_bias_pooled", "shape_bias_differences", "cue_accuracy", "top_k"],
     *["confusion", "accuracy", "accuracy_by_condition", "error_consistency", "human_likeness", "reliance", "read_out"],
     "runs",
@@ -46,25 +46,25 @@ def draw_figures(
 ) -> None:
     """Draw every figure as PNG and SVG into a folder.
 
-    folder: of the tables. benchmarks: those of cue conflict to draw, all if empty. runs: holds
-    <model>/<regime>/seed<n>. people: table of people's hits. images: benchmark → folders, shards or archives of its
-    images; some of these are shown with the answers. melanoma: benchmarks of melanoma to draw.
-    Raises UserError for tables that are missing or broken, and for a benchmark or a style that does not exist.
+    folder: folder of the tables. benchmarks: cue-conflict benchmarks to draw, all if empty. runs: folder that holds
+    <model>/<regime>/seed<n>. people: table of people's hits on the published stimuli. images: benchmark → folders,
+    shards or archives of its images, for a figure of some images with answers. melanoma: melanoma benchmarks to draw.
+    Raises UserError for missing or broken tables, and for a benchmark or a style that does not exist.
     """
     check_style(style)
-    tables = {name: read_table(folder, name) for name in NEEDED}
+    tables = {name: read_table(folder, name) for name in TABLES}
     if runs is None and len(tables["runs"]):
         raise UserError(f"{folder / 'runs.csv'} names trained networks: give their folder, --runs DIR")
     benchmarks = benchmarks or list(dict.fromkeys(tables["shape_bias"]["benchmark"]))
-    unknown = sorted({*(images or {})} - {*benchmarks})
-    if unknown:
+    unmeasured = sorted({*(images or {})} - {*benchmarks})
+    if unmeasured:
         raise UserError(
-            f"sample images of {unknown[0]!r}: no such benchmark; there are {', '.join(benchmarks) or 'none'}"
+            f"sample images of {unmeasured[0]!r}: no such benchmark; available: {', '.join(benchmarks) or 'none'}"
         )
 
     figures: dict[str, Callable[..., Figure]] = {}
     for benchmark in benchmarks:
-        conflicts = figures_of_conflicts(benchmark, tables, read_people(people) if people else None)
+        conflicts = conflict_figures(benchmark, tables, read_people(people) if people else None)
         figures |= {f"{name}.{benchmark}": draw for name, draw in conflicts.items()}
         if images and benchmark in images:
             samples, total = choose_samples(folder, benchmark, tables["shape_bias"], images[benchmark])
@@ -87,10 +87,13 @@ def draw_figures(
         save_figure(draw(style=style), out / name, style.dpi)
 
 
-def figures_of_conflicts(
+def conflict_figures(
     benchmark: str, tables: Mapping[str, pd.DataFrame], people: pd.DataFrame | None
 ) -> dict[str, Callable[..., Figure]]:
-    """The figures of one benchmark of cue conflict, by name; read_out only where a cue was read out."""
+    """Return functions that draw the figures of one cue-conflict benchmark, by name.
+
+    The figure read_out is among them only if the table has read-outs of the benchmark.
+    """
     bias = tables["shape_bias"]
     figures: dict[str, Callable[..., Figure]] = {
         "shape_bias_by_category": partial(shape_bias_by_category, tables["shape_bias_by_category"], people),
@@ -107,7 +110,7 @@ def figures_of_conflicts(
 
 
 def condition_axes(by_condition: pd.DataFrame) -> dict[str, ConditionAxis]:
-    """The axis of each benchmark whose kind is known: by its name, or as the only kind that has its conditions."""
+    """Return the axis of each benchmark whose kind follows from its name or, uniquely, from its conditions."""
     axes = {}
     for benchmark, part in by_condition.groupby("benchmark", sort=False):
         conditions = {*part["condition"].dropna().astype(str)}
@@ -123,8 +126,9 @@ def condition_axes(by_condition: pd.DataFrame) -> dict[str, ConditionAxis]:
 def choose_samples(
     folder: Path, benchmark: str, shape_bias: pd.DataFrame, paths: Sequence[Path]
 ) -> tuple[list[SampleAnswers], int]:
-    """Return conflict images of a benchmark with the observers' answers, spread over the categories of shape, and the
-    number of all its conflict images.
+    """Return a sample of conflict images of a benchmark with answers, and the number of all its conflict images.
+
+    The sample is spread over the categories of shape.
     """
     answers = read_answers(folder, benchmark)
     conflicts = answers[
@@ -147,7 +151,10 @@ def choose_samples(
 
 
 def names_beside_samples(rows: pd.DataFrame) -> dict[str, str]:
-    """Observer → its name: one person, one seed of each model × regime, some of every model first."""
+    """Return observer → name for the figure of samples: one person, and one seed of each model and regime.
+
+    The first MOST_ANSWERS names are spread over the models.
+    """
     rows = rows.assign(kind=observer_kinds(rows), regime=rows["regime"].fillna(""))
     rows = rows[rows["kind"] != PEOPLE].drop_duplicates(["kind", "model", "regime"])
     names = observer_names(rows)
@@ -157,18 +164,18 @@ def names_beside_samples(rows: pd.DataFrame) -> dict[str, str]:
 
 
 def spread_over_categories(answers: pd.DataFrame, pictures: Mapping[str, Picture]) -> Iterable[tuple[dict, Picture]]:
-    """At most MOST_SAMPLES images, one of each category of shape before a second of any; sampled by their names."""
+    """Return at most MOST_SAMPLES images, taking categories of shape in turn; the choice depends on the image names."""
     rows = sorted(answers.to_dict("records"), key=lambda row: draw_key(0, "sample", row["image"]))
     chosen = pick_from_each_group([(row["shape"], row) for row in rows], MOST_SAMPLES)
     return [(row, pictures[row["image"]]) for row in sorted(chosen, key=lambda row: (row["shape"], row["image"]))]
 
 
 def check_style(style: FigureStyle) -> None:
-    """Raise UserError for a style that cannot be drawn."""
+    """Raise UserError for an unknown palette, or a resolution or font scale that is not positive."""
     for name in (style.palette, style.regime_palette):
         try:
             sns.color_palette(name, 2)
         except ValueError:
-            raise UserError(f"palette {name!r}: unknown; take one of seaborn's, such as colorblind or Set2") from None
+            raise UserError(f"palette {name!r}: unknown; use a seaborn palette, such as colorblind or Set2") from None
     if style.dpi < 1 or not style.font_scale > 0:
         raise UserError(f"dpi {style.dpi}, font scale {style.font_scale}: both must be above 0")

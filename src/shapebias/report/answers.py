@@ -1,107 +1,126 @@
-"""The report's sections on single answers: how human-like are the errors, and what is answered?"""
+"""Report sections on single answers: human likeness of the errors, and confusions."""
 
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
 from shapebias.metrics.shape_bias import wilson_interval
-from shapebias.report import charts, html_tables
-from shapebias.report import wording as words
+from shapebias.report import charts, html_tables, wording
 from shapebias.report.charts import Chart, Control
-from shapebias.report.html_tables import Grid, Table, csv_of, grid
+from shapebias.report.html_tables import ReportTable, TextTable, csv_download, make_report_table
 from shapebias.report.study import (
-    LARGEST_MATRIX,
-    Figure,
-    Part,
+    MAX_MATRIX_OBSERVERS,
+    ReportFigure,
     Section,
-    Study,
-    cells,
-    everyone,
-    intervals,
-    of_benchmark,
-    pair_rows,
-    single,
-    span,
+    StudyResults,
+    Subsection,
+    all_observers,
+    drop_pooled_people,
+    format_cells,
+    format_intervals,
+    format_span,
+    label_pairs,
+    select_benchmark,
 )
 from shapebias.tables.summaries import PEOPLE, observer_names
 
-ALL = "all"  # conditions, or benchmarks, together
+ALL = "all"  # marks rows over all conditions, or over all benchmarks
 
-MOST_PAIRS = 8000  # of all benchmarks together
+MAX_PAIRS = 8000  # over all benchmarks
 
 
 # How human-like are the errors?
 
 
-def likeness(study: Study) -> Section | None:
+def likeness_section(study: StudyResults) -> Section | None:
+    """Return the section on error consistency and human likeness, or None if neither was measured."""
     tables = study.tables
     consistency, ranks = tables["error_consistency"], tables["human_likeness"]
     persons = set(tables["shape_bias"].loc[tables["shape_bias"]["model"] == PEOPLE, "observer"])
     persons |= set(tables["accuracy_by_condition"].loc[tables["accuracy_by_condition"]["model"] == PEOPLE, "observer"])
-    names = observer_names(everyone(study))
+    names = observer_names(all_observers(study))
     statements = consistency_findings(consistency, persons, names)
-    parts = []
-    everything = consistency[consistency["condition"] == ALL]
-    matrix = consistency_chart(everything, study) if len(everything) else None
-    for benchmark, table in everything.groupby("benchmark", sort=False):
+    subsections = []
+    overall = consistency[consistency["condition"] == ALL]
+    matrix = consistency_chart(overall, study) if len(overall) else None
+    for benchmark, table in overall.groupby("benchmark", sort=False):
         name = str(benchmark)
-        human = with_people(table)
-        right = RIGHT_BY_SHAPE if name in set(tables["shape_bias"]["benchmark"]) else ""
-        figure = Figure(
+        human_pairs = pairs_with_people(table)
+        error_definition = ERRORS_ON_CONFLICTS if name in set(tables["shape_bias"]["benchmark"]) else ""
+        figure = ReportFigure(
             study.figure(f"error_consistency.{name}", f"Error consistency of each pair of observers on {name}"),
-            f"n = {span(table['images'])} images seen by both. How to read it: κ is 0 where two observers err on the "
-            "same images no more often than their accuracies make likely, 1 where they err on exactly the same ones. "
-            f"Purple: more alike than chance; orange: less.{right}",
+            f"n = {format_span(table['images'])} images that both observers saw. How to read it: κ is 0 if two "
+            "observers err on the same images as often as their accuracies predict. κ is 1 if they err on exactly the "
+            f"same images. Purple: more alike than chance; orange: less alike.{error_definition}",
             "wide",
-            [matrix] if matrix is not None and not parts else [],  # one chart, of whichever benchmark is chosen
+            [matrix]
+            if matrix is not None and not subsections
+            else [],  # one chart for all benchmarks; the reader picks one
         )
-        table = grid(
-            "Error consistency with people" if len(human) else "Error consistency of every pair",
-            html_tables.consistency_table,
-            human if len(human) else table,
-            csv_of(f"error_consistency.{name}", of_benchmark(consistency, name)),
+        table = make_report_table(
+            "Error consistency with people" if len(human_pairs) else "Error consistency of every pair",
+            html_tables.format_consistency_table,
+            human_pairs if len(human_pairs) else table,
+            csv_download(f"error_consistency.{name}", select_benchmark(consistency, name)),
         )
-        parts.append(Part(name, [statements[name]] if name in statements else [], "", [figure], [table]))
+        subsections.append(Subsection(name, [statements[name]] if name in statements else [], "", [figure], [table]))
     if ranks["mean_rank"].notna().any():
-        figure = Figure(
-            study.figure("human_likeness", "Likeness to people of every network"),
-            "How to read it: accuracy; squared difference of accuracy from people (lower is more alike); observed and "
-            "error consistency with people (higher is more alike); and the mean of the ranks in these last three, over "
-            "benchmarks.",
+        figure = ReportFigure(
+            study.figure("human_likeness", "Likeness of every network to people"),
+            "How to read it: the panels show accuracy; the squared difference between the accuracy of a network and of "
+            "people (lower is more alike); observed consistency and error consistency with people (higher is more "
+            "alike); and the mean rank in the last three measures over all benchmarks.",
         )
-        table = grid("Ranks of likeness to people", html_tables.likeness_table, ranks, csv_of("human_likeness", ranks))
-        parts.append(Part("All benchmarks together", likeness_findings(ranks, names), "", [figure], [table]))
-    title = "How human-like are the errors?" if len(with_people(consistency)) else "Which observers err alike?"
-    return Section("likeness", title, parts) if parts else None
+        table = make_report_table(
+            "Ranks of likeness to people",
+            html_tables.format_likeness_table,
+            ranks,
+            csv_download("human_likeness", ranks),
+        )
+        subsections.append(
+            Subsection("All benchmarks together", likeness_findings(ranks, names), "", [figure], [table])
+        )
+    title = "How human-like are the errors?" if len(pairs_with_people(consistency)) else "Which observers err alike?"
+    return Section("likeness", title, subsections) if subsections else None
 
 
-RIGHT_BY_SHAPE = (
-    " On conflict images, to err is to answer anything but the category of the shape, over all images whose shape is "
-    "known, also those whose two cues agree."
+ERRORS_ON_CONFLICTS = (
+    " On conflict images, every answer except the category of the shape is an error. All images of a known shape "
+    "count, including those where shape and texture agree."
 )
 
 
-def consistency_chart(everything: pd.DataFrame, study: Study) -> Chart | None:
-    """κ of every pair, one benchmark at a time; None for more than a page should carry."""
-    if len({*everything["observer_1"], *everything["observer_2"]}) > LARGEST_MATRIX or len(everything) > MOST_PAIRS:
+def consistency_chart(consistency: pd.DataFrame, study: StudyResults) -> Chart | None:
+    """Return the chart of κ for every pair on one benchmark, or None if the pairs are too many for the page."""
+    if (
+        len({*consistency["observer_1"], *consistency["observer_2"]}) > MAX_MATRIX_OBSERVERS
+        or len(consistency) > MAX_PAIRS
+    ):
         return None
-    rows = pair_rows(everything, study).assign(kappa=everything["kappa"], images=everything["images"])
-    rows["value_text"] = everything["kappa"].map(html_tables.fraction)
-    rows["cell"] = cells(everything["kappa"])
-    rows["interval_text"] = intervals(everything, "ci_low", "ci_high")
-    rows["observed_text"] = everything["observed"].map(html_tables.fraction)
-    rows["expected_text"] = everything["expected"].map(html_tables.fraction)
-    both = pd.concat([rows, charts.turned(rows)], ignore_index=True)
-    both = both.drop_duplicates(["benchmark", "who_1", "who_2"])  # people with people is its own mirror image
+    rows = label_pairs(consistency, study).assign(kappa=consistency["kappa"], images=consistency["images"])
+    rows["value_text"] = consistency["kappa"].map(html_tables.format_fraction)
+    rows["cell"] = format_cells(consistency["kappa"])
+    rows["interval_text"] = format_intervals(consistency, "ci_low", "ci_high")
+    rows["observed_text"] = consistency["observed"].map(html_tables.format_fraction)
+    rows["expected_text"] = consistency["expected"].map(html_tables.format_fraction)
+    ordered_pairs = pd.concat([rows, charts.swap_pairs(rows)], ignore_index=True)
+    ordered_pairs = ordered_pairs.drop_duplicates(
+        ["benchmark", "observer_name_1", "observer_name_2"]
+    )  # the pair people–people is its own mirror image
     benchmarks = [(str(name), str(name)) for name in dict.fromkeys(rows["benchmark"])]
-    return charts.matrix(
+    return charts.matrix_chart(
         "error_consistency",
-        both,
+        ordered_pairs,
         value=("kappa", "κ"),
         description="Error consistency of every pair of observers on a benchmark",
         picks=[Control("Benchmark", "pick", benchmarks, "benchmark")],
         tooltip=[
-            *(("who_1", "observer"), ("who_2", "with"), ("value_text", "κ"), ("interval_text", "95 % interval")),
+            *(
+                ("observer_name_1", "observer"),
+                ("observer_name_2", "with"),
+                ("value_text", "κ"),
+                ("interval_text", "95 % interval"),
+            ),
             *(("observed_text", "observed"), ("expected_text", "expected"), ("images", "images")),
         ],
     )
@@ -110,159 +129,174 @@ def consistency_chart(everything: pd.DataFrame, study: Study) -> Chart | None:
 # What is answered?
 
 
-def answers(study: Study) -> Section | None:
-    tables, parts = study.tables, []
+def answers_section(study: StudyResults) -> Section | None:
+    """Return the section on confusions, or None without conflict images."""
+    tables, subsections = study.tables, []
     for benchmark in dict.fromkeys(tables["shape_bias"]["benchmark"]):
         name = str(benchmark)
-        confusion, report = of_benchmark(tables["confusion"], name), of_benchmark(tables["classification_report"], name)
+        confusion, report = (
+            select_benchmark(tables["confusion"], name),
+            select_benchmark(tables["classification_report"], name),
+        )
         figures = [
-            Figure(
+            ReportFigure(
                 study.figure(
                     f"sample_predictions.{name}",
-                    f"Conflict images of {name} with answers of some observers",
+                    f"Conflict images of {name} with the answers of some observers",
                     numbers=False,
                 ),
-                "How to read it: a sample of conflict images, each with both labels and what observers answered.",
+                "How to read it: each image of this sample stands beside its two labels and the observers' answers.",
             ),
-            Figure(
+            ReportFigure(
                 study.figure(f"confusion.{name}", f"Confusion matrices of {name}", numbers=False),
-                f"n = {span(single(of_benchmark(tables['shape_bias'], name))['conflict_images'])} conflict images. How "
-                "to read it: rows are the category of a cue, columns the answer; a dark diagonal by texture is "
-                "an observer that goes by texture. The two matrices at the right hold only answers that name one of "
-                "the two cues.",
+                "n = "
+                f"{format_span(drop_pooled_people(select_benchmark(tables['shape_bias'], name))['conflict_images'])} "
+                "conflict images. How to read it: rows are the category of a cue, columns the answer. A dark "
+                "diagonal in the matrix by texture means that the observer decides by texture. The two matrices at "
+                "the right hold only answers that name one of the two cues.",
             ),
         ]
-        grids = [
-            Grid(
+        report_tables = [
+            ReportTable(
                 "Precision, recall and F1, mean of the categories",
-                html_tables.classification_table(report),
-                csv_of(f"classification_report.{name}", report),
+                html_tables.format_classification_table(report),
+                csv_download(f"classification_report.{name}", report),
             ),
-            Grid("All confusions", Table([]), csv_of(f"confusion.{name}", confusion)),
+            ReportTable("All confusions", TextTable([]), csv_download(f"confusion.{name}", confusion)),
         ]
-        parts.append(Part(name, answer_findings(confusion, name), "", figures, grids))
-    return Section("answers", "Which answers are given?", parts) if parts else None
+        subsections.append(Subsection(name, answer_findings(confusion, name), "", figures, report_tables))
+    return Section("answers", "Which answers are given?", subsections) if subsections else None
 
 
 def consistency_findings(
     consistency: pd.DataFrame, persons: Iterable[str] = (), names: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Benchmark → do networks err on the images that people err on? Of κ with people, else of every pair.
+    """Return benchmark → sentence on whether networks err on the same images as people.
 
-    persons: observers that are people; names: observer → what to call it.
+    Without people on a benchmark, the sentence covers κ of every pair. persons: observers that are single people.
+    names: observer → display name.
     """
     names = names or {}
     persons = set(persons) - {PEOPLE}
     statements = {}
     for benchmark, table in consistency[consistency["condition"] == ALL].groupby("benchmark", sort=False):
-        told = _of_pairs(table, names)
-        if told:
-            statements[str(benchmark)] = f"On “{benchmark}”, {told}"
-    pairs = with_people(consistency)
-    both = (consistency["observer_1"] == PEOPLE) & (consistency["observer_2"] == PEOPLE)
-    pairs_of_people = consistency[both & (consistency["condition"] == ALL)].dropna(subset=["kappa"])
+        statement = _pairs_statement(table, names)
+        if statement:
+            statements[str(benchmark)] = f"On “{benchmark}”, {statement}"
+    pairs = pairs_with_people(consistency)
+    between_people = (consistency["observer_1"] == PEOPLE) & (consistency["observer_2"] == PEOPLE)
+    pairs_of_people = consistency[between_people & (consistency["condition"] == ALL)].dropna(subset=["kappa"])
     for benchmark, table in pairs[pairs["condition"] == ALL].groupby("benchmark", sort=False):
-        human = pairs_of_people[pairs_of_people["benchmark"] == benchmark]
-        everyone = table[~table["observer"].isin(persons)]
-        networks = everyone.dropna(subset=["kappa"]).sort_values("kappa")
+        human_pairs = pairs_of_people[pairs_of_people["benchmark"] == benchmark]
+        compared = table[~table["observer"].isin(persons)]
+        networks = compared.dropna(subset=["kappa"]).sort_values("kappa")
         if networks.empty:
             continue
         above = int((networks["ci_low"] > 0).sum())
-        last, first = networks.iloc[0], networks.iloc[-1]
-        told = f"{names.get(first['observer'], first['observer'])} {_kappa(first)}"
+        lowest, highest = networks.iloc[0], networks.iloc[-1]
+        extremes = f"{names.get(highest['observer'], highest['observer'])} {_format_kappa(highest)}"
         if len(networks) > 1:
-            told = f"from {names.get(last['observer'], last['observer'])} {_kappa(last)} to {told}"
-        observers = "observer errs" if len(everyone) == 1 else "observers err"
-        undefined = len(everyone) - len(networks)
+            extremes = f"from {names.get(lowest['observer'], lowest['observer'])} {_format_kappa(lowest)} to {extremes}"
+        observers = "observer errs" if len(compared) == 1 else "observers err"
+        undefined = len(compared) - len(networks)
         statement = (
-            f"On “{benchmark}” (n = {words.count(everyone['images'])}), {above} of {len(everyone)} {observers} "
-            f"on the same images as people more often than accuracies alone would make likely (κ {told})."
+            f"On “{benchmark}” (n = {wording.format_image_count(compared['images'])}), {above} of {len(compared)} "
+            f"{observers} on the same images as people more often than the accuracies alone predict (κ {extremes})."
         )
         if undefined:
-            statement += f" κ is undefined in {undefined}."
-        if len(human):
-            statement += f" People among themselves: {_kappa(human.iloc[0])}."
+            statement += f" κ is undefined for {undefined}."
+        if len(human_pairs):
+            statement += f" People among themselves: {_format_kappa(human_pairs.iloc[0])}."
         statements[str(benchmark)] = statement
     return statements
 
 
-def _of_pairs(table: pd.DataFrame, names: Mapping[str, str]) -> str:
-    """Which of all pairs err alike, and which the most and the least."""
+def _pairs_statement(table: pd.DataFrame, names: Mapping[str, str]) -> str:
+    """Return a sentence that counts the pairs with similar errors and names the most and the least similar pair."""
     defined = table.dropna(subset=["kappa"]).sort_values("kappa")
     if defined.empty:
         return ""
     above, below = int((defined["ci_low"] > 0).sum()), int((defined["ci_high"] < 0).sum())
-    told = words.counted(
-        (above, "κ lies above 0 in"),
-        (below, "below 0 in"),
-        (len(defined) - above - below, "its interval holds 0 in"),
-        (len(table) - len(defined), "it is undefined in"),
+    counts = wording.list_counts(
+        (above, "above 0 for"),
+        (below, "below 0 for"),
+        (len(defined) - above - below, "not distinguishable from 0 for"),
+        (len(table) - len(defined), "undefined for"),
     )
 
-    def pair(row: pd.Series) -> str:
-        one, other = (names.get(row[f"observer_{side}"], row[f"observer_{side}"]) for side in (1, 2))
-        return f"{one} with {other} {_kappa(row)}"
+    def describe_pair(row: pd.Series) -> str:
+        first, second = (names.get(row[f"observer_{side}"], row[f"observer_{side}"]) for side in (1, 2))
+        return f"{first} with {second} {_format_kappa(row)}"
 
-    ends = [pair(defined.iloc[place]) for place in ((0, -1) if len(defined) > 1 else (0,))]
+    ends = [describe_pair(defined.iloc[place]) for place in ((0, -1) if len(defined) > 1 else (0,))]
     pairs = "pair" if len(table) == 1 else "pairs"
-    span = f"from {ends[0]} to {ends[1]}" if len(ends) > 1 else ends[0]
-    return f"{told} of {len(table):,} {pairs} (n = {words.count(table['images'])}): {span}."
+    extremes = f"from {ends[0]} to {ends[1]}" if len(ends) > 1 else ends[0]
+    return f"κ is {counts} of {len(table):,} {pairs} (n = {wording.format_image_count(table['images'])}): {extremes}."
 
 
 def likeness_findings(likeness: pd.DataFrame, names: Mapping[str, str] | None = None) -> list[str]:
-    """Which networks rank first in likeness to people over all benchmarks."""
+    """Return a sentence that names the networks most and least like people over all benchmarks."""
     names = names or {}
     ranked = likeness[(likeness["benchmark"] == ALL) & (likeness["model"] != PEOPLE)].dropna(subset=["mean_rank"])
     if ranked.empty:
         return []
     ranked = ranked.sort_values("mean_rank", kind="stable")
     benchmarks = likeness.loc[(likeness["observer"] == PEOPLE) & (likeness["benchmark"] != ALL), "benchmark"].nunique()
-    told = [f"{names.get(row['observer'], row['observer'])} ({row['mean_rank']:.1f})" for row in words.records(ranked)]
-    what = "one observer is" if len(told) == 1 else f"{len(told)} observers are"
-    span = f"{told[0]} comes nearest to people" + (f", {told[-1]} least near" if len(told) > 1 else "")
+    ranking = [
+        f"{names.get(row['observer'], row['observer'])} ({row['mean_rank']:.1f})" for row in wording.records(ranked)
+    ]
+    subject = "one observer is" if len(ranking) == 1 else f"{len(ranking)} observers are"
+    extremes = f"{ranking[0]} is most like people" + (f", {ranking[-1]} least" if len(ranking) > 1 else "")
     return [
-        f"Over {words.plural(benchmarks, 'benchmark')} that people answered, {what} ranked: {span} (mean rank; ranks "
-        f"have no interval, so neighbours may well change places)."
+        f"Over {wording.pluralize(benchmarks, 'benchmark')} with answers from people, {subject} ranked: {extremes} "
+        "(mean rank; ranks have no interval, so neighbours could change places)."
     ]
 
 
-def with_people(consistency: pd.DataFrame) -> pd.DataFrame:
-    """The pairs of an observer with `people`, the observer in a column of that name."""
+def pairs_with_people(consistency: pd.DataFrame) -> pd.DataFrame:
+    """Return the pairs of an observer with `people`; the column `observer` holds the observer."""
     first, second = (consistency[f"observer_{i}"] == PEOPLE for i in (1, 2))
-    turned = consistency[first & ~second]
-    turned = turned.rename(
+    swapped = consistency[first & ~second]
+    swapped = swapped.rename(
         columns={
             **{"observer_1": "observer_2", "observer_2": "observer_1"},
             **{"accuracy_1": "accuracy_2", "accuracy_2": "accuracy_1"},
         }
     )
-    pairs = pd.concat([consistency[second & ~first], turned[consistency.columns]], ignore_index=True)
+    pairs = pd.concat([consistency[second & ~first], swapped[consistency.columns]], ignore_index=True)
     return pairs.assign(observer=pairs["observer_1"])
 
 
-def _kappa(row: pd.Series) -> str:
-    return words.minus(f"{row['kappa']:.2f} [{row['ci_low']:.2f}, {row['ci_high']:.2f}]")
+def _format_kappa(row: pd.Series) -> str:
+    return wording.typeset_minus(f"{row['kappa']:.2f} [{row['ci_low']:.2f}, {row['ci_high']:.2f}]")
 
 
 def answer_findings(confusion: pd.DataFrame, benchmark: str) -> list[str]:
-    """How lopsided answers are: the category that each network answers most often, and how often."""
+    """Return a sentence on each network's most frequent answer and its share of all answers."""
     rows = confusion[(confusion["benchmark"] == benchmark) & (confusion["trials"] == "all")]
     rows = rows[(rows["cue"] == "shape") & (rows["model"] != PEOPLE)]
     if rows.empty:
         return []
-    who = ["observer", "model", "regime", "seed"]
-    counts = rows.groupby([*who, "answer"], sort=False, dropna=False)["count"].sum().reset_index()
+    keys = ["observer", "model", "regime", "seed"]
+    counts = rows.groupby([*keys, "answer"], sort=False, dropna=False)["count"].sum().reset_index()
     counts["images"] = counts.groupby("observer")["count"].transform("sum")
-    most = counts.loc[counts.groupby("observer", sort=False)["count"].idxmax()]
-    most = most.assign(share=most["count"] / most["images"]).sort_values("share", kind="stable")
+    most_frequent = counts.loc[counts.groupby("observer", sort=False)["count"].idxmax()]
+    most_frequent = most_frequent.assign(share=most_frequent["count"] / most_frequent["images"]).sort_values(
+        "share", kind="stable"
+    )
     bounds = [
-        wilson_interval(int(count), int(images)) for count, images in zip(most["count"], most["images"], strict=True)
+        wilson_interval(int(count), int(images))
+        for count, images in zip(most_frequent["count"], most_frequent["images"], strict=True)
     ]
-    most["ci_low"], most["ci_high"] = [low for low, _ in bounds], [high for _, high in bounds]
-    ends = [most.iloc[place] for place in ((0, -1) if len(most) > 1 else (0,))]
-    told = [f"{words.bounded(row, 'share')} (“{row['answer']}”, {words.called(row)})" for row in ends]
-    span = f"from {told[0]} to {told[1]}" if len(told) > 1 else told[0]
+    most_frequent["ci_low"], most_frequent["ci_high"] = [low for low, _ in bounds], [high for _, high in bounds]
+    extreme_rows = [most_frequent.iloc[place] for place in ((0, -1) if len(most_frequent) > 1 else (0,))]
+    shares = [
+        f"{wording.format_estimate(row, 'share')} (“{row['answer']}”, {wording.network_name(row)})"
+        for row in extreme_rows
+    ]
+    extremes = f"from {shares[0]} to {shares[1]}" if len(shares) > 1 else shares[0]
     return [
-        f"The answer that a network gives most often takes this share of all its answers "
-        f"(n = {words.count(most['images'])}; {1 / 16:.2f} if answers were spread evenly): {span}."
+        "Share of a network's most frequent answer among all its answers (n = "
+        f"{wording.format_image_count(most_frequent['images'])}; {1 / 16:.2f} if all answers were equally frequent): "
+        f"{extremes}."
     ]

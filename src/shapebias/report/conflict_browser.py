@@ -1,4 +1,4 @@
-"""Conflict images to browse with every observer's answer: a bounded sample, small enough to travel inside a page."""
+"""A browser of conflict images with every observer's answers: a sample small enough to embed in the page."""
 
 import base64
 import io
@@ -18,23 +18,23 @@ from shapebias.seeding import generator
 
 log = logging.getLogger(__name__)
 
-MOST = 240  # images
-SIDE = 96  # pixels
-MOST_BYTES = 3_000_000  # of all thumbnails together, as they stand in the page
-QUALITIES = (80, 60, 40, 20)  # of WebP, the first that fits
-LABELS = ("image", "shape", "texture")
-NO_ANSWER, NOT_SHOWN = -1, -2  # in place of the position of a category
+MAX_IMAGES = 240  # images
+THUMBNAIL_PIXELS = 96  # pixels
+MAX_BYTES = 3_000_000  # all thumbnails together, in base64
+QUALITIES = (80, 60, 40, 20)  # WebP qualities to try, best first
+LABEL_COLUMNS = ("image", "shape", "texture")
+NO_ANSWER, NOT_SEEN = -1, -2  # stand in place of the index of a category
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """One conflict image, and what became of it."""
+    """A conflict image and its answers."""
 
     image: str
     shape: str
     texture: str
     uri: str
-    answers: list[int]  # by observer: position in CATEGORIES, NO_ANSWER or NOT_SHOWN
+    answers: list[int]  # one per observer: index in CATEGORIES, NO_ANSWER or NOT_SEEN
 
     @property
     def alt(self) -> str:
@@ -42,83 +42,87 @@ class Thumbnail:
 
     @property
     def counts(self) -> str:
-        """How the answers fall, in words."""
-        given = [answer for answer in self.answers if answer >= 0]
+        """Counts of shape answers, texture answers and other answers, as text."""
+        categories = [answer for answer in self.answers if answer >= 0]
         shape, texture = (
-            sum(answer == CATEGORIES.index(cue) for answer in given) for cue in (self.shape, self.texture)
+            sum(answer == CATEGORIES.index(cue) for answer in categories) for cue in (self.shape, self.texture)
         )
-        return f"{shape} shape, {texture} texture, {len(given) - shape - texture} else"
+        return f"{shape} shape, {texture} texture, {len(categories) - shape - texture} else"
 
 
 @dataclass(frozen=True)
-class Browser:
-    """The images of one benchmark that can be browsed."""
+class ConflictBrowser:
+    """The thumbnails of one benchmark, with answers."""
 
     benchmark: str
     observers: list[str]
     thumbnails: list[Thumbnail]
-    total: int  # conflict images of the benchmark
+    total: int  # number of conflict images in the benchmark
 
     def data(self) -> dict[str, Any]:
-        """What the page's script needs: answers, in the order of the thumbnails on the page."""
+        """Return the observers and their answers, in the order of the thumbnails, for the page's script."""
         return {"observers": self.observers, "answers": [thumbnail.answers for thumbnail in self.thumbnails]}
 
 
-def browser(
+def make_browser(
     benchmark: str,
     answers: pd.DataFrame,
     pictures: Sequence[Picture],
     *,
-    most: int = MOST,
-    most_bytes: int = MOST_BYTES,
-) -> Browser:
-    """Choose images of a benchmark, spread over the categories of shape, the same ones each time, and shrink them.
+    most: int = MAX_IMAGES,
+    most_bytes: int = MAX_BYTES,
+) -> ConflictBrowser:
+    """Choose conflict images of a benchmark, shrink them, and return them with their answers.
 
-    answers: of `reading.read_answers`. Images that cannot be read are passed over.
-    Raises UserError if none of the pictures is an image of the answers.
+    The choice is deterministic and spread over the categories of shape. answers: result of `reading.read_answers`.
+    Unreadable images are left out with a warning. Raises UserError if no picture belongs to the answers.
     """
-    observers = [name for name in answers.columns if name not in LABELS]
-    known = answers["shape"].isin(CATEGORIES) & answers["texture"].isin(CATEGORIES)
-    conflicts = answers[known & (answers["shape"] != answers["texture"])]
-    found = {stimulus_name(picture.id): picture for picture in pictures}
-    present = conflicts[conflicts["image"].isin(list(found))]
-    if present.empty:
+    observers = [name for name in answers.columns if name not in LABEL_COLUMNS]
+    is_labelled = answers["shape"].isin(CATEGORIES) & answers["texture"].isin(CATEGORIES)
+    conflicts = answers[is_labelled & (answers["shape"] != answers["texture"])]
+    by_name = {stimulus_name(picture.id): picture for picture in pictures}
+    available = conflicts[conflicts["image"].isin(list(by_name))]
+    if available.empty:
         raise UserError(
-            f"none of the {len(pictures)} images given for benchmark {benchmark!r} is one of those that were answered, "
-            f"such as {answers['image'].iloc[0] if len(answers) else 'none'}; give the images of this benchmark"
+            f"the answers hold none of the {len(pictures)} images given for benchmark {benchmark!r}, but others such "
+            f"as {answers['image'].iloc[0] if len(answers) else 'none'}; give images of this benchmark"
         )
-    shrunk = []
-    for row in chosen(present, most).to_dict("records"):
+    thumbnails_by_row = []
+    for row in choose_images(available, most).to_dict("records"):
         try:
-            image = found[row["image"]].image()
+            image = by_name[row["image"]].image()
         except BadImageError as error:
-            log.warning("%s: not shown in the report (%s)", row["image"], error)
+            log.warning("%s: left out of the report (%s)", row["image"], error)
             continue
-        image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-        shrunk.append((row, image))
-    files = encoded([image for _, image in shrunk], most_bytes)
+        image.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), Image.Resampling.LANCZOS)
+        thumbnails_by_row.append((row, image))
+    files = encode_thumbnails([image for _, image in thumbnails_by_row], most_bytes)
     thumbnails = [
-        Thumbnail(row["image"], row["shape"], row["texture"], uri, [code(row[name]) for name in observers])
-        for (row, _), uri in zip(shrunk, files, strict=False)  # fewer where even the smallest files are too many
+        Thumbnail(row["image"], row["shape"], row["texture"], uri, [answer_code(row[name]) for name in observers])
+        for (row, _), uri in zip(thumbnails_by_row, files, strict=False)  # fewer files if even the smallest do not fit
     ]
-    return Browser(benchmark, observers, thumbnails, len(conflicts))
+    return ConflictBrowser(benchmark, observers, thumbnails, len(conflicts))
 
 
-def chosen(conflicts: pd.DataFrame, most: int) -> pd.DataFrame:
-    """At most so many rows, a category of shape after the other in turn, so that any beginning is spread over them.
+def choose_images(conflicts: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Return at most `most` rows, taking categories of shape in turn, so that the first rows cover all categories.
 
-    Within a category the order is drawn by the names of the images: it does not depend on the others, or on order.
+    Within a category, each image has a random key that depends only on its name. The choice therefore does not depend
+    on other images or on the order of the rows.
     """
-    drawn = [generator(0, "browse", image).random() for image in conflicts["image"]]
-    rows = conflicts.assign(drawn=drawn).sort_values(["shape", "drawn"], kind="stable")
+    order = [generator(0, "browse", image).random() for image in conflicts["image"]]
+    rows = conflicts.assign(order=order).sort_values(["shape", "order"], kind="stable")
     turn = rows.groupby("shape").cumcount()
     return (
-        rows.assign(turn=turn).sort_values(["turn", "shape"], kind="stable").head(most).drop(columns=["drawn", "turn"])
+        rows.assign(turn=turn).sort_values(["turn", "shape"], kind="stable").head(most).drop(columns=["order", "turn"])
     )
 
 
-def encoded(images: Sequence[Image.Image], most_bytes: int) -> list[str]:
-    """data: URIs of WebP files at the best quality at which all of them fit; as many as fit at the lowest."""
+def encode_thumbnails(images: Sequence[Image.Image], most_bytes: int) -> list[str]:
+    """Return the images as data URIs of WebP files, at the best quality at which all fit into `most_bytes`.
+
+    If they do not fit at the lowest quality, return as many as fit.
+    """
     uris: list[str] = []
     for quality in QUALITIES:
         uris = [_uri(image, quality) for image in images]
@@ -133,11 +137,11 @@ def encoded(images: Sequence[Image.Image], most_bytes: int) -> list[str]:
     return fitting
 
 
-def code(answer: str) -> int:
-    """The position of a category, or what stands in its place."""
+def answer_code(answer: str) -> int:
+    """Return the index of a category, NO_ANSWER or NOT_SEEN."""
     if answer in CATEGORIES:
         return CATEGORIES.index(answer)
-    return NOT_SHOWN if answer == "" else NO_ANSWER
+    return NOT_SEEN if answer == "" else NO_ANSWER
 
 
 def _uri(image: Image.Image, quality: int) -> str:

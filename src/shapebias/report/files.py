@@ -1,4 +1,4 @@
-"""The report from result files: of a study, or of a folder of predictions alone."""
+"""Render the report from the result files of a study, or from a folder of predictions."""
 
 import io
 import tempfile
@@ -15,20 +15,20 @@ from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.figures.draw import draw_figures
 from shapebias.figures.style import FigureStyle
 from shapebias.provenance import provenance
-from shapebias.report.conflict_browser import Browser, browser
-from shapebias.report.page import render
+from shapebias.report.conflict_browser import ConflictBrowser, make_browser
+from shapebias.report.page import render_page
 from shapebias.tables.collect import collect_tables, find_answers, write_tables
 from shapebias.tables.reading import read_answers, read_people, read_records, read_tables
 
-DPI = 50  # of the PNG files that nobody keeps; the page holds the SVG files
+DPI = 50  # resolution of the PNG files, which are deleted; the page holds the SVG files
 
 
 @dataclass(frozen=True)
-class Extras:
-    """What a report shows beside tables and figures.
+class ReportExtras:
+    """Optional inputs of a report beside tables and figures.
 
-    people: table of people's hits. contact_sheets: PNG files. conflict_images: benchmark of cue conflict → folders,
-    shards or archives of its images, to browse.
+    people: table of people's hits on the published stimuli. contact_sheets: PNG files. conflict_images: cue-conflict
+    benchmark → folders, shards or archives of its images, for browsing.
     """
 
     people: Path | None = None
@@ -36,44 +36,44 @@ class Extras:
     conflict_images: Mapping[str, Sequence[Path]] = field(default_factory=dict)
 
 
-def report_of_study(
-    title: str, tables: Path, figures: Path, runs: Path, config: Mapping[str, Any], extras: Extras
+def render_study(
+    title: str, tables: Path, figures: Path, runs: Path, config: Mapping[str, Any], extras: ReportExtras
 ) -> str:
     """Return the HTML page of a study.
 
-    tables, figures: folders of the CSV and SVG files. runs: holds <model>/<regime>/seed<n>.
-    Raises UserError for files that are missing or broken.
+    tables, figures: folders of the CSV and SVG files. runs: folder that holds <model>/<regime>/seed<n>.
+    Raises UserError for missing or broken files.
     """
     melanoma = any(entry["kind"] == "melanoma" for entry in config.get("benchmarks", {}).values())
     contents = read_tables(tables, melanoma=melanoma)
     svgs = {path.stem: path.read_bytes() for path in sorted(figures.glob("*.svg"))}
     if not svgs:
         raise UserError(f"{figures}: no SVG figures; make them with scripts/figures.py")
-    return render(
+    return render_page(
         title=title,
         tables=contents,
         people=read_people(extras.people) if extras.people else None,
         figures=svgs,
-        contact_sheets={path.stem.removeprefix("contact_sheet."): as_webp(path) for path in extras.contact_sheets},
-        browsers=browsers(tables, contents["shape_bias"], extras.conflict_images),
+        contact_sheets={path.stem.removeprefix("contact_sheet."): encode_webp(path) for path in extras.contact_sheets},
+        browsers=make_browsers(tables, contents["shape_bias"], extras.conflict_images),
         config=config,
         records=read_records(runs, contents["runs"]),
-        made_by=provenance("cpu"),
-        tables_at=tables.name,
+        writer_record=provenance("cpu"),
+        tables_folder=tables.name,
     )
 
 
-def report_of_predictions(title: str, predictions: Path, tables: Path, extras: Extras) -> str:
-    """Return the HTML page of the answers in a folder, as `find_answers` finds them.
+def render_predictions(title: str, predictions: Path, tables: Path, extras: ReportExtras) -> str:
+    """Return the HTML page of all answers in a folder; `find_answers` describes the layout.
 
-    tables: folder that the tables are written to. Raises UserError as `collect_tables` does.
+    tables: output folder of the tables. Raises UserError under the same conditions as `collect_tables`.
     """
     files, decisions = find_answers(predictions)
     with tempfile.TemporaryDirectory() as scratch:
         runs, figures = Path(scratch), Path(scratch) / "figures"
         contents = collect_tables(files, decisions, runs=runs, strict=False)
         write_tables(contents, tables)
-        check_names(extras.conflict_images, contents["shape_bias"])
+        check_conflict_images(extras.conflict_images, contents["shape_bias"])
         lesions = list(dict.fromkeys(contents["melanoma"]["benchmark"])) if "melanoma" in contents else []
         draw_figures(
             tables,
@@ -85,28 +85,32 @@ def report_of_predictions(title: str, predictions: Path, tables: Path, extras: E
             melanoma=lesions,
         )
         config = {"benchmarks": {name: {"kind": "melanoma"} for name in lesions}} if lesions else {}
-        return report_of_study(title, tables, figures, runs, config, extras)
+        return render_study(title, tables, figures, runs, config, extras)
 
 
-def check_names(images: Mapping[str, Sequence[Path]], shape_bias: pd.DataFrame) -> None:
-    """Raise UserError for conflict images of a benchmark that was not measured."""
-    names = list(dict.fromkeys(shape_bias["benchmark"]))
-    for name in images:
-        if name not in names:
-            raise UserError(f"conflict images of {name!r}: no such benchmark; there are {', '.join(names) or 'none'}")
+def check_conflict_images(images: Mapping[str, Sequence[Path]], shape_bias: pd.DataFrame) -> None:
+    """Raise UserError if conflict images belong to a benchmark that was not measured."""
+    benchmarks = list(dict.fromkeys(shape_bias["benchmark"]))
+    for benchmark in images:
+        if benchmark not in benchmarks:
+            raise UserError(
+                f"conflict images of {benchmark!r}: no such benchmark; there are {', '.join(benchmarks) or 'none'}"
+            )
 
 
-def browsers(tables: Path, shape_bias: pd.DataFrame, images: Mapping[str, Sequence[Path]]) -> list[Browser]:
-    """The conflict images of each benchmark, to browse, with the answers of the observers."""
-    check_names(images, shape_bias)
+def make_browsers(
+    tables: Path, shape_bias: pd.DataFrame, images: Mapping[str, Sequence[Path]]
+) -> list[ConflictBrowser]:
+    """Return a browser of the conflict images of each benchmark, with the observers' answers."""
+    check_conflict_images(images, shape_bias)
     return [
-        browser(name, read_answers(tables, name), open_benchmark(paths, "cue_conflict"))
+        make_browser(name, read_answers(tables, name), open_benchmark(paths, "cue_conflict"))
         for name, paths in images.items()
     ]
 
 
-def as_webp(sheet: Path) -> bytes:
-    """A sheet of photographs as WebP: a tenth of its PNG, so that the report can be sent around."""
+def encode_webp(sheet: Path) -> bytes:
+    """Return a sheet of photographs as WebP, at a tenth of the size of its PNG, to keep the report small."""
     buffer = io.BytesIO()
     try:
         with PIL.Image.open(sheet) as image:

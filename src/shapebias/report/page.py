@@ -1,7 +1,7 @@
-"""The report: tables, figures and records in, one self-contained HTML page out.
+"""Render tables, figures and records as one self-contained HTML page.
 
-Every section is complete as text, pictures and tables. Where a browser runs the page's own script, charts take the
-place of some pictures on the screen; on paper it is always the pictures.
+Every section is complete as text, figures and tables. If the browser runs the page's script, interactive charts replace
+some figures on the screen. On paper, the page always shows the figures.
 """
 
 import base64
@@ -17,53 +17,64 @@ import yaml
 from shapebias.categories import CATEGORIES
 from shapebias.figures.style import FigureStyle
 from shapebias.report import charts
-from shapebias.report.accuracy import cost, melanoma
-from shapebias.report.answers import answers, likeness, with_people
-from shapebias.report.bias import architectures, bias, bias_figure
-from shapebias.report.conflict_browser import SIDE, Browser
-from shapebias.report.cues import inside, reliance
+from shapebias.report.accuracy import cost_section, melanoma_section
+from shapebias.report.answers import answers_section, likeness_section, pairs_with_people
+from shapebias.report.bias import architectures_section, bias_figure, bias_section
+from shapebias.report.conflict_browser import THUMBNAIL_PIXELS, ConflictBrowser
+from shapebias.report.cues import read_out_section, reliance_section
 from shapebias.report.headline import cautions, headline
-from shapebias.report.html_tables import csv_of, rejected_table, runs_table, software, undefined_table
-from shapebias.report.study import Image, Section, Study, grids_with_rows
+from shapebias.report.html_tables import (
+    csv_download,
+    format_rejected_table,
+    format_runs_table,
+    format_undefined_table,
+    software_versions,
+)
+from shapebias.report.study import EmbeddedImage, Section, StudyResults, nonempty_tables
 from shapebias.tables.reading import FILE_COLUMNS
 
-WITH_OBSERVERS = ("shape_bias", "accuracy", "accuracy_by_condition", "reliance", "read_out")
+OBSERVER_TABLES = ("shape_bias", "accuracy", "accuracy_by_condition", "reliance", "read_out")
 
 
-def render(
+def render_page(
     *,
     title: str,
     tables: Mapping[str, pd.DataFrame],
     people: pd.DataFrame | None = None,
     figures: Mapping[str, bytes],
     contact_sheets: Mapping[str, bytes] | None = None,
-    browsers: Sequence[Browser] = (),
+    browsers: Sequence[ConflictBrowser] = (),
     config: Mapping[str, Any],
     records: Sequence[Mapping[str, Any]] = (),
-    made_by: Mapping[str, Any] | None = None,
-    tables_at: str = "tables",
+    writer_record: Mapping[str, Any] | None = None,
+    tables_folder: str = "tables",
 ) -> str:
-    """Return the page. It makes no request, runs no script but its own, and escapes all text from the inputs.
+    """Return the page. It makes no request, runs only its own scripts, and escapes all text from the inputs.
 
-    tables: those of scripts/tables.py by name, of which absent ones were not measured; people: hits on the published
-    stimuli; figures: SVG files by the names that scripts/figures.py gives them; contact_sheets: WebP files by name;
-    browsers: conflict images to browse; config: the whole configuration; records: `run.json` of each run with its
-    model and regime; made_by: commit and versions of what writes the page, for studies without runs; tables_at: where
-    the tables lie, seen from the page.
+    tables: the tables of scripts/tables.py by name; a missing table means that nothing was measured. people: hits on
+    the published stimuli. figures: SVG files by the names from scripts/figures.py. contact_sheets: WebP files by name.
+    browsers: conflict images to browse. config: the complete configuration. records: `run.json` of each run, with its
+    model and regime. writer_record: commit and versions of the code that writes the page, for studies without runs.
+    tables_folder: path of the tables relative to the page.
     """
-    given = {name: pd.DataFrame(columns=columns) for name, columns in FILE_COLUMNS.items()} | dict(tables)
+    complete_tables = {name: pd.DataFrame(columns=columns) for name, columns in FILE_COLUMNS.items()} | dict(tables)
     palette = config.get("figures", {}).get("palette")
     style = FigureStyle(palette) if palette else None
-    looks = charts.looks_of([given[name] for name in WITH_OBSERVERS], style, people=people is not None)
-    study = Study(given, people, figures, config, looks)
-    found = sections(study)
-    benchmarks = list(dict.fromkeys(given["shape_bias_pooled"]["benchmark"]))
+    encoding = charts.make_encoding(
+        [complete_tables[name] for name in OBSERVER_TABLES], style, people=people is not None
+    )
+    study = StudyResults(complete_tables, people, figures, config, encoding)
+    sections = make_sections(study)
+    benchmarks = list(dict.fromkeys(complete_tables["shape_bias_pooled"]["benchmark"]))
     lead = bias_figure(study, str(benchmarks[0])) if benchmarks else None
-    drawn = [lead, *(figure for section in found for part in section.parts for figure in part.figures)]
-    data = charts.page_data([chart for figure in drawn if figure for chart in figure.charts], looks)
+    shown_figures = [
+        lead,
+        *(figure for section in sections for subsection in section.subsections for figure in subsection.figures),
+    ]
+    data = charts.page_data([chart for figure in shown_figures if figure for chart in figure.charts], encoding)
     data |= {"categories": CATEGORIES, "browsers": {browser.benchmark: browser.data() for browser in browsers}}
-    data["observers"] = _observers(study)
-    scripts = [charts.library(), _resource("report.js")]
+    data["observers"] = _observer_identities(study)
+    scripts = [charts.vega_script(), _read_resource("report.js")]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("shapebias.report"),
         autoescape=True,  # a name from a config or a file is text, never markup
@@ -73,31 +84,33 @@ def render(
     )
     return environment.get_template("report.html.j2").render(
         title=title,
-        headline=headline(given, people),
+        headline=headline(complete_tables, people),
         lead=lead,
-        cautions=cautions(given),
-        sections=found,
+        cautions=cautions(complete_tables),
+        sections=sections,
         browsers=browsers,
-        side=SIDE,
+        side=THUMBNAIL_PIXELS,
         categories=CATEGORIES,
-        grids_with_rows=grids_with_rows,
-        models=looks.models,
-        regimes=[(regime, regime) for regime in looks.regimes] + _others(looks),
-        unmeasured=unmeasured(study) if config.get("benchmarks") else [],
-        sheets={name: Image(data, "webp", f"Sample images: {name}") for name, data in (contact_sheets or {}).items()},
+        nonempty_tables=nonempty_tables,
+        models=encoding.models,
+        regimes=[(regime, regime) for regime in encoding.regimes] + _untrained_option(encoding),
+        missing_measurements=missing_measurements(study) if config.get("benchmarks") else [],
+        sheets={
+            name: EmbeddedImage(data, "webp", f"Sample images: {name}") for name, data in (contact_sheets or {}).items()
+        },
         stylized=list(config.get("stylized", {})),
         training=study.figure(
             "training_curves", "Loss and accuracy in training and validation over epochs", numbers=False
         ),
-        tables_at=tables_at,
-        answered=list(dict.fromkeys(given["shape_bias"]["benchmark"])),
-        rejected=rejected_table(given["rejected"]),
-        rejected_csv=csv_of("rejected", given["rejected"]),
-        undefined=undefined_table(given["undefined"]),
-        undefined_csv=csv_of("undefined", given["undefined"]),
-        runs=runs_table(records),
-        runs_csv=csv_of("runs", given["runs"]),
-        software=software(records or ([made_by] if made_by else [])),
+        tables_folder=tables_folder,
+        answered=list(dict.fromkeys(complete_tables["shape_bias"]["benchmark"])),
+        rejected=format_rejected_table(complete_tables["rejected"]),
+        rejected_csv=csv_download("rejected", complete_tables["rejected"]),
+        undefined=format_undefined_table(complete_tables["undefined"]),
+        undefined_csv=csv_download("undefined", complete_tables["undefined"]),
+        runs=format_runs_table(records),
+        runs_csv=csv_download("runs", complete_tables["runs"]),
+        software=software_versions(records or ([writer_record] if writer_record else [])),
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True) if config else "",
         data=charts.script_json(data),
         scripts=scripts,
@@ -106,51 +119,64 @@ def render(
 
 
 def script_hash(script: str) -> str:
-    """How a Content-Security-Policy names the one inline script that it allows."""
+    """Return the hash by which a Content-Security-Policy allows an inline script."""
     return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
-def _resource(name: str) -> str:
+def _read_resource(name: str) -> str:
     text = (resources.files("shapebias.report") / "templates" / name).read_text(encoding="utf-8")
     return text.replace("</script", "<\\/script")
 
 
-def _others(looks: charts.Looks) -> list[tuple[str, str]]:
-    """The check box of networks without a regime, if runs have one to choose against."""
-    return [("", charts.NOT_TRAINED)] if looks.regimes and len(looks.models) > 0 else []
+def _untrained_option(encoding: charts.Encoding) -> list[tuple[str, str]]:
+    """Return the check box for networks without a regime, or nothing if no network has a regime."""
+    return [("", charts.NOT_TRAINED)] if encoding.regimes and len(encoding.models) > 0 else []
 
 
-def _observers(study: Study) -> dict[str, dict[str, str]]:
-    """Observer → the model and regime by which the reader chooses it."""
-    found: dict[str, dict[str, str]] = {}
-    for name in WITH_OBSERVERS:
+def _observer_identities(study: StudyResults) -> dict[str, dict[str, str]]:
+    """Return observer → model and regime; the check boxes select by these."""
+    identities: dict[str, dict[str, str]] = {}
+    for name in OBSERVER_TABLES:
         table = study.tables[name]
         regimes = table["regime"].fillna("").astype(str)
         for observer, model, regime in zip(table["observer"], table["model"], regimes, strict=True):
-            found.setdefault(str(observer), {"model": str(model), "regime": regime})
-    return found
+            identities.setdefault(str(observer), {"model": str(model), "regime": regime})
+    return identities
 
 
-def sections(study: Study) -> list[Section]:
-    """All sections that have something to say, in the order of a reader's questions."""
-    found = [bias(study), architectures(study), cost(study), likeness(study), inside(study), reliance(study)]
-    found += [melanoma(study), answers(study)]
-    return [section for section in found if section is not None]
+def make_sections(study: StudyResults) -> list[Section]:
+    """Return all sections with content, in the order of the page."""
+    candidates = [
+        bias_section(study),
+        architectures_section(study),
+        cost_section(study),
+        likeness_section(study),
+        read_out_section(study),
+        reliance_section(study),
+    ]
+    candidates += [melanoma_section(study), answers_section(study)]
+    return [section for section in candidates if section is not None]
 
 
-def unmeasured(study: Study) -> list[str]:
-    """What else can be measured, and what to add to the config for it."""
-    tables, told = study.tables, []
+def missing_measurements(study: StudyResults) -> list[str]:
+    """Return what was not measured, each with the addition to the config that measures it."""
+    tables, suggestions = study.tables, []
     if tables["shape_bias"].empty:
-        told.append("Shape bias: a benchmark of kind cue_conflict.")
+        suggestions.append("Shape bias: a benchmark of kind cue_conflict.")
     if tables["accuracy"].empty:
-        told.append("Accuracy: a benchmark of kind in_test, silhouettes, edges or one of the model-vs-human sets.")
-    if tables["error_consistency"].empty or with_people(tables["error_consistency"]).empty:
-        told.append("Likeness to people: an observer with people's decisions on a benchmark, pooled as people.")
+        suggestions.append(
+            "Accuracy: a benchmark of kind in_test, silhouettes, edges or one of the model-vs-human sets."
+        )
+    if tables["error_consistency"].empty or pairs_with_people(tables["error_consistency"]).empty:
+        suggestions.append(
+            "Likeness to people: people's decisions on a benchmark, as observers pooled under the name people."
+        )
     if tables["read_out"].empty:
-        told.append("Where the bias arises: read_out: true at a benchmark of kind cue_conflict.")
+        suggestions.append("Where the bias arises: read_out: true in a benchmark of kind cue_conflict.")
     if tables["reliance"].empty:
-        told.append("Reliance without conflict: a benchmark of kind suppressed.")
+        suggestions.append("Reliance without conflict: a benchmark of kind suppressed.")
     if tables["melanoma"].empty:
-        told.append("Transfer to melanoma: a benchmark of kind melanoma, and regimes that train on it.")
-    return told
+        suggestions.append(
+            "Transfer to melanoma: a benchmark of kind melanoma, and regimes that train on melanoma images."
+        )
+    return suggestions

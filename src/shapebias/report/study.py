@@ -1,4 +1,4 @@
-"""What a report is made from, and the parts that its sections are made of."""
+"""The inputs of a report, the parts of its sections, and helpers that the sections share."""
 
 import base64
 import re
@@ -10,17 +10,18 @@ import pandas as pd
 
 from shapebias.report import charts, html_tables
 from shapebias.report.charts import Chart
-from shapebias.report.html_tables import Grid
+from shapebias.report.html_tables import ReportTable
+from shapebias.report.wording import typeset_minus
 from shapebias.tables.summaries import PEOPLE, observer_kinds, observer_names
 
-# Observers in a matrix of pairs: more would be too small to see, and too much to send around.
-LARGEST_MATRIX = 60
+# A matrix of more observers would be too small to read and too large to send by mail.
+MAX_MATRIX_OBSERVERS = 60
 NUMBERS = "The numbers are in the table below it."
 
 
 @dataclass(frozen=True)
-class Image:
-    """A picture that travels inside the page."""
+class EmbeddedImage:
+    """A picture embedded in the page."""
 
     data: bytes
     kind: str  # svg+xml or webp
@@ -28,137 +29,149 @@ class Image:
 
     @property
     def uri(self) -> str:
-        # As an image and not inline, so that the ids of several SVG files cannot clash and no script in one runs.
+        # An image element, not inline SVG: ids of several SVG files cannot clash, and scripts in a file do not run.
         return f"data:image/{self.kind};base64,{base64.b64encode(self.data).decode()}"
 
     @property
-    def widest(self) -> int | None:
-        """Pixels of the page beyond which it would look coarse; None where the file does not say how wide it is."""
-        found = (
+    def max_width(self) -> int | None:
+        """The largest sensible width in CSS pixels, or None if the file does not state its width."""
+        match = (
             re.search(rb'<svg[^>]*?\swidth="([\d.]+)(pt|px)?"', self.data[:5000]) if self.kind == "svg+xml" else None
         )
-        if found is None:
+        if match is None:
             return None
-        return round(1.3 * float(found[1]) * (96 / 72 if found[2] == b"pt" else 1))
+        return round(1.3 * float(match[1]) * (96 / 72 if match[2] == b"pt" else 1))
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A picture, the charts that take its place on a screen with JavaScript, and how to read both."""
+class ReportFigure:
+    """A picture, the charts that replace it on a screen with JavaScript, and the caption of both."""
 
-    image: Image | None
+    image: EmbeddedImage | None
     caption: str
     width: str = "wide"  # or medium, natural
     charts: list[Chart] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class Part:
-    """What a section says about one benchmark."""
+class Subsection:
+    """The statements, figures and tables of one benchmark in a section."""
 
     heading: str = ""
-    answers: list[str] = field(default_factory=list)
+    statements: list[str] = field(default_factory=list)
     warning: str = ""
-    figures: list[Figure] = field(default_factory=list)
-    grids: list[Grid] = field(default_factory=list)
+    figures: list[ReportFigure] = field(default_factory=list)
+    tables: list[ReportTable] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Section:
-    """A question and its answers."""
+    """A question of the report and the subsections that answer it."""
 
     id: str
     title: str
-    parts: list[Part]
+    subsections: list[Subsection]
 
 
 @dataclass(frozen=True)
-class Study:
-    """All that a report is made from. tables: every one of the result tables, empty where nothing was measured."""
+class StudyResults:
+    """The inputs of a report.
+
+    tables: all result tables by name, empty if nothing was measured. people: people's hits on the published stimuli.
+    """
 
     tables: Mapping[str, pd.DataFrame]
     people: pd.DataFrame | None
     figures: Mapping[str, bytes]
     config: Mapping[str, Any]
-    looks: charts.Looks
+    encoding: charts.Encoding
 
-    def figure(self, name: str, alt: str, *, numbers: bool = True) -> Image | None:
-        """The SVG of this name, if it was drawn; numbers: whether a table below has them."""
-        told = f"{alt}. {NUMBERS}" if numbers else f"{alt}."
-        return Image(self.figures[name], "svg+xml", told) if name in self.figures else None
+    def figure(self, name: str, alt: str, *, numbers: bool = True) -> EmbeddedImage | None:
+        """Return the figure of this name, or None if it was not drawn.
+
+        numbers: whether a table below the figure holds its numbers.
+        """
+        text = f"{alt}. {NUMBERS}" if numbers else f"{alt}."
+        return EmbeddedImage(self.figures[name], "svg+xml", text) if name in self.figures else None
 
     def kind(self, benchmark: str) -> str:
-        """The kind of a benchmark, where a config says it."""
+        """Return the kind of a benchmark from the config, or its name if the config does not state the kind."""
         return str(self.config.get("benchmarks", {}).get(benchmark, {}).get("kind", benchmark))
 
-    def home_made(self, benchmark: str) -> bool:
-        """Whether its images were stylized here."""
+    def is_stylized_here(self, benchmark: str) -> bool:
+        """Return whether this study stylized the images of the benchmark."""
         images = self.config.get("benchmarks", {}).get(benchmark, {}).get("images")
         return isinstance(images, str) and images in self.config.get("stylized", {})
 
-    def runs_of_several_regimes(self) -> bool:
-        return len(self.looks.regimes) > 1
+    def has_several_regimes(self) -> bool:
+        """Return whether networks were trained in more than one regime."""
+        return len(self.encoding.regimes) > 1
 
 
-def everyone(study: Study) -> pd.DataFrame:
-    """Who answered on any benchmark: rows with observer, model, regime and seed."""
+def all_observers(study: StudyResults) -> pd.DataFrame:
+    """Return the observers of all benchmarks: rows with observer, model, regime and seed, with repeats."""
     names = ("shape_bias", "accuracy", "accuracy_by_condition")
     return pd.concat([study.tables[name] for name in names], ignore_index=True)
 
 
-def of_benchmark(table: pd.DataFrame, benchmark: str) -> pd.DataFrame:
+def select_benchmark(table: pd.DataFrame, benchmark: str) -> pd.DataFrame:
+    """Return the rows of one benchmark."""
     return table[table["benchmark"] == benchmark]
 
 
-def cells(values: pd.Series) -> list[str]:
-    """Short enough to stand in a square of a matrix."""
-    return ["" if pd.isna(value) else html_tables.minus(f"{value:.2f}") for value in values]
+def format_cells(values: pd.Series) -> list[str]:
+    """Return the values with two digits, short enough for the cells of a matrix."""
+    return ["" if pd.isna(value) else typeset_minus(f"{value:.2f}") for value in values]
 
 
-def single(table: pd.DataFrame) -> pd.DataFrame:
-    """Without people together, who have as many trials on one image as there are persons."""
+def drop_pooled_people(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows without pooled people, whose number of trials per image is the number of persons."""
     return table[observer_kinds(table) != PEOPLE]
 
 
 def has_people(table: pd.DataFrame) -> bool:
+    """Return whether the table holds answers of people."""
     return bool((table["model"] == PEOPLE).any())
 
 
-def intervals(rows: pd.DataFrame, low: str, high: str) -> list[str]:
-    return [html_tables.interval(*pair) for pair in zip(rows[low], rows[high], strict=True)]
+def format_intervals(rows: pd.DataFrame, low: str, high: str) -> list[str]:
+    """Return the interval of each row as text; low, high: names of the columns."""
+    return [html_tables.format_interval(*pair) for pair in zip(rows[low], rows[high], strict=True)]
 
 
-def span(numbers: pd.Series) -> str:
-    """`160` or `80 to 1,280`."""
-    known = numbers.dropna()
-    if known.empty:
+def format_span(numbers: pd.Series) -> str:
+    """Return the range of some counts, as in `160` or `80 to 1,280`."""
+    defined = numbers.dropna()
+    if defined.empty:
         return "0"
-    low, high = f"{int(known.min()):,}", f"{int(known.max()):,}"
+    low, high = f"{int(defined.min()):,}", f"{int(defined.max()):,}"
     return low if low == high else f"{low} to {high}"
 
 
-def by_mean(rows: pd.DataFrame, line: str, value: str) -> list[str]:
-    """The lines by their mean value, highest first."""
+def order_by_mean(rows: pd.DataFrame, line: str, value: str) -> list[str]:
+    """Return the values of column `line`, ordered by the mean of column `value`, highest first."""
     means: pd.Series = rows.groupby(line)[value].mean().dropna()
     return list(means.sort_values(ascending=False, kind="stable").index)
 
 
-def grids_with_rows(grids: Sequence[Grid]) -> list[Grid]:
-    """Tables that have rows, or at least a CSV to take."""
-    return [grid for grid in grids if grid.table.rows or (grid.csv is not None and grid.csv.rows)]
+def nonempty_tables(tables: Sequence[ReportTable]) -> list[ReportTable]:
+    """Return the tables that have rows, or a CSV with rows."""
+    return [table for table in tables if table.table.rows or (table.csv is not None and table.csv.rows)]
 
 
-def pair_rows(pairs: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """benchmark, and for each side of a pair: who, model, regime, and the place among all observers."""
-    found = everyone(study)
-    named = observer_names(found)
-    facts = found.drop_duplicates("observer").set_index("observer")
-    places = {name: place for place, name in enumerate(named)}
+def label_pairs(pairs: pd.DataFrame, study: StudyResults) -> pd.DataFrame:
+    """Return the benchmark of each pair and, for both observers, name, model, regime and position in the order."""
+    observers = all_observers(study)
+    display_names = observer_names(observers)
+    identities = observers.drop_duplicates("observer").set_index("observer")
+    places = {name: place for place, name in enumerate(display_names)}
     rows = pd.DataFrame({"benchmark": pairs["benchmark"]})
     for side in ("1", "2"):
-        names = pairs[f"observer_{side}"]
-        rows[f"who_{side}"] = [named.get(name, name) for name in names]
-        rows[f"model_{side}"] = [str(facts["model"].get(name, name)) for name in names]
-        rows[f"regime_{side}"] = ["" if pd.isna(regime) else regime for regime in names.map(facts["regime"])]
-        rows[f"place_{side}"] = [places.get(name, len(places)) for name in names]
+        observer_ids = pairs[f"observer_{side}"]
+        rows[f"observer_name_{side}"] = [display_names.get(name, name) for name in observer_ids]
+        rows[f"model_{side}"] = [str(identities["model"].get(name, name)) for name in observer_ids]
+        rows[f"regime_{side}"] = [
+            "" if pd.isna(regime) else regime for regime in observer_ids.map(identities["regime"])
+        ]
+        rows[f"place_{side}"] = [places.get(name, len(places)) for name in observer_ids]
     return rows

@@ -1,8 +1,8 @@
-"""What the tables say, in sentences that claim no more than they hold.
+"""Phrases and number formats for the sentences of the report.
 
-A change, a cost or a likeness is claimed only where a 95 % interval holds it: one of the difference, image by image,
-leaves out 0; of two values that are not compared image by image, the intervals lie apart. Where these overlap, no more
-is said than that.
+The report's sentences claim a change, a cost or a likeness only where 95 % intervals support it. For a difference that
+is paired by image, the interval of the difference must exclude 0. For two values that are not paired, the two intervals
+must not overlap. Where intervals overlap, the report says only that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,98 +13,111 @@ import pandas as pd
 
 from shapebias.tables.summaries import format_range
 
-TREATED = "sin"
-MOST_NAMES = 8  # in a sentence
+TREATED = "sin"  # the regime of training on stylized images
+MAX_NAMES = 8  # names in one sentence
 Row = Mapping[Any, Any] | pd.Series
 
 
 def records(table: pd.DataFrame) -> list[dict]:
+    """Return the rows of a table as dictionaries."""
     return table.to_dict("records")
 
 
-def change(row: pd.Series) -> str:
-    return f"{bounded(row, 'difference', '+.2f')} ({row['model']})"
+def format_change(row: pd.Series) -> str:
+    """Return the difference of a row with its interval and its model, as in `+0.30 [+0.25, +0.35] (vit)`."""
+    return f"{format_estimate(row, 'difference', '+.2f')} ({row['model']})"
 
 
-def bounded(
+def format_estimate(
     row: Row,
     value: str,
     digits: str = ".2f",
     *,
     bounds: tuple[str, str] = ("ci_low", "ci_high"),
-    end: str = "",
+    suffix: str = "",
 ) -> str:
-    """`0.30 [0.25, 0.35]`, or the value alone where there is no interval. end: of the columns' names."""
-    low, high = (row[f"{name}{end}"] for name in bounds)
-    if pd.isna(row[f"{value}{end}"]):
+    """Return `0.30 [0.25, 0.35]`, or the value alone if it has no interval.
+
+    value, bounds: names of columns. suffix: ending of these names in the row.
+    """
+    low, high = (row[f"{name}{suffix}"] for name in bounds)
+    if pd.isna(row[f"{value}{suffix}"]):
         return "undefined"
     interval = f" [{low:{digits}}, {high:{digits}}]" if pd.notna(low) and pd.notna(high) else ""
-    return minus(f"{row[f'{value}{end}']:{digits}}{interval}")
+    return typeset_minus(f"{row[f'{value}{suffix}']:{digits}}{interval}")
 
 
-def ends(rows: pd.DataFrame, value: str, low: str, high: str) -> str:
-    """The lowest and the highest of a column, each with its interval and whose it is."""
+def format_extremes(rows: pd.DataFrame, value: str, low: str, high: str) -> str:
+    """Return the lowest and the highest value of a column, each with its interval and its network."""
     ordered = rows.dropna(subset=[value]).sort_values(value, kind="stable")
     if ordered.empty:
         return "undefined"
     places = (0, -1) if len(ordered) > 1 else (0,)
-    told = [
-        f"{bounded(ordered.iloc[place], value, bounds=(low, high))} ({called(ordered.iloc[place])})" for place in places
+    values = [
+        f"{format_estimate(ordered.iloc[place], value, bounds=(low, high))} ({network_name(ordered.iloc[place])})"
+        for place in places
     ]
-    return f"from {told[0]} to {told[1]}" if len(told) > 1 else told[0]
+    return f"from {values[0]} to {values[1]}" if len(values) > 1 else values[0]
 
 
-def furthest(compared: pd.DataFrame) -> str:
+def format_extreme_differences(compared: pd.DataFrame) -> str:
+    """Return the lowest and the highest difference from people, each with its network, benchmark and condition."""
     rows = compared.dropna(subset=["difference"]).sort_values("difference", kind="stable")
     bounds = ("difference_low", "difference_high")
-    told = [
-        f"{bounded(row, 'difference', '+.2f', bounds=bounds)} ({called(row)}, {row['benchmark']} {row['condition']})"
+    values = [
+        f"{format_estimate(row, 'difference', '+.2f', bounds=bounds)} ({network_name(row)}, {row['benchmark']} "
+        f"{row['condition']})"
         for row in (rows.iloc[0], rows.iloc[-1])
     ]
-    return f"from {told[0]} to {told[1]}" if len(rows) > 1 else told[0]
+    return f"from {values[0]} to {values[1]}" if len(rows) > 1 else values[0]
 
 
-def called(row: Row) -> str:
-    """`vit sin`."""
+def network_name(row: Row) -> str:
+    """Return model and regime, as in `vit sin`."""
     regime = row["regime"]
     return f"{row['model']} {'' if pd.isna(regime) else regime}".strip()
 
 
-def networks(count: int, several: bool = False) -> str:
-    """`1 network`; several: whether each seed of a network counts."""
-    return plural(count, "run" if several else "network")
+def count_networks(count: int, count_seeds: bool = False) -> str:
+    """Return `1 network`, or `1 run` if each seed of a network counts."""
+    return pluralize(count, "run" if count_seeds else "network")
 
 
-def several(table: pd.DataFrame) -> bool:
-    """Whether some network was trained with several seeds, each of which the table has rows of."""
+def has_several_seeds(table: pd.DataFrame) -> bool:
+    """Return whether the table holds several seeds of the same model and regime."""
     seeds = table.dropna(subset=["seed"]).groupby(["model", "regime"])["seed"].nunique()
     return bool((seeds > 1).any())
 
 
-def plural(count: int, noun: str) -> str:
+def pluralize(count: int, noun: str) -> str:
+    """Return `1 network` or `2 networks`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def counted(*parts: tuple[int, str]) -> str:
-    """What there is any of, each with its number after it."""
-    return ", ".join(f"{what} {count:,}" for count, what in parts if count)
+def list_counts(*parts: tuple[int, str]) -> str:
+    """Return `<label> <count>` for each count above 0, separated by commas."""
+    return ", ".join(f"{label} {count:,}" for count, label in parts if count)
 
 
-def count(images: pd.Series) -> str:
-    """`160`, or `80 to 160`."""
+def format_image_count(images: pd.Series) -> str:
+    """Return `160`, or `80 to 160` if the numbers of images differ."""
     return format_range(images.dropna()) if images.notna().any() else "0"
 
 
-def minus(numbers: str) -> str:
+def typeset_minus(numbers: str) -> str:
+    """Return the text with minus signs in place of hyphens, as in charts and figures."""
     return numbers.replace("-", "−")
 
 
-def each(pooled: pd.DataFrame) -> str:
-    """Each bias with its interval; of many the lowest and the highest. pooled: with `name`, what to call each."""
-    values = [f"{row['name']} {bounded(row, 'shape_bias')}" for row in records(pooled)]
+def describe_biases(pooled: pd.DataFrame) -> str:
+    """Return a clause with the bias and interval of each row, or with the lowest and the highest of many rows.
+
+    pooled: rows with a column `name` to print.
+    """
+    values = [f"{row['name']} {format_estimate(row, 'shape_bias')}" for row in records(pooled)]
     if len(values) == 1:
-        return f"the shape bias of {pooled['name'].iloc[0]} is {bounded(pooled.iloc[0], 'shape_bias')}."
-    if len(values) <= MOST_NAMES:
+        return f"the shape bias of {pooled['name'].iloc[0]} is {format_estimate(pooled.iloc[0], 'shape_bias')}."
+    if len(values) <= MAX_NAMES:
         return f"the shape biases are: {', '.join(values)}." if values else ""
     order = pooled.assign(value=values).dropna(subset=["shape_bias"]).sort_values("shape_bias", kind="stable")["value"]
     if order.empty:
@@ -114,21 +127,26 @@ def each(pooled: pd.DataFrame) -> str:
     return f"the shape biases of {len(values)} networks range from {order.iloc[0]} to {order.iloc[-1]}{rest}."
 
 
-def runs(pooled: pd.DataFrame) -> list[tuple[str, str]]:
+def model_regime_pairs(pooled: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return model and regime of each row."""
     return list(zip(pooled["model"], pooled["regime"], strict=True))
 
 
-def number(bias: float) -> str:
+def format_bias(bias: float) -> str:
+    """Return a bias with two digits, or `undefined`."""
     return f"{bias:.2f}" if np.isfinite(bias) else "undefined"
 
 
-def listed(names: Sequence[str], most: int = MOST_NAMES) -> str:
+def join_names(names: Sequence[str], most: int = MAX_NAMES) -> str:
+    """Return the first names, separated by commas, and the number of names left over."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def capital(text: str) -> str:
+def capitalize(text: str) -> str:
+    """Return the text with a capital first letter; the other letters keep their case."""
     return text[:1].upper() + text[1:]
 
 
-def treatment(regime: str) -> str:
+def describe_regime(regime: str) -> str:
+    """Return `training on stylized images`, or the regime by its name."""
     return "training on stylized images" if regime == TREATED else f"the regime “{regime}”"

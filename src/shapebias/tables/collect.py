@@ -1,4 +1,4 @@
-"""Collect predictions and recorded decisions from files, and write the tables that follow from them."""
+"""Compute the result tables from files of predictions and recorded decisions, and write them."""
 
 import json
 import logging
@@ -19,9 +19,9 @@ from shapebias.tables.columns import PEOPLE, TABLE_COLUMNS
 
 log = logging.getLogger(__name__)
 
-METADATA = ["observer", "model", "regime", "seed", "benchmark", "rejected"]  # that all predictions have
-SUBJECTS = f"{PEOPLE}=subject-*"  # the pool of people in decisions of the model-vs-human toolbox
-# What the toolbox calls its data sets where these kinds have another name.
+METADATA = ["observer", "model", "regime", "seed", "benchmark", "rejected"]  # metadata of every prediction file
+SUBJECTS = f"{PEOPLE}=subject-*"  # pools people in decisions of the model-vs-human toolbox
+# Names of data sets in the toolbox → kinds of benchmarks, where the two differ.
 TOOLBOX_NAMES = {"cue-conflict": "cue_conflict", "silhouette": "silhouettes", "edge": "edges"}
 
 
@@ -37,8 +37,8 @@ class PredictionFile:
 class DecisionFiles:
     """Recorded decisions on a benchmark.
 
-    paths: CSV files, or folders of them. pools: NAME=PATTERN, groups of observers that are also counted together;
-    None counts the observers called subject-… as people.
+    paths: CSV files, or folders of CSV files. pools: groups of observers as NAME=PATTERN; a pool is measured as one
+    more observer. None pools observers with names subject-… as people.
     """
 
     benchmark: str
@@ -47,24 +47,24 @@ class DecisionFiles:
 
 
 def find_answers(folder: Path) -> tuple[list[PredictionFile], list[DecisionFiles]]:
-    """Return all predictions and decisions of a folder: `<benchmark>/*.parquet`, `<benchmark>/*.csv`, and files right
-    in the folder.
+    """Return all predictions and decisions of a folder.
 
-    Files right in the folder belong to one benchmark with the folder's name; predictions on several kinds of images
-    there belong to one benchmark a kind. A CSV beside a Parquet file of the same name repeats it and is left out.
-    Raises UserError for a folder without answers.
+    The folder holds `<benchmark>/*.parquet`, `<benchmark>/*.csv`, or files without a subfolder. Files directly in the
+    folder belong to one benchmark with the name of the folder. If they hold predictions on several kinds of images,
+    each kind is one benchmark. A CSV beside a Parquet file of the same name is a copy and is left out. Raises UserError
+    for a folder without answers.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; give a folder of predictions (.parquet) or decisions (.csv)")
     predictions, decisions = [PredictionFile(path.parent.name, path) for path in sorted(folder.glob("*/*.parquet"))], []
-    own = {path: read_raw_predictions(path, METADATA)[1]["benchmark"] for path in sorted(folder.glob("*.parquet"))}
-    for path, kind in own.items():
-        name = folder.resolve().name if len({*own.values()}) == 1 else kind
+    kinds = {path: read_raw_predictions(path, METADATA)[1]["benchmark"] for path in sorted(folder.glob("*.parquet"))}
+    for path, kind in kinds.items():
+        name = folder.resolve().name if len({*kinds.values()}) == 1 else kind
         predictions.append(PredictionFile(name, path))
-    for place in [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]:
-        csvs = [path for path in sorted(place.glob("*.csv")) if not path.with_suffix(".parquet").exists()]
+    for subfolder in [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]:
+        csvs = [path for path in sorted(subfolder.glob("*.csv")) if not path.with_suffix(".parquet").exists()]
         if csvs:
-            decisions.append(DecisionFiles(place.resolve().name, csvs))
+            decisions.append(DecisionFiles(subfolder.resolve().name, csvs))
     if not predictions and not decisions:
         raise UserError(
             f"{folder}: neither predictions (.parquet) nor decisions (.csv) in it or in its folders; "
@@ -84,7 +84,7 @@ def list_csvs(paths: Sequence[Path]) -> list[Path]:
 def infer_kind(benchmark: str, files: Sequence[Path]) -> str:
     """Return the kind of a benchmark from its name, else from the names of its images.
 
-    Raises UserError if neither tells the kind.
+    Raises UserError if neither determines the kind.
     """
     name = TOOLBOX_NAMES.get(benchmark, benchmark)
     if name in KINDS:
@@ -92,39 +92,41 @@ def infer_kind(benchmark: str, files: Sequence[Path]) -> str:
     try:
         images = pd.read_csv(files[0], dtype=str, keep_default_na=False)["imagename"]
     except (OSError, ValueError, KeyError):
-        images = pd.Series(dtype=str)  # read_observers says what is wrong with the file
+        images = pd.Series(dtype=str)  # read_observers reports the error in the file
     if images.map(stem).str.match(CUE_CONFLICT_NAME).all():
         return "cue_conflict"
     raise UserError(
         f"{files[0]}: decisions on a benchmark {benchmark!r} of an unknown kind (images such as {images.iloc[0]!r}); "
-        f"call the benchmark, or the folder, as its kind: {', '.join(KINDS)}"
+        f"name the benchmark, or the folder, after its kind: {', '.join(KINDS)}"
     )
 
 
 def keep_images(decisions: pd.DataFrame, images: set[str], benchmark: str, path: Path) -> pd.DataFrame:
-    """Return the decisions on the images of networks, so that all observers are compared on the same images.
+    """Return the decisions on the images that networks saw, so that all observers are compared on the same images.
 
     Raises UserError if no decision is about one of these images.
     """
     fits = decisions["image"].isin(images)
     if not fits.any():
-        raise UserError(f"{path}: no decision is about an image of benchmark {benchmark!r}; give its own decisions")
+        raise UserError(
+            f"{path}: no decision is about an image of benchmark {benchmark!r}; give decisions on this benchmark"
+        )
     if not fits.all():
         log.info(
-            "%s: %d of %d trials are of images of %r, the others are left out", path, fits.sum(), len(fits), benchmark
+            "%s: %d of %d trials are on images of %r; the others are left out", path, fits.sum(), len(fits), benchmark
         )
     return decisions[fits]
 
 
 def read_run_facts(runs: Path, trained: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Read the run.json of each network that was trained here; warn about those that are not there.
+    """Return the run.json of each network trained here, and warn about missing files.
 
-    trained: metadata of predictions, which may have come here without their runs.
+    trained: metadata of the predictions of trained networks; their runs may be missing if predictions were copied.
     """
     paths = {facts["observer"]: runs / facts["model"] / facts["regime"] / f"seed{facts['seed']}" for facts in trained}
     missing = [path / "run.json" for path in paths.values() if not (path / "run.json").exists()]
     if missing:
-        log.warning("%d runs are left out of the table of runs: there is no %s", len(missing), missing[0])
+        log.warning("%d runs are left out of the table of runs: missing, for example, %s", len(missing), missing[0])
     return [
         {"observer": observer, **json.loads((path / "run.json").read_text())}
         for observer, path in paths.items()
@@ -133,7 +135,7 @@ def read_run_facts(runs: Path, trained: Sequence[Mapping[str, Any]]) -> list[dic
 
 
 def read_read_out(path: Path) -> pd.DataFrame:
-    """Read a table of linear read-outs, all of it text; raises UserError for another file."""
+    """Read a table of linear read-outs with all values as text; raises UserError for another file."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
@@ -158,10 +160,10 @@ def collect_tables(
 ) -> dict[str, pd.DataFrame]:
     """Return all tables, by name, of some predictions and decisions.
 
-    runs: holds <model>/<regime>/seed<n>/run.json. kinds: benchmark → kind, where only decisions tell of it.
-    strict: refuse decisions that nothing is measured from; otherwise leave them out with a warning. rejected: set,
-    split, file and reason of images that were not packed. melanoma: make that table even if it is empty.
-    Raises UserError for other files, for answers that do not fit together, and if nothing is measured.
+    runs: folder that holds <model>/<regime>/seed<n>/run.json. kinds: benchmark → kind, for benchmarks that have only
+    decisions. strict: refuse decisions that contribute to no table; otherwise leave them out with a warning. rejected:
+    set, split, file and reason of images that were not packed. melanoma: make the melanoma table even if it is empty.
+    Raises UserError for unsuitable files, for answers that do not fit together, and if nothing can be measured.
     """
     measured, trained, lesions = TableBuilder(), dict[str, dict[str, Any]](), []
     rejections = []
@@ -195,13 +197,13 @@ def collect_tables(
 
 
 def add_decisions(measured: TableBuilder, decisions: DecisionFiles, kinds: Mapping[str, str], strict: bool) -> None:
-    """Add recorded decisions to what is measured; arguments as of `collect_tables`."""
+    """Add recorded decisions to `measured`; `collect_tables` describes the arguments."""
     name, pools = decisions.benchmark, decisions.pools
     csvs = list_csvs(decisions.paths)
     benchmark = measured.benchmarks.get(name)
     kind = kinds.get(name) or (benchmark.kind if benchmark else infer_kind(name, csvs))
     if not strict and not takes_decisions(kind):
-        log.warning("%s is left out: nothing can be measured from decisions on images of kind %s", csvs[0], kind)
+        log.warning("%s is left out: no table uses decisions on images of kind %s", csvs[0], kind)
         return
     table = read_observers(csvs, kind)
     if benchmark and benchmark.networks:
@@ -212,7 +214,7 @@ def add_decisions(measured: TableBuilder, decisions: DecisionFiles, kinds: Mappi
 
 
 def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
-    """Write each table as `<folder>/<name>.csv`, complete or not at all; undefined numbers are NaN."""
+    """Write each table as `<folder>/<name>.csv`, complete or not at all. Undefined numbers are NaN."""
     for name, table in tables.items():
         with atomic_write(folder / f"{name}.csv") as draft:
             undefined = "" if name in ("runs", "rejected") else "NaN"

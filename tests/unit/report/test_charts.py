@@ -1,4 +1,4 @@
-"""Charts: valid specifications without data, looks that can be told apart, JSON that cannot leave its element."""
+"""Charts have valid specifications without data, distinguishable encodings, and JSON that is safe inside <script>."""
 
 import json
 import re
@@ -10,7 +10,15 @@ import vl_convert
 
 from shapebias.figures.style import MARKERS, FigureStyle
 from shapebias.report import charts
-from shapebias.report.charts import Looks, contrast_of, forest, lightened, looks_of, matrix, observer_rows
+from shapebias.report.charts import (
+    Encoding,
+    contrast_ratio,
+    forest_chart,
+    label_observers,
+    lighten,
+    make_encoding,
+    matrix_chart,
+)
 
 
 def observers(*rows: tuple[str, str | None, int | None]) -> pd.DataFrame:
@@ -22,81 +30,85 @@ def observers(*rows: tuple[str, str | None, int | None]) -> pd.DataFrame:
 TABLE = observers(("vit", "sin", 0), ("vit", "in", 0), ("tf_net", None, None), ("people", None, None))
 
 
-def chart_of(table: pd.DataFrame, looks: Looks) -> charts.Chart:
-    tooltip = [("who", "observer")]
-    return forest(
-        "x", observer_rows(table), looks, value=("value", "bias"), description="d", tooltip=tooltip, reference=0.5
+def chart_of(table: pd.DataFrame, encoding: Encoding) -> charts.Chart:
+    tooltip = [("observer_name", "observer")]
+    return forest_chart(
+        "x", label_observers(table), encoding, value=("value", "bias"), description="d", tooltip=tooltip, reference=0.5
     )
 
 
-def test_observers_are_named_and_ordered_as_in_figures():
-    rows = observer_rows(TABLE)
-    assert list(rows["who"]) == ["vit in", "vit sin", "tf_net", "people"]
-    assert list(rows["look"]) == ["in", "sin", charts.NOT_TRAINED, "people"]
+def test_observers_have_the_names_and_the_order_of_the_figures():
+    rows = label_observers(TABLE)
+    assert list(rows["observer_name"]) == ["vit in", "vit sin", "tf_net", "people"]
+    assert list(rows["group"]) == ["in", "sin", charts.NOT_TRAINED, "people"]
     assert list(rows["regime"]) == ["in", "sin", "", ""]
-    several = observer_rows(observers(("vit", "in", 0), ("vit", "in", 1)))
-    assert list(several["who"]) == ["vit in seed 0", "vit in seed 1"]
+    several = label_observers(observers(("vit", "in", 0), ("vit", "in", 1)))
+    assert list(several["observer_name"]) == ["vit in seed 0", "vit in seed 1"]
 
 
-def test_colours_are_those_of_the_figures_and_shapes_stand_for_their_markers():
-    looks = looks_of([TABLE])
-    assert looks.models == ["vit", "tf_net", "people"] and looks.regimes == ["in", "sin"]
+def test_charts_use_the_colours_and_markers_of_the_figures():
+    encoding = make_encoding([TABLE])
+    assert encoding.models == ["vit", "tf_net", "people"] and encoding.regimes == ["in", "sin"]
     red, green, blue = FigureStyle().model_colors(["vit", "tf_net"])["vit"]
-    assert looks.model_colors["vit"] == f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"
-    assert looks.model_colors["people"] == "#000000"
+    assert encoding.model_colors["vit"] == f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"
+    assert encoding.model_colors["people"] == "#000000"
     assert len(charts.SHAPES) == len(MARKERS)
-    assert looks.look_shapes["in"] == "circle" and looks.look_shapes["people"] == "diamond"
+    assert encoding.group_shapes["in"] == "circle" and encoding.group_shapes["people"] == "diamond"
 
 
-def test_every_colour_stands_out_from_dark_paper():
-    looks = Looks(list("abcdefghij"), ["in", "sin", "combined", "frozen"])
-    for light, dark in looks.dark().items():
-        assert contrast_of(dark, charts.DARK_PAPER) >= 4.5, light
-    assert looks.dark()["#000000"] == "#ffffff"
-    assert lightened("#ffff00") == "#ffff00"  # bright enough already
+def test_every_colour_has_enough_contrast_on_a_dark_background():
+    encoding = Encoding(list("abcdefghij"), ["in", "sin", "combined", "frozen"])
+    for light, dark in encoding.dark_colors().items():
+        assert contrast_ratio(dark, charts.DARK_PAPER) >= 4.5, light
+    assert encoding.dark_colors()["#000000"] == "#ffffff"
+    assert lighten("#ffff00") == "#ffff00"  # already bright enough
 
 
-def test_contrast_is_that_of_the_guidelines():
-    assert contrast_of("#ffffff", "#000000") == pytest.approx(21)
-    assert contrast_of("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+def test_contrast_ratio_follows_the_accessibility_guidelines():
+    assert contrast_ratio("#ffffff", "#000000") == pytest.approx(21)
+    assert contrast_ratio("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
 
-def test_a_specification_compiles_and_names_the_data_of_the_page():
-    looks = looks_of([TABLE])
-    for chart in (chart_of(TABLE, looks),):
+def test_a_specification_compiles_and_refers_to_the_data_of_the_page():
+    encoding = make_encoding([TABLE])
+    for chart in (chart_of(TABLE, encoding),):
         assert chart.spec["data"] == {"name": "rows"} and "datasets" not in chart.spec
         rows = [row | {"order": i} for i, row in enumerate(chart.rows.replace({np.nan: None}).to_dict("records"))]
         svg = vl_convert.vegalite_to_svg(chart.spec | {"data": {"name": "rows", "values": rows}, "width": 400})
         assert "vit sin" in svg and "people" in svg
 
 
-def test_a_matrix_gets_every_pair_either_way_round():
-    pairs = pd.DataFrame({"who_1": ["a"], "who_2": ["b"], "place_1": [0], "place_2": [1], "kappa": [0.3]})
-    back = charts.turned(pairs)
-    assert back[["who_1", "who_2", "place_1", "place_2"]].iloc[0].tolist() == ["b", "a", 1, 0]
-    both = pd.concat([pairs, back])
-    chart = matrix("x", both.assign(cell="0.30"), value=("kappa", "κ"), description="d", tooltip=[])
+def test_a_matrix_holds_every_pair_in_both_orders():
+    pairs = pd.DataFrame(
+        {"observer_name_1": ["a"], "observer_name_2": ["b"], "place_1": [0], "place_2": [1], "kappa": [0.3]}
+    )
+    swapped = charts.swap_pairs(pairs)
+    assert swapped[["observer_name_1", "observer_name_2", "place_1", "place_2"]].iloc[0].tolist() == ["b", "a", 1, 0]
+    ordered_pairs = pd.concat([pairs, swapped])
+    chart = matrix_chart("x", ordered_pairs.assign(cell="0.30"), value=("kappa", "κ"), description="d", tooltip=[])
     assert chart.pairs and chart.spec["params"] == [{"name": "end", "value": 0.3}]
     square, number = chart.spec["layer"]
     assert square["encoding"]["color"]["scale"]["domain"] == [{"expr": "-end"}, {"expr": "end"}]
     assert number["encoding"]["text"]["field"] == "cell"
-    data = {"name": "rows", "values": both.assign(cell="0.30").to_dict("records")}
+    data = {"name": "rows", "values": ordered_pairs.assign(cell="0.30").to_dict("records")}
     assert "0.30" in vl_convert.vegalite_to_svg(chart.spec | {"data": data, "width": 400})
 
 
-def test_a_matrix_of_many_has_no_numbers_in_its_squares():
-    names = [f"n{i}" for i in range(charts.MOST_CELLS + 1)]
-    pairs = pd.DataFrame({"who_1": names, "who_2": "n0", "place_1": range(len(names)), "place_2": 0, "kappa": 0.1})
-    chart = matrix("x", pairs.assign(cell="0.10"), value=("kappa", "κ"), description="d", tooltip=[])
+def test_a_large_matrix_has_no_numbers_in_its_cells():
+    names = [f"n{i}" for i in range(charts.MAX_NUMBERED_OBSERVERS + 1)]
+    pairs = pd.DataFrame(
+        {"observer_name_1": names, "observer_name_2": "n0", "place_1": range(len(names)), "place_2": 0, "kappa": 0.1}
+    )
+    chart = matrix_chart("x", pairs.assign(cell="0.10"), value=("kappa", "κ"), description="d", tooltip=[])
     assert len(chart.spec["layer"]) == 1
 
 
-def test_dots_have_their_intervals_and_guessing_a_mark():
-    rows = observer_rows(TABLE).assign(benchmark="b", chance=0.0625)
-    chart = charts.dots(
+def test_dot_charts_show_intervals_and_the_chance_level():
+    rows = label_observers(TABLE).assign(benchmark="b", chance=0.0625)
+    chart = charts.dot_chart(
         "x",
         rows,
-        looks_of([TABLE]),
+        make_encoding([TABLE]),
         row="benchmark",
         value=("value", "accuracy"),
         description="d",
@@ -110,26 +122,26 @@ def test_dots_have_their_intervals_and_guessing_a_mark():
     vl_convert.vegalite_to_svg(chart.spec | {"data": {"values": rows.fillna(0).to_dict("records")}, "width": 400})
 
 
-def test_a_legend_is_called_regime_only_where_all_are_regimes():
-    assert [charts._look_title(pd.Series(found)) for found in (["in"], ["in", "people"], ["people"])] == [
+def test_a_legend_has_the_title_regime_only_if_all_groups_are_regimes():
+    assert [charts._group_title(pd.Series(groups)) for groups in (["in"], ["in", "people"], ["people"])] == [
         "regime",
         "regime or observer",
         "observer",
     ]
 
 
-def test_numbers_that_are_undefined_travel_as_null():
-    found = charts.columns_of(pd.DataFrame({"a": [0.123456, np.nan], "b": ["x", None], "c": [1, 2]}))
-    assert found == {"a": [0.1235, None], "b": ["x", None], "c": [1, 2]}
+def test_undefined_numbers_become_null():
+    columns = charts.json_columns(pd.DataFrame({"a": [0.123456, np.nan], "b": ["x", None], "c": [1, 2]}))
+    assert columns == {"a": [0.1235, None], "b": ["x", None], "c": [1, 2]}
 
 
-def test_json_cannot_end_its_element():
+def test_json_cannot_end_its_script_element():
     bad = "</script><!--<script>alert(1)//\u2028&"
     text = charts.script_json({"a": bad})
     assert not re.search(r"[<>&\u2028]", text) and json.loads(text) == {"a": bad}
 
 
-def test_the_library_can_stand_inline():
-    script = charts.library()
+def test_the_vega_script_is_safe_inline():
+    script = charts.vega_script()
     assert "</script" not in script.lower() and "<!--" not in script and "\r" not in script
     assert "vegaEmbed" in script and len(script) < 1_000_000

@@ -1,4 +1,4 @@
-"""Conflict images to browse: bounded, spread over the categories, the same ones each time."""
+"""The browser holds a limited, deterministic sample of conflict images that covers the categories."""
 
 import base64
 import io
@@ -12,11 +12,11 @@ from PIL import Image
 from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.evaluation.stimuli import open_benchmark
-from shapebias.report.conflict_browser import Thumbnail, browser, chosen, encoded
+from shapebias.report.conflict_browser import Thumbnail, choose_images, encode_thumbnails, make_browser
 
 
 def answers(count: int = 2) -> pd.DataFrame:
-    """`count` images of each shape with the texture of the next category, and what two observers answered."""
+    """Return answers of two observers to `count` images per shape; the texture is of the next category."""
     rows = []
     for place, shape in enumerate(CATEGORIES):
         texture = CATEGORIES[(place + 1) % len(CATEGORIES)]
@@ -32,10 +32,10 @@ def pictures(tmp_path: Path):
     return lambda: open_benchmark([tmp_path], "cue_conflict")
 
 
-def test_thumbnails_hold_the_image_and_what_was_answered(pictures):
-    found = browser("b", answers(), pictures())
-    assert (len(found.thumbnails), found.total, found.observers) == (32, 32, ["somebody", "nobody"])
-    first = found.thumbnails[0]
+def test_thumbnails_hold_the_image_and_its_answers(pictures):
+    browser = make_browser("b", answers(), pictures())
+    assert (len(browser.thumbnails), browser.total, browser.observers) == (32, 32, ["somebody", "nobody"])
+    first = browser.thumbnails[0]
     assert first.alt == "Shape: airplane, texture: bear" and first.counts == "1 shape, 0 texture, 0 else"
     assert first.answers == [0, -1]
     data = base64.b64decode(first.uri.partition(",")[2])
@@ -43,38 +43,38 @@ def test_thumbnails_hold_the_image_and_what_was_answered(pictures):
         assert (image.format, image.size) == ("WEBP", (96, 72))
 
 
-def test_counts_leave_out_who_did_not_see_the_image():
+def test_counts_leave_out_observers_that_did_not_see_the_image():
     thumbnail = Thumbnail("x", "cat", "dog", "", [CATEGORIES.index(name) for name in ("cat", "dog", "car")] + [-1, -2])
     assert thumbnail.counts == "1 shape, 1 texture, 1 else"
 
 
-def test_few_of_many_are_spread_over_the_categories_and_do_not_depend_on_the_rest():
+def test_a_sample_covers_the_categories_and_does_not_depend_on_other_rows():
     many = answers(count=50)
-    some = chosen(many, 40)
-    assert some["shape"].value_counts().between(2, 3).all()
-    assert list(chosen(many.sample(frac=1, random_state=0), 40)["image"]) == list(some["image"])
-    assert some.iloc[:16]["shape"].nunique() == 16
+    sample = choose_images(many, 40)
+    assert sample["shape"].value_counts().between(2, 3).all()
+    assert list(choose_images(many.sample(frac=1, random_state=0), 40)["image"]) == list(sample["image"])
+    assert sample.iloc[:16]["shape"].nunique() == 16
     cats = many[many["shape"] == "cat"]
-    assert list(chosen(cats, 2)["image"]) == list(some[some["shape"] == "cat"]["image"][:2])
+    assert list(choose_images(cats, 2)["image"]) == list(sample[sample["shape"] == "cat"]["image"][:2])
 
 
-def test_thumbnails_stay_within_their_budget():
-    images = [picture(i, (96, 96)) for i in range(12)]  # noise: what compresses least
-    whole = sum(map(len, encoded(images, 10**9)))
-    assert sum(map(len, encoded(images, whole // 2))) <= whole // 2
-    few = encoded(images, whole // 12)
-    assert 0 < len(few) < 12 and sum(map(len, few)) <= whole // 12
+def test_thumbnails_stay_within_the_byte_limit():
+    images = [picture(i, (96, 96)) for i in range(12)]  # noise compresses least
+    full_size = sum(map(len, encode_thumbnails(images, 10**9)))
+    assert sum(map(len, encode_thumbnails(images, full_size // 2))) <= full_size // 2
+    few = encode_thumbnails(images, full_size // 12)
+    assert 0 < len(few) < 12 and sum(map(len, few)) <= full_size // 12
 
 
-def test_images_without_conflict_and_broken_ones_are_passed_over(pictures, tmp_path):
+def test_images_without_conflict_and_broken_images_are_left_out(pictures, tmp_path):
     same = answers()
     same.loc[same["shape"] == "cat", "texture"] = "cat"
-    assert browser("b", same, pictures()).total == 30
+    assert make_browser("b", same, pictures()).total == 30
     (tmp_path / "dog" / "dog1-elephant1.png").write_bytes(b"no image")
-    assert len(browser("b", answers(), pictures()).thumbnails) == 31
+    assert len(make_browser("b", answers(), pictures()).thumbnails) == 31
 
 
-def test_images_of_another_benchmark_are_refused_by_name(pictures):
-    other = answers().assign(image=[f"other{i}" for i in range(32)])
+def test_images_of_another_benchmark_raise_an_error_with_an_example(pictures):
+    other_answers = answers().assign(image=[f"other{i}" for i in range(32)])
     with pytest.raises(UserError, match=r"none of the 32 images given for benchmark 'b'.*other0"):
-        browser("b", other, pictures())
+        make_browser("b", other_answers, pictures())

@@ -1,4 +1,4 @@
-"""The report escapes, stays offline, runs no script but its own, and shows a section for what was measured."""
+"""The page escapes its inputs, stays offline, runs only its own scripts, and has a section for each measurement."""
 
 import base64
 import hashlib
@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from shapebias.report.bias import wide
-from shapebias.report.conflict_browser import Browser, Thumbnail
-from shapebias.report.html_tables import LARGEST_CSV, csv_of, fraction, interval
-from shapebias.report.page import render
-from shapebias.report.study import Image
+from shapebias.report.bias import pivot_by_observer
+from shapebias.report.conflict_browser import ConflictBrowser, Thumbnail
+from shapebias.report.html_tables import MAX_CSV_BYTES, csv_download, format_fraction, format_interval
+from shapebias.report.page import render_page
+from shapebias.report.study import EmbeddedImage
 from shapebias.tables.reading import FILE_COLUMNS
 
 PEOPLE = pd.DataFrame({"category": ["cat"], "conflict_images": [100], "shape_hits": [96], "texture_hits": [4]})
@@ -23,7 +23,7 @@ BAD = "</script><script>alert(1)</script><b>\"'&"
 
 
 def biases(*rows: tuple) -> dict[str, pd.DataFrame]:
-    """model, regime, shape hits, texture hits → the tables of shape bias."""
+    """Return the tables of shape bias for rows of (model, regime, shape hits, texture hits)."""
     table = pd.DataFrame(rows, columns=["model", "regime", "shape_hits", "texture_hits"])
     table["benchmark"], table["conflict_images"], table["seed"] = "conflict", 100, 0
     table["observer"] = [f"{model}_{regime}_seed0" if regime else model for model, regime, *_ in rows]
@@ -39,21 +39,21 @@ def biases(*rows: tuple) -> dict[str, pd.DataFrame]:
 
 def page(tables: dict[str, pd.DataFrame], **changes) -> str:
     config = {"stylized": {"conflict": {}}, "benchmarks": {"conflict": {"images": "conflict", "kind": "cue_conflict"}}}
-    given: dict[str, Any] = {"title": "T", "figures": {}, "config": config, "people": PEOPLE} | changes
-    return render(tables=tables, **given)
+    arguments: dict[str, Any] = {"title": "T", "figures": {}, "config": config, "people": PEOPLE} | changes
+    return render_page(tables=tables, **arguments)
 
 
 class Elements(HTMLParser):
-    """What a browser makes of a page: its elements, and the text of scripts."""
+    """The elements of a page, and the text of its scripts, as a browser parses them."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
-        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.scripts: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
+        self.elements.append((tag, dict(attrs)))
         if tag == "script":
             self.scripts.append("")
 
@@ -62,10 +62,10 @@ class Elements(HTMLParser):
             self.scripts[-1] += data
 
     def ids(self) -> list[str]:
-        return [attributes["id"] or "" for _, attributes in self.found if "id" in attributes]
+        return [attributes["id"] or "" for _, attributes in self.elements if "id" in attributes]
 
 
-def test_text_from_inputs_is_escaped_wherever_it_stands():
+def test_text_from_inputs_is_escaped_everywhere():
     tables = biases((BAD, "in", 3, 1)) | {
         "rejected": pd.DataFrame([["in", "train", BAD, BAD]], columns=FILE_COLUMNS["rejected"])
     }
@@ -77,54 +77,59 @@ def test_text_from_inputs_is_escaped_wherever_it_stands():
         config={"title": BAD},
         contact_sheets={BAD: b"webp"},
         records=[record],
-        browsers=[Browser(BAD, [BAD], [thumbnail], 1)],
+        browsers=[ConflictBrowser(BAD, [BAD], [thumbnail], 1)],
     )
     elements = Elements(html)
-    assert len(elements.scripts) == 3 and not any(tag == "b" for tag, _ in elements.found)
+    assert len(elements.scripts) == 3 and not any(tag == "b" for tag, _ in elements.elements)
     assert "<script>alert" not in html
     assert html.count("&lt;script&gt;alert(1)") >= 8
     assert BAD in json.loads(elements.scripts[0])["browsers"]
 
 
-def test_only_the_scripts_of_the_page_may_run_and_nothing_may_be_loaded():
+def test_the_page_allows_only_its_own_scripts_and_loads_nothing():
     html = page(biases(("vit", "in", 3, 1)))
     elements = Elements(html)
-    (policy,) = [told["content"] for tag, told in elements.found if tag == "meta" and "http-equiv" in told]
+    (policy,) = [
+        attributes["content"] for tag, attributes in elements.elements if tag == "meta" and "http-equiv" in attributes
+    ]
     data, *scripts = elements.scripts
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
     assert policy == (
         "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src "
-        + " ".join(f"'sha256-{found}'" for found in hashes)
+        + " ".join(f"'sha256-{digest}'" for digest in hashes)
     )
     assert json.loads(data)["charts"]
-    kept = re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
-    assert not re.search(r"<(link|iframe|object|embed|base|form [^>]*action)\b|@import|url\(|\son\w+=", kept)
+    markup = re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
+    assert not re.search(r"<(link|iframe|object|embed|base|form [^>]*action)\b|@import|url\(|\son\w+=", markup)
 
 
-def test_pictures_travel_inside_and_say_what_they_show():
+def test_pictures_are_embedded_and_have_alternative_texts():
     html = page(biases(("vit", "in", 3, 1)), figures={"shape_bias_by_category.conflict": SVG, "accuracy": SVG})
-    images = [told for tag, told in Elements(html).found if tag == "img"]
-    assert len(images) == 1  # no accuracy was measured: a figure of it is not shown
+    images = [attributes for tag, attributes in Elements(html).elements if tag == "img"]
+    assert len(images) == 1  # without a measured accuracy, its figure is not shown
     assert (images[0]["src"] or "").startswith("data:image/svg+xml;base64,")
     assert images[0]["alt"] == "Shape bias by category on conflict. The numbers are in the table below it."
 
 
-def test_each_sheet_says_what_it_shows():
+def test_each_contact_sheet_has_a_caption():
     sheets = {"in": b"webp", "conflict": b"webp", "rejected": b"webp"}
-    told = re.findall(r"<figcaption>(.*?)</figcaption>", page(biases(("vit", "in", 3, 1)), contact_sheets=sheets))
-    assert "in: a sample, spread evenly over the classes." in told
-    assert "conflict: a sample, spread evenly over the classes; each beside its content and its style." in told
-    assert sum("were set aside" in caption for caption in told) == 1
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", page(biases(("vit", "in", 3, 1)), contact_sheets=sheets))
+    assert "in: a sample, spread evenly over the classes." in captions
+    assert (
+        "conflict: a sample, spread evenly over the classes. Each image stands beside its content image and its style "
+        "image." in captions
+    )
+    assert sum("Rejected images" in caption for caption in captions) == 1
 
 
-def test_home_made_conflicts_carry_a_warning():
+def test_images_stylized_here_have_a_warning():
     tables = biases(("vit", "in", 3, 1))
     assert "Not comparable with published numbers" in page(tables)
     published = {"benchmarks": {"conflict": {"kind": "cue_conflict", "folder": "x"}}}
     assert "Not comparable with published numbers" not in page(tables, config=published)
 
 
-def test_a_section_without_data_is_left_out_and_the_page_says_how_to_get_it():
+def test_a_section_without_data_is_left_out_and_the_page_suggests_how_to_measure_it():
     html = page(biases(("vit", "in", 3, 1)))
     ids = Elements(html).ids()
     assert "bias" in ids and not {"inside", "reliance", "melanoma", "likeness", "browse"} & set(ids)
@@ -132,26 +137,30 @@ def test_a_section_without_data_is_left_out_and_the_page_says_how_to_get_it():
     assert "No bias was measured" in page({})
 
 
-def test_every_link_of_the_contents_leads_somewhere_and_no_id_is_there_twice():
-    elements = Elements(page(biases(("vit", "in", 3, 1)), browsers=[Browser("conflict", [], [], 0)]))
+def test_every_link_of_the_contents_has_a_target_and_ids_are_unique():
+    elements = Elements(page(biases(("vit", "in", 3, 1)), browsers=[ConflictBrowser("conflict", [], [], 0)]))
     links = {
-        (told["href"] or "")[1:] for tag, told in elements.found if tag == "a" and (told["href"] or "").startswith("#")
+        (attributes["href"] or "")[1:]
+        for tag, attributes in elements.elements
+        if tag == "a" and (attributes["href"] or "").startswith("#")
     }
     assert links <= set(elements.ids())
     assert len(set(elements.ids())) == len(elements.ids())
 
 
-def test_tables_can_be_taken_away_with_all_their_digits():
+def test_csv_downloads_have_all_digits():
     html = page(biases(("vit", "in", 1, 2)))
     (link,) = [
-        told for tag, told in Elements(html).found if tag == "a" and told.get("download") == "shape_bias.conflict.csv"
+        attributes
+        for tag, attributes in Elements(html).elements
+        if tag == "a" and attributes.get("download") == "shape_bias.conflict.csv"
     ]
     data = base64.b64decode((link["href"] or "").partition(",")[2])
     assert pd.read_csv(io.BytesIO(data))["shape_bias"].tolist() == [1 / 3]
     assert ">0.333<" in html
 
 
-def test_of_a_long_table_the_page_says_how_much_it_shows():
+def test_a_long_table_states_how_many_rows_it_shows():
     accuracy = pd.DataFrame([("b", f"net{i}", f"net{i}", "category", 1 / 16) for i in range(401)])
     accuracy.columns = ["benchmark", "observer", "model", "unit", "chance"]
     accuracy = accuracy.assign(images=80, correct=40, accuracy=0.5, ci_low=0.4, ci_high=0.6)
@@ -160,15 +169,17 @@ def test_of_a_long_table_the_page_says_how_much_it_shows():
     assert "rows.</p>" not in page({"accuracy": accuracy.head(400).reindex(columns=FILE_COLUMNS["accuracy"])})
 
 
-def test_negative_numbers_have_one_kind_of_minus():
-    assert (fraction(-0.25), interval(-0.5, 0.1)) == ("−0.250", "−0.500 to 0.100")
-    assert wide(
-        pd.DataFrame({"category": ["cat"], "who": ["a"], "shape_bias": [0.5], "ci_low": [0.4], "ci_high": [0.6]}),
+def test_negative_numbers_have_a_minus_sign():
+    assert (format_fraction(-0.25), format_interval(-0.5, 0.1)) == ("−0.250", "−0.500 to 0.100")
+    assert pivot_by_observer(
+        pd.DataFrame(
+            {"category": ["cat"], "observer_name": ["a"], "shape_bias": [0.5], "ci_low": [0.4], "ci_high": [0.6]}
+        ),
         "category",
     ).rows == [["cat", "0.500 (0.400 to 0.600)"]]
 
 
-def test_what_training_did_is_told_in_the_section_that_asks_for_it():
+def test_each_section_reports_the_regimes_of_its_question():
     tables = biases(("vit", "in", 10, 90), ("vit", "sin", 60, 40), ("vit", "frozen", 20, 80))
     pairs = [
         ("vit_in_seed0", f"vit_{regime}_seed0", 100, 0.1, bias, 0.1 - bias)
@@ -186,29 +197,29 @@ def test_what_training_did_is_told_in_the_section_that_asks_for_it():
     assert "Training on stylized images:" not in sections["architectures"]
 
 
-def test_kappa_of_every_benchmark_has_its_table_also_where_no_figure_was_drawn():
+def test_every_benchmark_has_its_table_of_kappa_even_without_a_figure():
     rows = pd.DataFrame(
         [(name, "all", 1, "a", "b", 80, 0.5, 0.5, 0.6, 0.5, 0.2, 0.1, 0.3, "") for name in ("one", "two")]
     )
     rows.columns = FILE_COLUMNS["error_consistency"]
     html = page({"error_consistency": rows})
     assert "error_consistency.one.csv" in html and "error_consistency.two.csv" in html
-    assert html.count("κ lies above 0 in 1 of 1 pair (n = 80)") == 2
+    assert html.count("κ is above 0 for 1 of 1 pair (n = 80)") == 2
 
 
-def test_err_on_conflict_images_is_defined():
+def test_the_caption_defines_errors_on_conflict_images():
     tables = biases(("vit", "in", 3, 1), ("net", "in", 3, 1))
     rows = pd.DataFrame([("conflict", "all", 1, "a", "b", 80, 0.5, 0.5, 0.6, 0.5, 0.2, 0.1, 0.3, "")])
     rows.columns = FILE_COLUMNS["error_consistency"]
     html = page(tables | {"error_consistency": rows}, figures={"error_consistency.conflict": SVG})
     caption = next(text for text in re.findall(r"<figcaption>(.*?)</figcaption>", html, re.DOTALL) if "κ is 0" in text)
     assert (
-        "On conflict images, to err is to answer anything but the category of the shape" in caption
-        and "also those whose two cues agree" in caption
+        "On conflict images, every answer except the category of the shape is an error" in caption
+        and "including those where shape and texture agree" in caption
     )
 
 
-def test_networks_with_nothing_to_lose_are_not_in_the_chart_of_reliance():
+def test_the_chart_of_reliance_leaves_out_networks_near_chance():
     rows = [
         {"observer": name, "model": name, "regime": "in", "strength": strength, "accuracy": accuracy}
         | {"relative": accuracy / start, "relative_low": 0.1, "relative_high": 1.2}
@@ -221,29 +232,31 @@ def test_networks_with_nothing_to_lose_are_not_in_the_chart_of_reliance():
     chart = json.loads(Elements(html).scripts[0])["charts"]["reliance.r.shape"]
     assert set(chart["rows"]["model"]) == {"able"}
     assert chart["spec"]["layer"][0]["encoding"]["x"]["title"] == "patches a side"
-    assert "guessing in 0.06" in html and ">1.333<" in html  # the table keeps what it was
+    assert "guessing in 0.06" in html and ">1.333<" in html  # the table keeps all networks
 
 
 def test_conditions_of_an_unknown_kind_keep_an_order():
-    for given, wanted in ((["10", "9", "-2"], ["-2", "9", "10"]), (["weak", "strong"], ["weak", "strong"])):
-        rows = pd.DataFrame({"condition": given, "benchmark": "own", "observer": "a", "model": "a", "regime": "in"})
+    for conditions, expected in ((["10", "9", "-2"], ["-2", "9", "10"]), (["weak", "strong"], ["weak", "strong"])):
+        rows = pd.DataFrame(
+            {"condition": conditions, "benchmark": "own", "observer": "a", "model": "a", "regime": "in"}
+        )
         rows = rows.assign(seed=0, images=80, accuracy=0.5, ci_low=0.4, ci_high=0.6, chance=0.06, reason="")
         html = page({"accuracy_by_condition": rows.reindex(columns=FILE_COLUMNS["accuracy_by_condition"])})
         chart = json.loads(Elements(html).scripts[0])["charts"]["accuracy_by_condition"]["rows"]
         places = dict(zip(chart["condition"], chart["place"], strict=True))
-        assert sorted(places, key=places.__getitem__) == wanted
+        assert sorted(places, key=places.__getitem__) == expected
 
 
-def test_a_picture_is_not_drawn_much_larger_than_it_is():
+def test_a_picture_is_not_enlarged_much():
     svg = b'<?xml version="1.0"?>\n<svg width="72pt" height="10pt" viewBox="0 0 72 10"/>'
-    assert Image(svg, "svg+xml").widest == 125  # 72 pt are 96 pixels
-    assert Image(SVG, "svg+xml").widest is None
+    assert EmbeddedImage(svg, "svg+xml").max_width == 125  # 72 pt are 96 pixels
+    assert EmbeddedImage(SVG, "svg+xml").max_width is None
     html = page(biases(("vit", "in", 3, 1)), figures={"shape_bias.conflict": svg})
-    assert "--widest: 125px" in html
+    assert "--max-width: 125px" in html
 
 
-def test_a_large_table_is_named_and_not_carried():
-    large = pd.DataFrame({"x": range(LARGEST_CSV // 4)})
-    csv = csv_of("confusion.conflict", large)
+def test_a_large_table_is_named_but_not_embedded():
+    large = pd.DataFrame({"x": range(MAX_CSV_BYTES // 4)})
+    csv = csv_download("confusion.conflict", large)
     assert (csv.uri, csv.file, csv.rows) == (None, "confusion.csv", len(large))
-    assert csv_of("small", large.head()).uri
+    assert csv_download("small", large.head()).uri

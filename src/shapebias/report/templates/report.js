@@ -1,10 +1,10 @@
-// Draws the charts of the report in place of its pictures, and lets the reader choose, sort and browse.
-// The page is complete without it.
+// Replaces the figures of the report by charts, and adds selecting, sorting and browsing.
+// The page is complete without this script.
 
 const page = JSON.parse(document.getElementById("report-data").textContent);
 const darkMode = matchMedia("(prefers-color-scheme: dark)");
-const PEOPLE = "people"; // chosen as a model; they have no regime
-const chosen = { model: null, regime: null }; // sets of names; null: there is no choice
+const PEOPLE = "people"; // selected as a model; people have no regime
+const chosen = { model: null, regime: null }; // sets of selected names; null: no check boxes
 
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const isChosen = (model, regime) =>
@@ -23,8 +23,8 @@ class Chart {
     for (const control of this.controls) control.addEventListener("change", () => this.update());
   }
 
-  // What the reader wants to see, in the order wanted.
-  shown() {
+  // The selected rows, in the selected order.
+  visibleRows() {
     let rows = this.rows.filter((row) =>
       this.pairs
         ? isChosen(row.model_1, row.regime_1) && isChosen(row.model_2, row.regime_2)
@@ -39,51 +39,51 @@ class Chart {
 
   async draw() {
     this.view?.finalize();
-    const spec = wrapped(recoloured(this.spec));
-    const rows = this.shown();
-    if (this.pairs) spec.params.find(({ name }) => name === "end").value = this.end(rows);
+    const spec = wrapTitles(recolour(this.spec));
+    const rows = this.visibleRows();
+    if (this.pairs) spec.params.find(({ name }) => name === "end").value = this.colourLimit(rows);
     spec.data = { name: "rows", values: rows };
     spec.description = this.description;
-    const steps = spec.height.step !== undefined; // as high as there are rows
+    const steps = spec.height.step !== undefined; // the height grows with the rows
     if (steps) Object.assign(spec, { width: NO_WIDTH, autosize: "pad" });
     const { view } = await window.vegaEmbed(this.mount, spec, {
       mode: "vega-lite",
       renderer: "svg",
       actions: false,
-      logLevel: 1, // errors: that a chart without rows has no extent is none
-      ast: true, // expressions are interpreted: the page allows no code but its own
-      config: look(),
-      patch: (vega) => (steps ? fitted(vega) : vega),
+      logLevel: 1, // errors only: an empty chart otherwise warns about its extent
+      ast: true, // interpret expressions: the page forbids generated code
+      config: chartConfig(),
+      patch: (vega) => (steps ? fitWidth(vega) : vega),
       tooltip: { theme: darkMode.matches ? "dark" : "light" },
     });
     this.view = view;
-    this.tell(rows);
+    this.showOrHide(rows);
   }
 
   async update() {
     if (this.view === null) return;
-    const rows = this.shown();
+    const rows = this.visibleRows();
     this.view.data("rows", rows);
-    if (this.pairs) this.view.signal("end", this.end(rows));
+    if (this.pairs) this.view.signal("end", this.colourLimit(rows));
     await this.view.resize().runAsync();
-    this.tell(rows);
+    this.showOrHide(rows);
   }
 
-  // How far colours reach to either side of 0: as far as what is shown.
-  end(rows) {
+  // The end of the colour scale: the largest visible value, on both sides of 0.
+  colourLimit(rows) {
     const sizes = rows.map((row) => Math.abs(row[this.value] ?? 0)).filter((size) => size > 0);
     return sizes.length ? Math.max(0.2, ...sizes) : 1;
   }
 
-  tell(rows) {
+  showOrHide(rows) {
     this.mount.hidden = rows.length === 0;
     this.mount.parentElement.querySelector(".nothing").hidden = rows.length > 0;
   }
 }
 
-// As wide as the page allows. Vega-Lite says so itself, but warns of every chart that is as high as it has rows.
-const NO_WIDTH = 300; // pixels, of a page that has no layout
-function fitted(vega) {
+// Fill the width of the page. The setting of Vega-Lite itself warns when the height of a chart grows with its rows.
+const NO_WIDTH = 300; // pixels, for a page without layout
+function fitWidth(vega) {
   const width = `isFinite(containerSize()[0]) ? containerSize()[0] : ${NO_WIDTH}`;
   delete vega.width;
   vega.autosize = { type: "fit-x", contains: "padding" };
@@ -91,22 +91,22 @@ function fitted(vega) {
   return vega;
 }
 
-// Light colours in place of dark ones on dark paper.
-function recoloured(spec) {
+// Replace dark colours by light ones on a dark background.
+function recolour(spec) {
   return JSON.parse(JSON.stringify(spec), (key, value) =>
     darkMode.matches && typeof value === "string" && Object.hasOwn(page.dark, value) ? page.dark[value] : value,
   );
 }
 
-// On a phone, titles of axes in lines of about so many letters.
-function wrapped(spec, letters = 36) {
+// On a phone, break axis titles into lines of about this many letters.
+function wrapTitles(spec, letters = 36) {
   if (!narrow()) return spec;
   const lines = (title) =>
-    title.split(" ").reduce((found, word) => {
-      const last = found.at(-1);
-      if (last !== undefined && `${last} ${word}`.length <= letters) found[found.length - 1] = `${last} ${word}`;
-      else found.push(word);
-      return found;
+    title.split(" ").reduce((wrapped, word) => {
+      const last = wrapped.at(-1);
+      if (last !== undefined && `${last} ${word}`.length <= letters) wrapped[wrapped.length - 1] = `${last} ${word}`;
+      else wrapped.push(word);
+      return wrapped;
     }, []);
   for (const part of spec.layer ?? [spec]) {
     for (const axis of [part.encoding?.x, part.encoding?.y]) {
@@ -118,25 +118,25 @@ function wrapped(spec, letters = 36) {
 
 const narrow = () => innerWidth < 640;
 
-function look() {
+function chartConfig() {
   const style = getComputedStyle(document.documentElement);
   const [ink, soft, line] = ["--ink", "--soft", "--line"].map((name) => style.getPropertyValue(name).trim());
   const font = getComputedStyle(document.body).fontFamily;
-  const few = narrow();
+  const isNarrow = narrow();
   return {
     background: "transparent",
     font,
     view: { stroke: null },
     axis: {
       ...{ labelColor: ink, titleColor: soft, gridColor: line, domainColor: line, tickColor: line },
-      ...{ labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal", labelLimit: few ? 110 : 260 },
-      titleLimit: few ? 280 : 600,
+      ...{ labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal", labelLimit: isNarrow ? 110 : 260 },
+      titleLimit: isNarrow ? 280 : 600,
     },
     legend: {
       ...{ labelColor: ink, titleColor: soft, labelFontSize: 12, titleFontSize: 12, symbolSize: 80, symbolOpacity: 1 },
       ...{ symbolFillColor: ink, symbolBaseFillColor: ink, symbolBaseStrokeColor: ink, labelLimit: 130 },
-      ...{ orient: "top", direction: "horizontal", columns: few ? 3 : 7, gradientLength: 160, offset: 12 },
-      symbolLimit: few ? 9 : 21, // the rest have the same grey, and the box at the pointer names them
+      ...{ orient: "top", direction: "horizontal", columns: isNarrow ? 3 : 7, gradientLength: 160, offset: 12 },
+      symbolLimit: isNarrow ? 9 : 21, // tooltips name the rest
       layout: { top: { anchor: "start", direction: "vertical", margin: 6 } },
     },
     point: { stroke: style.getPropertyValue("--card").trim(), strokeWidth: 0.6 },
@@ -147,14 +147,14 @@ const charts = [];
 
 async function drawFigure(figure) {
   const live = figure.querySelector(".live");
-  const mine = all("[data-draw]", live).map((mount) => new Chart(mount.dataset.draw, mount));
+  const ownCharts = all("[data-draw]", live).map((mount) => new Chart(mount.dataset.draw, mount));
   live.hidden = false;
   figure.classList.add("is-live");
   try {
-    for (const chart of mine) await chart.draw();
-    charts.push(...mine);
+    for (const chart of ownCharts) await chart.draw();
+    charts.push(...ownCharts);
   } catch (error) {
-    live.hidden = true; // the picture stays
+    live.hidden = true; // keep the picture
     figure.classList.remove("is-live");
     console.error(error);
   }
@@ -164,7 +164,7 @@ async function drawAll() {
   for (const figure of all("figure.drawn")) {
     if (figure.querySelector(".live") === null) continue;
     await drawFigure(figure);
-    await new Promise((resume) => setTimeout(resume)); // the page answers in between
+    await new Promise((resume) => setTimeout(resume)); // keep the page responsive
   }
   document.documentElement.dataset.charts = "drawn";
 }
@@ -175,7 +175,7 @@ async function redrawAll() {
   document.documentElement.dataset.charts = "drawn";
 }
 
-// Which models and regimes
+// Check boxes of models and regimes
 
 function startChooser() {
   const chooser = document.querySelector(".chooser");
@@ -184,36 +184,36 @@ function startChooser() {
   const fields = all("fieldset[data-axis]", chooser);
   const boxes = (axis) => all(`fieldset[data-axis=${axis}] input`, chooser);
   const read = () => {
-    const told = [];
+    const counts = [];
     for (const { dataset } of fields) {
       const ticked = boxes(dataset.axis).filter((box) => box.checked);
       chosen[dataset.axis] = new Set(ticked.map((box) => box.value));
       const total = boxes(dataset.axis).length;
-      if (ticked.length < total) told.push(`${ticked.length} of ${total} ${dataset.axis}s`);
+      if (ticked.length < total) counts.push(`${ticked.length} of ${total} ${dataset.axis}s`);
     }
-    chooser.querySelector("[data-summary]").textContent = told.join(", ") || "all models and regimes";
+    chooser.querySelector("[data-summary]").textContent = counts.join(", ") || "all models and regimes";
   };
-  const changed = () => {
+  const updateAll = () => {
     read();
     for (const chart of charts) chart.update();
     for (const browser of browsers) browser.update();
   };
-  chooser.addEventListener("change", changed);
+  chooser.addEventListener("change", updateAll);
   for (const button of all("button", chooser)) {
     button.addEventListener("click", () => {
       for (const box of boxes(button.dataset.all ?? button.dataset.none)) box.checked = "all" in button.dataset;
-      changed();
+      updateAll();
     });
   }
-  // What a link leads to is not to be hidden behind it.
-  const below = () => {
+  // Keep link targets clear of the sticky check boxes.
+  const setScrollPadding = () => {
     document.documentElement.style.scrollPaddingTop = `${chooser.getBoundingClientRect().height + 12}px`;
   };
-  new ResizeObserver(below).observe(chooser);
+  new ResizeObserver(setScrollPadding).observe(chooser);
   read();
 }
 
-// Conflict images and what was answered
+// Conflict images with answers
 
 class Browser {
   constructor(element) {
@@ -241,8 +241,8 @@ class Browser {
     this.update();
   }
 
-  // What an observer named: shape, texture, else, or none; unseen where the image was not shown.
-  named(i, observer) {
+  // The kind of an answer: shape, texture, else, none, or unseen if the observer did not see the image.
+  answerKind(i, observer) {
     const answer = this.answers[i][observer];
     if (answer < 0) return answer === -1 ? "none" : "unseen";
     const category = page.categories[answer];
@@ -250,7 +250,7 @@ class Browser {
     return category === shape ? "shape" : category === texture ? "texture" : "else";
   }
 
-  visible() {
+  visibleObservers() {
     return this.observers.flatMap((name, k) => {
       const { model, regime } = page.observers[name] ?? { model: name, regime: "" };
       return isChosen(model, regime) ? [k] : [];
@@ -263,49 +263,49 @@ class Browser {
     if (shape.value && labels.shape !== shape.value) return false;
     if (texture.value && labels.texture !== texture.value) return false;
     if (!answer.value) return true;
-    const wanted = (k) => this.named(i, k) === answer.value;
-    if (observer.value.startsWith("o")) return wanted(Number(observer.value.slice(1)));
-    const seen = observers.filter((k) => this.named(i, k) !== "unseen");
-    const count = seen.filter(wanted).length;
+    const matches = (k) => this.answerKind(i, k) === answer.value;
+    if (observer.value.startsWith("o")) return matches(Number(observer.value.slice(1)));
+    const seen = observers.filter((k) => this.answerKind(i, k) !== "unseen");
+    const count = seen.filter(matches).length;
     if (observer.value === "every") return count > 0 && count === seen.length;
     return observer.value === "most" ? 2 * count > seen.length : count > 0;
   }
 
   update() {
-    const observers = this.visible();
+    const observers = this.visibleObservers();
     this.items.forEach((item, i) => {
       item.hidden = !this.fits(i, observers);
       const counts = { shape: 0, texture: 0, else: 0, none: 0, unseen: 0 };
-      for (const k of observers) counts[this.named(i, k)] += 1;
-      const told = `${counts.shape} shape, ${counts.texture} texture, ${counts.else} else`;
-      item.querySelector(".counts").textContent = told;
-      item.setAttribute("aria-label", `${item.querySelector("img").alt}; answers: ${told}`);
+      for (const k of observers) counts[this.answerKind(i, k)] += 1;
+      const summary = `${counts.shape} shape, ${counts.texture} texture, ${counts.else} else`;
+      item.querySelector(".counts").textContent = summary;
+      item.setAttribute("aria-label", `${item.querySelector("img").alt}; answers: ${summary}`);
     });
-    const left = this.items.filter((item) => !item.hidden);
-    this.output.textContent = `${left.length} of ${this.items.length} images`;
+    const remaining = this.items.filter((item) => !item.hidden);
+    this.output.textContent = `${remaining.length} of ${this.items.length} images`;
     this.panel.replaceChildren();
-    if (left.length === 0) return;
-    this.select(this.items[this.selected].hidden ? this.items.indexOf(left[0]) : this.selected);
+    if (remaining.length === 0) return;
+    this.select(this.items[this.selected].hidden ? this.items.indexOf(remaining[0]) : this.selected);
   }
 
   select(i) {
     this.selected = i;
     this.items.forEach((item, k) => {
-      item.tabIndex = k === i ? 0 : -1; // one stop for Tab, arrows inside
+      item.tabIndex = k === i ? 0 : -1; // Tab stops once; arrows move inside
       item.setAttribute("aria-selected", String(k === i));
     });
     const item = this.items[i];
     const { shape, texture } = item.dataset;
     const picture = item.querySelector("img").cloneNode();
     const groups = { shape: [], texture: [], else: [], none: [], unseen: [] };
-    for (const k of this.visible()) groups[this.named(i, k)].push(k);
+    for (const k of this.visibleObservers()) groups[this.answerKind(i, k)].push(k);
     const answer = (k) => `${this.observers[k]}: ${page.categories[this.answers[i][k]]}`;
     const lines = [
       [`The shape, ${shape}`, groups.shape.map((k) => this.observers[k])],
       [`The texture, ${texture}`, groups.texture.map((k) => this.observers[k])],
       ["Something else", groups.else.map(answer)],
       ["No answer", groups.none.map((k) => this.observers[k])],
-      ["Not shown to", groups.unseen.map((k) => this.observers[k])],
+      ["Not seen", groups.unseen.map((k) => this.observers[k])],
     ];
     const list = document.createElement("dl");
     for (const [heading, names] of lines) {
@@ -316,13 +316,13 @@ class Browser {
   }
 
   move(event) {
-    const left = this.items.filter((item) => !item.hidden);
-    const here = left.indexOf(this.items[this.selected]);
-    const row = left.filter((item) => item.offsetTop === left[0].offsetTop).length;
-    const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: row, ArrowUp: -row, Home: -here, End: left.length - 1 - here };
+    const remaining = this.items.filter((item) => !item.hidden);
+    const here = remaining.indexOf(this.items[this.selected]);
+    const row = remaining.filter((item) => item.offsetTop === remaining[0].offsetTop).length;
+    const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: row, ArrowUp: -row, Home: -here, End: remaining.length - 1 - here };
     if (!(event.key in steps) || here < 0) return;
     event.preventDefault();
-    left[Math.min(Math.max(here + steps[event.key], 0), left.length - 1)].focus();
+    remaining[Math.min(Math.max(here + steps[event.key], 0), remaining.length - 1)].focus();
   }
 }
 
@@ -333,7 +333,7 @@ function text(tag, content, className = "") {
   return element;
 }
 
-// On paper, tables are open.
+// Open all tables for printing.
 let opened = [];
 addEventListener("beforeprint", () => {
   opened = all("details.numbers:not([open])");
