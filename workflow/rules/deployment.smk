@@ -1,4 +1,4 @@
-# Conda and containers: what is wrong with the environments that rules name, said before conda is asked to make them.
+# Conda and containers: the environment files of rules are checked before conda creates the environments.
 
 from pathlib import Path
 
