@@ -1,8 +1,8 @@
 """The cost of networks: seconds of training and of evaluation, bytes of weights and checkpoints.
 
 All functions are pure functions of the checked config; see costs. Without a measured throughput, the time of an image
-follows from the network's operations and an assumed rate of the machine. A network whose operations nobody counted is
-assumed to be as large as a ResNet-50.
+follows from the network's operations and an assumed rate of the machine. A network without a counted size is assumed to
+be as large as a ResNet-50.
 """
 
 import math

@@ -86,7 +86,7 @@ def format_row(name: str, row: PlanRow, *, images: bool = True) -> tuple[str, ..
 
 
 def align_columns(lines: Sequence[Sequence[str]]) -> str:
-    """Format cells as columns, the first align_columns to the left and all others to the right."""
+    """Format cells as columns, the first aligned to the left and all others to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
@@ -122,7 +122,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_totals(config: Config, plan: Sequence[JobGroup], schedule: Schedule, machine: str) -> str:
-    """Format the format_totals of a study; machine: the cores and GPUs of the schedule, in words."""
+    """Format the totals of a study; machine: the cores and GPUs of the schedule, in words."""
     total, rows = sum_groups(plan), rows_by_rule(plan)
     download_rows = [rows[rule] for rule in STAGES["downloads"] if rule in rows]
     size = format_bytes(sum(row.written for row in download_rows))
@@ -199,7 +199,7 @@ def image_assumptions(config: Config, measurements: Measurements) -> list[str]:
                 else f"{key}: 207 classes assumed, the folder does not exist"
             )
         if "all" in entry.get("per_class", {}).values():
-            sentences.append(f"{key}: 1,300 images a class assumed where per_class says all")
+            sentences.append(f"{key}: 1,300 images a class assumed, as per_class is all")
     for name, entry in config["styles"].items():
         if "folder" in entry:
             key = f"styles.{name}"
@@ -241,7 +241,7 @@ def compare_timings(plan: Sequence[JobGroup], timings: Mapping[str, Sequence[flo
 
 
 def format_comparison(name: str, finished: int, count: int, planned: float, measured: float) -> tuple[str, ...]:
-    """Return the cells of a line of the compare_timings."""
+    """Return the cells of a line of the comparison."""
     return (
         name,
         f"{finished:,}",
