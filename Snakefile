@@ -1,11 +1,11 @@
-"""Does this network see shape, or texture? From photographs to a report; README.md says how to run it."""
+"""Does this network see shape or texture? The workflow from photographs to a report; README.md explains how to run it."""
 
 from snakemake.utils import min_version
 
 min_version("9.0")
 
 
-# A study is one file. Snakemake would merge a file given by --configfile into this one.
+# A study is one file. Without this condition, Snakemake would merge a file from --configfile into config.yaml.
 if not workflow.overwrite_configfiles:
 
     configfile: "config.yaml"
@@ -24,7 +24,7 @@ include: "workflow/rules/starting.smk"
 
 
 rule all:
-    """Everything: the report is made from all else, and tables and figures go to W&B, too."""
+    """Make the report, which depends on all other results, and upload tables and figures to W&B."""
     default_target: True
     input:
         "results/report.html",
@@ -33,8 +33,8 @@ rule all:
 
 
 rule images:
-    """All sets of images, packed and stylized, with what became of each image; no network is trained. Shards that are gone
-    are made again.
+    """Make all sets of images, packed and stylized, with a list of accepted and rejected images. No network is trained.
+    Missing shards are made again.
     """
     input:
         [shard for name in SETS for split in shard_counts(name) for shard in shards(name, split)],

@@ -1,4 +1,4 @@
-"""What the benchmarks share: alternating timings, peak memory of a job, a table of ratios."""
+"""Functions of all benchmarks: timings in turn, peak memory of a job, a table of results."""
 
 import os
 import platform
@@ -13,14 +13,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Wall time of one call."""
+    """Return the wall time of one call in seconds."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def alternating(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each piece of work in each round; all take turns, so that a busy machine slows them alike."""
+    """Return the seconds of each work in each round; they take turns, so that other load slows all of them equally."""
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, work in works.items():
@@ -29,11 +29,11 @@ def alternating(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[
 
 
 def ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
-    """How many times as fast: the median over rounds of the ratio within a round."""
+    """Return the speed-up: the median over rounds of the ratio within a round."""
     return median(a / b for a, b in zip(slow, fast, strict=True))
 
 
-# A process counts the memory of the one that forked it as its own peak, so a small one stands between.
+# The peak memory of a process includes that of the process that forked it, so a small process starts the job.
 LAUNCHER = """
 import resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], stderr=subprocess.PIPE, text=True)
@@ -43,7 +43,7 @@ sys.exit(done.stderr if done.returncode else 0)
 
 
 def peak_memory(script: str, *arguments: object) -> float:
-    """Run `scripts/<script>.py` as a job; its peak resident memory, MiB."""
+    """Run `scripts/<script>.py` as a job and return its peak resident memory in MiB."""
     job = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     command = [sys.executable, "-c", LAUNCHER, *job]
@@ -52,7 +52,7 @@ def peak_memory(script: str, *arguments: object) -> float:
 
 
 def table(title: str, rows: Sequence[tuple[str, str]]) -> None:
-    """Print a title and rows of a name and what was measured."""
+    """Print a title and rows of a name and a result."""
     width = max(len(name) for name, _ in rows)
     print(f"\n{title}")
     for name, value in rows:

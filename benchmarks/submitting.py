@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""How much longer a study of tiny jobs takes on a cluster than on this machine: what submitting and waiting cost.
+"""The cost of submitting and waiting: the time of a study of tiny jobs on a cluster, relative to this machine.
 
-The cluster is the one of tests/slurm, four nodes that share this machine's cores, so the jobs themselves take the same.
-Needs root and Debian's packages slurm-wlm, slurmdbd, mariadb-server, munge, iproute2.
+The cluster is that of tests/slurm. Its four nodes share this machine's cores, so the jobs themselves take equally long.
+The benchmark needs root and Debian's packages slurm-wlm, slurmdbd, mariadb-server, munge, iproute2.
 """
 
 import re
@@ -16,11 +16,11 @@ import yaml
 from measuring import ROOT, seconds, table
 
 sys.path.insert(0, str(ROOT / "tests" / "slurm"))
-from cluster import Cluster, why_not  # ty: ignore[import-not-found]
+from cluster import Cluster, missing_requirement  # ty: ignore[import-not-found]
 
 
 def study() -> dict[str, Any]:
-    """The demo in small: one tiny network in four regimes, a handful of images in seven shards."""
+    """Return a small version of the demo: one tiny network in four regimes, and a few images in seven shards."""
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     per_class = {"train": 4, "val": 1, "test": 2}
     config |= {"image_size": 48, "input_size": 32, "wandb": {"mode": "disabled"}}
@@ -40,7 +40,7 @@ def snakemake(profile: str) -> list[str]:
 
 
 def main() -> None:
-    if reason := why_not():
+    if reason := missing_requirement():
         sys.exit(reason)
     output: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as temporary:
@@ -49,20 +49,20 @@ def main() -> None:
             folder.mkdir()
             (folder / "config.yaml").write_text(yaml.safe_dump(study()))
 
-        def locally() -> None:
+        def run_locally() -> None:
             command = snakemake("local")
             done = subprocess.run(command, cwd=folders["local"], text=True, capture_output=True, check=False)
             if done.returncode:
                 sys.exit(done.stderr)
             output["local"] = done.stdout + done.stderr
 
-        def on_cluster() -> None:
+        def run_on_cluster() -> None:
             output["slurm"] = cluster.run(*snakemake("slurm"), cwd=folders["slurm"])
 
-        local = seconds(locally)
+        local = seconds(run_locally)
         cluster = Cluster(folders["cluster"])
         try:
-            submitted = seconds(on_cluster)
+            submitted = seconds(run_on_cluster)
         finally:
             cluster.stop()
     jobs = re.findall(r"^total +(\d+)$", output["local"], re.MULTILINE)[0]

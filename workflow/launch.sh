@@ -1,22 +1,22 @@
-# How jobs start Python. Sourced before each shell command of a rule; ON_CLUSTER is set in jobs of a cluster.
+# Functions that start Python in jobs. Each shell command of a rule sources this file. ON_CLUSTER is set in cluster jobs.
 
-# When the time of this job is over, which training leaves before; newer versions of Slurm say it themselves.
-know_the_end() {
-  local ends
+# export_end_time: set SLURM_JOB_END_TIME, at which training stops in time. Newer versions of Slurm set it themselves.
+export_end_time() {
+  local end_time
   if [ -z "${SLURM_JOB_END_TIME:-}" ] && [ -n "${SLURM_JOB_ID:-}" ]; then
-    if ends=$(squeue --noheader --jobs "$SLURM_JOB_ID" --Format EndTime 2> /dev/null) && ends=$(date -d "$ends" +%s 2> /dev/null); then
-      export SLURM_JOB_END_TIME=$ends
+    if end_time=$(squeue --noheader --jobs "$SLURM_JOB_ID" --Format EndTime 2> /dev/null) && end_time=$(date -d "$end_time" +%s 2> /dev/null); then
+      export SLURM_JOB_END_TIME=$end_time
     fi
   fi
 }
 
-# launch RANKS NODES CPUS SCRIPT …: Python, or one Python a rank: by srun over the nodes of a job, by torchrun on this machine.
+# launch RANKS NODES CPUS SCRIPT …: start Python, or one Python per rank, by srun on a cluster and by torchrun elsewhere.
 launch() {
   local ranks=$1 nodes=$2 cpus=$3
   shift 3
   if [ -n "${ON_CLUSTER:-}" ]; then
-    know_the_end
-    trap : TERM # Slurm tells all processes of a job to end: this shell waits until training has left
+    export_end_time
+    trap : TERM # Slurm signals all processes of a job: this shell must wait until training has stopped
   fi
   if [ "$ranks" = 1 ]; then
     python "$@"

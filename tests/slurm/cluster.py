@@ -1,9 +1,9 @@
-"""A real SLURM cluster on one machine, as disposable as a temporary folder.
+"""A temporary SLURM cluster on one machine.
 
-Four nodes with two GPUs each (device files; nobody computes on them) are four slurmd on this host, with accounting:
-munge, MariaDB, slurmdbd, slurmctld. All of it lives in Linux namespaces of its own: /etc/slurm and /etc/hosts are its
-own, no connection leaves, and what it started ends with the namespaces' first process. Needs root, and Debian's
-packages slurm-wlm, slurmdbd, mariadb-server, munge.
+Its four nodes are four slurmd processes on this host, each with two GPUs (device files only). Accounting is included:
+munge, MariaDB, slurmdbd, slurmctld. The cluster runs in its own Linux namespaces. It has its own /etc/slurm and
+/etc/hosts, opens no connection to the outside, and all its processes end with the first process of the namespaces. It
+needs root, and Debian's packages slurm-wlm, slurmdbd, mariadb-server, munge.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from pathlib import Path
 
 NODES = ("n1", "n2", "n3", "n4")
 NEEDED = ("slurmctld", "slurmd", "slurmdbd", "mariadbd", "mariadb-install-db", "munged", "unshare", "nsenter", "ip")
-PATIENCE = 60  # seconds for a daemon to answer, or a node to come up
+TIMEOUT = 60  # seconds for a daemon to answer, or for a node to start
 
 CONF = """
 ClusterName=disposable
@@ -69,12 +69,12 @@ PidFile={folder}/slurmdbd.pid
 LogFile={folder}/slurmdbd.log
 """
 
-# The first process: it lives until it is killed, and whatever is left behind by others is its to bury.
+# The first process of the namespaces: it runs until it is killed, and reaps orphaned processes.
 INIT = "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN); print(flush=True)\nwhile True: signal.pause()"
 
 
-def why_not() -> str:
-    """Why no cluster can be had on this machine; empty where one can."""
+def missing_requirement() -> str:
+    """Return the reason why this machine cannot run the cluster, or an empty string if it can."""
     missing = [name for name in NEEDED if shutil.which(name, path=search_path()) is None]
     if missing:
         return (
@@ -83,7 +83,7 @@ def why_not() -> str:
     if os.geteuid() != 0:
         return "a cluster of several slurmd needs root"
     if subprocess.run(["unshare", "--mount", "--net", "--pid", "--fork", "true"], check=False).returncode:
-        return "no namespaces may be made on this machine"
+        return "this machine does not permit new namespaces"
     return ""
 
 
@@ -91,34 +91,35 @@ def search_path() -> str:
     return f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin:/sbin"
 
 
-def running() -> list[int]:
+def process_ids() -> list[int]:
+    """Return the numbers of all processes of this machine."""
     return [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
 
 
-def read(number: int, what: str) -> bytes:
-    """A file of a process in /proc; empty where it is gone."""
+def read_proc(number: int, name: str) -> bytes:
+    """Return the content of a process's file in /proc, or nothing if the process has ended."""
     try:
-        return Path(f"/proc/{number}/{what}").read_bytes()
+        return Path(f"/proc/{number}/{name}").read_bytes()
     except OSError:
         return b""
 
 
 def parent(number: int) -> int:
-    return int(read(number, "stat").rpartition(b")")[2].split()[1] or 0) if read(number, "stat") else 0
+    return int(read_proc(number, "stat").rpartition(b")")[2].split()[1] or 0) if read_proc(number, "stat") else 0
 
 
 def children(number: int) -> list[int]:
-    return [int(child) for child in read(number, f"task/{number}/children").split()]
+    return [int(child) for child in read_proc(number, f"task/{number}/children").split()]
 
 
 class Cluster:
-    """Four nodes n1 to n4; commands run on it, and nodes may be broken and mended."""
+    """A cluster of the nodes n1 to n4; tests run commands on it, and can break and restart its nodes."""
 
     def __init__(self, folder: Path) -> None:
-        """Start all of it; state and logs lie in the folder, which jobs share with whoever runs them."""
+        """Start all daemons; state and logs lie in the folder, which jobs share with the submitting machine."""
         self.folder = folder
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
-        # Whatever becomes of these tests: the cluster ends with them.
+        # The cluster must end with the tests, even if they are killed.
         unshare = [
             "setpriv",
             "--pdeathsig=KILL",
@@ -143,14 +144,14 @@ class Cluster:
             raise
 
     def command(self, *words: object, cwd: Path | None = None) -> list[str]:
-        """The words that run a command on the cluster."""
+        """Return the words that run a command on the cluster."""
         return [*self.enter, f"--wdns={cwd or self.folder}", "--", *map(str, words)]
 
-    def environment(self, **more: str) -> dict[str, str]:
-        return {**os.environ, "PATH": search_path(), **more}
+    def environment(self, **variables: str) -> dict[str, str]:
+        return {**os.environ, "PATH": search_path(), **variables}
 
     def run(self, *words: object, check: bool = True, cwd: Path | None = None) -> str:
-        """Run a command on the cluster to its end; what it printed, stderr too. A failure is shown with its output."""
+        """Run a command on the cluster and return its output with stderr; a failure raises AssertionError with both."""
         done = subprocess.run(
             self.command(*words, cwd=cwd),
             env=self.environment(),
@@ -173,7 +174,7 @@ class Cluster:
         (self.folder / "munge.key").write_bytes(secrets.token_bytes(128))
         (self.folder / "munge.key").chmod(0o600)
         self.run("ip", "link", "set", "lo", "up")
-        # Slurm looks for an address other than loopback's before it listens. There is nobody at the other end.
+        # Slurm needs an address other than loopback's before it listens. No machine is at the other end of this one.
         self.run("ip", "link", "add", "alone", "type", "veth", "peer", "name", "nobody")
         self.run("ip", "address", "add", "10.77.0.1/24", "dev", "alone")
         self.run("ip", "link", "set", "alone", "up")
@@ -187,7 +188,7 @@ class Cluster:
             self.run("mknod", f"gpu{number}", "c", 1, 3)
 
     def bring_up(self) -> None:
-        munge = [f"--{what}-file={self.folder}/munge.{what}" for what in ("key", "pid", "log", "seed")]
+        munge = [f"--{name}-file={self.folder}/munge.{name}" for name in ("key", "pid", "log", "seed")]
         self.daemon("munged", "--foreground", "--force", *munge, "--socket=/run/munge/munge.socket.2")
         data = self.folder / "accounting"
         self.run("mariadb-install-db", f"--datadir={data}", "--auth-root-authentication-method=normal", "--user=root")
@@ -215,36 +216,40 @@ class Cluster:
         return daemon
 
     def start_node(self, node: str) -> None:
-        # What lies in the folder `unseen` is there for whoever submits, and not for the nodes.
+        # Files in the folder `unseen` exist on the submitting machine but not on the nodes.
         hidden = f"mount -t tmpfs tmpfs {self.folder}/unseen && exec slurmd -D -N {node}"
         self.daemons[node] = self.daemon("unshare", "--mount", "sh", "-c", hidden)
 
     def break_node(self, node: str) -> None:
-        """As a power cut would: its daemon and all that runs there are gone, and nobody is told."""
-        jobs = [number for number in running() if f"SLURMD_NODENAME={node}".encode() in read(number, "environ")]
+        """Kill a node's daemon and all its jobs without notice, as in a power cut."""
+        jobs = [
+            number for number in process_ids() if f"SLURMD_NODENAME={node}".encode() in read_proc(number, "environ")
+        ]
         steps = {parent(number) for number in jobs}
         daemon = self.daemons.pop(node)
-        for number in [*children(daemon.pid), *(n for n in steps if b"slurmstepd" in read(n, "cmdline")), *jobs]:
+        for number in [*children(daemon.pid), *(n for n in steps if b"slurmstepd" in read_proc(n, "cmdline")), *jobs]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
         daemon.wait()
 
     def state(self, job: str) -> str:
-        """As accounting knows it: PENDING, RUNNING, COMPLETED, …"""
+        """Return the state of a job in accounting: PENDING, RUNNING, COMPLETED, …"""
         return self.run("sacct", "-X", "-n", "--parsable2", "-j", job, "--format=State").partition(" ")[0].strip()
 
-    def wait(self, done: Callable[[], bool], seconds: float = PATIENCE) -> None:
-        """Until it is so; fails with the daemons' last words."""
+    def wait(self, done: Callable[[], bool], seconds: float = TIMEOUT) -> None:
+        """Wait until done() is true; after the time limit, fail with the end of the daemons' logs."""
         end = time.monotonic() + seconds
         while not done():
             if time.monotonic() > end:
                 logs = [f"{path.name}: {path.read_text()[-1000:]}" for path in self.folder.glob("*.log")]
                 logs += [f"{path.name}: {path.read_text()[-1000:]}" for path in self.folder.glob("*.out")]
-                raise AssertionError("the cluster did not get there:\n" + "\n".join(logs))
+                raise AssertionError(
+                    f"the cluster did not reach the expected state in {seconds:.0f} s:\n" + "\n".join(logs)
+                )
             time.sleep(0.2)
 
     def stop(self) -> None:
-        """End everything that was started here."""
+        """End all processes of the cluster."""
         self.first.send_signal(signal.SIGKILL)
         self.first.wait()
         for daemon in self.daemons.values():

@@ -1,14 +1,14 @@
-"""A cluster, once for all tests of this folder."""
+"""One cluster for all tests of this folder."""
 
 import os
 import shutil
 
 import pytest
-from cluster import Cluster, why_not
+from cluster import Cluster, missing_requirement
 from workspaces import Workspace
 
 
-class OnCluster(Workspace):
+class ClusterWorkspace(Workspace):
     """A folder in which Snakemake runs as on a login node."""
 
     forks_dry_runs = False  # a fork would be outside of the cluster's namespaces
@@ -23,17 +23,17 @@ class OnCluster(Workspace):
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
-    """The cluster; jobs and tests see the same folders, but for its `unseen`, which nodes do not."""
-    if reason := why_not():
+    """Start the cluster. Its jobs see the folders of the tests, except `unseen` in its own folder."""
+    if reason := missing_requirement():
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
     folder = tmp_path_factory.mktemp("cluster")
-    started = Cluster(folder)
-    yield started
-    started.stop()
+    cluster = Cluster(folder)
+    yield cluster
+    cluster.stop()
     shutil.rmtree(folder / "accounting")
 
 
 @pytest.fixture(scope="session")
-def on_cluster(cluster, tmp_path_factory):
+def cluster_workspace(cluster, tmp_path_factory):
     """A function that returns a new, empty workspace on the cluster."""
-    return lambda: OnCluster(tmp_path_factory.mktemp("study"), cluster)
+    return lambda: ClusterWorkspace(tmp_path_factory.mktemp("study"), cluster)

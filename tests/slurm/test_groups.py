@@ -1,4 +1,4 @@
-"""Fewer and longer jobs, by the lines that profiles/slurm/config.yaml has for it."""
+"""Groups of jobs, through the commented lines of profiles/slurm/config.yaml."""
 
 import re
 
@@ -6,8 +6,8 @@ import yaml
 from helpers import ROOT
 
 
-def test_several_shards_are_one_job_where_the_profile_groups_them(cluster, on_cluster):
-    place = on_cluster()
+def test_a_profile_with_groups_submits_several_shards_as_one_job(cluster, cluster_workspace):
+    place = cluster_workspace()
     profile = (ROOT / "profiles/slurm/config.yaml").read_text()
     commented = "".join(re.findall(r"^# (group.*\n)", profile, re.MULTILINE))
     assert set(yaml.safe_load(commented)) == {"groups", "group-components"}

@@ -1,4 +1,4 @@
-"""A Snakemake that is itself a job, as where login nodes forbid long processes."""
+"""Snakemake runs as a job itself, as on clusters that forbid long processes on login nodes."""
 
 import re
 import shlex
@@ -12,9 +12,9 @@ SHARDS = 4
 
 
 @pytest.fixture(scope="module")
-def output(cluster, on_cluster):
-    """What a Snakemake printed that ran as a job and packed shards, of which one was cancelled."""
-    place, config = on_cluster(), yaml.safe_load((ROOT / "config.yaml").read_text())
+def output(cluster, cluster_workspace):
+    """The output of a Snakemake that ran as a job and packed shards while one of its jobs was cancelled."""
+    place, config = cluster_workspace(), yaml.safe_load((ROOT / "config.yaml").read_text())
     source = {"kind": "synthetic", "per_class": {"train": SHARDS, "val": 1, "test": 1}, "shards": {"train": SHARDS}}
     benchmarks = {"in_test": {"kind": "in_test", "images": "in"}}
     config |= {"image_size": 48, "sources": {"in": source}, "benchmarks": benchmarks}
@@ -31,11 +31,11 @@ def output(cluster, on_cluster):
     return log.read_text()
 
 
-def test_only_the_job_that_was_cancelled_is_tried_again(output):
+def test_only_the_cancelled_job_is_retried(output):
     assert re.findall(r"Slurm job \d+ ended as (\w+)", output) == ["CANCELLED"]
     assert output.count("Trying to restart job") == 1
 
 
-def test_it_ends_no_job_but_those_of_its_own_earlier_sessions(output):
+def test_snakemake_in_a_job_cancels_no_job(output):
     assert "SLURM job context" in output
     assert "left behind" not in output

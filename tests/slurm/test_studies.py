@@ -1,4 +1,4 @@
-"""The user's own command on a cluster: each study of experiments/, in small, from a clone, by --configfile."""
+"""The command of the README on a cluster: a small version of each study of experiments/, from a clone."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ import yaml
 from helpers import ROOT, TINY_RESNET, tiny_resnet
 from safetensors.torch import save_file
 
-# The last thing that is made of each study; of the first, everything.
+# The last file of each study.
 TARGETS = {
     "paper": "results/runs/resnet50/sin/seed123/model.safetensors",
     "melanoma": "results/predictions/mela/resnet50_mela_imagenet_seed123.parquet",
@@ -21,7 +21,7 @@ TARGETS = {
 
 
 def clone(target: Path) -> Path:
-    """Copy the files of this checkout that git knows, as `git clone` would."""
+    """Copy the files of this checkout that git does not ignore, as `git clone` does."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
     for name in filter(None, names):
@@ -31,7 +31,7 @@ def clone(target: Path) -> Path:
 
 
 def put_data(root: Path, shared: Path) -> None:
-    """A few real files in the layouts that the experiments name, and weights of a tiny network."""
+    """Put a few real files and the weights of a tiny network where the experiments expect them."""
     for wnid in sorted(path.name for path in (shared / "tiny-imagenet/train").iterdir())[:4]:
         photographs = sorted((shared / "tiny-imagenet/train" / wnid).iterdir())[:5]
         for layout in (f"imagenet/train/{wnid}", f"tiny-imagenet/train/{wnid}"):
@@ -53,8 +53,8 @@ def copy(paths: list[Path], folder: Path) -> None:
         shutil.copy(path, folder)
 
 
-def small(study: dict) -> dict:
-    """The study with few images and steps, one tiny network, one seed, nothing to download and no GPU."""
+def shrink(study: dict) -> dict:
+    """Reduce a study to few images and steps, one tiny network and one seed, without downloads and GPU."""
     tiny = {"timm": "resnet10t", "kwargs": TINY_RESNET, "weights": "tiny weights.safetensors"}
     study |= {"image_size": 48, "input_size": 32, "gpus": 0, "max_rejected": 0.1}
     study["seeds"] = study.get("seeds", [0])[:1]
@@ -95,21 +95,22 @@ def small(study: dict) -> dict:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_a_study_of_the_experiments_folder_runs_by_the_command_of_the_readme(
+def test_a_study_of_the_experiments_folder_runs_with_the_command_of_the_readme(
     cluster, shared_data, tmp_path_factory, name
 ):
-    """Repository, study, photographs and the folder that it runs in lie in four places, each with a space in its name;
-    or the study runs in the repository itself, whose config.yaml is another study.
+    """Repository, study, photographs and results lie in four folders, each with a space in its name.
+
+    The study of the paper runs in the repository itself, whose config.yaml is another study.
     """
     place = tmp_path_factory.mktemp("studies")
     repository, data, studies = clone(place / "my clone"), place / "my data", place / "my studies"
     working = repository if name == "paper" else place / "my results"
-    (repository / ".venv").symlink_to(Path(sys.prefix))  # as `make setup` makes it, in a folder with a space
+    (repository / ".venv").symlink_to(Path(sys.prefix))  # like that of `make setup`, in a folder with a space
     put_data(data, shared_data)
     studies.mkdir()
     working.mkdir(exist_ok=True)
     text = (repository / f"experiments/{name}.yaml").read_text()
-    (studies / f"my {name}.yaml").write_text(yaml.safe_dump(small(yaml.safe_load(text))))
+    (studies / f"my {name}.yaml").write_text(yaml.safe_dump(shrink(yaml.safe_load(text))))
     done = cluster.run(
         *(
             "env",

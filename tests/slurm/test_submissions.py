@@ -1,4 +1,4 @@
-"""Submissions to a real cluster: an answer of sbatch that is lost, and scripts/submit.py."""
+"""Submissions to a real cluster: a lost answer of sbatch, and scripts/submit.py."""
 
 import json
 import re
@@ -16,36 +16,36 @@ def arguments(tmp_path_factory):
     return ["--train", f"in={shard}", "--val", f"in={shard}", *network, *recipe, "--wandb-mode", "disabled"]
 
 
-def test_a_job_over_two_nodes_that_is_preempted_goes_on_when_slurm_queues_it_again(cluster, arguments, tmp_path):
-    whole, out, logs = tmp_path / "whole", tmp_path / "out", tmp_path / "logs"
+def test_a_preempted_job_on_two_nodes_resumes_when_slurm_requeues_it(cluster, arguments, tmp_path):
+    expected, out, logs = tmp_path / "expected", tmp_path / "out", tmp_path / "logs"
     ranks = ["--ranks", "2", "--device", "cpu"]
-    cluster.run("srun", "-N1", "-n2", "python", ROOT / "scripts/train.py", *arguments, *ranks, "--out", whole)
+    cluster.run("srun", "-N1", "-n2", "python", ROOT / "scripts/train.py", *arguments, *ranks, "--out", expected)
     command = ["python", ROOT / "scripts/submit.py", *arguments, *ranks, "--nodes", "2", "--memory", "2"]
-    said = cluster.run(*command, "--logs", logs, "--out", out)
-    [job] = re.findall(r"job (\d+)", said)
+    output = cluster.run(*command, "--logs", logs, "--out", out)
+    [job] = re.findall(r"job (\d+)", output)
     cluster.wait(lambda: "epoch 3 " in "".join(path.read_text() for path in logs.glob("*.out")))
     cluster.run("scancel", "--signal=USR2", job)  # as when its time is nearly up
     cluster.wait(lambda: cluster.run("squeue", "-h", "-j", job, "-o", "%T").strip() == "PENDING")
-    cluster.run("scontrol", "update", f"JobId={job}", "StartTime=now")  # not after the two minutes that Slurm leaves
+    cluster.run("scontrol", "update", f"JobId={job}", "StartTime=now")  # without the two minutes that Slurm waits
     cluster.wait(lambda: (out / "run.json").exists(), 120)
     text = "".join(path.read_text() for path in logs.glob("*.out"))
     assert "SIGUSR2: stops at the next step" in text and "resumes from step" in text
     assert json.loads((out / "run.json").read_text())["ranks"] == 2
     for name in ("model.safetensors", "history.csv"):
-        assert (out / name).read_bytes() == (whole / name).read_bytes()
+        assert (out / name).read_bytes() == (expected / name).read_bytes()
 
 
-def test_an_unknown_partition_is_refused_in_a_sentence(cluster, arguments, tmp_path):
-    said = cluster.run(
+def test_an_unknown_partition_is_refused_in_one_sentence(cluster, arguments, tmp_path):
+    output = cluster.run(
         "python", ROOT / "scripts/submit.py", *arguments, "--out", tmp_path / "out", "--logs", tmp_path / "logs",
         "--partition", "nowhere", check=False,
     )  # fmt: skip
-    assert "--cluster slurm refused the job" in said and "nowhere" in said and "Traceback" not in said
+    assert "--cluster slurm refused the job" in output and "nowhere" in output and "Traceback" not in output
 
 
-def test_a_job_whose_number_is_lost_on_the_way_runs_once(cluster, on_cluster):
-    """sbatch takes the job, but its answer does not arrive: the job is found by its name and comment."""
-    place, config = on_cluster(), yaml.safe_load((ROOT / "config.yaml").read_text())
+def test_a_job_runs_once_if_the_answer_of_sbatch_is_lost(cluster, cluster_workspace):
+    """sbatch accepts the job, but its answer does not arrive. The job is found by its name and comment."""
+    place, config = cluster_workspace(), yaml.safe_load((ROOT / "config.yaml").read_text())
     lossy = place.folder / "bin"
     lossy.mkdir()
     real = cluster.run("sh", "-c", "command -v sbatch").strip()

@@ -1,7 +1,7 @@
-"""Nodes without internet: one target downloads everything, and nothing afterwards opens a connection.
+"""Nodes without internet: one target downloads everything, and no later job opens a connection.
 
-The workflow runs in a network namespace that has no route but to itself. Its kernel counts each try to leave it, a
-question to a name server as well.
+The workflow runs in a network namespace with no route except to itself. The kernel counts each attempt to reach another
+machine, including queries to name servers.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ import torchvision
 from helpers import TINY_RESNET, tiny_resnet
 from safetensors.torch import save
 
-# Brings the loopback up, as every node has it, runs a command, and leaves what the kernel counted: header, values, …
+# Starts the loopback interface, runs a command, and writes the counters of the kernel as lines: header, values, …
 INSIDE = """
 import fcntl, pathlib, socket, struct, subprocess, sys
 with socket.socket() as any_socket:
@@ -36,7 +36,7 @@ sys.exit(done.returncode)
 
 @pytest.fixture(scope="module")
 def unshare() -> list[str]:
-    """The command that runs another without a network."""
+    """The command prefix that runs a command without a network."""
     for command in (["unshare", "--net"], ["unshare", "--map-root-user", "--net"]):
         if shutil.which("unshare") and subprocess.run([*command, "true"], capture_output=True).returncode == 0:
             return command
@@ -46,8 +46,8 @@ def unshare() -> list[str]:
 
 @pytest.fixture
 def air_gapped(unshare, monkeypatch) -> Callable[..., tuple[int, str, int]]:
-    """Run a command in a workspace without a network → exit status, output, tries to leave the machine."""
-    # Snakemake's plugin asks scontrol for the cluster, where there is one; without a file it asks a name server.
+    """A function that runs a command without a network and returns exit status, output and connection attempts."""
+    # Snakemake's plugin calls scontrol if it is installed, which queries a name server if it has no config file.
     monkeypatch.setenv("SLURM_CONF", os.devnull)
 
     def run(place, command: list[str]) -> tuple[int, str, int]:
@@ -60,7 +60,7 @@ def air_gapped(unshare, monkeypatch) -> Callable[..., tuple[int, str, int]]:
 
 
 def tries(counted: str) -> int:
-    """How often something wanted to leave: packets without a route, and all of UDP (questions to name servers)."""
+    """Count connection attempts: packets without a route, and all UDP packets (queries to name servers)."""
     rows = [line.split() for line in counted.splitlines()]
     values = {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}  # IPv6: a name and a number
     for names, numbers in itertools.pairwise(rows):  # IPv4: a line of names, a line of numbers
@@ -71,7 +71,7 @@ def tries(counted: str) -> int:
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path) -> Iterator[dict[str, bytes]]:
-    """path → file of a server that also answers as the Hugging Face hub does; the caches start empty."""
+    """path → file of a server that also answers like the Hugging Face hub. The caches are empty at first."""
     files: dict[str, bytes] = {}
 
     class Handler(BaseHTTPRequestHandler):
@@ -107,7 +107,7 @@ def hub(monkeypatch, tmp_path) -> Iterator[dict[str, bytes]]:
 
 @pytest.fixture
 def study(demo_config) -> dict:
-    """A small study whose networks all start from weights that somebody published."""
+    """A small study in which all networks start from published weights."""
     config = demo_config()
     config["sources"] = {"in": {"kind": "synthetic", "per_class": {"train": 2, "val": 1, "test": 1}}}
     config["styles"] = {}
@@ -130,7 +130,7 @@ def test_after_the_downloads_nothing_opens_a_connection(workspace, study, hub, a
         "mine": mine | {"weights_sha256": hashlib.sha256(fetched).hexdigest()},
         "torchvision": {"timm": "torchvision/squeezenet1_1"},
     }
-    # torchvision's server has no stand-in: its file is in the cache of the login node.
+    # torchvision's server has no stand-in, so its file is put into the cache of the login node.
     cache = Path(os.environ["TORCH_HOME"], "hub", "checkpoints")
     cache.mkdir(parents=True)
     url = torchvision.models.SqueezeNet1_1_Weights.IMAGENET1K_V1.url
@@ -145,7 +145,7 @@ def test_after_the_downloads_nothing_opens_a_connection(workspace, study, hub, a
         "pretrained/resnet10t",
         "pretrained/torchvision/squeezenet1_1.safetensors",
     ]
-    for name in ("TORCH_HOME", "HF_HOME"):  # compute nodes may not even see the caches
+    for name in ("TORCH_HOME", "HF_HOME"):  # compute nodes may not see the caches
         shutil.rmtree(os.environ[name])
     hub.clear()
 
@@ -160,7 +160,7 @@ def test_after_the_downloads_nothing_opens_a_connection(workspace, study, hub, a
     assert "resnet_in_seed0" in runs and "pretrained" in runs
 
 
-def test_without_the_downloads_the_job_says_at_once_which_target_to_make_where(
+def test_without_the_downloads_the_job_names_at_once_the_target_to_make_on_a_login_node(
     workspace, study, air_gapped, monkeypatch, tmp_path
 ):
     for name in ("TORCH_HOME", "HF_HOME"):
@@ -179,5 +179,5 @@ def test_without_the_downloads_the_job_says_at_once_which_target_to_make_where(
     assert "https://example.org/net.pth: " in told
     assert told.count("the workflow's target `downloads`, on a login node") == 2
     assert "Traceback" not in told
-    assert tried > 0  # so the counters do count
+    assert tried > 0  # so the counters work
     assert time.monotonic() - begun < 40

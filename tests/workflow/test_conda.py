@@ -1,7 +1,7 @@
 """Conda and containers, with a stand-in for conda itself.
 
-It makes a plain Python that has the packages of this one, but not this project's library. Snakemake asks it for what it
-would ask conda for, and jobs run as they would in an environment of conda's.
+The stand-in creates a plain Python with the packages of this one, but without this project's library. Snakemake calls
+it like conda, and jobs run in its environments.
 """
 
 import os
@@ -33,7 +33,7 @@ ACTIVATE = 'export CONDA_PREFIX="$1" PATH="$1/bin:$PATH"\n'
 
 @pytest.fixture
 def conda(tmp_path, monkeypatch):
-    """A command `conda` on the path."""
+    """The stand-in as the command `conda` on the path."""
     folder = tmp_path / "conda" / "bin"
     folder.mkdir(parents=True)
     (folder / "conda").write_text(STAND_IN)
@@ -44,7 +44,7 @@ def conda(tmp_path, monkeypatch):
 
 @pytest.fixture
 def copied(workspace, repository):
-    """A workspace that is a copy of the workflow, to change at will."""
+    """A workspace with a copy of the workflow, which a test may change."""
     place = workspace()
     for name in ("workflow", "envs"):
         shutil.copytree(repository / name, place.folder / name)
@@ -56,17 +56,17 @@ def copied(workspace, repository):
 
 
 def snakemake(place, *words):
-    """Run the workflow's copy → status, stdout, stderr."""
+    """Run the copy of the workflow and return the finished process."""
     command = [sys.executable, "-m", "snakemake", *words, "--profile", "profiles/local"]
     return subprocess.run(command, cwd=place.folder, text=True, capture_output=True)
 
 
-def test_a_job_runs_in_the_environment_of_its_rule_and_reaches_the_library(conda, copied, repository):
+def test_a_job_runs_in_the_environment_of_its_rule_and_imports_the_library(conda, copied, repository):
     target = "results/images/paintings/all/0.tar"
     done = snakemake(copied, target, "--software-deployment-method", "conda")
     assert done.returncode == 0, done.stderr
     assert (copied.folder / target).is_file()
-    (made,) = (copied.folder / ".snakemake" / "conda").glob("*/made_from.yaml")  # no environment but the one needed
+    (made,) = (copied.folder / ".snakemake" / "conda").glob("*/made_from.yaml")  # only the needed environment
     assert made.read_text() == (repository / "envs" / "stylize.yaml").read_text()
     python = made.parent / "bin" / "python"
     alone = subprocess.run([python, "-c", "import shapebias"], env={"PATH": ""}, text=True, capture_output=True)
@@ -74,7 +74,7 @@ def test_a_job_runs_in_the_environment_of_its_rule_and_reaches_the_library(conda
 
 
 @pytest.mark.parametrize("form", ["dockerfile", "apptainer"])
-def test_a_container_is_written_that_holds_all_environments(conda, copied, form):
+def test_the_container_file_holds_all_environments(conda, copied, form):
     done = snakemake(copied, "--containerize", form)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith({"dockerfile": "FROM ", "apptainer": "Bootstrap: "}[form])
@@ -82,3 +82,24 @@ def test_a_container_is_written_that_holds_all_environments(conda, copied, form)
     copies = re.findall(r"(?:COPY|   ) envs/(\w+)\.yaml (\S+)/environment\.yaml", done.stdout)
     assert sorted(name for name, _ in copies) == ["report", "stylize", "train"]
     assert sorted(made) == sorted(prefix for _, prefix in copies)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "told"),
+    [
+        (lambda envs: (envs / "train.yaml").rename(envs / "trian.yaml"), "did you mean 'trian.yaml'?"),
+        (lambda envs: (envs / "train.yaml").write_text("channels: [conda-forge"), "line 1: no YAML"),
+        (
+            lambda envs: (envs / "train.yaml").write_text("dependencies: [numpy]"),
+            "channels: None is not a list of names",
+        ),
+    ],
+    ids=["missing", "no YAML", "no channels"],
+)
+def test_a_wrong_environment_file_stops_the_run_before_its_first_job(copied, break_it, told):
+    break_it(copied.folder / "envs")
+    done = snakemake(copied, "-n", "--software-deployment-method", "conda")
+    assert done.returncode == 1
+    assert f"{copied.folder / 'envs' / 'train.yaml'}" in done.stdout and told in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert snakemake(copied, "-n").returncode == 0  # without conda the file does not matter

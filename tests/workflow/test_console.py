@@ -1,4 +1,4 @@
-"""What a terminal shows: a plan on one page, which job starts in short, and all of a job that failed."""
+"""The terminal output: a dry run on one page, one line for each started job, and all details of a failed job."""
 
 import re
 from collections import Counter
@@ -11,12 +11,12 @@ JOB = re.compile(r"^ *(?:local)?rule (\w+):$", re.MULTILINE)
 
 @pytest.fixture
 def paper(repository):
-    """The config of the whole study."""
+    """The config of the paper's study."""
     return yaml.safe_load((repository / "experiments/paper.yaml").read_text())
 
 
 @pytest.mark.parametrize("profile", ["local", "slurm"])
-def test_a_plan_is_a_page_of_jobs_per_rule_and_reasons(workspace, paper, profile):
+def test_a_dry_run_prints_one_page_of_jobs_per_rule_and_reasons(workspace, paper, profile):
     page = workspace().snakemake("-n", config=paper, profile=profile).stdout
     assert len(page.splitlines()) < 70 and max(map(len, page.splitlines())) < 500
     counts = [(name, int(count)) for name, count in re.findall(r"^(\w+) +(\d+)$", page, re.MULTILINE)]
@@ -26,14 +26,14 @@ def test_a_plan_is_a_page_of_jobs_per_rule_and_reasons(workspace, paper, profile
     assert not JOB.search(page)
 
 
-def test_p_shows_every_job_of_a_plan_with_its_command(workspace, paper):
+def test_a_dry_run_with_p_prints_every_job_with_its_command(workspace, paper):
     place = workspace()
     told = place.snakemake("-n", "-p", config=paper).stdout
     assert Counter(JOB.findall(told)) == place.plan(paper) - Counter(total=10**6)
     assert "train.py --train 'in=results/images/in/train/{0..103}.tar'" in told.replace('"$SCRIPTS"/', "")
 
 
-def test_a_run_tells_in_short_which_job_starts_and_in_full_which_failed(workspace, demo_config):
+def test_a_run_prints_one_line_for_a_started_job_and_all_details_of_a_failed_job(workspace, demo_config):
     place, config = workspace(), demo_config()
     for number in range(3):
         (place.folder / "photographs/cat").mkdir(parents=True, exist_ok=True)
@@ -47,12 +47,12 @@ def test_a_run_tells_in_short_which_job_starts_and_in_full_which_failed(workspac
     assert "1 of 3 steps (33%) done" in done.stdout
     failed = done.stdout.partition("Error in rule pack:")[2]
     assert "    log: logs/pack/bad/test/0.log" in failed
-    assert "error: class 'cat': 2 images wanted, 2 of them broken" in failed  # the job's own words
+    assert "error: class 'cat': 2 images wanted, 2 of them broken" in failed  # the job's own message
     whole = next((place.folder / ".snakemake/log").iterdir()).read_text()
     assert JOB.findall(whole)[:2] == ["scan", "pack"]
 
 
-def test_an_error_of_a_plan_names_no_line_that_has_no_part_in_it(workspace, demo_config):
+def test_an_error_of_a_dry_run_names_no_unrelated_line(workspace, demo_config):
     done = workspace().snakemake("nothing", config=demo_config())
     assert done.returncode == 1
     assert "MissingRuleException:\nNo rule to produce nothing" in done.stdout

@@ -1,4 +1,4 @@
-"""Snakemake as a job of a cluster runs it, without a cluster."""
+"""Snakemake as it runs inside a cluster job, without a cluster."""
 
 import signal
 import subprocess
@@ -9,11 +9,11 @@ import pytest
 import yaml
 from helpers import ROOT
 
-JOB = ["--cores", "1", "--mode", "remote"]  # as an executor starts it
+JOB = ["--cores", "1", "--mode", "remote"]  # as in the command of an executor
 
 
-def test_a_job_that_cannot_read_its_config_says_so_by_its_exit_status(workspace, demo_config):
-    """Of sysexits.h: the executor then tries no other attempt of any job."""
+def test_a_job_that_cannot_read_its_config_has_its_own_exit_status(workspace, demo_config):
+    """The status is EX_CONFIG of sysexits.h. The executor then retries no job."""
     place, config = workspace(), demo_config()
     config["training"]["epoch"] = 3
     done = place.snakemake("results/config.json", *JOB, config=config, profile=None)
@@ -21,8 +21,8 @@ def test_a_job_that_cannot_read_its_config_says_so_by_its_exit_status(workspace,
     assert "unknown key 'training.epoch'" in done.stdout and "Traceback" not in done.stdout
 
 
-def test_a_job_whose_inputs_do_not_appear_has_failed(workspace, demo_config):
-    """Also where an older output is there, which would stand for the new one."""
+def test_a_job_fails_if_its_inputs_do_not_appear(workspace, demo_config):
+    """It fails even if an older output exists, which would pass for the new one."""
     place = workspace()
     (place.folder / "results").mkdir()
     (place.folder / "results/config.json").write_text("{}")
@@ -44,14 +44,14 @@ def test_sigterm_ends_a_process_that_waits_for_outputs(tmp_path, mode):
             while not (tmp_path / "begun").exists():
                 assert job.poll() is None
                 time.sleep(0.1)
-            time.sleep(1)  # into the three seconds in which the scheduler holds its lock
+            time.sleep(1)  # now the scheduler holds its lock for three seconds
             job.send_signal(signal.SIGTERM)
             assert job.wait(timeout=30) == 1
         finally:
             job.kill()
 
 
-def test_a_study_runs_where_snakemakes_slurm_executor_is_not_installed(workspace, demo_config):
+def test_a_study_runs_without_the_slurm_executor_of_snakemake(workspace, demo_config):
     place = workspace()
     arguments = place.command(("results/config.json",), demo_config(), "local")[3:]
     hide = "import sys; sys.modules['snakemake_executor_plugin_slurm'] = None; from snakemake.cli import main; main()"

@@ -1,4 +1,4 @@
-"""Dry runs: the graph is what the config says, and mistakes end it before the first job."""
+"""Dry runs: the graph follows from the config, and an error in the config stops it before the first job."""
 
 import re
 import shutil
@@ -11,11 +11,11 @@ RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
 
 @pytest.fixture
 def demo(demo_config):
-    """The demo's config, to change at will."""
+    """A copy of the demo's config, which a test may change."""
     return demo_config()
 
 
-def test_the_demo_has_one_job_for_each_thing_it_makes(workspace, demo):
+def test_the_demo_has_the_expected_number_of_jobs_for_each_rule(workspace, demo):
     jobs = workspace().plan(demo)
     models, regimes, seeds = len(demo["models"]), len(demo["regimes"]), len(demo["seeds"])
     assert jobs["train"] == models * regimes * seeds == 16
@@ -25,7 +25,7 @@ def test_the_demo_has_one_job_for_each_thing_it_makes(workspace, demo):
     assert jobs["encode_styles"] == 1 + 1  # paintings; the photographs of the test split
     assert jobs["checksums"] == 2 * 3 + 3  # in and sin: train, val, test; conflict, silhouettes, edges: test
     assert jobs["catalogue"] == 4 + 2
-    assert jobs["scan"] == 0  # all is drawn
+    assert jobs["scan"] == 0  # all images are drawn
     assert jobs["tables"] == jobs["figures"] == jobs["report"] == jobs["track"] == 1
     assert jobs["total"] <= 70
     assert "track" not in workspace().plan(demo | {"wandb": {"mode": "disabled"}})
@@ -40,7 +40,7 @@ def test_seeds_shards_and_models_multiply_the_jobs(workspace, demo):
     assert jobs["stylize"] == (7 + 2 + 3) + 3
 
 
-def test_runs_that_tell_melanomas_see_those_alone_and_no_others_see_them(workspace, demo):
+def test_only_melanoma_runs_are_evaluated_on_melanoma_benchmarks_and_on_no_other(workspace, demo):
     place = workspace()
     demo["models"] = {"resnet": demo["models"]["resnet"]}
     demo["sources"]["isic"] = {"kind": "isic2017", "folder": str(place.folder), "shards": {"train": 2}}
@@ -61,8 +61,8 @@ def test_runs_that_tell_melanomas_see_those_alone_and_no_others_see_them(workspa
     assert "results/figures/melanoma.mela.svg" in told and "results/tables/melanoma.csv" in told
 
 
-def test_regimes_chain_as_they_are_declared_with_their_own_recipes(workspace, demo):
-    # Geirhos et al.'s third network: trained on both kinds of images, then fine-tuned on photographs.
+def test_a_regime_starts_from_the_weights_of_another_with_its_own_recipe(workspace, demo):
+    # The third network of Geirhos et al.: trained on both kinds of images, then fine-tuned on photographs.
     demo["models"] = {"resnet": {"timm": "resnet10t"}}
     fine = {"epochs": 60, "lr": 0.01, "schedule": "step", "step_epochs": 30, "warmup_epochs": 0}
     demo["regimes"] = {
@@ -80,21 +80,21 @@ def test_regimes_chain_as_they_are_declared_with_their_own_recipes(workspace, de
     assert "--trainable 2" in commands["top"]
 
 
-def test_ranks_and_workers_are_asked_for_in_cpus_and_gpus(workspace, demo):
+def test_ranks_and_workers_determine_cpus_and_gpus(workspace, demo):
     demo["models"], demo["gpus"] = {"resnet": demo["models"]["resnet"]}, 1
     demo["regimes"] = {"in": {"train_on": ["in"], "training": {"ranks": 2, "workers": 3}}}
     told = workspace().snakemake("-n", "-p", "--cores", "16", "--resources", "gpus=8", config=demo).stdout
     job = next(text for name, text in RULE.findall(told) if name == "train")
-    assert "threads: 8" in job  # two ranks, each with a thread that computes and three workers
+    assert "threads: 8" in job  # two ranks, each with one computing thread and three workers
     assert "gpus=2" in job
-    # Of each rank, MB: 4,000, 600 a worker, and little for the labels of these few images.
+    # MB of each rank: 4,000, 600 per worker, and little for the labels of these few images.
     assert 2 * 5800 < int(re.findall(r"mem_mb=(\d+)", job)[0]) < 2 * 6000
     command = next(line for line in told.splitlines() if "train.py" in line)
-    assert "--ranks 2 --workers 3 --cpus 4 --device cuda" in command  # of a rank
-    assert " launch 2 1 4 " in command  # ranks, nodes, processors of a rank: workflow/launch.sh
+    assert "--ranks 2 --workers 3 --cpus 4 --device cuda" in command  # CPUs of a rank
+    assert " launch 2 1 4 " in command  # ranks, nodes, CPUs of a rank: workflow/launch.sh
 
 
-def test_melanoma_alone_needs_no_other_benchmark(workspace, demo):
+def test_a_study_of_melanoma_needs_no_other_benchmark(workspace, demo):
     place = workspace()
     isic = {"kind": "isic2017", "folder": str(place.folder)}
     only = {"sources": {"isic": isic}, "regimes": {"mela": {"train_on": ["isic"]}}, "stylized": {}, "styles": {}}
@@ -102,13 +102,13 @@ def test_melanoma_alone_needs_no_other_benchmark(workspace, demo):
     assert (jobs["evaluate_melanoma"], jobs["evaluate"], jobs["report"]) == (4, 0, 1)
 
 
-def test_the_figures_alone_need_no_report(workspace, demo):
+def test_the_target_figures_makes_no_report(workspace, demo):
     jobs = workspace().plan(demo, "figures")
     assert jobs["figures"] == 1
     assert "report" not in jobs
 
 
-def test_measuring_ones_own_network_needs_no_training(workspace, demo):
+def test_a_study_of_an_observer_trains_nothing(workspace, demo):
     del demo["models"], demo["regimes"], demo["stylized"]["sin"], demo["styles"], demo["benchmarks"]["sin_test"]
     demo["observers"] = {"mine": {"timm": "resnet18"}}
     jobs = workspace().plan(demo)
@@ -116,7 +116,7 @@ def test_measuring_ones_own_network_needs_no_training(workspace, demo):
     assert "train" not in jobs
 
 
-def test_a_study_given_by_configfile_is_the_whole_config(workspace, demo):
+def test_configfile_replaces_the_default_config(workspace, demo):
     demo["models"] = {"only": demo["models"]["resnet"]}
     for profile in ("local", "slurm"):
         assert workspace().plan(demo, profile=profile)["train"] == 4
@@ -139,7 +139,7 @@ def test_a_study_given_by_configfile_is_the_whole_config(workspace, demo):
         ),
     ],
 )
-def test_a_mistake_in_the_config_ends_in_one_line_that_names_it(workspace, demo, change, told):
+def test_an_error_in_the_config_is_one_line_that_names_the_key(workspace, demo, change, told):
     change(demo)
     place = workspace()
     done = place.fork(config=demo)
@@ -168,10 +168,10 @@ def test_every_rule_that_runs_a_script_has_log_environment_and_resources(reposit
 
 
 @pytest.mark.parametrize("name", ["paper", "melanoma", "tiny-imagenet", "stylizer", "model-vs-human"])
-def test_a_study_beside_another_config_file_is_planned_alike_with_and_without_a_profile(
+def test_a_study_has_the_same_jobs_with_and_without_a_profile_beside_another_config_file(
     workspace, repository, shared_data, demo, name
 ):
-    """A job has no profile: without it, too, `config.yaml` of the folder has no part in another study."""
+    """A job has no profile. Without a profile, too, the folder's `config.yaml` must not change another study."""
     place, study = workspace(), repository / f"experiments/{name}.yaml"
     place.put_data(yaml.safe_load(study.read_text()), shared_data)
     (place.folder / "config.yaml").write_text(yaml.safe_dump(demo))
@@ -186,7 +186,7 @@ def test_a_study_beside_another_config_file_is_planned_alike_with_and_without_a_
 
 
 def test_values_on_the_command_line_change_the_study(workspace, demo):
-    """Also nested ones, and paths with spaces."""
+    """The values include nested ones and paths with spaces."""
     place = workspace()
     (place.folder / "my photographs/cat").mkdir(parents=True)
     (place.folder / "my photographs/cat/1.jpg").touch()
@@ -200,30 +200,32 @@ def test_values_on_the_command_line_change_the_study(workspace, demo):
     assert f"--folder '{place.folder}/my photographs'" in page
 
 
-def test_experiments_are_valid(workspace, repository, shared_data):
+def test_all_experiments_are_valid(workspace, repository, shared_data):
     for path in sorted((repository / "experiments").glob("*.yaml")):
         place, config = workspace(), yaml.safe_load(path.read_text())
         place.put_data(config, shared_data)
         assert place.plan(config)["report"] == 1
 
 
-def test_the_whole_study_is_planned_before_its_data_are_there(workspace, repository):
+def test_the_paper_s_study_can_be_planned_before_its_data_exist(workspace, repository):
     place = workspace()
     done = place.snakemake("-n", config=yaml.safe_load((repository / "experiments/paper.yaml").read_text()))
     assert done.returncode == 0, done.stdout
     assert "sources.in.folder: imagenet does not exist" in done.stdout
     jobs = place.plan(yaml.safe_load((place.folder / "config.yaml").read_text()))
-    photographs = 104 + 11 + 11  # 207 classes × 500, 50, 50, a thousand in a shard
+    photographs = 104 + 11 + 11  # 207 classes × 500, 50, 50 images, with 1,000 in a shard
     assert jobs["pack"] == photographs + 80
     assert jobs["stylize"] == (104 + 11 + 11) + 11  # sin: train, val, test; conflict: test
     assert jobs["encode_styles"] == 80 + 11  # paintings; the photographs of the test split
     assert jobs["train"] == 5 * 4 * 3
-    assert jobs["evaluate"] == 5 * 4 * 3 + 5 + 2 + 5  # runs; pretrained: the same five, AlexNet, VGG-16; Geirhos'
+    assert (
+        jobs["evaluate"] == 5 * 4 * 3 + 5 + 2 + 5
+    )  # runs; pretrained: the same five, AlexNet, VGG-16; five of Geirhos et al.
     assert (jobs["download_stimuli"], jobs["download_decisions"], jobs["download_weights"]) == (1, 1, 2)
-    assert jobs["download_network"] == 5 + 2 + 5  # a model and the observer that it starts as share a file
+    assert jobs["download_network"] == 5 + 2 + 5  # a model and an observer with the same weights share a file
 
 
-def test_the_weights_that_a_model_starts_from_are_fetched_once_or_taken_as_they_are(workspace, demo):
+def test_initial_weights_are_downloaded_once_or_read_from_a_local_file(workspace, demo):
     net = {"timm": "torchvision/resnet18", "weights": "https://x.org/net-0123abcd.pth.tar?v=1"}
     net["weights_sha256"] = "0123abcd"
     place = workspace()
@@ -243,14 +245,14 @@ def test_the_weights_that_a_model_starts_from_are_fetched_once_or_taken_as_they_
     assert told.count(f"--sha256 0123abcd --out {fetched}") == 1
 
 
-def test_a_plan_can_be_made_where_no_slurm_is(workspace, demo, tmp_path, monkeypatch):
+def test_a_dry_run_works_without_slurm(workspace, demo, tmp_path, monkeypatch):
     for tool in ("bash", "which"):
         (tmp_path / tool).symlink_to(shutil.which(tool))
     monkeypatch.setenv("PATH", str(tmp_path))
     assert workspace().plan(demo, profile="slurm")["report"] == 1
 
 
-def test_a_run_is_planned_from_one_file_a_split_that_follows_from_every_shard(workspace, demo):
+def test_a_run_depends_on_one_checksum_file_per_split_which_depends_on_every_shard(workspace, demo):
     demo["sources"]["in"]["shards"]["test"] = 2
     demo["models"] = {"resnet": demo["models"]["resnet"]}
     told = workspace().snakemake("-n", "-p", config=demo).stdout
@@ -265,7 +267,7 @@ def test_a_run_is_planned_from_one_file_a_split_that_follows_from_every_shard(wo
     assert inputs[vectors] == {f"results/style_vectors/ghiasi/in/test/{shard}.safetensors" for shard in range(2)}
 
 
-def test_photographs_that_are_missing_end_a_run_before_its_first_job(workspace, repository):
+def test_missing_photographs_stop_a_run_before_its_first_job(workspace, repository):
     place = workspace()
     done = place.fork(config=yaml.safe_load((repository / "experiments/paper.yaml").read_text()))
     assert done.returncode == 1
@@ -274,19 +276,7 @@ def test_photographs_that_are_missing_end_a_run_before_its_first_job(workspace, 
     assert not (place.folder / "results").exists()
 
 
-def test_all_that_is_missing_is_a_warning_of_a_dry_run_and_ends_a_run(workspace, repository):
-    """Stimuli and recorded decisions as well as photographs."""
-    study = yaml.safe_load((repository / "experiments/model-vs-human.yaml").read_text())
-    place, lacking = workspace(), len(study["benchmarks"]) + sum("decisions" in e for e in study["observers"].values())
-    dry = place.snakemake("-n", config=study)
-    assert dry.returncode == 0 and dry.stdout.count(" does not exist (data_root is .)") == lacking
-    done = place.snakemake(config=study)
-    assert done.returncode == 1 and "Traceback" not in done.stdout
-    assert done.stdout.count(" does not exist (data_root is .)") == 2 * lacking  # as warnings, and as the reason
-    assert not (place.folder / "results").exists()
-
-
-def test_a_job_s_time_limit_follows_from_its_shard(workspace, demo):
+def test_a_job_s_time_limit_grows_with_its_shard(workspace, demo):
     def minutes(shards):
         demo["sources"]["in"]["shards"]["train"] = shards
         told = workspace().snakemake("-n", "-p", config=demo).stdout
@@ -302,14 +292,14 @@ def test_each_attempt_of_a_job_has_more_time_and_memory(workspace, demo):
         job = rf"^ *rule (\w+):\n(?: +.*\n)*? +resources: .*?{resource}=(\d+)"
         return {rule: int(number) for rule, number in re.findall(job, told, re.MULTILINE)}
 
-    # A training whose speed nobody knows has a day, and goes on from there the next day.
+    # Training without a configured throughput gets a day, and resumes at the next attempt.
     for resource, constant in (("runtime", {"train"}), ("mem_mb", set())):
         first, second = asked(resource, "1"), asked(resource, "2")
         assert {"pack", "train", "evaluate", "tables", "report"} <= set(first)
         assert {rule for rule in first if second[rule] <= first[rule]} == constant
 
 
-def test_a_folder_with_spaces_reaches_the_script_as_one_word(workspace, demo):
+def test_a_folder_with_spaces_is_one_word_of_the_command(workspace, demo):
     place = workspace()
     folder = place.folder / "my photographs"
     for name in ("cat", "dog"):

@@ -1,15 +1,15 @@
-# What jobs ask of a cluster. Time and memory follow from the work and grow with the attempt, but never exceed what the
-# partition has. The work is estimated as by scripts/plan.py, but without a look into folders and without building a
-# network: each job would do that again.
+# The resources that jobs request on a cluster. Time and memory follow from the work and grow with each attempt, up to
+# the limits of the partition. The estimates are those of scripts/plan.py, but without counting files in folders and
+# without building a network, because each job would repeat that.
 
 import math
 from functools import cache
 
 from shapebias.cluster import partitions
-from shapebias.planning.costs import Known, given_throughputs
+from shapebias.planning.costs import Measurements, parse_throughputs
 
-# `gpu_model` of the profile's default-resources. The executor would ask for a GPU of this model in each job, also where
-# none is needed: `gres` asks for it instead.
+# `gpu_model` of the profile's default-resources. The executor would request a GPU of this model for every job, even for
+# one that needs none. So `gres` requests it instead.
 DEFAULTS = workflow.resource_settings.default_resources
 GPU_MODEL = DEFAULTS.get("gpu_model").raw if DEFAULTS else None
 if GPU_MODEL:
@@ -17,27 +17,27 @@ if GPU_MODEL:
 
 
 def gres(gpus):
-    """GPUs of each node of a job, in Slurm's notation; nothing where none is needed."""
+    """Return a job's GPUs per node in Slurm's notation, or None for a job without GPUs."""
     return ":".join(filter(None, ["gpu", GPU_MODEL, str(gpus)])) if gpus else None
 
 
 def tasks(ranks, nodes):
-    """Tasks of a job with one a node, which the executor wants said in all; nothing for others."""
+    """Return the total number of tasks of a job with one task per node, else None: the executor asks for the total."""
     return ranks if ranks > 1 and ranks == nodes else None
 
 
 def tasks_per_node(ranks, nodes):
-    """Tasks of a job with several a node; nothing for others."""
+    """Return the tasks per node of a job with several tasks per node, else None."""
     return ranks // nodes if ranks > nodes else None
 
 
-KNOWN = Known(throughputs=given_throughputs(config["throughputs"], "the config"))
+MEASUREMENTS = Measurements(throughputs=parse_throughputs(config["throughputs"], "the config"))
 
 DAY = 1440  # minutes
 
 
 def on_cluster():
-    """Whether this process submits jobs by profiles/slurm."""
+    """Return whether this process submits jobs through profiles/slurm."""
     return workflow.executor_plugin is not None and workflow.executor_plugin.name == "shapebias-slurm"
 
 
@@ -47,7 +47,7 @@ def partition_limits():
 
 
 def partition_of(rule):
-    """The partition that the profile names for a rule; empty for the default one."""
+    """Return the partition that the profile sets for a rule, or an empty string for the default partition."""
     settings = workflow.resource_settings
     for resources in (settings.overwrite_resources.get(rule), settings.default_resources):
         if resources and "slurm_partition" in resources:
@@ -56,32 +56,32 @@ def partition_of(rule):
 
 
 def within_partition(name):
-    """A decorator of resource functions: they ask for no more than the partition of their rule has."""
+    """Return a decorator that limits a rule's resource function to the limit of its partition."""
 
-    def limited(amount):
+    def limit(amount):
         return lambda wildcards, attempt, rulename: partitions.cap(
             amount(wildcards, attempt), name, partition_of(rulename), partition_limits()
         )
 
-    return limited
+    return limit
 
 
 def minutes(seconds, attempt):
-    """A time limit: thrice what is expected and a quarter of an hour, and as much again at each attempt."""
+    """Return a time limit in minutes: 15 minutes plus three times the expected time, multiplied by the attempt."""
     return attempt * (15 + math.ceil(3 * seconds / 60))
 
 
-def time_limit(some):
-    """Of a job whose work is small, or that a disk sets the pace of: as much again at each attempt, minutes."""
-    return within_partition("runtime")(lambda wildcards, attempt: attempt * some)
+def time_limit(per_attempt):
+    """Return a time limit in minutes that grows with each attempt, for jobs that are short or limited by a disk."""
+    return within_partition("runtime")(lambda wildcards, attempt: attempt * per_attempt)
 
 
 def memory(megabytes):
-    """Of a job whatever its work: as much again at each attempt, MB."""
+    """Return a memory limit in MB that grows with each attempt, for jobs of any size."""
     return within_partition("mem_mb")(lambda wildcards, attempt: attempt * megabytes)
 
 
 @within_partition("runtime")
-def a_day(wildcards, attempt):
-    """Of a job that goes on at its next attempt where this one ends."""
+def one_day(wildcards, attempt):
+    """Return the time limit of a job that resumes at its next attempt."""
     return DAY

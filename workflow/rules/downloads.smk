@@ -1,27 +1,27 @@
-# What may be fetched freely, on the machine that submits: compute nodes have no internet. A path in the config
-# instead of a URL or `download:…` needs none of these.
+# Downloads that need no registration. They run on the submitting machine, because compute nodes have no internet. A
+# local path in the config, instead of a URL or `download:…`, needs no download.
 
 from shapebias.config.queries import pretrained_name
 
-# Geirhos et al. 2019 (CC BY 4.0), at a commit: what it names does not change.
+# Geirhos et al. 2019 (CC BY 4.0), at a fixed commit.
 TEXTURE_VS_SHAPE = (
     "https://raw.githubusercontent.com/rgeirhos/texture-vs-shape/ccd0c01d42c0a8a834e90ec141e7f24fa915dc23"
 )
 
 
-def local(path):
-    """Where a file or folder of the config is; `download:…` names one that is fetched."""
+def local_path(path):
+    """Return the local path of a file or folder in the config; `download:…` lies in results/downloads."""
     return os.path.join("results/downloads", path.removeprefix("download:")) if path.startswith("download:") else path
 
 
-def needed(path):
-    """The input of a job that reads it; of a download, the folder that is fetched as a whole."""
+def input_path(path):
+    """Return the input of a job that reads a path of the config; for a download, the downloaded folder."""
     name = path.removeprefix("download:").partition("/")[0]
     return os.path.join("results/downloads", name) if path.startswith("download:") else existing_path(path)
 
 
-def own_weights(entry):
-    """Where a model's or an observer's weights are: a file, one that is fetched, or package:…"""
+def network_weights(entry):
+    """Return the weights of a model or an observer: a local file, a downloaded file, or package:…"""
     weights = entry.get("weights")
     if weights is None:
         return f"results/downloads/pretrained/{pretrained_name(entry)}.safetensors"
@@ -29,33 +29,33 @@ def own_weights(entry):
 
 
 def weights_input(weights):
-    """Weights as a job's input: a package's come with its environment."""
-    if weights.startswith("package:"):
-        return []
-    return weights if weights.startswith("results/downloads/") else existing_path(weights)
+    """Return weights as a job's input; those of a package come with its environment."""
+    return [] if weights.startswith("package:") else weights
 
 
-def fetched(stylizer, part):
-    """Where an encoder's or a decoder's weights are fetched to, from its URL or path."""
+def downloaded_weights(stylizer, part):
+    """Return the path of an encoder's or a decoder's weights once they are downloaded or copied."""
     ending = "safetensors" if config["stylizers"][stylizer][part].endswith(".safetensors") else "pth"
     return f"results/downloads/weights/{stylizer}/{part}.{ending}"
 
 
 def weights_path(wildcards):
-    """The file of a stylizer's weights, where it is one of this machine."""
+    """Return the local file of a stylizer's weights, or no input for a URL."""
     path = config["stylizers"][wildcards.stylizer][wildcards.part]
     return [] if "://" in path else existing_path(path)
 
 
 def weights_source(wildcards):
-    """Where a stylizer's weights come from, and their checksum."""
+    """Return flags for the source of a stylizer's weights and their checksum."""
     entry = config["stylizers"][wildcards.stylizer]
     return flags({"source": entry[wildcards.part], "sha256": entry.get(f"{wildcards.part}_sha256")})
 
 
-# Published weights that timm or torchvision know where to find: name → network. A job that fetched them itself would need
-# the internet, and fetch them again in each run.
-STARTING = config["models"].values() if any(e["init"] == "pretrained" for e in config["regimes"].values()) else []
+# Published weights with a URL in timm or torchvision: name → network. Jobs do not download them, because they would need
+# the internet and download them again for each run.
+STARTING = (
+    config["models"].values() if any(entry["init"] == "pretrained" for entry in config["regimes"].values()) else []
+)
 PRETRAINED = {
     pretrained_name(entry): entry
     for entry in [*STARTING, *config["observers"].values()]
@@ -64,14 +64,14 @@ PRETRAINED = {
 
 PUBLISHED_FILES = sorted(
     {
-        needed(entry[key])
+        input_path(entry[key])
         for section, key in (("benchmarks", "folder"), ("observers", "decisions"))
         for entry in config[section].values()
         if entry.get(key, "").startswith("download:")
     }
 )
 STYLIZER_FILES = [
-    fetched(name, part)
+    downloaded_weights(name, part)
     for name, entry in config["stylizers"].items()
     for part in ("encoder", "decoder")
     if is_url(entry.get(part, ""))
@@ -79,7 +79,7 @@ STYLIZER_FILES = [
 
 
 rule downloads:
-    """All that this study downloads: make it where there is internet, before jobs run where there is none."""
+    """Download all files of this study. Run this on a machine with internet if compute nodes have none."""
     input:
         PUBLISHED_FILES,
         expand("results/downloads/networks/{file}", file=NETWORK_FILES),
@@ -89,7 +89,7 @@ rule downloads:
 
 
 rule download_stimuli:
-    """Fetch the published stimuli: 1,280 cue conflicts, 160 silhouettes, 160 edge drawings."""
+    """Download the published stimuli: 1,280 cue conflicts, 160 silhouettes, 160 edge drawings."""
     input:
         checksums=os.path.join(workflow.basedir, "workflow/resources/stimuli.sha256"),
     output:
@@ -116,7 +116,7 @@ rule download_stimuli:
 
 
 rule download_decisions:
-    """Fetch what ten people and four networks answered to the cue conflicts."""
+    """Download the answers of ten people and four networks to the cue conflicts."""
     input:
         checksums=os.path.join(workflow.basedir, "workflow/resources/decisions.sha256"),
     output:
@@ -142,7 +142,7 @@ rule download_decisions:
 
 
 rule download_network:
-    """Fetch the weights of a network, which a model starts from or an observer has."""
+    """Download the weights of a network: the initial weights of a model, or those of an observer."""
     output:
         "results/downloads/networks/{file}",
     log:
@@ -161,7 +161,7 @@ rule download_network:
 
 
 rule download_weights:
-    """Fetch the weights of a stylizer's encoder or decoder, from a URL or a path."""
+    """Download or copy the weights of a stylizer's encoder or decoder, from a URL or a path."""
     input:
         local=weights_path,
     output:
@@ -182,7 +182,7 @@ rule download_weights:
 
 
 rule download_pretrained:
-    """Fetch the published weights of a network through timm or torchvision."""
+    """Download the published weights of a network through timm or torchvision."""
     output:
         "results/downloads/pretrained/{network}.safetensors",
     log:
@@ -197,6 +197,6 @@ rule download_pretrained:
         mem_mb=8000,
         runtime=120,
     params:
-        network=lambda wildcards: flags({k: PRETRAINED[wildcards.network].get(k) for k in ("timm", "kwargs")}),
+        network=lambda wildcards: flags({key: PRETRAINED[wildcards.network].get(key) for key in ("timm", "kwargs")}),
     shell:
         'python "$SCRIPTS"/download_pretrained.py {params.network:q} --out {output:q} > {log:q} 2>&1'

@@ -1,24 +1,24 @@
-# Photographs and styles are listed and packed; packed photographs are stylized.
+# Photographs and styles are listed and packed. Packed photographs are stylized.
 
 from shapebias.planning.costs import encode_seconds, pack_seconds, stylize_seconds
 
 
 def script_kind(wildcards):
-    """A set of styles that is drawn is called `paintings` by the scripts; `synthetic` draws photographs."""
+    """Return the kind of a set in the scripts: they call drawn styles `paintings`, and drawn photographs `synthetic`."""
     kind = set_entry(wildcards)["kind"]
     return "paintings" if wildcards.set in config["styles"] and kind == "synthetic" else kind
 
 
 def set_flags(name):
-    """What a set's images are, and how they are spread over splits and shards."""
+    """Return flags for the images of a set and their numbers in splits and shards."""
     entry = config["styles"].get(name) or config["sources"][name]
     per_class = {"per_class": pairs(entry["per_class"])} if "per_class" in entry else {}
-    chosen = {key: entry[key] for key in ("folder", "categories", "classes", "count") if key in entry}
-    return flags(chosen | per_class | {"shards": pairs(shard_counts(name)), "seed": config["data_seed"]})
+    selection = {key: entry[key] for key in ("folder", "categories", "classes", "count") if key in entry}
+    return flags(selection | per_class | {"shards": pairs(shard_counts(name)), "seed": config["data_seed"]})
 
 
 rule scan:
-    """List the photographs or paintings of a folder or archive, with their split and shard."""
+    """List the photographs or paintings of a folder or an archive, with their split and shard."""
     input:
         categories=lambda wildcards: set_entry(wildcards).get("categories", []),
     output:
@@ -58,7 +58,7 @@ def pack_flags(wildcards):
 
 @within_partition("runtime")
 def pack_minutes(wildcards, attempt):
-    return minutes(pack_seconds(config, wildcards.set, wildcards.split, KNOWN), attempt)
+    return minutes(pack_seconds(config, wildcards.set, wildcards.split, MEASUREMENTS), attempt)
 
 
 rule pack:
@@ -95,11 +95,11 @@ def encode_flags(wildcards):
 
 @within_partition("runtime")
 def encode_minutes(wildcards, attempt):
-    return minutes(encode_seconds(config, wildcards.stylizer, wildcards.set, wildcards.split, KNOWN), attempt)
+    return minutes(encode_seconds(config, wildcards.stylizer, wildcards.set, wildcards.split, MEASUREMENTS), attempt)
 
 
 rule encode_styles:
-    """Compute the style vector of every style of a shard, once."""
+    """Compute the style vector of each style in a shard once."""
     input:
         styles="results/images/{set}/{split}/{shard}.tar",
         weights=lambda wildcards: stylizer_files(wildcards.stylizer),
@@ -126,13 +126,13 @@ rule encode_styles:
 
 
 def files_of_split(wildcards):
-    """The folder, the number and the ending of a split's shards, or of a stylizer's vectors of its styles."""
+    """Return the folder, the number and the extension of a split's shards, or of its style vectors."""
     folder = f"results/{wildcards.kept}/{wildcards.set}/{wildcards.split}"
     return folder, shard_counts(wildcards.set)[wildcards.split], "tar" if wildcards.kept == "images" else "safetensors"
 
 
 rule checksums:
-    """List the checksums of a split's shards or style vectors: other jobs depend on this one file."""
+    """List the checksums of a split's shards or style vectors in one file, which other jobs take as their input."""
     input:
         lambda wildcards: listed(*files_of_split(wildcards)),
     output:
@@ -156,7 +156,7 @@ rule checksums:
 
 
 def style_split(wildcards):
-    """The split that styles are drawn from: a source's of the same name, a set of styles has one."""
+    """Return the split of the styles: that of the same name in a source, or the only split of a set of styles."""
     return ALL if config["stylized"][wildcards.set]["styles"] in config["styles"] else wildcards.split
 
 
@@ -170,7 +170,7 @@ def vector_count(wildcards):
 
 
 def vector_input(wildcards):
-    """What stands for the style vectors of a stylized set: one file for itself, the list of checksums for several."""
+    """Return the input for a stylized set's style vectors: the file itself, or the checksum list of several files."""
     folder = vector_folder(wildcards)
     return f"{folder}/0.safetensors" if vector_count(wildcards) == 1 else f"{folder}/{CHECKSUMS}"
 
@@ -181,9 +181,9 @@ def stylizer_of(wildcards):
 
 def stylize_flags(wildcards):
     entry = config["stylized"][wildcards.set]
-    chosen = {key: entry[key] for key in ("strength", "crop") if key in entry}
+    options = {key: entry[key] for key in ("strength", "crop") if key in entry}
     return stylizer_flags(entry["stylizer"]) + flags(
-        chosen
+        options
         | {"content_size": config["image_size"], "seed": config["data_seed"], "format": config["format"]}
         | {"max_rejected": config["max_rejected"]}
         | ({"other_category": True} if entry["other_category"] else {})
@@ -192,7 +192,7 @@ def stylize_flags(wildcards):
 
 @within_partition("runtime")
 def stylize_minutes(wildcards, attempt):
-    return minutes(stylize_seconds(config, wildcards.set, wildcards.split, KNOWN), attempt)
+    return minutes(stylize_seconds(config, wildcards.set, wildcards.split, MEASUREMENTS), attempt)
 
 
 rule stylize:
@@ -229,12 +229,12 @@ rule stylize:
 
 
 def sheet_split(wildcards):
-    """The first split of a set: what is trained on, where there is that."""
+    """Return the first split of a set, which is the training split if there is one."""
     return next(iter(shard_counts(wildcards.set)))
 
 
 def sheet_origins(wildcards):
-    """What a stylized set was made of: name → the set and its split."""
+    """Return role → (set, split) for the content and the styles of a stylized set."""
     entry, split = config["stylized"].get(wildcards.set), sheet_split(wildcards)
     if entry is None:
         return {}
@@ -245,19 +245,19 @@ def sheet_origins(wildcards):
 
 
 def sheet_cells(wildcards):
-    """A stylized image stands in a row with its content and its style, so fewer of them fit."""
+    """Return flags for the grid of a contact sheet; a stylized image needs a row for its content and its style."""
     return flags({"count": 18, "columns": 3} if wildcards.set in config["stylized"] else {"count": 48, "columns": 8})
 
 
 @within_partition("mem_mb")
 def set_memory(wildcards, attempt):
-    """Of a job that looks at all labels of a set, MB: measured 2.5 for a thousand."""
+    """Return the memory in MB of a job that reads all labels of a set; measured: 2.5 MB per thousand images."""
     return attempt * (1000 + round(3 * dataset_sizes.images_in_set(config, wildcards.set) / 1000))
 
 
 rule catalogue:
-    """Say what became of each image of a set: where it is, or why it was rejected. Show a sample of the set with its
-    labels; of a stylized set, content and style beside each result.
+    """List each image of a set with its shard, or with the reason for its rejection. Draw a contact sheet with labels; for
+    a stylized set, it shows content and style beside each result.
     """
     input:
         shards=lambda wildcards: [s for split in shard_counts(wildcards.set) for s in shards(wildcards.set, split)],
@@ -291,7 +291,7 @@ rule catalogue:
 
 
 rule rejected_sheet:
-    """Show the images of all sets that were set aside, with the reasons."""
+    """Show the rejected images of all sets with the reasons."""
     input:
         tables=[f"results/images/{name}/rejected.csv" for name in PACKED],
     output:

@@ -7,39 +7,39 @@ def observer_weights(wildcards):
     if wildcards.observer in RUNS:
         model, regime, seed = RUNS[wildcards.observer]
         return f"results/runs/{model}/{regime}/seed{seed}/model.safetensors"
-    return weights_input(own_weights(config["observers"][wildcards.observer]))
+    return weights_input(network_weights(config["observers"][wildcards.observer]))
 
 
 def benchmark_images(names):
     entries = [config["benchmarks"][name] for name in names]
-    own = [checksums_of(entry["images"], "test") for entry in entries if "images" in entry]
-    return own + sorted({folder for entry in entries if "folder" in entry and (folder := needed(entry["folder"]))})
+    packed = [checksums_of(entry["images"], "test") for entry in entries if "images" in entry]
+    return packed + sorted({input_path(entry["folder"]) for entry in entries if "folder" in entry})
 
 
 def network_flags_of(wildcards):
-    """What the network is; a run's weights file says the rest itself."""
+    """Return flags for the network; the weights file of a run describes the rest."""
     if wildcards.observer in RUNS:
         model = config["models"][RUNS[wildcards.observer][0]]
         return flags({"timm": model["timm"], "weights": observer_weights(wildcards)})
     entry = config["observers"][wildcards.observer]
-    chosen = {key: entry[key] for key in ("timm", "kwargs", "classes") if key in entry}
-    return flags(chosen | {"weights": own_weights(entry)})
+    network = {key: entry[key] for key in ("timm", "kwargs", "classes") if key in entry}
+    return flags(network | {"weights": network_weights(entry)})
 
 
-def where_images_are(name):
+def images_path(name):
     entry = config["benchmarks"][name]
-    return shard_range(entry["images"], "test") if "images" in entry else local(entry["folder"])
+    return shard_range(entry["images"], "test") if "images" in entry else local_path(entry["folder"])
 
 
 def benchmark_flags(wildcards, names):
-    """Several benchmarks in one job: the network is loaded once."""
+    """Return flags for several benchmarks in one job, which loads the network once."""
     words = []
     for name in names:
         entry = config["benchmarks"][name]
         target = f"results/predictions/{name}/{wildcards.observer}"
-        words += ["--images", where_images_are(name), "--benchmark", entry["kind"], "--out", f"{target}.parquet"]
+        words += ["--images", images_path(name), "--benchmark", entry["kind"], "--out", f"{target}.parquet"]
         words += flags({"suppress": entry.get("suppress")})
-        if name not in MELANOMA:  # the toolbox's CSV knows categories alone
+        if name not in MELANOMA:  # the toolbox's CSV holds categories only
             words += ["--decisions", f"{target}.csv"]
         if READ_OUT and entry["kind"] == "cue_conflict":
             table = f"{name}=results/read_out/{name}/{wildcards.observer}.csv"
@@ -47,24 +47,28 @@ def benchmark_flags(wildcards, names):
     return words
 
 
-def shown(observer):
-    """A run's model, or the observer itself; whether it is trained here; by how much it may be larger than expected: a
-    network that nobody has counted is taken for a ResNet-50, of which the largest of timm are forty.
+def evaluated_network(observer):
+    """Return the name of a run's model or of an observer, whether it is trained here, and a factor for its time.
+
+    A network without a listed size is assumed to be a ResNet-50. It gets a factor of 8; the largest networks of timm are
+    as large as forty ResNet-50s.
     """
     name, trained = (RUNS[observer][0], True) if observer in RUNS else (observer, False)
     entry, _ = observer_entry(config, name, trained=trained)
-    return name, trained, 1 if is_listed(entry) or ("show", name) in KNOWN.throughputs else 8
+    return name, trained, 1 if is_listed(entry) or ("show", name) in MEASUREMENTS.throughputs else 8
 
 
 @within_partition("runtime")
 def evaluate_minutes(wildcards, attempt):
-    name, trained, larger = shown(wildcards.observer)
-    return minutes(larger * evaluation_seconds(config, name, trained=trained, melanoma=False, known=KNOWN), attempt)
+    name, trained, factor = evaluated_network(wildcards.observer)
+    return minutes(
+        factor * evaluation_seconds(config, name, trained=trained, melanoma=False, measurements=MEASUREMENTS), attempt
+    )
 
 
 rule evaluate:
-    """Show every benchmark but melanoma to one observer, and read shape and texture out of its stages. The network is
-    loaded once; what has been measured of the same network, images, settings and code is taken from where it was kept.
+    """Evaluate one observer on all benchmarks but melanoma, and read shape and texture out of its stages. The network is
+    loaded once. Results for the same network, images, settings and code are taken from the cache.
     """
     input:
         weights=observer_weights,
@@ -99,12 +103,14 @@ rule evaluate:
 
 @within_partition("runtime")
 def melanoma_minutes(wildcards, attempt):
-    name, trained, larger = shown(wildcards.observer)
-    return minutes(larger * evaluation_seconds(config, name, trained=trained, melanoma=True, known=KNOWN), attempt)
+    name, trained, factor = evaluated_network(wildcards.observer)
+    return minutes(
+        factor * evaluation_seconds(config, name, trained=trained, melanoma=True, measurements=MEASUREMENTS), attempt
+    )
 
 
 rule evaluate_melanoma:
-    """Show the benchmarks of melanoma to a run that was trained to tell them."""
+    """Evaluate a run that was trained to recognize melanoma on the melanoma benchmarks."""
     input:
         weights=observer_weights,
         images=benchmark_images(MELANOMA),
@@ -141,25 +147,27 @@ TABLES += ["runs", "rejected", *(["melanoma"] if MELANOMA else []), *(f"answers.
 
 
 def melanoma_flags():
-    """Who sees the benchmarks of melanoma, and the first of their regimes that starts from ImageNet weights alone."""
+    """Return flags for the melanoma benchmarks and their observers. The baseline is the first of their regimes that starts
+    from ImageNet weights.
+    """
     if not MELANOMA:
         return []
     baselines = [name for name in melanoma_regimes(config) if config["regimes"][name]["init"] == "pretrained"]
-    chosen = {"melanoma_benchmarks": MELANOMA, "melanoma_observers": MELANOMA_RUNS}
-    return flags(chosen | {"melanoma_baseline": next(iter(baselines), None)})
+    options = {"melanoma_benchmarks": MELANOMA, "melanoma_observers": MELANOMA_RUNS}
+    return flags(options | {"melanoma_baseline": next(iter(baselines), None)})
 
 
 def decision_flags():
-    """Recorded decisions, each with its own pools."""
+    """Return flags for recorded decisions and their pools."""
     words = []
     for entry in DECISIONS.values():
-        words += ["--decisions", f"{entry['benchmark']}={local(entry['decisions'])}"]
+        words += ["--decisions", f"{entry['benchmark']}={local_path(entry['decisions'])}"]
         words += [f"{name}={pattern}" for name, pattern in entry.get("pool", {}).items()]
     return words
 
 
 rule tables:
-    """Count: hits, bias, accuracy and their intervals, from predictions and decisions alone."""
+    """Compute hits, bias, accuracy and their intervals from predictions and decisions."""
     input:
         predictions=[
             f"results/predictions/{benchmark}/{observer}.parquet"
@@ -170,7 +178,7 @@ rule tables:
         runs=[f"results/runs/{model}/{regime}/seed{seed}/run.json" for model, regime, seed in RUNS.values()],
         read_out=expand("results/read_out/{benchmark}/{observer}.csv", benchmark=READ_OUT, observer=OBSERVERS),
         rejected=[f"results/images/{name}/rejected.csv" for name in SETS],
-        decisions=[needed(entry["decisions"]) for entry in DECISIONS.values()],
+        decisions=[input_path(entry["decisions"]) for entry in DECISIONS.values()],
     output:
         report(
             expand("results/tables/{table}.csv", table=TABLES),

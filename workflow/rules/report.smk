@@ -1,7 +1,7 @@
-# Figures and the report: cheap, and made anew when their code or looks change.
+# Figures and the report: cheap, and repeated when their code or style changes.
 
-# Kind of figure → where Snakemake's own report puts it; workflow/report/<kind>.rst is its caption.
-OF_CONFLICTS = {
+# Kind of figure → its category in Snakemake's own report; workflow/report/<kind>.rst is its caption.
+CONFLICT_FIGURES = {
     "shape_bias": "Shape bias",
     "shape_bias_by_category": "Shape bias",
     "shape_bias_differences": "Shape bias",
@@ -11,29 +11,29 @@ OF_CONFLICTS = {
     "sample_predictions": "Answers",
     "error_consistency": "Likeness to people",
 }
-OF_ALL = {
+STUDY_FIGURES = {
     "accuracy": "Accuracy",
     "accuracy_by_condition": "Accuracy",
     "human_likeness": "Likeness to people",
     "reliance": "Reliance on cues",
     "training_curves": "Training",
 }
-OF_MELANOMA = {"melanoma": "Melanoma", "melanoma_confusion": "Melanoma"}
-FIGURES = {name: (name, category) for name, category in OF_ALL.items()}
-FIGURES |= {f"{kind}.{name}": (kind, category) for name in CONFLICTS for kind, category in OF_CONFLICTS.items()}
+MELANOMA_FIGURES = {"melanoma": "Melanoma", "melanoma_confusion": "Melanoma"}
+FIGURES = {name: (name, category) for name, category in STUDY_FIGURES.items()}
+FIGURES |= {f"{kind}.{name}": (kind, category) for name in CONFLICTS for kind, category in CONFLICT_FIGURES.items()}
 FIGURES |= {f"read_out.{name}": ("read_out", "Inside the networks") for name in READ_OUT}
-FIGURES |= {f"{kind}.{name}": (kind, category) for name in MELANOMA for kind, category in OF_MELANOMA.items()}
-# A photograph beside its stylized kin first, then all other sets.
-SHOWN = dict.fromkeys(entry["content"] for entry in config["stylized"].values())
-SHOWN |= dict.fromkeys([*config["stylized"], *config["sources"]])
-SHEETS = [f"results/figures/contact_sheet.{name}.png" for name in SHOWN]
+FIGURES |= {f"{kind}.{name}": (kind, category) for name in MELANOMA for kind, category in MELANOMA_FIGURES.items()}
+# Sets with a contact sheet: first contents and their stylized sets, then all others.
+SHEET_SETS = dict.fromkeys(entry["content"] for entry in config["stylized"].values())
+SHEET_SETS |= dict.fromkeys([*config["stylized"], *config["sources"]])
+SHEETS = [f"results/figures/contact_sheet.{name}.png" for name in SHEET_SETS]
 if PACKED:
     SHEETS.append("results/figures/rejected.png")
 
 
 def images_of_conflicts(option):
-    """`--option NAME=PATH` for every benchmark of cue conflict, whose images figures and report show some of."""
-    return [word for name in CONFLICTS for word in (option, f"{name}={where_images_are(name)}")]
+    """Return `--option NAME=PATH` for each cue-conflict benchmark; figures and report show some of its images."""
+    return [word for name in CONFLICTS for word in (option, f"{name}={images_path(name)}")]
 
 
 rule figures:
@@ -76,7 +76,7 @@ rule figures:
 
 
 rule settings:
-    """Keep the config as it was used, defaults included, for the report."""
+    """Write the config for the report, defaults included."""
     output:
         "results/config.json",
     log:
@@ -95,7 +95,7 @@ rule settings:
 
 
 rule report:
-    """Write the report: one file that opens anywhere, offline."""
+    """Write the report: one file that opens in any browser, offline."""
     input:
         tables=rules.tables.output,
         figures=rules.figures.output,
@@ -131,7 +131,7 @@ rule report:
 
 
 rule track:
-    """Record the final tables and figures at W&B; the receipt says what arrived."""
+    """Upload the final tables and figures to W&B; the output lists the uploaded files."""
     input:
         tables=rules.tables.output,
         figures=[path for path in rules.figures.output if path.endswith(".png")],
@@ -140,7 +140,7 @@ rule track:
         "results/wandb/report.json",
     log:
         "logs/track.log",
-    localrule: True  # of two seconds, and online where compute nodes are not
+    localrule: True  # takes two seconds and needs internet, which compute nodes lack
     conda:
         "../../envs/train.yaml"
     threads: 1

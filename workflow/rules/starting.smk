@@ -1,4 +1,4 @@
-# What is done once when a run starts, before its first job.
+# Checks and records at the start of a run, before its first job.
 
 import hashlib
 import time
@@ -9,25 +9,27 @@ import yaml
 from shapebias.cluster import sessions
 from shapebias.files import atomic_write
 
-RECORD = Path("results/study.txt")  # which file the results follow from
+RECORD = Path("results/study.txt")  # names the config file that the results belong to
 
 
 def remove_dead_locks():
-    """Unlock this folder where the Snakemake that locked it was killed. A session writes its record after its lock: a
-    younger lock is that of a session which is about to write its own.
+    """Unlock this folder if the Snakemake that locked it was killed.
+
+    A session writes its record after its lock. A lock that is younger than all records therefore belongs to a session
+    that is still starting, and stays.
     """
-    recorded = sessions.recorded_sessions()
-    if recorded and all(session.has_ended() for session in recorded):
-        latest = time.time() - min(session.silence for session in recorded)
+    earlier_sessions = sessions.recorded_sessions()
+    if earlier_sessions and all(session.has_ended() for session in earlier_sessions):
+        latest = time.time() - min(session.silence for session in earlier_sessions)
         locks = [path for path in Path(".snakemake/locks").glob("*.lock") if path.stat().st_mtime <= latest]
         if locks:
-            logger.warning("Snakemake was killed before it could unlock this folder: unlocked.")
+            logger.warning("Snakemake was killed before it could unlock this folder. The lock is removed.")
         for path in locks:
             path.unlink(missing_ok=True)
 
 
 def record_session():
-    """Keep a record by which the next run knows that this one was killed. Executor shapebias-slurm keeps its own."""
+    """Write a record that tells the next run whether this one was killed. The executor shapebias-slurm writes its own."""
     if not on_cluster():
         for session in sessions.recorded_sessions():
             if session.has_ended() and not session.jobs_name:
@@ -36,41 +38,42 @@ def record_session():
 
 
 def refuse_lost_shards():
-    """A list of checksums stands for its shards, so that nothing else would notice that one is gone."""
+    """Raise WorkflowError if a shard is missing. Jobs depend on checksum lists instead of shards, so no job would notice."""
     jobs = list(workflow.dag.needrun_jobs())
-    made = {str(path) for job in jobs for path in job.output}
-    lists = {path for job in jobs for path in map(str, job.input) if os.path.basename(path) == CHECKSUMS} - made
+    outputs = {str(path) for job in jobs for path in job.output}
+    lists = {path for job in jobs for path in map(str, job.input) if os.path.basename(path) == CHECKSUMS} - outputs
     for path in sorted(lists):
         names = [line.split(maxsplit=1)[1] for line in Path(path).read_text().splitlines()]
-        gone = [shard for name in names if not (shard := Path(path).parent / name).exists()]
-        if gone:
-            some = f"{' '.join(map(str, gone[:3]))}{' …' if len(gone) > 3 else ''}"
+        missing = [shard for name in names if not (shard := Path(path).parent / name).exists()]
+        if missing:
+            examples = f"{' '.join(map(str, missing[:3]))}{' …' if len(missing) > 3 else ''}"
             raise WorkflowError(
-                f"{len(gone)} of the shards that {path} lists are gone ({some}): `snakemake … "
-                f"{'images' if path.startswith('results/images/') else some}`, by itself, makes them again; where they "
-                "come out the same, nothing is trained anew"
+                f"{len(missing)} of the shards that {path} lists are gone ({examples}). To make them again, run `snakemake … "
+                f"{'images' if path.startswith('results/images/') else examples}` alone. No training is repeated if the "
+                "new shards equal the old ones"
             )
 
 
 def study_file():
-    """The file of this study: relative to the folder of results if it lies below, so that the folder may be moved."""
+    """Return the path of this study's config file, relative to this folder if it lies below, so that the folder can move."""
     files = [Path(path).absolute() for path in workflow.overwrite_configfiles or ["config.yaml"]]
     here = Path.cwd()
     return " ".join(str(path.relative_to(here) if path.is_relative_to(here) else path) for path in files)
 
 
-def other_study():
-    """What is wrong if the results in this folder are those of another file: they would be overwritten."""
-    if RECORD.exists() and (other := RECORD.read_text().strip()) != study_file():
+def study_conflict():
+    """Return an error message if the results in this folder belong to another config file, else None."""
+    if RECORD.exists() and (recorded_file := RECORD.read_text().strip()) != study_file():
         return (
-            f"results/ holds the study of {other}, and {study_file()} would overwrite it. Give each study a folder of its "
+            f"results/ holds the study of {recorded_file}, and {study_file()} would overwrite it. Give each study a folder of its "
             f"own (--directory FOLDER), or remove {RECORD} if both files are the same study"
         )
 
 
-def fix_the_config_of_jobs():
-    """Give jobs a copy of the study's config, `--config` included. Each job reads its config when it starts, so an
-    edit meanwhile would make it a job of another study.
+def copy_config_for_jobs():
+    """Make jobs read a copy of the study's config, with the values of `--config`.
+
+    Each job reads the config when it starts. Without the copy, an edit during the run would change later jobs.
     """
     text = yaml.safe_dump(STUDY, sort_keys=False)
     path = Path(".snakemake/studies") / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.yaml"
@@ -82,20 +85,20 @@ def fix_the_config_of_jobs():
 
 if workflow.is_main_process:
     remove_dead_locks()
-    OTHER_STUDY = other_study()
-    if OTHER_STUDY:
-        logger.warning(OTHER_STUDY)
+    STUDY_CONFLICT = study_conflict()
+    if STUDY_CONFLICT:
+        logger.warning(STUDY_CONFLICT)
 
 
 onstart:
     if MISSING and not all(job.rule.name.startswith("download") for job in workflow.dag.needrun_jobs()):
         raise WorkflowError("\n".join(MISSING))
-    if OTHER_STUDY:
-        raise WorkflowError("nothing has run: the results in this folder are those of another study (see above)")
+    if STUDY_CONFLICT:
+        raise WorkflowError("no job was run: the results in this folder belong to another study (see above)")
     with replacing(RECORD) as draft:
         draft.write_text(f"{study_file()}\n")
     refuse_lost_shards()
-    fix_the_config_of_jobs()
+    copy_config_for_jobs()
     record_session()
     if on_cluster():
         for text in short_trainings():

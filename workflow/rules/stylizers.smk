@@ -1,27 +1,27 @@
-# A decoder of our own for AdaIN, where a stylizer of the config trains one.
+# Training of an AdaIN decoder for each stylizer with a `training` section in the config.
 
 
 def weights_folder(stylizer):
-    """Where a stylizer's encoder and decoder are: trained here, or fetched."""
+    """Return the folder of a stylizer's encoder and decoder, whether trained here or downloaded."""
     kind = "stylizers" if "training" in config["stylizers"][stylizer] else "downloads/weights"
     return f"results/{kind}/{stylizer}"
 
 
 def stylizer_files(stylizer):
-    """The weights that a job with this stylizer needs; ghiasi brings its own."""
+    """Return the weights that a job with this stylizer needs; those of ghiasi come with its package."""
     if stylizer == "ghiasi":
         return []
     if "training" in config["stylizers"][stylizer]:
         return [f"{weights_folder(stylizer)}/{part}.safetensors" for part in ("encoder", "decoder")]
-    return [fetched(stylizer, part) for part in ("encoder", "decoder")]
+    return [downloaded_weights(stylizer, part) for part in ("encoder", "decoder")]
 
 
 def stylizer_flags(stylizer):
     if stylizer == "ghiasi":
         return ["--stylizer", "ghiasi"]
     entry = config["stylizers"][stylizer]
-    chosen = {"weights": weights_folder(stylizer), "threads": entry["threads"], "workers": entry["workers"]}
-    return ["--stylizer", "adain", *flags(chosen)]
+    options = {"weights": weights_folder(stylizer), "threads": entry["threads"], "workers": entry["workers"]}
+    return ["--stylizer", "adain", *flags(options)]
 
 
 def stylizer_threads(stylizer):
@@ -38,7 +38,7 @@ def stylizer_training(wildcards):
 
 
 def training_origins(wildcards):
-    """The content and the styles that a decoder is trained on: name → the set and its split."""
+    """Return role → (set, split) for the content and the styles that a decoder is trained on."""
     recipe = stylizer_training(wildcards)
     return {
         "content": (recipe["content"], "train"),
@@ -47,14 +47,16 @@ def training_origins(wildcards):
 
 
 def stylizer_encoder(wildcards):
-    """The encoder's file, if it has one: a random one is drawn by the training itself."""
+    """Return the encoder's file, or no input for a random encoder, which the training itself initializes."""
     return (
-        [] if config["stylizers"][wildcards.stylizer]["encoder"] == "random" else fetched(wildcards.stylizer, "encoder")
+        []
+        if config["stylizers"][wildcards.stylizer]["encoder"] == "random"
+        else downloaded_weights(wildcards.stylizer, "encoder")
     )
 
 
 def stylizer_ranks(wildcards):
-    """Processes that train a decoder, one a GPU."""
+    """Return the number of processes that train a decoder, one per GPU."""
     return max(1, stylizer_training(wildcards)["gpus"])
 
 
@@ -62,14 +64,14 @@ def stylizer_training_flags(wildcards):
     recipe, encoder = stylizer_training(wildcards), stylizer_encoder(wildcards)
     keys = ("steps", "batch_size", "resize", "size", "lr", "content_weight", "style_weight")
     width = {} if encoder else {"width": recipe["width"]}
-    chosen = {key: recipe[key] for key in keys} | width | {"seed": config["data_seed"]}
+    settings = {key: recipe[key] for key in keys} | width | {"seed": config["data_seed"]}
     entry = config["stylizers"][wildcards.stylizer]
-    return flags({"encoder": encoder or "random"} | chosen | {key: entry[key] for key in ("threads", "workers")})
+    return flags({"encoder": encoder or "random"} | settings | {key: entry[key] for key in ("threads", "workers")})
 
 
 @within_partition("mem_mb")
 def stylizer_memory(wildcards, attempt):
-    """MB, for all ranks that train a decoder."""
+    """Return the memory in MB for all ranks that train a decoder."""
     return attempt * 8000 * stylizer_ranks(wildcards)
 
 
@@ -94,7 +96,7 @@ rule train_stylizer:
     threads: lambda wildcards: stylizer_threads(wildcards.stylizer) * stylizer_ranks(wildcards)
     resources:
         mem_mb=stylizer_memory,
-        runtime=a_day,
+        runtime=one_day,
         gpus=lambda wildcards: stylizer_training(wildcards)["gpus"],
         gres=lambda wildcards: gres(stylizer_training(wildcards)["gpus"]),
         mpi=lambda wildcards: "srun" if stylizer_ranks(wildcards) > 1 else None,
@@ -106,7 +108,7 @@ rule train_stylizer:
     params:
         origins=lambda wildcards: flags({k: shard_range(*origin) for k, origin in training_origins(wildcards).items()}),
         flags=stylizer_training_flags,
-        # Not an output: Snakemake deletes those before a retry.
+        # Not an output: Snakemake deletes outputs before a retry.
         checkpoint="results/checkpoints/stylizers/{stylizer}.pt",
         folder=lambda wildcards, output: os.path.dirname(output.decoder),
     shell:

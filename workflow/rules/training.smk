@@ -11,10 +11,10 @@ def training_images(wildcards):
 
 
 def initial_weights(wildcards):
-    """The file of weights that training starts from, if there is one: of another regime, or the model's own."""
+    """Return the file of initial weights, of another regime or of the model itself; no input if there is none."""
     init = config["regimes"][wildcards.regime]["init"]
     if init not in config["regimes"]:
-        return weights_input(own_weights(config["models"][wildcards.model])) if init == "pretrained" else []
+        return weights_input(network_weights(config["models"][wildcards.model])) if init == "pretrained" else []
     return f"{RUN}/model.safetensors".format(model=wildcards.model, regime=init, seed=wildcards.seed)
 
 
@@ -24,11 +24,11 @@ def set_shards(wildcards, split):
 
 def network_flags(wildcards):
     model, regime = config["models"][wildcards.model], config["regimes"][wildcards.regime]
-    init = own_weights(model) if regime["init"] == "pretrained" else regime["init"]
-    start = {} if initial_weights(wildcards) else {"init": init}
+    init = network_weights(model) if regime["init"] == "pretrained" else regime["init"]
+    init_flag = {} if initial_weights(wildcards) else {"init": init}
     return flags(
         {"timm": model["timm"], "kwargs": model["kwargs"], "image_size": config["input_size"]}
-        | start
+        | init_flag
         | {"trainable": regime["trainable"]}
         | {key: value for key, value in train_recipe(wildcards).items() if key not in EXECUTION}
     )
@@ -39,35 +39,38 @@ def train_recipe(wildcards):
 
 
 def ranks_of(wildcards):
-    """Processes that share each batch."""
+    """Return the number of processes that share each batch."""
     return train_recipe(wildcards).get("ranks", 0) or 1
 
 
 def nodes_of(wildcards):
-    """Nodes of a cluster that share the ranks evenly; without a cluster all ranks are on this machine."""
+    """Return the number of nodes, which share the ranks evenly; without a cluster all ranks run on this machine."""
     return train_recipe(wildcards).get("nodes", 1)
 
 
 def cpus_of(wildcards):
-    """Processors of a rank."""
+    """Return the CPU cores of a rank."""
     recipe = train_recipe(wildcards)
     return recipe.get("threads", 1) + recipe.get("workers", 0)
 
 
 @within_partition("runtime")
 def train_minutes(wildcards, attempt):
-    """A day, where nobody gives the model's throughput: training leaves in time and goes on at the next attempt."""
-    if ("train", wildcards.model) not in KNOWN.throughputs:
+    """Return the expected time with a margin, up to a day; a day if the model's throughput is not in the config.
+
+    Training stops in time and resumes at the next attempt.
+    """
+    if ("train", wildcards.model) not in MEASUREMENTS.throughputs:
         return DAY
-    return min(DAY, minutes(training_seconds(config, wildcards.model, wildcards.regime, KNOWN), attempt))
+    return min(DAY, minutes(training_seconds(config, wildcards.model, wildcards.regime, MEASUREMENTS), attempt))
 
 
 @within_partition("mem_mb")
 def train_memory(wildcards, attempt):
-    """MB of a node, for its ranks: torch and a network, workers, and 3 MB for the labels of a thousand images."""
+    """Return the MB per node: for each rank 4,000 for torch and a network, 600 per worker, and 3 per thousand labels."""
     images = sum(dataset_sizes.training_images(config, wildcards.regime, split) for split in ("train", "val"))
-    each = 4000 + 600 * train_recipe(wildcards).get("workers", 0) + round(3 * images / 1000)
-    return attempt * each * ranks_of(wildcards) // nodes_of(wildcards)
+    per_rank = 4000 + 600 * train_recipe(wildcards).get("workers", 0) + round(3 * images / 1000)
+    return attempt * per_rank * ranks_of(wildcards) // nodes_of(wildcards)
 
 
 rule train:
@@ -97,7 +100,7 @@ rule train:
         tasks_per_node=lambda wildcards: tasks_per_node(ranks_of(wildcards), nodes_of(wildcards)),
         tasks_per_gpu=0,
         cpus_per_task=cpus_of,
-        # How it runs, not what comes out: as parameters, a change would train anew.
+        # These do not change the result. They are no params, because a changed param would repeat the training.
         ranks=ranks_of,
         workers=lambda wildcards: train_recipe(wildcards).get("workers", 0),
     params:
@@ -106,7 +109,7 @@ rule train:
         init=lambda wildcards, input: ["--init", str(input.init)] if input.init else [],
         flags=network_flags,
         folder=lambda wildcards, output: os.path.dirname(output.model),
-        # No output: Snakemake deletes outputs before a retry, which is to go on from here.
+        # Not an output: Snakemake deletes outputs before a retry, but the retry resumes from here.
         checkpoints="results/checkpoints/{model}/{regime}/seed{seed}",
         device="cuda" if config["gpus"] else "auto",
     shell:
@@ -118,29 +121,31 @@ rule train:
         " --out {params.folder:q} > {log:q} 2>&1"
 
 
-CHECKPOINT_MINUTES = 10  # scripts/train.py's own
+CHECKPOINT_MINUTES = 10  # the default of scripts/train.py
 
 
 def short_trainings():
-    """Warnings where all attempts of a training together end before it is expected to, one for the longest of each time
-    limit, and where an attempt ends before its first checkpoint.
+    """Yield a warning for each time limit that is too short: if all attempts together end before the expected end of the
+    longest training, or if one attempt ends before its first checkpoint.
     """
     longest = {}
     for job in workflow.dag.needrun_jobs():
         if job.rule.name == "train" and job.resources.get("runtime"):
             run = (job.wildcards.model, job.wildcards.regime)
             limit = (1 + job.restart_times, job.resources.runtime)
-            longest[limit] = max(longest.get(limit, (0, run)), (training_seconds(config, *run, KNOWN) / 3600, run))
-    for (attempts, each), (expected, run) in sorted(longest.items()):
-        if 60 * expected > attempts * each:
-            yield (
-                f"Training {' '.join(run)} may take {expected:.0f} hours; {attempts} attempts of {each} minutes are fewer. "
-                "Raise `retries`, or train's runtime in set-resources, in the profile (`make plan` says what this rests "
-                "on, and `throughputs` in the config corrects it)."
+            longest[limit] = max(
+                longest.get(limit, (0, run)), (training_seconds(config, *run, MEASUREMENTS) / 3600, run)
             )
-        if each <= CHECKPOINT_MINUTES:
+    for (attempts, limit), (expected, run) in sorted(longest.items()):
+        if 60 * expected > attempts * limit:
             yield (
-                f"train's runtime of {each} minutes ends before its first checkpoint, at {CHECKPOINT_MINUTES} minutes or "
-                "an epoch. It leaves one when its time is up, and is started again, but no more often than `retries` "
-                "says; set-resources, `train: runtime=60`, say, in the profile."
+                f"Training {' '.join(run)} may take {expected:.0f} hours, but {attempts} attempts of {limit} minutes are shorter. "
+                "In the profile, raise `retries`, or train's runtime in set-resources. `make plan` prints the assumptions "
+                "behind this estimate, and `throughputs` in the config corrects them."
+            )
+        if limit <= CHECKPOINT_MINUTES:
+            yield (
+                f"train's runtime of {limit} minutes ends before its first checkpoint, at {CHECKPOINT_MINUTES} minutes or "
+                "an epoch. Training writes a checkpoint when its time is up, and is started again only as often as "
+                "`retries` allows. Set a longer time in the profile's set-resources, such as `train: runtime=60`."
             )

@@ -1,11 +1,11 @@
-"""What one image costs: seconds and bytes of each kind of job, each with where the number comes from.
+"""The cost of one image in each kind of job, in seconds and bytes, with the source of each number.
 
-Pure functions of the checked config. Seconds are those of one job with the threads, workers and GPU that the config
-gives it; a job's start is START. `known` replaces what is assumed: throughputs that were measured or given, and what
-networks compute.
+All functions are pure functions of the checked config. Seconds are those of one job with the threads, workers and GPU
+that the config gives it. START holds the seconds before a job begins its work. `Measurements` replace assumptions:
+throughputs that were measured or configured, and operations that were counted.
 
-Constants were measured on one core of a two-core machine (AVX2, no GPU; benchmarks/README.md and the demo's own jobs),
-on a free core where it was to be had. On a GPU nothing was: GPU_RATE is an assumption.
+The constants were measured on one core of a two-core machine (AVX2, no GPU; benchmarks/README.md and the demo's own
+jobs), on an idle core where possible. Nothing was measured on a GPU: GPU_RATE is an assumption.
 """
 
 from collections.abc import Mapping
@@ -16,12 +16,13 @@ from shapebias.config.dataset_sizes import Found, images_in_shard
 from shapebias.config.queries import Config
 
 CPU_RATE = 50e9  # operations a second of one core in a network, float32; 41 to 75 in the demo's networks
-# An A100 with PyTorch's defaults: float32, TF32 in convolutions alone. Its peak is 19.5 TFLOP/s without, 156 with TF32.
+# An A100 with PyTorch's defaults: float32, with TF32 in convolutions only. Its peak is 19.5 TFLOP/s without TF32 and
+# 156 with it.
 GPU_RATE = 15e12
-HALF_RATE = 40e12  # likewise in bf16 and fp16, of a peak of 312
-START = {"plain": 0.7, "torch": 5.0}  # seconds until a script works: what it imports
+HALF_RATE = 40e12  # the same GPU in bf16 and fp16; its peak is 312 TFLOP/s
+START = {"plain": 0.7, "torch": 5.0}  # seconds that a script needs to import its modules
 
-# Milliseconds of an image on one core, and the side (pixels) at which it was measured; they grow with the pixels.
+# Milliseconds per image on one core, and the image side (pixels) of the measurement. Time grows with the pixels.
 PACK_MS: Mapping[str, tuple[float, int]] = MappingProxyType(
     {
         "synthetic": (8.0, 96),
@@ -33,13 +34,27 @@ PACK_MS: Mapping[str, tuple[float, int]] = MappingProxyType(
     }
 )
 GHIASI_MS, GHIASI_SIDE = 36.0, 224
-GHIASI_STYLE_MS = 10.0  # at any size: it looks at 256 pixels
+GHIASI_STYLE_MS = 10.0  # at any size: the network reduces each style to 256 pixels
 ADAIN_PASS, ADAIN_SIDE = 24.2e9, 224  # operations of the encoder or the decoder, with 64 channels in the first stage
+
+ACTIVITIES: Mapping[str, str] = MappingProxyType(
+    {
+        "pack": "packing",
+        "encode": "encoding styles with",
+        "stylize": "stylizing with",
+        "train": "training",
+        "show": "evaluating",
+    }
+)
 
 
 @dataclass(frozen=True)
-class Adain:
-    """An image in AdaIN's networks: side in pixels, ms of a core, operations, ms of a core to read and write it."""
+class AdainCost:
+    """The cost of one image in AdaIN's networks.
+
+    side: pixels. core_ms: milliseconds of one core. operations: of the networks. files_ms: milliseconds of one core to
+    read and write the image.
+    """
 
     side: int
     core_ms: float
@@ -47,201 +62,217 @@ class Adain:
     files_ms: float
 
 
-ADAIN_IMAGE = Adain(ADAIN_SIDE, 470.0, 2 * ADAIN_PASS, 8.0)
-ADAIN_STYLE = Adain(512, 1370.0, 127e9, 8.0)
+ADAIN_IMAGE = AdainCost(ADAIN_SIDE, 470.0, 2 * ADAIN_PASS, 8.0)
+ADAIN_STYLE = AdainCost(512, 1370.0, 127e9, 8.0)
 
-# Bytes of a pixel, and of an image's label and its place in a tar file. Measured on 207 ILSVRC photographs, on drawn
-# ones, and on the demo's stylized ones.
+# Bytes per pixel, and bytes of an image's label and tar header. Measured on 207 ILSVRC photographs, on drawn ones, and
+# on the demo's stylized ones.
 PIXEL = {"photograph": 0.65, "drawn": 0.6, "painting": 1.4, "stylized": 1.2}
-PNG = 2.2  # times as large as JPEG
-PHOTOGRAPH = 4 / 3  # sides of a photograph
+PNG = 2.2  # size of a PNG relative to a JPEG
+PHOTOGRAPH = 4 / 3  # aspect ratio of a photograph
 SAMPLE = 2500
-ANSWER = 270  # of a predictions file, Parquet and CSV together
+ANSWER = 270  # bytes of one prediction, in Parquet and CSV together
 
 
 @dataclass(frozen=True)
-class Network:
-    """operations: of one image's forward pass, a multiplication and an addition counted as two. weights: numbers."""
+class NetworkSize:
+    """The size of a network.
+
+    operations: of the forward pass of one image; a multiplication and an addition count as two. weights: their number.
+    """
 
     operations: float
     weights: int
 
 
 @dataclass(frozen=True)
-class Given:
-    """A throughput that somebody gives: images a second of one job, and where the number comes from."""
+class Throughput:
+    """The throughput of one job in images a second, and the source of this number."""
 
     rate: float
     source: str
 
 
-@dataclass(frozen=True)
-class Known:
-    """What is known better than assumed.
+Throughputs = Mapping[tuple[str, str], Throughput]
 
-    throughputs: (kind of work, name) → Given; kinds and names are those of the config's `throughputs`. networks: what
-    `network_key` gives → Network. found: what folders hold, see planning_sets.
+
+@dataclass(frozen=True)
+class Measurements:
+    """Measured values that replace a plan's assumptions.
+
+    throughputs: (stage, name) → Throughput; stages and names are those of the config's `throughputs`. networks:
+    `network_key` → NetworkSize. folder_sizes: the counts of config/dataset_sizes for folders that exist.
     """
 
-    throughputs: Mapping[tuple[str, str], Given] = field(default_factory=dict)
-    networks: Mapping[str, Network] = field(default_factory=dict)
-    found: Found = field(default_factory=dict)
+    throughputs: Throughputs = field(default_factory=dict)
+    networks: Mapping[str, NetworkSize] = field(default_factory=dict)
+    folder_sizes: Found = field(default_factory=dict)
 
 
-ASSUMED = Known()
+NO_MEASUREMENTS = Measurements()
 
 
 @dataclass(frozen=True)
 class Basis:
-    """What a cost rests on, in words: training / resnet / 310 images a second (measured on …)."""
+    """The basis of a cost, in words: training / resnet / 310 images a second (measured on …)."""
 
-    work: str
+    activity: str
     name: str
     reason: str
 
 
 @dataclass(frozen=True)
 class Cost:
-    """seconds: of one image, or of what a function says."""
+    """seconds: of one image, unless the function that returns the cost documents another unit."""
 
     seconds: float
     basis: Basis
 
 
-def given_throughputs(section: Mapping[str, Mapping[str, float]], source: str) -> dict[tuple[str, str], Given]:
-    """A config's section `throughputs`, or a file that was measured, as Known has it."""
-    return {(kind, name): Given(rate, source) for kind, rates in section.items() for name, rate in rates.items()}
+def parse_throughputs(section: Mapping[str, Mapping[str, float]], source: str) -> dict[tuple[str, str], Throughput]:
+    """Return the config's section `throughputs`, or a measured file of the same form, as (stage, name) → Throughput."""
+    return {(stage, name): Throughput(rate, source) for stage, rates in section.items() for name, rate in rates.items()}
 
 
-def own(known: Known, kind: str, work: str, name: str) -> Cost | None:
-    """The cost of an image where its throughput is known; work: what is done, in words."""
-    given = known.throughputs.get((kind, name))
-    if given is None:
+def measured_cost(throughputs: Throughputs, stage: str, name: str) -> Cost | None:
+    """Return the seconds per image from a measured throughput, or None if there is none."""
+    throughput = throughputs.get((stage, name))
+    if throughput is None:
         return None
-    return Cost(1 / given.rate, Basis(work, name, f"{per_second(1 / given.rate)} ({given.source})"))
+    seconds = 1 / throughput.rate
+    return Cost(seconds, Basis(ACTIVITIES[stage], name, f"{format_throughput(seconds)} ({throughput.source})"))
 
 
-def per_second(seconds: float) -> str:
+def format_throughput(seconds: float) -> str:
+    """Format seconds per image as images a second."""
     rate = 1 / seconds
     return f"{rate:,.0f} images a second" if rate >= 100 else f"{rate:.3g} images a second"
 
 
-def at_rate(rate: float) -> str:
+def format_compute_rate(rate: float) -> str:
+    """Format operations a second; rates of a GPU are assumed."""
     return f"at {rate / 1e12:g} TFLOP/s (assumed)" if rate >= 1e12 else f"at {rate / 1e9:g} GFLOP/s (a core: 41 to 75)"
 
 
 # Images
 
 
-def pack_cost(config: Config, name: str, known: Known = ASSUMED) -> Cost:
-    """Seconds to pack an image of a source or a set of styles: one core."""
-    if cost := own(known, "pack", "packing", name):
+def pack_cost(config: Config, name: str, measurements: Measurements = NO_MEASUREMENTS) -> Cost:
+    """Return the seconds to pack an image of a source or a set of styles on one core."""
+    if cost := measured_cost(measurements.throughputs, "pack", name):
         return cost
-    return scaled("packing", name, packed_side(config, name), *PACK_MS[packed_kind(config, name)])
+    return cost_at_side("pack", name, packed_side(config, name), *PACK_MS[packed_kind(config, name)])
 
 
-def scaled(work: str, name: str, side: int, milliseconds: float, at: int) -> Cost:
-    """What a measured image costs at another side (pixels)."""
-    cost = milliseconds * (side / at) ** 2
-    return Cost(cost / 1000, Basis(work, name, f"{cost:.3g} ms an image ({milliseconds:g} at {at} px, measured)"))
+def cost_at_side(stage: str, name: str, side: int, milliseconds: float, measured_side: int) -> Cost:
+    """Scale a measured cost per image to another image side (pixels)."""
+    cost = milliseconds * (side / measured_side) ** 2
+    reason = f"{cost:.3g} ms an image ({milliseconds:g} at {measured_side} px, measured)"
+    return Cost(cost / 1000, Basis(ACTIVITIES[stage], name, reason))
 
 
 def packed_kind(config: Config, name: str) -> str:
-    """The kind of a packed set; drawn styles are called paintings, as the scripts call them."""
+    """Return the kind of a packed set; drawn styles are called `paintings`, as in the scripts."""
     kind = (config["styles"].get(name) or config["sources"][name])["kind"]
     return "paintings" if name in config["styles"] and kind == "synthetic" else kind
 
 
 def packed_side(config: Config, name: str) -> int:
-    """The shorter side of a packed image, pixels."""
+    """Return the shorter side of a packed image in pixels."""
     return config["styles"].get(name, {}).get("size", config["image_size"])
 
 
-def encode_cost(config: Config, stylizer: str, styles: str, known: Known = ASSUMED) -> Cost:
-    """Seconds to encode a style: one job's threads, or its GPU."""
-    work = "encoding styles with"
-    if cost := own(known, "encode", work, stylizer):
+def encode_cost(config: Config, stylizer: str, styles: str, measurements: Measurements = NO_MEASUREMENTS) -> Cost:
+    """Return the seconds to encode a style with one job's threads, or with its GPU."""
+    if cost := measured_cost(measurements.throughputs, "encode", stylizer):
         return cost
     if stylizer == "ghiasi":
-        return scaled(work, stylizer, 256, GHIASI_STYLE_MS, 256)
+        return cost_at_side("encode", stylizer, 256, GHIASI_STYLE_MS, 256)
     side = config["stylizers"][stylizer].get("style_size", packed_side(config, styles))
-    return adain_cost(config, stylizer, work, side, ADAIN_STYLE)
+    return adain_cost(config, stylizer, "encode", side, ADAIN_STYLE)
 
 
-def stylize_cost(config: Config, name: str, known: Known = ASSUMED) -> Cost:
-    """Seconds to stylize an image of a stylized set, its style being encoded: one job's threads, or its GPU."""
+def stylize_cost(config: Config, name: str, measurements: Measurements = NO_MEASUREMENTS) -> Cost:
+    """Return the seconds to stylize an image of a stylized set with one job's threads, or with its GPU.
+
+    The style is already encoded.
+    """
     stylizer, side = config["stylized"][name]["stylizer"], config["stylized"][name].get("crop", config["image_size"])
-    work = "stylizing with"
-    if cost := own(known, "stylize", work, stylizer):
+    if cost := measured_cost(measurements.throughputs, "stylize", stylizer):
         return cost
     if stylizer == "ghiasi":
-        return scaled(work, stylizer, side, GHIASI_MS, GHIASI_SIDE)
-    return adain_cost(config, stylizer, work, side, ADAIN_IMAGE)
+        return cost_at_side("stylize", stylizer, side, GHIASI_MS, GHIASI_SIDE)
+    return adain_cost(config, stylizer, "stylize", side, ADAIN_IMAGE)
 
 
-def adain_cost(config: Config, stylizer: str, work: str, side: int, measured: Adain) -> Cost:
-    """Seconds of an image in AdaIN's networks."""
-    entry, scale = config["stylizers"][stylizer], (side / measured.side) ** 2
+def adain_cost(config: Config, stylizer: str, stage: str, side: int, reference: AdainCost) -> Cost:
+    """Return the seconds of an image of the given side (pixels) in AdaIN's networks."""
+    entry, scale = config["stylizers"][stylizer], (side / reference.side) ** 2
     width = (entry["training"]["width"] / 64 if entry["encoder"] == "random" else 1) ** 2
     if not config["gpus"]:
-        return scaled(work, stylizer, side, width * measured.core_ms / entry["threads"], measured.side)
-    compute, files = 1000 * width * measured.operations * scale / HALF_RATE, measured.files_ms * scale
+        return cost_at_side(stage, stylizer, side, width * reference.core_ms / entry["threads"], reference.side)
+    compute, files = 1000 * width * reference.operations * scale / HALF_RATE, reference.files_ms * scale
     total = max(compute, files / entry["workers"]) if entry["workers"] else compute + files
-    reason = f"{total:.3g} ms an image ({compute:.2g} {at_rate(HALF_RATE)}; {files:.2g} of files, measured)"
-    return Cost(total / 1000, Basis(work, stylizer, reason))
+    reason = f"{total:.3g} ms an image ({compute:.2g} {format_compute_rate(HALF_RATE)}; {files:.2g} of files, measured)"
+    return Cost(total / 1000, Basis(ACTIVITIES[stage], stylizer, reason))
 
 
 def decoder_cost(config: Config, stylizer: str) -> Cost:
-    """Seconds to train a stylizer's decoder, all steps of it."""
+    """Return the seconds of all steps that train a stylizer's decoder."""
     entry = config["stylizers"][stylizer]
     recipe = entry["training"]
-    # Content, style and result are encoded, one is decoded; the last two also backwards, which is twice the work.
+    # A step encodes content, style and result, and decodes once. The backward pass runs through the decoder and the
+    # last encoding, at twice the work of a forward pass.
     width = (recipe["width"] / 64 if entry["encoder"] == "random" else 1) ** 2
     operations = 8 * ADAIN_PASS * width * (recipe["size"] / ADAIN_SIDE) ** 2
     rate = recipe["gpus"] * GPU_RATE or entry["threads"] * CPU_RATE
     seconds = recipe["steps"] * recipe["batch_size"] * operations / rate
-    return Cost(
-        seconds, Basis("training the decoder of", stylizer, f"{operations / 1e9:.3g} GFLOP a pair {at_rate(rate)}")
-    )
+    reason = f"{operations / 1e9:.3g} GFLOP a pair {format_compute_rate(rate)}"
+    return Cost(seconds, Basis("training the decoder of", stylizer, reason))
 
 
 def image_bytes(config: Config, name: str) -> float:
-    """Bytes of an image of a set in its shard, label and all."""
+    """Return the bytes of an image of a set in its shard, label included."""
     if name in config["stylized"]:
         crop = config["stylized"][name].get("crop")
-        pixels = crop**2 if crop else pixels_of(config, config["stylized"][name]["content"])
+        pixels = crop**2 if crop else pixel_count(config, config["stylized"][name]["content"])
         kind = "stylized"
     else:
-        pixels = pixels_of(config, name)
+        pixels = pixel_count(config, name)
         kind = {"synthetic": "drawn", "paintings": "painting"}.get(packed_kind(config, name), "photograph")
     return PIXEL[kind] * pixels * (PNG if config["format"] == "png" else 1) + SAMPLE
 
 
-def pixels_of(config: Config, name: str) -> float:
-    drawn = packed_kind(config, name) in ("synthetic", "paintings")
-    return packed_side(config, name) ** 2 * (1 if drawn else PHOTOGRAPH)
+def pixel_count(config: Config, name: str) -> float:
+    """Return the pixels of a packed image; drawn images are square."""
+    is_square = packed_kind(config, name) in ("synthetic", "paintings")
+    return packed_side(config, name) ** 2 * (1 if is_square else PHOTOGRAPH)
 
 
 # Jobs
 
 
-def pack_seconds(config: Config, name: str, split: str, known: Known = ASSUMED) -> float:
-    """Seconds of the job that packs the largest shard of a set's split."""
-    images = images_in_shard(config, name, split, known.found)
-    return START["plain"] + images * pack_cost(config, name, known).seconds
+def pack_seconds(config: Config, name: str, split: str, measurements: Measurements = NO_MEASUREMENTS) -> float:
+    """Return the seconds of the job that packs the largest shard of a set's split."""
+    images = images_in_shard(config, name, split, measurements.folder_sizes)
+    return START["plain"] + images * pack_cost(config, name, measurements).seconds
 
 
-def encode_seconds(config: Config, stylizer: str, styles: str, split: str, known: Known = ASSUMED) -> float:
-    """Seconds of the job that encodes the largest shard of a set of styles."""
-    images = images_in_shard(config, styles, split, known.found)
-    return stylizer_start(stylizer) + images * encode_cost(config, stylizer, styles, known).seconds
+def encode_seconds(
+    config: Config, stylizer: str, styles: str, split: str, measurements: Measurements = NO_MEASUREMENTS
+) -> float:
+    """Return the seconds of the job that encodes the largest shard of a set of styles."""
+    images = images_in_shard(config, styles, split, measurements.folder_sizes)
+    return stylizer_start(stylizer) + images * encode_cost(config, stylizer, styles, measurements).seconds
 
 
-def stylize_seconds(config: Config, name: str, split: str, known: Known = ASSUMED) -> float:
-    """Seconds of the job that stylizes the largest shard of a set's split."""
-    images = images_in_shard(config, name, split, known.found)
-    return stylizer_start(config["stylized"][name]["stylizer"]) + images * stylize_cost(config, name, known).seconds
+def stylize_seconds(config: Config, name: str, split: str, measurements: Measurements = NO_MEASUREMENTS) -> float:
+    """Return the seconds of the job that stylizes the largest shard of a set's split."""
+    images = images_in_shard(config, name, split, measurements.folder_sizes)
+    seconds = images * stylize_cost(config, name, measurements).seconds
+    return stylizer_start(config["stylized"][name]["stylizer"]) + seconds
 
 
 def stylizer_start(stylizer: str) -> float:
+    """Return the seconds that a stylizing script needs to import its modules."""
     return START["plain" if stylizer == "ghiasi" else "torch"]

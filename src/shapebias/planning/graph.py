@@ -14,11 +14,11 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from shapebias.errors import UserError
 
-CORES = 100_000  # more than any job asks for: Snakemake gives no job more cores than there are
+CORES = 100_000  # more than any job asks for, because Snakemake reduces a job's threads to this number
 
 
 @dataclass(frozen=True)
-class Job:
+class PlannedJob:
     """One job: its rule and wildcards, the files that it reads and writes, and its resources."""
 
     rule: str
@@ -31,32 +31,33 @@ class Job:
 
 
 class JobCollector(logging.Handler):
-    """A log handler that keeps the jobs that a dry run announces."""
+    """A log handler that collects the jobs of a dry run."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.jobs: list[Job] = []
+        self.jobs: list[PlannedJob] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         if getattr(record, "event", None) == LogEvent.JOB_INFO:
-            facts = record.__dict__
+            fields = record.__dict__
             self.jobs.append(
-                Job(
-                    rule=facts["rule_name"],
-                    wildcards=dict(facts["wildcards"]),
-                    inputs=tuple(map(str, facts["input"])),
-                    outputs=tuple(map(str, facts["output"])),
-                    cpus=int(facts["threads"]),
-                    gpus=int(facts["resources"].get("gpus", 0) or 0),
-                    nodes=int(facts["resources"].get("nodes", 1) or 1),
+                PlannedJob(
+                    rule=fields["rule_name"],
+                    wildcards=dict(fields["wildcards"]),
+                    inputs=tuple(map(str, fields["input"])),
+                    outputs=tuple(map(str, fields["output"])),
+                    cpus=int(fields["threads"]),
+                    gpus=int(fields["resources"].get("gpus", 0) or 0),
+                    nodes=int(fields["resources"].get("nodes", 1) or 1),
                 )
             )
 
 
-def list_jobs(snakefile: Path, configfile: Path, config: Mapping[str, Any]) -> list[Job]:
-    """Return all jobs of a study as a dry run of everything announces them, in no particular order.
+def list_jobs(snakefile: Path, configfile: Path, config: Mapping[str, Any]) -> list[PlannedJob]:
+    """Return all jobs that a dry run of the whole study lists, in no particular order.
 
-    config: keys over the file's, as Snakemake's --config takes them. Raises UserError if Snakemake refuses the study.
+    config: values that replace those of the file, as in Snakemake's --config. Raises UserError if Snakemake rejects the
+    study.
     """
     collector = JobCollector()
     with SnakemakeApi(OutputSettings(dryrun=True)) as api:
@@ -65,19 +66,19 @@ def list_jobs(snakefile: Path, configfile: Path, config: Mapping[str, Any]) -> l
             config_settings=ConfigSettings(configfiles=[configfile], config=dict(config)),
             snakefile=snakefile,
         )
-        own_handlers = list(logger.handlers)  # they would print each job
+        snakemake_handlers = list(logger.handlers)  # these print each job
         replace_handlers([collector], propagate=False)
         try:
             workflow.dag(dag_settings=DAGSettings(forceall=True)).execute_workflow(executor="dryrun")
         except WorkflowError as error:
             raise UserError(f"{configfile}: {error}") from None
         finally:
-            replace_handlers(own_handlers, propagate=True)
+            replace_handlers(snakemake_handlers, propagate=True)
     return collector.jobs
 
 
 def replace_handlers(handlers: Sequence[logging.Handler], *, propagate: bool) -> None:
-    """Give Snakemake's logger other handlers."""
+    """Replace the handlers of Snakemake's logger."""
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
     for handler in handlers:

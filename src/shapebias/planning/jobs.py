@@ -1,4 +1,4 @@
-"""Jobs of a study that are alike, as a plan counts them."""
+"""Groups of similar jobs, the entries of a plan."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,14 @@ Key = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Jobs:
-    """Jobs of one rule that are alike.
+class JobGroup:
+    """Jobs of one rule that have the same cost.
 
-    key: the rule, and which of its jobs. images: that all of them work on, at most. Of one job: seconds, without the
-    scheduler's; cpus; gpus; files and bytes that it leaves; scratch, bytes of checkpoints while it runs; staged, bytes
-    that it copies to each of its nodes. after: keys of the jobs that it waits for. basis: what `seconds` rests on.
+    key: the rule and the wildcards that the jobs share. images: upper limit of the images in all jobs together.
+
+    All other values are those of one job. seconds: without the scheduler's time. cpus, gpus, nodes: that the job asks
+    for. files, written: number and bytes of the files that it leaves. scratch: bytes of checkpoints while it runs.
+    staged: bytes that it copies to each of its nodes. after: keys of the groups that it waits for. basis: of `seconds`.
     """
 
     key: Key

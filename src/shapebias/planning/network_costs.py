@@ -1,7 +1,8 @@
-"""What networks cost: seconds of training and of showing benchmarks, bytes of weights and checkpoints.
+"""The cost of networks: seconds of training and of evaluation, bytes of weights and checkpoints.
 
-Pure functions of the checked config; see costs. Where nobody measured, an image costs the operations that a network
-computes of it, at a rate that the machine is assumed to reach; where nobody counted, those of a ResNet-50.
+All functions are pure functions of the checked config; see costs. Without a measured throughput, the time of an image
+follows from the network's operations and an assumed rate of the machine. A network without a counted size is assumed to
+be as large as a ResNet-50.
 """
 
 import math
@@ -11,188 +12,214 @@ from typing import Any
 from shapebias.config.dataset_sizes import images_in_benchmark, images_shown, training_images
 from shapebias.config.queries import Config, recipe_of
 from shapebias.planning.costs import (
-    ASSUMED,
+    ACTIVITIES,
     CPU_RATE,
     GPU_RATE,
     HALF_RATE,
+    NO_MEASUREMENTS,
     START,
     Basis,
     Cost,
-    Known,
-    Network,
-    at_rate,
-    own,
-    per_second,
+    Measurements,
+    NetworkSize,
+    format_compute_rate,
+    format_throughput,
+    measured_cost,
 )
 from shapebias.training.recipe import Recipe
 
-# Measured as the constants of costs.
-INPUT_MS, INPUT_SIDE = 1.6, 224  # a training image: decoded, cropped, scaled, as the side grows
-STEP_MS = {"cpu": 1.0, "gpu": 0.2}  # its part of what a step costs beside the network; on a GPU assumed
-SHOWN_MS = 0.6  # of an answer: its share of a batch, softmax and ranks
-LOOKED_AT_MS = 1.6  # of a test image at 224 pixels, decoded and fitted
-SMOOTHED_NS = 5.0  # of a neighbour of a pixel in the bilateral filter that suppresses texture
-READ_OUT_MS = 6.0  # of an image in the linear read-out of all stages
-HEAD_MS = 0.03  # of features of an image, by a classifier alone
+# Measured like the constants of costs.
+INPUT_MS, INPUT_SIDE = 1.6, 224  # decode, crop and resize a training image; grows with the pixels
+STEP_MS = {"cpu": 1.0, "gpu": 0.2}  # per training image: all of a step except the network; assumed on a GPU
+ANSWER_MS = 0.6  # per answer: batching, softmax and class ranks
+DECODE_MS = 1.6  # decode and fit a test image at 224 pixels
+SMOOTHING_NS = 5.0  # per neighbour of a pixel in the bilateral filter that suppresses texture
+READ_OUT_MS = 6.0  # per image in the linear read-out of all stages
+HEAD_MS = 0.03  # per image in a classifier on stored features
 
-# At 224 pixels, as planning_measure counts them (a test does): plans of published studies need no torch.
+# At 224 pixels. With this list, plans of published studies need no torch. A test compares it with counted operations.
 NETWORKS = {
-    "resnet50": Network(8.18e9, 25_557_032),
-    "torchvision/resnet50": Network(8.18e9, 25_557_032),
-    "torchvision/convnext_small": Network(17.37e9, 50_223_688),
-    "torchvision/vit_b_16": Network(35.13e9, 86_567_656),
-    "torchvision/vit_b_32": Network(8.82e9, 88_224_232),
-    "torchvision/alexnet": Network(1.43e9, 61_100_840),
-    "torchvision/vgg16": Network(30.94e9, 138_357_544),
-    "coatnet_0_rw_224": Network(8.81e9, 27_435_562),
-    "tf_efficientnet_lite0": Network(0.77e9, 4_652_008),
+    "resnet50": NetworkSize(8.18e9, 25_557_032),
+    "torchvision/resnet50": NetworkSize(8.18e9, 25_557_032),
+    "torchvision/convnext_small": NetworkSize(17.37e9, 50_223_688),
+    "torchvision/vit_b_16": NetworkSize(35.13e9, 86_567_656),
+    "torchvision/vit_b_32": NetworkSize(8.82e9, 88_224_232),
+    "torchvision/alexnet": NetworkSize(1.43e9, 61_100_840),
+    "torchvision/vgg16": NetworkSize(30.94e9, 138_357_544),
+    "coatnet_0_rw_224": NetworkSize(8.81e9, 27_435_562),
+    "tf_efficientnet_lite0": NetworkSize(0.77e9, 4_652_008),
 }
-UNKNOWN = NETWORKS["resnet50"]
+UNLISTED = NETWORKS["resnet50"]
 
 
 def network_key(entry: Config, size: int | None) -> str:
-    """What tells networks apart; size: of the input where the config sets it, pixels."""
+    """Return a key that is equal for equal networks; size: of the input in pixels, if the config sets it."""
     return f"{entry['timm'].partition('.')[0]} {sorted(entry['kwargs'].items())} {size}"
 
 
-def network_of(entry: Config, size: int | None, known: Known = ASSUMED) -> tuple[Network, str]:
-    """What a model or an observer computes, and how that is known; a network that nobody counted is a ResNet-50."""
-    counted = known.networks.get(network_key(entry, size))
+def network_size(
+    entry: Config, size: int | None, measurements: Measurements = NO_MEASUREMENTS
+) -> tuple[NetworkSize, str]:
+    """Return the size of a model or an observer, and whether it was counted or assumed."""
+    counted = measurements.networks.get(network_key(entry, size))
     if counted:
         return counted, "counted"
     listed = is_listed(entry)
-    network, scale = (NETWORKS[entry["timm"].partition(".")[0]] if listed else UNKNOWN), ((size or 224) / 224) ** 2
-    return Network(network.operations * scale, network.weights), "counted" if listed else "assumed as of a ResNet-50"
+    network, scale = (NETWORKS[entry["timm"].partition(".")[0]] if listed else UNLISTED), ((size or 224) / 224) ** 2
+    source = "counted" if listed else "assumed as of a ResNet-50"
+    return NetworkSize(network.operations * scale, network.weights), source
 
 
 def is_listed(entry: Config) -> bool:
+    """Return whether NETWORKS holds the size of a network."""
     return not entry["kwargs"] and entry["timm"].partition(".")[0] in NETWORKS
 
 
-def rate_of(config: Config, threads: int, precision: str = "float32") -> float:
-    """Operations a second of a job's network: of its GPU, or of its threads."""
+def compute_rate(config: Config, threads: int, precision: str = "float32") -> float:
+    """Return the operations a second that a job's network reaches, on its GPU or in its threads."""
     if config["gpus"]:
         return GPU_RATE if precision == "float32" else HALF_RATE
     return threads * CPU_RATE
 
 
-def overlapping(compute: float, files: float, workers: int) -> float:
-    """Seconds of work that goes on beside the reading of files, or in turn with it where no worker reads."""
+def overlapped_seconds(compute: float, files: float, workers: int) -> float:
+    """Return the seconds of computing and of reading files; both overlap if there are workers that read."""
     return max(compute, files / workers) if workers else compute + files
 
 
-def recipe_in(config: Config, model: str, regime: str) -> dict[str, Any]:
-    """The recipe of one run, defaults included."""
+def full_recipe(config: Config, model: str, regime: str) -> dict[str, Any]:
+    """Return the recipe of one run, defaults included."""
     return asdict(Recipe()) | recipe_of(config, model, regime)
 
 
-def ranks_of(config: Config, model: str, regime: str) -> int:
-    """Processes that train one run."""
-    return recipe_in(config, model, regime)["ranks"] or 1
+def world_size_of(config: Config, model: str, regime: str) -> int:
+    """Return the number of processes that train one run."""
+    return full_recipe(config, model, regime)["ranks"] or 1
 
 
-def training_cost(config: Config, model: str, regime: str, known: Known = ASSUMED) -> Cost:
-    """Seconds of one rank for a training image that all weights learn from, its part of reading included."""
-    if cost := own(known, "train", "training", model):
+def training_cost(config: Config, model: str, regime: str, measurements: Measurements = NO_MEASUREMENTS) -> Cost:
+    """Return one rank's seconds per training image when all weights are trained, reading included."""
+    if cost := measured_cost(measurements.throughputs, "train", model):
         return cost
-    recipe = recipe_in(config, model, regime)
-    network, how = network_of(config["models"][model], config["input_size"], known)
-    rate = rate_of(config, recipe["threads"], recipe["precision"])
+    recipe = full_recipe(config, model, regime)
+    network, source = network_size(config["models"][model], config["input_size"], measurements)
+    rate = compute_rate(config, recipe["threads"], recipe["precision"])
     step = STEP_MS["gpu" if config["gpus"] else "cpu"] / 1000
-    seconds = overlapping(3 * network.operations / rate + step, input_seconds(config), recipe["workers"])
-    work = f"{3 * network.operations / 1e9:.3g} GFLOP an image ({how}) {at_rate(rate)}"
-    return Cost(seconds, Basis("training", model, f"{per_second(seconds)} of a rank: {work}, and reading"))
+    seconds = overlapped_seconds(3 * network.operations / rate + step, input_seconds(config), recipe["workers"])
+    compute = f"{3 * network.operations / 1e9:.3g} GFLOP an image ({source}) {format_compute_rate(rate)}"
+    return Cost(
+        seconds, Basis(ACTIVITIES["train"], model, f"{format_throughput(seconds)} of a rank: {compute}, and reading")
+    )
 
 
 def input_seconds(config: Config) -> float:
+    """Return the seconds to read a training image."""
     return INPUT_MS / 1000 * (config["input_size"] / INPUT_SIDE) ** 2
 
 
-def epochs_of(config: Config, model: str, regime: str) -> int:
-    """The most epochs that a run may take; `patience` may end it earlier."""
-    return recipe_in(config, model, regime)["epochs"]
+def max_epochs(config: Config, model: str, regime: str) -> int:
+    """Return the upper limit of a run's epochs; `patience` may end it earlier."""
+    return full_recipe(config, model, regime)["epochs"]
 
 
-def training_seconds(config: Config, model: str, regime: str, known: Known = ASSUMED) -> float:
-    """Seconds of a run's job, at most: all epochs, validation and the start; its ranks share the images evenly."""
-    recipe, trainable = recipe_in(config, model, regime), config["regimes"][regime]["trainable"]
-    images, val = (training_images(config, regime, split, known.found) for split in ("train", "val"))
-    epochs, views = epochs_of(config, model, regime), recipe["feature_views"]
-    each = training_cost(config, model, regime, known).seconds
-    shown = each / 3  # forwards alone
+def training_seconds(config: Config, model: str, regime: str, measurements: Measurements = NO_MEASUREMENTS) -> float:
+    """Return the upper limit of the seconds of a run's job: all epochs, validation and the start.
+
+    The ranks share the images evenly.
+    """
+    recipe, trainable = full_recipe(config, model, regime), config["regimes"][regime]["trainable"]
+    images, val = (training_images(config, regime, split, measurements.folder_sizes) for split in ("train", "val"))
+    epochs, views = max_epochs(config, model, regime), recipe["feature_views"]
+    training = training_cost(config, model, regime, measurements).seconds
+    forward = training / 3  # the forward pass only
     if views:
-        work = (views * images + val) * shown + epochs * (images + val) * HEAD_MS / 1000
+        work = (views * images + val) * forward + epochs * (images + val) * HEAD_MS / 1000
     else:
-        work = epochs * (images * (shown if trainable == "head" else each) + val * shown)
-    return START["torch"] + work / ranks_of(config, model, regime)
+        work = epochs * (images * (forward if trainable == "head" else training) + val * forward)
+    return START["torch"] + work / world_size_of(config, model, regime)
 
 
 def observer_entry(config: Config, name: str, *, trained: bool) -> tuple[Config, int | None]:
-    """A network's entry in the config, of a model (trained) or of an observer; its input size where that is said."""
+    """Return a network's config entry and its input size in pixels, or None if the config does not set it.
+
+    trained: the name is that of a model of the config, not of an observer.
+    """
     if trained:
         return config["models"][name], config["input_size"]
     entry = config["observers"][name]
     return entry, entry["kwargs"].get("img_size")
 
 
-def showing_cost(config: Config, name: str, *, trained: bool, known: Known = ASSUMED) -> Cost:
-    """Seconds of an answer: of a model of the config (trained), or of a network among the observers."""
-    if cost := own(known, "show", "showing to", name):
+def evaluation_cost(config: Config, name: str, *, trained: bool, measurements: Measurements = NO_MEASUREMENTS) -> Cost:
+    """Return the seconds per answer of a model of the config (trained) or of a network among the observers."""
+    if cost := measured_cost(measurements.throughputs, "show", name):
         return cost
     entry, size = observer_entry(config, name, trained=trained)
-    network, how = network_of(entry, size, known)
-    rate = rate_of(config, config["evaluation"]["threads"])
-    seconds = network.operations / rate + SHOWN_MS / 1000
-    work = f"{network.operations / 1e9:.3g} GFLOP an image ({how}) {at_rate(rate)}"
-    return Cost(seconds, Basis("showing to", name, f"{per_second(seconds)}: {work}, and reading"))
+    network, source = network_size(entry, size, measurements)
+    rate = compute_rate(config, config["evaluation"]["threads"])
+    seconds = network.operations / rate + ANSWER_MS / 1000
+    compute = f"{network.operations / 1e9:.3g} GFLOP an image ({source}) {format_compute_rate(rate)}"
+    return Cost(seconds, Basis(ACTIVITIES["show"], name, f"{format_throughput(seconds)}: {compute}, and reading"))
 
 
-def benchmark_seconds(config: Config, name: str, observer: str, *, trained: bool, known: Known = ASSUMED) -> float:
-    """Seconds to show a benchmark to a network, without the start; trained: a model of the config."""
+def benchmark_seconds(
+    config: Config, name: str, observer: str, *, trained: bool, measurements: Measurements = NO_MEASUREMENTS
+) -> float:
+    """Return the seconds to evaluate a network on a benchmark, without the start; trained: a model of the config."""
     _, size = observer_entry(config, observer, trained=trained)
-    looked_at = images_in_benchmark(config, name, known.found)
-    reading = 0.0 if ("show", observer) in known.throughputs else looking_seconds(size)  # else part of it
-    answer = showing_cost(config, observer, trained=trained, known=known).seconds
-    files = looked_at * (reading + suppressing_seconds(config, name, size))
-    return overlapping(images_shown(config, name, known.found) * answer, files, config["evaluation"]["workers"])
+    images = images_in_benchmark(config, name, measurements.folder_sizes)
+    # A measured throughput includes the reading.
+    reading = 0.0 if ("show", observer) in measurements.throughputs else decoding_seconds(size)
+    answer = evaluation_cost(config, observer, trained=trained, measurements=measurements).seconds
+    files = images * (reading + suppression_seconds(config, name, size))
+    return overlapped_seconds(
+        images_shown(config, name, measurements.folder_sizes) * answer, files, config["evaluation"]["workers"]
+    )
 
 
-def looking_seconds(size: int | None) -> float:
-    """Seconds to decode and fit a test image; a small input is made of an image that is decoded whole."""
-    return LOOKED_AT_MS / 1000 * max(0.5, ((size or 224) / 224) ** 2)
+def decoding_seconds(size: int | None) -> float:
+    """Return the seconds to decode and fit a test image; a small input still needs the full image decoded."""
+    return DECODE_MS / 1000 * max(0.5, ((size or 224) / 224) ** 2)
 
 
-def suppressing_seconds(config: Config, name: str, size: int | None) -> float:
-    """Seconds of the bilateral filters of an image, all strengths; shuffling and greying cost next to nothing."""
+def suppression_seconds(config: Config, name: str, size: int | None) -> float:
+    """Return the seconds per image of all bilateral filters; shuffling and greying cost almost nothing."""
     sigmas = config["benchmarks"][name].get("suppress", {}).get("texture", [])
-    return sum(math.pi * (2 * sigma) ** 2 for sigma in sigmas) * (size or 224) ** 2 * SMOOTHED_NS / 1e9
+    return sum(math.pi * (2 * sigma) ** 2 for sigma in sigmas) * (size or 224) ** 2 * SMOOTHING_NS / 1e9
 
 
-def checkpoint_bytes(config: Config, model: str, regime: str, known: Known = ASSUMED) -> float:
-    """Bytes of one generation of a run's checkpoint: weights, the best ones, what the optimizer remembers of each."""
-    network, _ = network_of(config["models"][model], config["input_size"], known)
-    recipe = recipe_in(config, model, regime)
+def checkpoint_bytes(config: Config, model: str, regime: str, measurements: Measurements = NO_MEASUREMENTS) -> float:
+    """Return the bytes of one checkpoint of a run: its weights, its best weights and the optimizer's moments."""
+    network, _ = network_size(config["models"][model], config["input_size"], measurements)
+    recipe = full_recipe(config, model, regime)
     head = config["regimes"][regime]["trainable"] == "head"
     moments = 1 if recipe["optimizer"] == "sgd" else 2
-    learner = 0 if recipe["feature_views"] else network.weights
-    return 4 * (2 * learner + (0 if head else moments * network.weights))
+    weights = 0 if recipe["feature_views"] else network.weights
+    return 4 * (2 * weights + (0 if head else moments * network.weights))
 
 
-def model_bytes(entry: Config, size: int | None, known: Known = ASSUMED) -> float:
-    """Bytes of a network's weights, float32."""
-    return 4 * network_of(entry, size, known)[0].weights
+def model_bytes(entry: Config, size: int | None, measurements: Measurements = NO_MEASUREMENTS) -> float:
+    """Return the bytes of a network's weights, float32."""
+    return 4 * network_size(entry, size, measurements)[0].weights
 
 
 def evaluation_seconds(
-    config: Config, observer: str, *, trained: bool, melanoma: bool, known: Known = ASSUMED
+    config: Config, observer: str, *, trained: bool, melanoma: bool, measurements: Measurements = NO_MEASUREMENTS
 ) -> float:
-    """Seconds of the job that shows a network all benchmarks: those of kind melanoma, or all others, and reads out."""
+    """Return the seconds of the job that evaluates a network on all benchmarks and reads out its stages.
+
+    melanoma: on the benchmarks of kind melanoma only; otherwise on all others.
+    """
     names = [name for name, entry in config["benchmarks"].items() if (entry["kind"] == "melanoma") == melanoma]
-    showing = sum(benchmark_seconds(config, name, observer, trained=trained, known=known) for name in names)
-    read_out = sum(images_in_benchmark(config, name, known.found) for name in names if is_read_out(config, name))
-    return START["torch"] + showing + read_out * READ_OUT_MS / 1000
+    answering = sum(
+        benchmark_seconds(config, name, observer, trained=trained, measurements=measurements) for name in names
+    )
+    read_out = sum(
+        images_in_benchmark(config, name, measurements.folder_sizes) for name in names if has_read_out(config, name)
+    )
+    return START["torch"] + answering + read_out * READ_OUT_MS / 1000
 
 
-def is_read_out(config: Config, name: str) -> bool:
-    """Whether shape and texture are read out of a network's stages while it is shown a benchmark."""
+def has_read_out(config: Config, name: str) -> bool:
+    """Return whether shape and texture are read out of a network's stages on a benchmark."""
     return bool(config["benchmarks"][name].get("read_out"))

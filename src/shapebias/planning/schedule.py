@@ -1,4 +1,4 @@
-"""How long the jobs of a plan take on some processors and GPUs, and what they need while they run."""
+"""Simulation of a plan on a number of CPU cores and GPUs: its wall time and its peak use of disks."""
 
 import heapq
 import itertools
@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shapebias.errors import UserError
-from shapebias.planning.jobs import Jobs
+from shapebias.planning.jobs import JobGroup
 
 
 @dataclass(frozen=True)
-class Course:
-    """seconds: from the first job to the end of the last. Peaks, bytes at one time over all jobs that run then:
+class Schedule:
+    """The result of a simulation.
 
-    checkpoints; drafts, of what the jobs are writing; staged, copies on the nodes' own disks.
+    seconds: from the start of the first job to the end of the last. All other values are peaks, in bytes, summed over
+    the jobs that run at the same time. checkpoints: of training. drafts: files that jobs are writing. staged: copies on
+    the nodes' own disks.
     """
 
     seconds: float
@@ -22,53 +24,56 @@ class Course:
     staged: float
 
 
-def course(plan: Sequence[Jobs], *, cpus: int, gpus: int, start: float = 0.0) -> Course:
-    """Run a plan in thought: each job as soon as what it waits for is done and there is room, in the plan's order.
+def simulate_schedule(plan: Sequence[JobGroup], *, cpus: int, gpus: int, start: float = 0.0) -> Schedule:
+    """Simulate a plan: each job starts once its inputs exist and cores and GPUs are free, in the plan's order.
 
-    start: seconds that the scheduler takes to start a job. A job that wants more processors than there are takes all,
-    as Snakemake does; one that wants more GPUs raises UserError.
+    start: seconds that the scheduler takes to start a job. A job that asks for more cores than exist gets all of them,
+    as in Snakemake. A job that asks for more GPUs than exist raises UserError.
     """
-    for jobs in plan:
-        if jobs.gpus > gpus:
-            raise UserError(f"{gpus} GPUs: a job of {' '.join(jobs.key)} takes {jobs.gpus}; plan with as many at least")
-    wanted = [min(jobs.cpus, cpus) for jobs in plan]
-    number = {jobs.key: k for k, jobs in enumerate(plan)}
-    # Of each entry of the plan: jobs still to start, jobs still to end, entries still to wait for; who waits for it.
-    to_start, to_end = ([jobs.count for jobs in plan] for _ in range(2))
-    awaited = [{number[key] for key in jobs.after if key in number} for jobs in plan]
+    for group in plan:
+        if group.gpus > gpus:
+            raise UserError(
+                f"{gpus} GPUs: a job of {' '.join(group.key)} takes {group.gpus}; plan with at least as many"
+            )
+    cores = [min(group.cpus, cpus) for group in plan]
+    index = {group.key: k for k, group in enumerate(plan)}
+    # For each group: jobs still to start, jobs still to end, groups that it still waits for, groups that wait for it.
+    to_start, to_end = ([group.count for group in plan] for _ in range(2))
+    awaited = [{index[key] for key in group.after if key in index} for group in plan]
     waiting = [len(keys) for keys in awaited]
     followers: list[list[int]] = [[] for _ in plan]
     for k, keys in enumerate(awaited):
         for key in keys:
             followers[key].append(k)
     ready = [k for k, count in enumerate(waiting) if not count]
-    running: list[tuple[float, int, int]] = []  # end, order of its start, entry
-    order, now = itertools.count(), 0.0
-    held = {"checkpoints": 0.0, "drafts": 0.0, "staged": 0.0}
-    peaks = dict(held)
+    running: list[tuple[float, int, int]] = []  # end, position in the order of starts, group
+    start_order, now = itertools.count(), 0.0
+    usage = {"checkpoints": 0.0, "drafts": 0.0, "staged": 0.0}
+    peaks = dict(usage)
     while ready or running:
         for k in list(ready):
-            jobs = plan[k]
-            while to_start[k] and wanted[k] <= cpus and jobs.gpus <= gpus:
-                heapq.heappush(running, (now + start + jobs.seconds, next(order), k))
-                cpus, gpus, to_start[k] = cpus - wanted[k], gpus - jobs.gpus, to_start[k] - 1
-                hold(held, jobs, 1)
-                peaks = {name: max(peaks[name], size) for name, size in held.items()}
+            group = plan[k]
+            while to_start[k] and cores[k] <= cpus and group.gpus <= gpus:
+                heapq.heappush(running, (now + start + group.seconds, next(start_order), k))
+                cpus, gpus, to_start[k] = cpus - cores[k], gpus - group.gpus, to_start[k] - 1
+                update_usage(usage, group, 1)
+                peaks = {name: max(peaks[name], size) for name, size in usage.items()}
             if not to_start[k]:
                 ready.remove(k)
         now, _, k = heapq.heappop(running)
-        cpus, gpus, to_end[k] = cpus + wanted[k], gpus + plan[k].gpus, to_end[k] - 1
-        hold(held, plan[k], -1)
+        cpus, gpus, to_end[k] = cpus + cores[k], gpus + plan[k].gpus, to_end[k] - 1
+        update_usage(usage, plan[k], -1)
         if not to_end[k]:
             for follower in followers[k]:
                 waiting[follower] -= 1
                 if not waiting[follower]:
                     ready.append(follower)
             ready.sort()
-    return Course(now, **peaks)
+    return Schedule(now, **peaks)
 
 
-def hold(held: dict[str, float], jobs: Jobs, sign: int) -> None:
-    """Count what one more job holds, or one fewer."""
-    for name, size in (("checkpoints", jobs.scratch), ("drafts", jobs.written), ("staged", jobs.nodes * jobs.staged)):
-        held[name] += sign * size
+def update_usage(usage: dict[str, float], group: JobGroup, sign: int) -> None:
+    """Add the bytes of one job that starts (sign 1), or subtract those of one that ends (sign -1)."""
+    sizes = {"checkpoints": group.scratch, "drafts": group.written, "staged": group.nodes * group.staged}
+    for name, size in sizes.items():
+        usage[name] += sign * size

@@ -1,7 +1,8 @@
-"""Throughputs measured on this machine, and networks counted: what a plan would else assume.
+"""Measured throughputs of this machine and counted operations of networks, which replace a plan's assumptions.
 
-A few batches of drawn photographs go through the same code as in a job: read from a shard, augmented, trained on; or
-shown; or stylized. Weights are random, since speed does not depend on them, so nothing is downloaded.
+A few batches of drawn photographs go through the same code as in a job. They are read from a shard and then augmented
+and trained on, or evaluated, or stylized. The weights are random because speed does not depend on them, so nothing is
+downloaded.
 """
 
 import dataclasses
@@ -23,7 +24,7 @@ from shapebias.images.pictures import decode_pictures, open_pictures
 from shapebias.images.rejections import Rejections
 from shapebias.images.shards import label, open_shards, write_shard
 from shapebias.networks.models import build, memory_format, preparation
-from shapebias.planning.costs import Network
+from shapebias.planning.costs import NetworkSize
 from shapebias.planning.network_costs import is_listed, network_key, observer_entry
 from shapebias.stylize.pipeline import ContentGeometry, StyleSampler, encode_style, stylize_images
 from shapebias.stylize.style_vectors import StyleVectors, write_style_vectors
@@ -36,23 +37,24 @@ from shapebias.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
-STEPS, SECONDS = 8, 10.0  # measured at most, of each thing
-CPU_BATCH = 16  # at most, on a CPU: larger ones are hardly faster there, but take minutes
-IMAGES = 64  # drawn
+STEPS, SECONDS = 8, 10.0  # upper limits of each measurement
+CPU_BATCH = 16  # upper limit on a CPU: larger batches are hardly faster there, but take minutes
+IMAGES = 64  # in the shard of drawn photographs
 
-Throughputs = dict[str, dict[str, float]]
+Rates = dict[str, dict[str, float]]
 
 
-def counted_networks(config: Config) -> dict[str, Network]:
-    """Operations and weights of the config's networks that no list knows, by `network_key`; computes nothing."""
-    found = {}
-    for entry, size in entries(config):
+def count_networks(config: Config) -> dict[str, NetworkSize]:
+    """Return `network_key` → size of the config's networks that NETWORKS does not list; no network is run."""
+    sizes = {}
+    for entry, size in network_entries(config):
         if not is_listed(entry):
-            found[network_key(entry, size)] = count(entry, size)
-    return found
+            sizes[network_key(entry, size)] = count_operations(entry, size)
+    return sizes
 
 
-def entries(config: Config) -> Iterator[tuple[Config, int | None]]:
+def network_entries(config: Config) -> Iterator[tuple[Config, int | None]]:
+    """Yield the config entry and the input size of each network."""
     for name in config["models"]:
         yield observer_entry(config, name, trained=True)
     for name, entry in config["observers"].items():
@@ -60,36 +62,38 @@ def entries(config: Config) -> Iterator[tuple[Config, int | None]]:
             yield observer_entry(config, name, trained=False)
 
 
-def count(entry: Config, size: int | None) -> Network:
-    """Operations of an image's forward pass and weights of a network; on no device, so in no time."""
+def count_operations(entry: Config, size: int | None) -> NetworkSize:
+    """Count the operations of one forward pass and the weights, on the meta device: without computing anything."""
     with torch.device("meta"):
         network = build(entry["timm"], kwargs=entry["kwargs"]).eval()
     side = size or preparation(network).size
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.empty(1, 3, side, side, device="meta"))
-    return Network(float(counter.get_total_flops()), sum(p.numel() for p in network.parameters()))
+    return NetworkSize(float(counter.get_total_flops()), sum(p.numel() for p in network.parameters()))
 
 
-def measured(config: Config, folder: Path, device: str) -> Throughputs:
-    """Images a second of one job, as the config's `throughputs` are laid out; folder: for a shard of drawn images."""
-    shard = drawn(folder / "drawn.tar", config["image_size"], config["format"])
-    found: Throughputs = {"train": {}, "show": {}, "encode": {}, "stylize": {}}
-    for name in stylizers(config):
-        found["encode"][name], found["stylize"][name] = stylizing(config, name, shard, folder, device)
-        log.info("%s: %.3g styles, %.3g images a second", name, found["encode"][name], found["stylize"][name])
+def measure_throughputs(config: Config, folder: Path, device: str) -> Rates:
+    """Measure one job's images a second, in the form of the config's `throughputs`; folder: for temporary files."""
+    shard = draw_shard(folder / "drawn.tar", config["image_size"], config["format"])
+    measured: Rates = {"train": {}, "show": {}, "encode": {}, "stylize": {}}
+    for name in used_stylizers(config):
+        measured["encode"][name], measured["stylize"][name] = measure_stylizing(config, name, shard, folder, device)
+        log.info("%s: %.3g styles, %.3g images a second", name, measured["encode"][name], measured["stylize"][name])
     for name in config["models"]:
-        found["train"][name] = training(config, name, shard, device)
-        log.info("training %s: %.3g images a second", name, found["train"][name])
-    for name in (*config["models"], *(name for name, e in config["observers"].items() if "timm" in e)):
-        found["show"][name] = showing(config, name, shard, device)
-        log.info("showing to %s: %.3g images a second", name, found["show"][name])
+        measured["train"][name] = measure_training(config, name, shard, device)
+        log.info("training %s: %.3g images a second", name, measured["train"][name])
+    for name in (*config["models"], *(name for name, entry in config["observers"].items() if "timm" in entry)):
+        measured["show"][name] = measure_evaluation(config, name, shard, device)
+        log.info("evaluating %s: %.3g images a second", name, measured["show"][name])
     return {
-        kind: {name: float(f"{rate:.4g}") for name, rate in rates.items()} for kind, rates in found.items() if rates
+        stage: {name: float(f"{rate:.4g}") for name, rate in rates.items()}
+        for stage, rates in measured.items()
+        if rates
     }
 
 
-def drawn(target: Path, size: int, encoding: str) -> Path:
-    """A shard of drawn photographs, of all classes in turn."""
+def draw_shard(target: Path, size: int, encoding: str) -> Path:
+    """Write a shard of drawn photographs that cycles through all classes."""
     names = itertools.islice(itertools.cycle(CLASSES), IMAGES)
     images = ((f"{k:03d}", name, draw_image(name, f"{k}", size=size, seed=0)) for k, name in enumerate(names))
     write_shard(
@@ -105,16 +109,17 @@ def drawn(target: Path, size: int, encoding: str) -> Path:
     return target
 
 
-def stylizers(config: Config) -> list[str]:
-    """The stylizers of the config's stylized sets."""
+def used_stylizers(config: Config) -> list[str]:
+    """Return the stylizers of the config's stylized sets."""
     return list(dict.fromkeys(entry["stylizer"] for entry in config["stylized"].values()))
 
 
-def pace(batches: Iterator[int], cores: int = 0) -> float:
-    """Images a second: the median over batches (each says its images), without the first, which prepares much.
+def median_rate(batches: Iterator[int], cores: int = 0) -> float:
+    """Return images a second, as the median over batches without the first, which includes the start-up.
 
-    cores: of a CPU that work on them; then its own time counts, so that other programs on the machine do not. 0: the
-    clock on the wall, of a GPU and where other processes read.
+    batches: the number of images of each batch, once it is done. cores: number of CPU cores in use, if processor time
+    is measured, which other programs on the machine hardly change. 0: wall time is measured, as for a GPU or if other
+    processes read files.
     """
 
     def clock() -> float:
@@ -122,20 +127,23 @@ def pace(batches: Iterator[int], cores: int = 0) -> float:
 
     rates: list[float] = []
     next(batches)
-    begun, last = time.perf_counter(), clock()
+    start, last = time.perf_counter(), clock()
     for images in batches:
         now = clock()
         rates.append(images / max(now - last, 1e-9))
         last = now
-        if len(rates) == STEPS or time.perf_counter() - begun > SECONDS:
+        if len(rates) == STEPS or time.perf_counter() - start > SECONDS:
             break
     return statistics.median(rates)
 
 
-def training(config: Config, name: str, shard: Path, device: str) -> float:
-    """Images a second of one rank, all weights learning, reading included; by the recipe of the first regime."""
+def measure_training(config: Config, name: str, shard: Path, device: str) -> float:
+    """Measure one rank's images a second with all weights trained, reading included.
+
+    The recipe is that of the first regime.
+    """
     values = recipe_of(config, name, next(iter(config["regimes"])))
-    recipe = Recipe(**{key: value for key, value in values.items() if key in FIELDS})
+    recipe = Recipe(**{key: value for key, value in values.items() if key in RECIPE_FIELDS})
     batch = min(recipe.batch_size, IMAGES, CPU_BATCH if device == "cpu" else IMAGES)
     recipe = dataclasses.replace(
         recipe, batch_size=batch, ranks=0, accumulate=1, feature_views=0, crop_scale=tuple(recipe.crop_scale)
@@ -157,17 +165,17 @@ def training(config: Config, name: str, shard: Path, device: str) -> float:
     def steps() -> Iterator[int]:
         for epoch in itertools.count():
             for step in source.training(epoch):
-                train_step(state, step, recipe, world=world)  # asks for the loss, so waits for the device
+                train_step(state, step, recipe, world=world)  # returns the loss, and so waits for the device
                 yield step.images
 
-    return pace(steps(), recipe.threads if device == "cpu" and not recipe.workers else 0)
+    return median_rate(steps(), recipe.threads if device == "cpu" and not recipe.workers else 0)
 
 
-FIELDS = {field.name for field in dataclasses.fields(Recipe)}
+RECIPE_FIELDS = {field.name for field in dataclasses.fields(Recipe)}
 
 
-def showing(config: Config, name: str, shard: Path, device: str) -> float:
-    """Answers a second of a model or an observer, reading included."""
+def measure_evaluation(config: Config, name: str, shard: Path, device: str) -> float:
+    """Measure the answers a second of a model or an observer, reading included."""
     entry, size = observer_entry(config, name, trained=name in config["models"])
     torch.set_num_threads(config["evaluation"]["threads"])
     network = build(entry["timm"], classes=len(CLASSES), kwargs=entry["kwargs"])
@@ -181,15 +189,15 @@ def showing(config: Config, name: str, shard: Path, device: str) -> float:
             yield len(observe(observer, sights, batch_size=batch, device=device))
 
     evaluation = config["evaluation"]
-    return pace(batches(), evaluation["threads"] + evaluation["workers"] if device == "cpu" else 0)
+    return median_rate(batches(), evaluation["threads"] + evaluation["workers"] if device == "cpu" else 0)
 
 
-def stylizing(config: Config, name: str, shard: Path, folder: Path, device: str) -> tuple[float, float]:
-    """Styles encoded a second, images stylized a second, from a shard and to the bytes of one."""
+def measure_stylizing(config: Config, name: str, shard: Path, folder: Path, device: str) -> tuple[float, float]:
+    """Measure encoded styles a second and stylized images a second, reading and encoding of images included."""
     sets = {key: entry for key, entry in config["stylized"].items() if entry["stylizer"] == name}
     entry = next(iter(sets.values()))
-    stylizer, own = stylizer_of(config, name, device), config["stylizers"].get(name, {})
-    side = own.get("style_size", config["styles"].get(entry["styles"], {}).get("size", config["image_size"]))
+    stylizer, settings = build_stylizer(config, name, device), config["stylizers"].get(name, {})
+    side = settings.get("style_size", config["styles"].get(entry["styles"], {}).get("size", config["image_size"]))
     pictures, geometry = open_pictures([shard]), ContentGeometry(config["image_size"], entry.get("crop"))
     style = draw_image(next(iter(CLASSES)), "style", size=side, seed=0)
 
@@ -204,17 +212,17 @@ def stylizing(config: Config, name: str, shard: Path, folder: Path, device: str)
 
     def batches() -> Iterator[int]:
         while True:
-            images = decode_pictures(pictures[: max(1, stylizer.batch_size)], Rejections(0), own.get("workers", 0))
-            made = stylize_images(images, stylizer, drawing, geometry)
-            yield len([encode(image, config["format"]) for _, image in made])
+            images = decode_pictures(pictures[: max(1, stylizer.batch_size)], Rejections(0), settings.get("workers", 0))
+            results = stylize_images(images, stylizer, drawing, geometry)
+            yield len([encode(image, config["format"]) for _, image in results])
 
-    threads, workers = own.get("threads", 1), own.get("workers", 0)
+    threads, workers = settings.get("threads", 1), settings.get("workers", 0)
     on_cpu = name == "ghiasi" or device == "cpu"
-    return pace(styles(), threads * on_cpu), pace(batches(), (threads + workers) * on_cpu)
+    return median_rate(styles(), threads * on_cpu), median_rate(batches(), (threads + workers) * on_cpu)
 
 
-def stylizer_of(config: Config, name: str, device: str) -> Stylizer:
-    """A stylizer of the config; AdaIN's with random weights."""
+def build_stylizer(config: Config, name: str, device: str) -> Stylizer:
+    """Build a stylizer of the config; AdaIN has random weights."""
     if name == "ghiasi":
         return make_stylizer("ghiasi")
     from shapebias.stylize.adain import AdainStylizer, make_decoder, make_encoder

@@ -1,4 +1,4 @@
-"""Plans: how many images and jobs, what they cost, how long they take; each number by hand."""
+"""Plans: numbers of images and jobs, costs and wall time. Every expected number is computed by hand."""
 
 import subprocess
 import sys
@@ -10,9 +10,9 @@ from helpers import ROOT
 from shapebias.config.dataset_sizes import DRAWN_CLASSES, counted, images_in, images_in_shard, images_shown
 from shapebias.config.validation import check_config
 from shapebias.errors import UserError
-from shapebias.planning.costs import Given, Known, Network, given_throughputs, image_bytes
-from shapebias.planning.graph import Job, list_jobs
-from shapebias.planning.jobs import Jobs
+from shapebias.planning.costs import Measurements, NetworkSize, Throughput, image_bytes, parse_throughputs
+from shapebias.planning.graph import PlannedJob, list_jobs
+from shapebias.planning.jobs import JobGroup
 from shapebias.planning.network_costs import (
     NETWORKS,
     checkpoint_bytes,
@@ -21,18 +21,25 @@ from shapebias.planning.network_costs import (
     training_seconds,
 )
 from shapebias.planning.plan import plan_study
-from shapebias.planning.schedule import course
-from shapebias.planning.summary import assumptions, comparison, duration, size, summed, table
-from shapebias.planning.throughput import count, counted_networks
+from shapebias.planning.schedule import simulate_schedule
+from shapebias.planning.summary import (
+    compare_timings,
+    format_bytes,
+    format_duration,
+    format_plan,
+    list_assumptions,
+    sum_groups,
+)
+from shapebias.planning.throughput import count_networks, count_operations
 from shapebias.synthetic.scene import CLASSES
 
-# What the demo took on two cores, seconds of all jobs of a rule (logs/benchmarks, 24 November 2026).
+# The demo on two cores: seconds of all jobs of a rule (logs/benchmarks, 24 November 2026).
 DEMO = {"pack": 47, "encode_styles": 16, "stylize": 68, "train": 574, "evaluate": 404, "read_out": 225, "figures": 12}
 DEMO |= {"scan": 3, "manifest": 14, "contact_sheet": 6, "rejected_sheet": 1, "tables": 6, "report": 7}
 
 
 def study(**changes):
-    """One network in one regime on drawn photographs, with some keys changed; checked."""
+    """Return the checked config of one network in one regime on drawn photographs, updated with changes."""
     config = {
         "image_size": 64,
         "sources": {
@@ -47,8 +54,9 @@ def study(**changes):
     return check_config(config | changes)
 
 
-def known(**throughputs):
-    return Known(given_throughputs(throughputs, "given in the config"))
+def measurements(**throughputs):
+    """Return measurements with the throughputs of a config."""
+    return Measurements(parse_throughputs(throughputs, "given in the config"))
 
 
 # Images
@@ -73,13 +81,13 @@ def test_images_of_a_set_are_classes_times_images_of_each():
     assert images_in(config, "own", "train", {"sources.own": 7}) == 7 * 1300  # as many as a class of ILSVRC, at most
 
 
-def test_a_suppressed_photograph_is_shown_once_in_each_condition():
+def test_each_condition_of_cue_suppression_shows_each_photograph_once():
     suppress = {"shape": [2, 4], "texture": [1], "colour": []}
     config = study(benchmarks={"reliance": {"kind": "suppressed", "images": "in", "suppress": suppress}})
     assert images_shown(config, "reliance") == 32 * 2 * (1 + 3)
 
 
-def test_folders_that_are_there_are_counted_and_others_assumed(tmp_path):
+def test_existing_folders_are_counted_and_missing_ones_are_assumed(tmp_path):
     for name in ("cat", "dog", ".hidden"):
         (tmp_path / "photographs" / "train" / name).mkdir(parents=True)
     (tmp_path / "paintings" / "old").mkdir(parents=True)
@@ -94,16 +102,16 @@ def test_folders_that_are_there_are_counted_and_others_assumed(tmp_path):
         },
         styles={"paintings": {"kind": "folder", "folder": "paintings"}, "later": {"kind": "folder", "folder": "later"}},
     )
-    found = counted(config)
-    assert found == {"sources.own": 2, "styles.paintings": 2}
-    assert images_in(config, "own", "train", found) == 2 * 3
-    assert images_in(config, "gone", "train", found) == 207 * 3
-    told = "\n".join(assumptions(config, [], Known(found=found), 1))
-    assert "sources.own: 2 classes are there" in told and "sources.gone: 207 classes assumed" in told
-    assert "styles.later: 79,434 images assumed" in told
+    sizes = counted(config)
+    assert sizes == {"sources.own": 2, "styles.paintings": 2}
+    assert images_in(config, "own", "train", sizes) == 2 * 3
+    assert images_in(config, "gone", "train", sizes) == 207 * 3
+    text = "\n".join(list_assumptions(config, [], Measurements(folder_sizes=sizes), 1))
+    assert "sources.own: 2 classes are there" in text and "sources.gone: 207 classes assumed" in text
+    assert "styles.later: 79,434 images assumed" in text
 
 
-def test_an_image_in_a_shard_is_larger_at_more_pixels_and_without_loss():
+def test_bytes_of_an_image_grow_with_its_pixels_and_with_lossless_encoding():
     small, large, png = study(), study(image_size=128), study(format="png")
     assert image_bytes(large, "in") - 2500 == pytest.approx(4 * (image_bytes(small, "in") - 2500))
     assert image_bytes(png, "in") > 1.5 * image_bytes(small, "in")
@@ -112,62 +120,67 @@ def test_an_image_in_a_shard_is_larger_at_more_pixels_and_without_loss():
 # Seconds
 
 
-def test_a_run_takes_its_epochs_at_the_throughput_given():
-    config, rate = study(), known(train={"net": 100})
-    train, val = 320 / 100, 32 / 300  # validation is the forward pass alone, a third
+def test_training_time_follows_from_epochs_and_throughput():
+    config, rate = study(), measurements(train={"net": 100})
+    train, val = 320 / 100, 32 / 300  # validation is a forward pass, a third of the work
     assert training_seconds(config, "net", "in", rate) == pytest.approx(5 + 2 * (train + val))
     two = study(regimes={"in": {"train_on": ["in"], "training": {"ranks": 2}}})
     assert training_seconds(two, "net", "in", rate) == pytest.approx(5 + 2 * (train + val) / 2)
     head = study(regimes={"in": {"train_on": ["in"], "trainable": "head"}})
     assert training_seconds(head, "net", "in", rate) == pytest.approx(5 + 2 * (train / 3 + val))
     views = {"train_on": ["in"], "trainable": "head", "training": {"feature_views": 4}}
-    once = 5 + (4 * 320 + 32) / 300 + 2 * 352 * 3e-5
-    assert training_seconds(study(regimes={"in": views}), "net", "in", rate) == pytest.approx(once)
+    expected = 5 + (4 * 320 + 32) / 300 + 2 * 352 * 3e-5
+    assert training_seconds(study(regimes={"in": views}), "net", "in", rate) == pytest.approx(expected)
 
 
-def test_an_unknown_throughput_follows_from_what_the_network_computes():
+def test_a_throughput_that_was_not_measured_follows_from_the_operations_of_the_network():
     def seconds(operations, **changes):
         config = study(**changes)
         key = network_key(config["models"]["net"], config["input_size"])
-        return training_seconds(config, "net", "in", Known(networks={key: Network(operations, 1)}))
+        return training_seconds(config, "net", "in", Measurements(networks={key: NetworkSize(operations, 1)}))
 
-    work = (seconds(2e9) - seconds(1e9)) / (2 * (320 + 32 / 3))  # an image's share of a billion operations more
-    assert work == pytest.approx(3 * 1e9 / 50e9)  # thrice: forwards, and twice as much backwards
+    work = (seconds(2e9) - seconds(1e9)) / (
+        2 * (320 + 32 / 3)
+    )  # seconds per image of one billion additional operations
+    assert work == pytest.approx(3 * 1e9 / 50e9)  # three times: the backward pass costs twice the forward pass
     work = (seconds(2e9, gpus=1) - seconds(1e9, gpus=1)) / (2 * (320 + 32 / 3))
     assert work == pytest.approx(3 * 1e9 / 15e12)
 
 
-def test_showing_costs_an_answer_each_and_the_start():
+def test_evaluation_time_is_the_start_and_one_answer_per_image():
     assert (
-        evaluation_seconds(study(), "net", trained=True, melanoma=False, known=known(show={"net": 16})) == 5 + 64 / 16
+        evaluation_seconds(study(), "net", trained=True, melanoma=False, measurements=measurements(show={"net": 16}))
+        == 5 + 64 / 16
     )
 
 
-def test_listed_networks_compute_what_is_listed():
+def test_listed_sizes_of_networks_are_correct():
     for name, listed in NETWORKS.items():
-        found = count({"timm": name, "kwargs": {}}, 224)
-        assert (found.weights, found.operations) == (listed.weights, pytest.approx(listed.operations, rel=0.002))
+        size = count_operations({"timm": name, "kwargs": {}}, 224)
+        assert (size.weights, size.operations) == (listed.weights, pytest.approx(listed.operations, rel=0.002))
 
 
-def test_checkpoints_hold_weights_twice_and_what_the_optimizer_remembers():
-    net = Network(1, 1000)
+def test_checkpoints_hold_weights_twice_and_the_moments_of_the_optimizer():
+    net = NetworkSize(1, 1000)
 
-    def stored(**changes):
+    def checkpoint_size(**changes):
         config = study(**changes)
-        return checkpoint_bytes(config, "net", "in", Known(networks={network_key(config["models"]["net"], 64): net}))
+        return checkpoint_bytes(
+            config, "net", "in", Measurements(networks={network_key(config["models"]["net"], 64): net})
+        )
 
-    assert stored() == 4 * 1000 * (2 + 1)
-    assert stored(training={"optimizer": "adamw"}) == 4 * 1000 * (2 + 2)
-    assert stored(regimes={"in": {"train_on": ["in"], "trainable": "head"}}) == 4 * 1000 * 2
+    assert checkpoint_size() == 4 * 1000 * (2 + 1)
+    assert checkpoint_size(training={"optimizer": "adamw"}) == 4 * 1000 * (2 + 2)
+    assert checkpoint_size(regimes={"in": {"train_on": ["in"], "trainable": "head"}}) == 4 * 1000 * 2
 
 
-def test_the_demo_s_plan_is_what_the_demo_took_within_a_factor_of_two(monkeypatch, tmp_path):
+def test_the_demo_s_planned_seconds_are_within_a_factor_of_two_of_the_measured_ones(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     config = check_config(yaml.safe_load((ROOT / "config.yaml").read_text()))
     jobs = list_jobs(ROOT / "Snakefile", ROOT / "config.yaml", {})
-    plan = plan_study(config, jobs, Known(networks=counted_networks(config)))
-    assert len(jobs) == sum(entry.count for entry in plan) <= 70
-    seconds = {rule: sum(jobs.count * jobs.seconds for jobs in plan if jobs.rule == rule) for rule in DEMO}
+    plan = plan_study(config, jobs, Measurements(networks=count_networks(config)))
+    assert len(jobs) == sum(group.count for group in plan) <= 70
+    seconds = {rule: sum(group.count * group.seconds for group in plan if group.rule == rule) for rule in DEMO}
     assert sum(DEMO.values()) / 2 < sum(seconds.values()) < sum(DEMO.values()) * 2
     for rule in ("pack", "encode_styles", "stylize", "train", "evaluate"):
         assert DEMO[rule] / 2 < seconds[rule] < DEMO[rule] * 2, rule
@@ -176,65 +189,69 @@ def test_the_demo_s_plan_is_what_the_demo_took_within_a_factor_of_two(monkeypatc
 # Jobs
 
 
-def test_shards_and_seeds_are_one_entry_and_cost_what_the_config_says():
+def test_shards_and_seeds_form_one_group_with_the_cost_of_the_config():
     config = study(seeds=[0, 1])
     packs = [
-        Job("pack", {"set": "in", "split": "train", "shard": str(shard)}, outputs=(f"{shard}.tar", f"{shard}.csv"))
+        PlannedJob(
+            "pack", {"set": "in", "split": "train", "shard": str(shard)}, outputs=(f"{shard}.tar", f"{shard}.csv")
+        )
         for shard in range(3)
     ]
     trainings = [
-        Job("train", {"model": "net", "regime": "in", "seed": seed}, ("0.tar", "2.tar"), (f"{seed}.weights",), cpus=2)
+        PlannedJob(
+            "train", {"model": "net", "regime": "in", "seed": seed}, ("0.tar", "2.tar"), (f"{seed}.weights",), cpus=2
+        )
         for seed in "01"
     ]
-    shows = [Job("evaluate", {"observer": f"net_in_seed{seed}"}, (f"{seed}.weights",)) for seed in "01"]
-    plan = {entry.key: entry for entry in plan_study(config, [*shows, *trainings, *packs])}
+    evaluations = [PlannedJob("evaluate", {"observer": f"net_in_seed{seed}"}, (f"{seed}.weights",)) for seed in "01"]
+    plan = {group.key: group for group in plan_study(config, [*evaluations, *trainings, *packs])}
     assert list(plan) == [("pack", "in", "train"), ("train", "net", "in"), ("evaluate", "net", "in")]
-    assert [(entry.count, entry.files, entry.cpus) for entry in plan.values()] == [(3, 2, 1), (2, 1, 2), (2, 0, 1)]
+    assert [(group.count, group.files, group.cpus) for group in plan.values()] == [(3, 2, 1), (2, 1, 2), (2, 0, 1)]
     assert plan["pack", "in", "train"].images == 10 * 16 * 2  # 16 categories, two drawn classes each
     assert plan["train", "net", "in"].seconds == training_seconds(config, "net", "in")
     assert plan["train", "net", "in"].after == (("pack", "in", "train"),)
     assert plan["evaluate", "net", "in"].after == (("train", "net", "in"),)
 
 
-def test_staged_shards_are_those_that_a_run_trains_on_and_is_validated_with():
+def test_staged_shards_are_those_of_training_and_validation():
     def staged(**changes):
-        [entry] = plan_study(study(**changes), [Job("train", {"model": "net", "regime": "in", "seed": "0"})])
-        return entry.staged
+        [group] = plan_study(study(**changes), [PlannedJob("train", {"model": "net", "regime": "in", "seed": "0"})])
+        return group.staged
 
     assert staged() == 0
     assert staged(stage_shards=True) == pytest.approx((320 + 32) * image_bytes(study(), "in"))
 
 
-def test_jobs_share_processors_and_gpus_and_wait_for_each_other():
-    some = Jobs(("pack",), 4, 10.0, written=5.0)
-    assert course([some], cpus=1, gpus=0).seconds == 40
-    assert course([some], cpus=3, gpus=0).seconds == 20
-    assert course([some], cpus=4, gpus=0, start=1.0).seconds == 11
-    wide = Jobs(("train",), 2, 7.0, cpus=8, gpus=1, scratch=100.0, staged=30.0, after=(("pack",),))
-    took = course([some, wide], cpus=4, gpus=2)
-    assert took.seconds == 10 + 2 * 7  # one after the other: each takes all processors that there are
-    assert (took.checkpoints, took.drafts, took.staged) == (100, 4 * 5, 30)
-    spread = Jobs(("train",), 1, 7.0, cpus=8, staged=30.0, nodes=4)
-    assert course([spread], cpus=8, gpus=0).staged == 4 * 30
-    assert course([some, wide], cpus=16, gpus=2).seconds == 10 + 7
-    assert course([some, wide], cpus=16, gpus=1).seconds == 10 + 2 * 7
+def test_jobs_share_cores_and_gpus_and_wait_for_their_inputs():
+    pack = JobGroup(("pack",), 4, 10.0, written=5.0)
+    assert simulate_schedule([pack], cpus=1, gpus=0).seconds == 40
+    assert simulate_schedule([pack], cpus=3, gpus=0).seconds == 20
+    assert simulate_schedule([pack], cpus=4, gpus=0, start=1.0).seconds == 11
+    train = JobGroup(("train",), 2, 7.0, cpus=8, gpus=1, scratch=100.0, staged=30.0, after=(("pack",),))
+    schedule = simulate_schedule([pack, train], cpus=4, gpus=2)
+    assert schedule.seconds == 10 + 2 * 7  # the two trainings run in turn, because each takes all cores
+    assert (schedule.checkpoints, schedule.drafts, schedule.staged) == (100, 4 * 5, 30)
+    spread = JobGroup(("train",), 1, 7.0, cpus=8, staged=30.0, nodes=4)
+    assert simulate_schedule([spread], cpus=8, gpus=0).staged == 4 * 30
+    assert simulate_schedule([pack, train], cpus=16, gpus=2).seconds == 10 + 7
+    assert simulate_schedule([pack, train], cpus=16, gpus=1).seconds == 10 + 2 * 7
 
 
-def test_more_gpus_than_there_are_is_an_error_that_says_how_many():
-    with pytest.raises(UserError, match="1 GPUs: a job of train net in takes 2; plan with as many at least"):
-        course([Jobs(("train", "net", "in"), 1, 1.0, gpus=2)], cpus=9, gpus=1)
+def test_a_job_with_more_gpus_than_exist_is_an_error_with_both_numbers():
+    with pytest.raises(UserError, match="1 GPUs: a job of train net in takes 2; plan with at least as many"):
+        simulate_schedule([JobGroup(("train", "net", "in"), 1, 1.0, gpus=2)], cpus=9, gpus=1)
 
 
 # Words
 
 
-def test_the_table_sums_rules_to_stages_and_to_a_total():
+def test_the_table_adds_rules_up_to_stages_and_to_a_total():
     plan = [
-        Jobs(("scan", "in"), 1, 3.6, images=5),
-        Jobs(("pack", "in", "train"), 2, 3600.0, images=5, files=2, written=1e6),
-        Jobs(("train", "net", "in"), 3, 7200.0, images=30, cpus=2, gpus=1, files=3, written=1e9),
+        JobGroup(("scan", "in"), 1, 3.6, images=5),
+        JobGroup(("pack", "in", "train"), 2, 3600.0, images=5, files=2, written=1e6),
+        JobGroup(("train", "net", "in"), 3, 7200.0, images=30, cpus=2, gpus=1, files=3, written=1e9),
     ]
-    assert table(plan).splitlines() == [
+    assert format_plan(plan).splitlines() == [
         "          jobs  images  core-hours  GPU-hours  files  written",
         "images       3                 2.0                 5     2 MB",
         "  scan       1       5       0.001                 1      0 B",
@@ -243,52 +260,58 @@ def test_the_table_sums_rules_to_stages_and_to_a_total():
         "  train      3      30          12        6.0      9     3 GB",
         "total        6                  14        6.0     14     3 GB",
     ]
-    assert summed(plan).written == 3.002e9
+    assert sum_groups(plan).written == 3.002e9
 
 
-def test_numbers_are_told_in_units_that_suit_them():
-    assert [duration(s) for s in (59, 600, 9000, 1e6)] == ["59 s", "10 minutes", "2.5 hours", "11.6 days"]
-    assert [size(s) for s in (12, 3400, 5.6e10, 1.25e12)] == ["12 B", "3.4 kB", "56 GB", "1.25 TB"]
+def test_times_and_sizes_have_suitable_units():
+    assert [format_duration(seconds) for seconds in (59, 600, 9000, 1e6)] == [
+        "59 s",
+        "10 minutes",
+        "2.5 hours",
+        "11.6 days",
+    ]
+    assert [format_bytes(count) for count in (12, 3400, 5.6e10, 1.25e12)] == ["12 B", "3.4 kB", "56 GB", "1.25 TB"]
 
 
-def test_every_throughput_says_where_it_comes_from():
+def test_every_throughput_has_its_source():
     config = study()
     jobs = [
-        Job("train", {"model": "net", "regime": "in", "seed": "0"}),
-        Job("evaluate", {"observer": "net_in_seed0"}),
+        PlannedJob("train", {"model": "net", "regime": "in", "seed": "0"}),
+        PlannedJob("evaluate", {"observer": "net_in_seed0"}),
     ]
-    told = "\n".join(assumptions(config, plan_study(config, jobs, known(train={"net": 310})), known(), 1))
-    assert "training net: 310 images a second (given in the config)" in told
-    assert "showing to net: " in told and "0.668 GFLOP an image (counted) at 50 GFLOP/s" in told
-    assert "at most 2 epochs; `patience` may end a run earlier" in told
-    measured = Known({("show", "net"): Given(20, "measured on this machine")})
+    plan = plan_study(config, jobs, measurements(train={"net": 310}))
+    text = "\n".join(list_assumptions(config, plan, measurements(), 1))
+    assert "training net: 310 images a second (given in the config)" in text
+    assert "evaluating net: " in text and "0.668 GFLOP an image (counted) at 50 GFLOP/s" in text
+    assert "at most 2 epochs; `patience` may end a run earlier" in text
+    measured = Measurements({("show", "net"): Throughput(20, "measured on this machine")})
     assert "20 images a second (measured on this machine)" in "\n".join(
-        assumptions(config, plan_study(config, jobs, measured), measured, 1)
+        list_assumptions(config, plan_study(config, jobs, measured), measured, 1)
     )
 
 
-def test_planned_and_taken_seconds_are_compared_job_by_job():
-    plan = [Jobs(("pack", "a"), 2, 10.0), Jobs(("pack", "b"), 2, 30.0), Jobs(("tables",), 1, 5.0)]
-    text, ratio = comparison(plan, {"pack": [25.0, 35.0], "tables": [6.0]})
+def test_planned_and_measured_seconds_are_compared_job_by_job():
+    plan = [JobGroup(("pack", "a"), 2, 10.0), JobGroup(("pack", "b"), 2, 30.0), JobGroup(("tables",), 1, 5.0)]
+    text, ratio = compare_timings(plan, {"pack": [25.0, 35.0], "tables": [6.0]})
     lines = [line.split() for line in text.splitlines()]
-    assert lines[1] == ["pack", "2", "4", "40", "60", "1.50"]  # two of four have run, of 20 s in the mean
+    assert lines[1] == ["pack", "2", "4", "40", "60", "1.50"]  # two of four have finished; the mean plan is 20 s
     assert lines[-1] == ["total", "3", "5", "45", "66", "1.47"]
     assert ratio == pytest.approx(66 / 45)
-    assert comparison(plan, {"tables": [6.0], "of_another_study": [1.0]})[0].splitlines()[-1].split()[1] == "1"
+    assert compare_timings(plan, {"tables": [6.0], "of_another_study": [1.0]})[0].splitlines()[-1].split()[1] == "1"
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "told"),
+    ("stage", "name", "message"),
     [
         ("train", "nett", "throughputs.train: 'nett' is no model; did you mean 'net'?"),
         ("stylize", "adain", "throughputs.stylize: 'adain' is no stylizer; allowed: ghiasi"),
         ("pack", "out", "throughputs.pack: 'out' is no source or set of styles; allowed: in"),
     ],
 )
-def test_a_throughput_of_nothing_is_a_mistake_in_the_config(kind, name, told):
+def test_a_throughput_with_an_unknown_name_is_an_error(stage, name, message):
     with pytest.raises(UserError) as error:
-        study(throughputs={kind: {name: 1.0}})
-    assert told in str(error.value)
+        study(throughputs={stage: {name: 1.0}})
+    assert message in str(error.value)
 
 
 def test_planning_imports_no_torch():
