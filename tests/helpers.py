@@ -120,9 +120,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)  # those for which scr
 
 @functools.cache
 def script(name: str) -> ModuleType:
-    """Import `scripts/<name>.py`. Scripts import each other by name, as here."""
-    with mock.patch.object(sys, "path", [str(SCRIPTS), *sys.path]):
-        return importlib.import_module(name)
+    """The module that has the code of `scripts/<name>.py`."""
+    return importlib.import_module(f"shapebias.commands.{name}")
 
 
 def run_script(name: str, *args: object, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:

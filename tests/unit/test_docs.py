@@ -40,9 +40,9 @@ def module_at(path: Path, name: str):
 
 @cache
 def script(path: str):
-    if (folder := str(ROOT / "scripts")) not in sys.path:
-        sys.path.append(folder)  # one script may import another
-    return module_at(ROOT / path, f"documented_{Path(path).stem}")
+    """The module that has the code of a script."""
+    assert (ROOT / path).is_file()
+    return importlib.import_module(f"shapebias.commands.{Path(path).stem}")
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +199,7 @@ def test_make_targets_in_the_text_exist(page):
 
 def test_the_list_of_floors_names_all_packages_of_the_library_and_no_others():
     text = (ROOT / "docs/development.md").read_text(encoding="utf-8")
-    floors = re.findall(r"^\| [2-8] \| (.+) \|$", text, re.MULTILINE)
+    floors = re.findall(r"^\| [2-9] \| (.+) \|$", text, re.MULTILINE)
     named = {name for floor in floors for name in re.findall(r"`(\w+)`", floor)} - {"api"}
     assert named == {path.parent.name for path in (ROOT / "src/shapebias").glob("*/__init__.py")}
 

@@ -43,7 +43,7 @@ rule figures:
         images=benchmark_images(CONFLICTS),
         histories=[f"results/runs/{model}/{regime}/seed{seed}/history.csv" for model, regime, seed in RUNS.values()],
         people=PEOPLE,
-        code=code("scripts/figures.py", "src/shapebias/figures/*.py", "src/shapebias/tables/*.py"),
+        code=code("src/shapebias/commands/figures.py", "src/shapebias/figures/*.py", "src/shapebias/tables/*.py"),
     output:
         [
             report(f"results/figures/{name}.png", caption=f"../report/{kind}.rst", category=category)
@@ -104,7 +104,7 @@ rule report:
         manifests=[f"results/images/{name}/manifest.csv" for name in SETS],
         config=rules.settings.output,
         people=PEOPLE,
-        code=code("scripts/report.py", "src/shapebias/report/*.py", "src/shapebias/report/templates/*"),
+        code=code("src/shapebias/commands/report.py", "src/shapebias/report/*.py", "src/shapebias/report/templates/*"),
     output:
         "results/report.html",
     log:

@@ -1,0 +1,47 @@
+"""Encode style images once: read images, write their style vectors with labels (safetensors)."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from shapebias.cli import Parser, image_size, progress, proportion
+from shapebias.errors import BadImageError
+from shapebias.images.pictures import decode_pictures, open_pictures
+from shapebias.images.rejections import Rejections
+from shapebias.stylize.pipeline import encode_style
+from shapebias.stylize.style_vectors import write_style_vectors
+from shapebias.stylize.stylizers import add_stylizer_flags, stylizer_from_args
+
+log = logging.getLogger(__name__)
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = Parser(description=__doc__)
+    parser.add_argument("--styles", type=Path, nargs="+", required=True, metavar="DIR|TAR", help="style images")
+    parser.add_argument(
+        "--style-size", type=image_size, metavar="PIXELS", help="scale styles to this shorter side (default: keep)"
+    )
+    add_stylizer_flags(parser)
+    parser.add_argument("--max-rejected", type=proportion, default=0.25, help="allowed fraction of rejected styles")
+    parser.add_argument("--out", type=Path, required=True)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    stylizer, styles = stylizer_from_args(args), open_pictures(args.styles)
+    rejections = Rejections(args.max_rejected)
+    labels, vectors = [], []
+    bar = progress(
+        decode_pictures(styles, rejections, args.workers), total=len(styles), unit="style", label=args.stylizer
+    )
+    for picture, image in bar:
+        try:
+            vectors.append(encode_style(stylizer, image, args.style_size))
+        except BadImageError as error:
+            rejections.add(picture.label["content"], error)
+            continue
+        labels.append(picture.label)
+    rejections.check(len(styles))
+    write_style_vectors(args.out, stylizer.fingerprint, labels, vectors)
+    log.info("%s: %d styles", args.out, len(vectors))

@@ -1,0 +1,256 @@
+"""Show benchmarks to a network and write the network's decision on every image.
+
+One call measures one network on one or more benchmarks: the i-th --benchmark takes the i-th --images and the i-th
+--out. An image that appears in several benchmarks is decoded once. With --reuse, a measurement is copied from that
+folder if the same network, images, settings and code have made it before. The network is loaded only if a measurement
+is missing.
+"""
+
+import argparse
+import logging
+import math
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from shapebias.cli import Parser, non_negative_int, positive_int, proportion
+from shapebias.errors import UserError
+from shapebias.evaluation import cue_suppression
+from shapebias.evaluation.benchmarks import KINDS
+from shapebias.evaluation.decisions import read_observers, read_raw_predictions, write_decisions, write_predictions
+from shapebias.evaluation.fingerprints import fingerprint_measurement
+from shapebias.evaluation.inputs import CAPACITY, ImageCache
+from shapebias.evaluation.observer import load_observer, measure
+from shapebias.evaluation.stimuli import open_benchmark
+from shapebias.files import atomic_write
+from shapebias.images.image_folder import read_categories
+from shapebias.metrics.linear_read_out import StageReader, is_conflict
+from shapebias.metrics.panel import pair_trials
+from shapebias.metrics.shape_bias import accuracy_row, bias_rows, count_cues, describe_bias
+from shapebias.networks import models
+from shapebias.networks.device import keep_freed_memory, resolve_device
+from shapebias.networks.weights import weights_path
+from shapebias.provenance import provenance
+
+log = logging.getLogger(__name__)
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    network = parser.add_argument_group("network")
+    network.add_argument("--timm", required=True, metavar="NAME", help="the network's name in timm")
+    network.add_argument(
+        "--weights", metavar="FILE", help="weights file (default: timm downloads the published weights)"
+    )
+    network.add_argument("--kwargs", type=models.json_object, default={}, help="arguments of the network, as JSON")
+    network.add_argument(
+        "--classes", type=Path, help="CSV class,category with the outputs in order (default: ILSVRC's 1,000 classes)"
+    )
+    network.add_argument("--observer", help="the network's name in the results (default: its timm name)")
+    images = parser.add_argument_group("benchmarks (repeat the options in the same order)")
+    images.add_argument(
+        "--images",
+        type=Path,
+        nargs="+",
+        action="append",
+        required=True,
+        metavar="PATH",
+        help="folders, shards, or archives (.zip, .tar, .tar.gz) in the layout of model-vs-human",
+    )
+    images.add_argument(
+        "--benchmark",
+        choices=list(KINDS),
+        metavar="KIND",
+        action="append",
+        required=True,
+        help=f"kind of benchmark: {', '.join(KINDS)}",
+    )
+    images.add_argument("--out", type=Path, action="append", required=True, metavar="X.parquet", help="predictions")
+    images.add_argument(
+        "--decisions",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="X.csv",
+        help="also write decisions for model-vs-human",
+    )
+    images.add_argument(
+        "--suppress",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="CUE=NUMBERS",
+        help="strengths for each benchmark of kind suppressed: patches along a side (shape), standard deviations of "
+        "smoothing in pixels (texture), fractions of grey (colour); also as JSON "
+        f"(default: {cue_suppression.format_strengths(cue_suppression.DEFAULT_STRENGTHS)})",
+    )
+    images.add_argument(
+        "--read-out",
+        action="append",
+        default=[],
+        metavar="NAME=X.csv",
+        help="for each benchmark of kind cue_conflict: also read shape and texture out of every stage with linear "
+        "classifiers, and write the table X.csv with NAME as the benchmark; - for no read-out",
+    )
+    parser.add_argument(
+        "--reuse", type=Path, metavar="FOLDER", help="keep copies of measurements in this folder and reuse them"
+    )
+    parser.add_argument("--batch-size", type=positive_int, default=16, help="images at a time (default: %(default)s)")
+    parser.add_argument(
+        "--threads",
+        type=positive_int,
+        default=1,
+        help="CPU threads; the last bits of a result depend on the number (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--workers", type=non_negative_int, default=2, help="threads that decode ahead (default: %(default)s)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, … (default: %(default)s)")
+    parser.add_argument("--max-rejected", type=proportion, default=0.25, help="allowed fraction of rejected images")
+    args = parser.parse_args(argv)
+    if not len(args.images) == len(args.benchmark) == len(args.out) or len(args.decisions) not in (0, len(args.out)):
+        parser.error("give --images, --benchmark, --out (and --decisions) equally often")
+    kinds = [KINDS[name].measures for name in args.benchmark]
+    if args.decisions and "melanoma" in kinds:
+        parser.error("--decisions: model-vs-human knows only categories, and the benchmark melanoma has none")
+    if args.suppress and len(args.suppress) != kinds.count("reliance"):
+        parser.error("give --suppress once for each benchmark of kind suppressed, or not at all")
+    if len(args.read_out) not in (0, args.benchmark.count("cue_conflict")):
+        parser.error("give --read-out once for each benchmark of kind cue_conflict, or not at all")
+    if wrong := [text for text in args.read_out if text != "-" and "=" not in text]:
+        parser.error(f"--read-out {wrong[0]!r} is not NAME=X.csv, and not -")
+    return args
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One benchmark to show, and the files to write; read_out: the benchmark's name in a table, and that table."""
+
+    images: list[Path]
+    kind: str
+    out: Path
+    decisions: Path | None
+    suppress: cue_suppression.Strengths | None
+    read_out: tuple[str, Path] | None
+
+    @property
+    def outputs(self) -> dict[str, Path]:
+        """Name of a copy → output. The predictions come last, so their copy means that all copies are complete."""
+        tables = {"decisions.csv": self.decisions, "read_out.csv": self.read_out and self.read_out[1]}
+        return {name: path for name, path in tables.items() if path} | {"predictions.parquet": self.out}
+
+
+def measurements(args: argparse.Namespace) -> list[Measurement]:
+    """Return the measurements that the command line requests. Raises UserError for strengths that are not allowed."""
+    strengths = iter([cue_suppression.read_strengths(words) for words in args.suppress])
+    tables = iter(args.read_out)
+    requested = []
+    for position, (paths, kind, out) in enumerate(zip(args.images, args.benchmark, args.out, strict=True)):
+        suppress = next(strengths, None) if KINDS[kind].measures == "reliance" else None
+        name, _, table = next(tables, "-").partition("=") if kind == "cue_conflict" else ("-", "", "")
+        read_out = (name, Path(table)) if table else None
+        requested.append(
+            Measurement(paths, kind, out, args.decisions[position] if args.decisions else None, suppress, read_out)
+        )
+    return requested
+
+
+def fingerprint_of(measurement: Measurement, args: argparse.Namespace, device: str) -> str:
+    """Return the fingerprint of everything that determines a measurement's result."""
+    keys = ("timm", "kwargs", "observer", "batch_size", "threads", "max_rejected")
+    settings = {key: getattr(args, key) for key in keys} | {"device": device, "kind": measurement.kind}
+    settings |= {"suppress": measurement.suppress, "read_out": measurement.read_out and measurement.read_out[0]}
+    files = [Path(__file__), *filter(None, [args.classes])] + ([weights_path(args.weights)] if args.weights else [])
+    return fingerprint_measurement(settings, open_benchmark(measurement.images, measurement.kind), files)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file. The target appears only when it is complete."""
+    with atomic_write(target) as draft:
+        shutil.copyfile(source, draft)
+
+
+def write_read_out(target: Path, reader: StageReader, record: dict[str, Any]) -> None:
+    """Write the accuracy of the read-out from each stage; record: values to put before the columns of each row."""
+    table = reader.read_out()
+    for position, (key, value) in enumerate(record.items()):
+        table.insert(position, key, "" if value is None else value)
+    with atomic_write(target) as draft:
+        table.to_csv(draft, index=False, na_rep="NaN", lineterminator="\n")
+    log.info("%s: %d stages on %d images", target, table["stage"].nunique(), table["images"].iloc[0])
+
+
+def describe_result(measurement: Measurement, observer: str) -> str:
+    """Return the result of a measurement in words: bias or accuracy with its 95 % interval."""
+    predictions, _ = read_raw_predictions(measurement.out)
+    if KINDS[measurement.kind].measures == "bias":
+        [row] = bias_rows(count_cues(pair_trials(read_observers([measurement.out]))))
+        return describe_bias(observer, row)
+    if KINDS[measurement.kind].measures == "accuracy":
+        answered = predictions[predictions["shape"].notna()]
+        row = accuracy_row(answered["decision"] == answered["shape"], chance=math.nan)
+        interval = f"[{row['ci_low']:.3f}, {row['ci_high']:.3f}]"
+        return f"{observer}: accuracy {row['accuracy']:.3f} {interval} by category, on {row['images']:,} images"
+    return f"{observer}: {len(predictions):,} predictions in {measurement.out}"
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    torch.set_num_threads(args.threads)
+    keep_freed_memory()
+    device = resolve_device(args.device)
+    due = []
+    for measurement in measurements(args):
+        copies = args.reuse / fingerprint_of(measurement, args, device) if args.reuse else None
+        if copies and all((copies / name).exists() for name in measurement.outputs):
+            for name, path in measurement.outputs.items():
+                copy_whole(copies / name, path)
+            log.info("%s: reused an earlier measurement", measurement.out)
+        else:
+            due.append((measurement, copies))
+    if not due:
+        return
+    observer = load_observer(
+        args.timm,
+        name=args.observer,
+        weights=weights_path(args.weights) if args.weights else None,
+        kwargs=args.kwargs,
+        classes=read_categories(args.classes) if args.classes else None,
+    )
+    record = observer.facts | {"threads": args.threads, **provenance(device)}
+    images = ImageCache(CAPACITY if len(due) > 1 else 0)
+    for measurement, copies in due:
+        pictures = open_benchmark(measurement.images, measurement.kind)
+        reader = StageReader(observer) if measurement.read_out else None
+        if reader and not any(map(is_conflict, pictures)):
+            raise UserError(
+                f"{', '.join(map(str, measurement.images))}: no image has a shape and a texture of different "
+                "categories; --read-out needs such images"
+            )
+        predictions, facts = measure(
+            observer,
+            pictures,
+            measurement.kind,
+            batch_size=args.batch_size,
+            workers=args.workers,
+            device=device,
+            max_rejected=args.max_rejected,
+            suppress=measurement.suppress,
+            cache=images,
+            tap=reader.tap if reader else None,
+        )
+        if measurement.read_out and reader:
+            name, table = measurement.read_out
+            network = {key: observer.facts[key] for key in ("observer", "model", "regime", "seed")}
+            write_read_out(table, reader, {"benchmark": name} | network)
+        if measurement.decisions:
+            write_decisions(measurement.decisions, predictions, observer.name)
+        write_predictions(measurement.out, predictions, record | facts)
+        print(describe_result(measurement, observer.name))
+        if copies:
+            for name, path in measurement.outputs.items():
+                copy_whole(path, copies / name)
+        log.info("%s: %d images, %d rejected", measurement.out, sum(facts["shown"].values()), len(facts["rejected"]))

@@ -1,0 +1,379 @@
+"""Train one network on one or more image sets; write its weights, its history and a record of the run."""
+
+import argparse
+import csv
+import dataclasses
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+
+from shapebias.cli import (
+    Parser,
+    image_size,
+    non_negative_float,
+    non_negative_int,
+    positive_float,
+    positive_int,
+    progress,
+)
+from shapebias.commands.tracking_options import add_tracking_options, tracking_settings
+from shapebias.commands.training_options import add_recipe_options, add_staging_option, recipe_from_options
+from shapebias.errors import UserError
+from shapebias.files import atomic_write
+from shapebias.images.shards import Sample, expand, open_shards
+from shapebias.networks import models
+from shapebias.networks.device import keep_freed_memory
+from shapebias.networks.weights import METADATA_KEY
+from shapebias.provenance import provenance
+from shapebias.tracking.client import Tracker, new_run_id
+from shapebias.training.checkpoints import Checkpoints, images_digest, lock_checkpoints, weights_digest
+from shapebias.training.data_loading import AugmentedDataset, ImageDataset, class_names
+from shapebias.training.distributed import World, join_process_group, leave_process_group
+from shapebias.training.initialization import InitialNetwork, initial_network
+from shapebias.training.interruption import StoppedError, StopSignal
+from shapebias.training.loop import TrainState, image_counts, no_progress, train
+from shapebias.training.recipe import EXECUTION, Recipe
+from shapebias.training.staging import stage_shards
+
+log = logging.getLogger(__name__)
+
+SampleSets = dict[str, Sequence[Sample]]
+
+SHORT_WAIT = 5.0  # seconds for W&B if the run must stop
+
+
+def named_shards(text: str) -> tuple[str, list[Path]]:
+    """Parse `in=folder/{0..3}.tar` (an argparse type)."""
+    name, _, path = text.partition("=")
+    if not path:
+        raise argparse.ArgumentTypeError(f"{text!r} is not SET=TAR")
+    return name, expand([path])
+
+
+def trainable_part(text: str) -> str | int:
+    """Parse `all`, `head` or a number of layer groups (an argparse type)."""
+    if text in ("all", "head"):
+        return text
+    return positive_int(text)
+
+
+def make_parser(**parser_arguments: Any) -> argparse.ArgumentParser:
+    """Return the parser, with its options in groups; parser_arguments: arguments of the parser itself."""
+    parser = Parser(description=__doc__, **parser_arguments)
+    data = parser.add_argument_group("images")
+    data.add_argument(
+        "--train",
+        type=named_shards,
+        nargs="+",
+        required=True,
+        metavar="SET=TAR",
+        help="training sets; {0..3} names several shards",
+    )
+    data.add_argument("--val", type=named_shards, nargs="+", required=True, metavar="SET=TAR", help="validation sets")
+    data.add_argument(
+        "--image-size", type=image_size, help="size of the network's input in pixels (default: the network's own)"
+    )
+    network = parser.add_argument_group("network")
+    network.add_argument(
+        "--timm", required=True, metavar="NAME", help="the network's name in timm, or torchvision/NAME"
+    )
+    network.add_argument("--kwargs", type=models.json_object, default={}, help="arguments of the network, as JSON")
+    network.add_argument(
+        "--init", default="scratch", help="scratch, pretrained (published weights) or a weights file (default: scratch)"
+    )
+    network.add_argument(
+        "--trainable",
+        type=trainable_part,
+        default="all",
+        metavar="all|head|N",
+        help="part that learns: all weights, the classifier, or timm's last N layer groups (default: %(default)s)",
+    )
+    run_options = parser.add_argument_group("the run")
+    run_options.add_argument("--model", help="the network's name in tables (default: its timm name)")
+    run_options.add_argument("--regime", default="", help="name of the training regime")
+    run_options.add_argument(
+        "--seed",
+        type=non_negative_int,
+        default=0,
+        help="of weights, order and augmentation (default: %(default)s)",
+    )
+    run_options.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for model.safetensors, history.csv and run.json"
+    )
+    add_recipe_options(parser)
+    job = parser.add_argument_group("the job")
+    job.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
+    job.add_argument(
+        "--cpus",
+        type=non_negative_int,
+        default=0,
+        help="required CPUs per rank; with fewer, the run ends at once (default: no check)",
+    )
+    job.add_argument(
+        "--checkpoints",
+        type=Path,
+        metavar="DIR",
+        help="folder of checkpoints (default: checkpoints in the folder of --out)",
+    )
+    job.add_argument(
+        "--checkpoint-minutes",
+        type=positive_float,
+        default=10.0,
+        help="between checkpoints (default: %(default)s)",
+    )
+    job.add_argument(
+        "--checkpoint-epochs", type=positive_int, default=1, help="epochs between checkpoints (default: %(default)s)"
+    )
+    job.add_argument(
+        "--time-limit",
+        type=non_negative_float,
+        default=0.0,
+        metavar="MINUTES",
+        help="stop with a checkpoint and exit status 75 shortly before this limit (default: no limit)",
+    )
+    add_staging_option(job)
+    add_tracking_options(parser)
+    return parser
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    return make_parser().parse_args(argv)
+
+
+def class_categories(samples: Sequence[Sample]) -> dict[str, str]:
+    """Map each class to its category, as the labels do."""
+    return dict(sorted({s.label["class"]: s.label["shape"] for s in samples}.items()))
+
+
+def write_history(path: Path, history: list[dict[str, float]]) -> None:
+    with atomic_write(path) as draft, draft.open("w", newline="") as file:
+        writer = csv.DictWriter(file, history[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def write_weights(path: Path, network: torch.nn.Module, metadata: dict[str, Any]) -> None:
+    weights = {key: value.contiguous().cpu() for key, value in network.state_dict().items()}
+    with atomic_write(path) as draft:
+        # Save through bytes, because a full disk then raises an OSError.
+        draft.write_bytes(save(weights, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
+
+
+def run_identity(args: argparse.Namespace, initial: InitialNetwork, size: int, samples: SampleSets) -> dict[str, Any]:
+    """Return the values that define the run; a checkpoint with other values is refused."""
+    recipe = dataclasses.asdict(recipe_from_options(args))
+    values = {key: list(value) if isinstance(value, tuple) else value for key, value in recipe.items()}
+    return {
+        **{key: value for key, value in values.items() if key not in EXECUTION},
+        **{key: getattr(args, key) for key in ("timm", "kwargs", "trainable", "seed")},
+        "input_size": size,
+        "initial_weights": weights_digest(initial.network.state_dict()),
+        **{f"{split}_images": images_digest(images) for split, images in samples.items()},
+    }
+
+
+def check_folder(folder: Path, identity: dict[str, Any]) -> None:
+    """Raise UserError if the folder holds another run, which training would overwrite."""
+    path = folder / "run.json"
+    if not path.is_file():
+        return
+    try:
+        recorded = json.loads(path.read_text())["identity"]
+    except (json.JSONDecodeError, KeyError, TypeError):
+        raise UserError(f"{path}: not a run record of this version; choose another --out or remove the file") from None
+    differences = [
+        f"{key} {recorded.get(key)!r} → {value!r}" for key, value in identity.items() if recorded.get(key) != value
+    ]
+    if differences:
+        raise UserError(f"{folder}: holds another run: {', '.join(differences)}; choose another --out or remove it")
+
+
+def show_progress(items: Iterable[Any], total: int, label: str) -> Iterable[Any]:
+    return progress(items, total=total, unit="batch", label=label)
+
+
+def run_record(
+    args: argparse.Namespace, initial: InitialNetwork, state: TrainState, sets: SampleSets, world: World
+) -> dict[str, Any]:
+    """Return a record of the training: network, recipe, images and code, but no times."""
+    images_seen = image_counts(sets, state.epoch)
+    return {
+        "model": args.model or args.timm,
+        "regime": args.regime,
+        "seed": args.seed,
+        "timm": args.timm,
+        "kwargs": args.kwargs,
+        "parameters": sum(p.numel() for p in initial.network.parameters()),
+        "init": initial.init,
+        "head": initial.head,
+        "train_on": list(sets),
+        "trainable": args.trainable,
+        "trained_parameters": sum(p.numel() for p in initial.network.parameters() if p.requires_grad),
+        "recipe": dataclasses.asdict(recipe_from_options(args)),
+        "ranks": world.size,
+        "images": {name: len(samples) for name, samples in sets.items()},
+        "images_seen": images_seen,
+        "epochs": state.epoch,
+        "best_epoch": state.best_epoch,
+        "steps": state.step,
+        "lineage": [*initial.lineage, lineage_entry(args, initial, state, images_seen)],
+        "val_accuracy": state.history[state.best_epoch - 1]["val_accuracy"],
+        **provenance(world.device),
+    }
+
+
+def lineage_entry(
+    args: argparse.Namespace, initial: InitialNetwork, state: TrainState, images_seen: dict[str, int]
+) -> dict[str, Any]:
+    """Return this training's entry in the lineage of its weights."""
+    return {
+        "regime": args.regime,
+        "init": initial.init,
+        "head": initial.head,
+        "trainable": args.trainable,
+        "epochs": state.epoch,
+        "best_epoch": state.best_epoch,
+        "steps": state.step,
+        "images_seen": images_seen,
+    }
+
+
+class TrackedRun:
+    """Logs a run to W&B if its settings say so. Only one rank logs."""
+
+    def __init__(self, args: argparse.Namespace, config: dict[str, Any]) -> None:
+        self.args, self.config = args, config
+        self.tracker: Tracker | None = None
+        self.logged = 0
+
+    def __call__(self, state: TrainState) -> None:
+        args, model = self.args, self.args.model or self.args.timm
+        if self.tracker is None:
+            self.tracker = Tracker(
+                tracking_settings(args),
+                run_id=state.run_id,
+                name="_".join(filter(None, [model, args.regime, f"seed{args.seed}"])),
+                group=model,
+                job_type="train",
+                tags=[*filter(None, [args.regime]), f"seed{args.seed}"],
+                config=self.config,
+            )
+        for row in state.history[self.logged :]:
+            self.tracker.log(row, step=int(row["epoch"]))
+        self.logged = len(state.history)
+
+    def stop(self) -> None:
+        """End the W&B run as unfinished, because a scheduler waits only for a short time."""
+        if self.tracker:
+            self.tracker.finish({}, complete=False, wait=SHORT_WAIT)
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        if self.tracker:
+            self.tracker.finish(summary)
+
+
+def open_sets(shards_of_sets: list[tuple[str, list[Path]]], split: str, copies: Mapping[Path, Path]) -> SampleSets:
+    """Open the samples of each set, from their copies where they exist; raises UserError if there are no images."""
+    sets: SampleSets = {}
+    for name, paths in shards_of_sets:
+        if name in sets:
+            raise UserError(
+                f"{split} set {name!r} is given twice; name all its shards at once, {name}=FOLDER/{{0..3}}.tar"
+            )
+        sets[name] = open_shards([copies.get(path, path) for path in paths])
+    if not any(sets.values()):
+        raise UserError(f"{split} shards hold no images")
+    return sets
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    start_clock, start_time = time.monotonic(), datetime.now(UTC)
+    recipe = recipe_from_options(args)
+    torch.set_num_threads(recipe.threads)
+    keep_freed_memory()
+    stop = StopSignal(args.time_limit)
+    try:
+        with stop:
+            world = join_process_group(args.device, world_size=recipe.ranks, cpus=args.cpus)
+            folder = args.checkpoints or args.out / "checkpoints"
+            shards = [path for _, paths in (*args.train, *args.val) for path in paths] if args.stage else []
+            with lock_checkpoints(folder, world, stop.requested), stage_shards(shards, world, stop.requested) as copies:
+                train_network(args, recipe, world, stop, folder, copies, start_time, start_clock)
+    except StoppedError as stopped:
+        log.info("%s", stopped)
+        sys.exit(stop.status)
+    finally:
+        leave_process_group()
+
+
+def train_network(
+    args: argparse.Namespace,
+    recipe: Recipe,
+    world: World,
+    stop: StopSignal,
+    folder: Path,
+    copies: Mapping[Path, Path],
+    start_time: datetime,
+    start_clock: float,
+) -> None:
+    """Train and write the results. folder: for the checkpoints. copies: of shards on the node's own disk."""
+    train_sets, val_sets = open_sets(args.train, "training", copies), open_sets(args.val, "validation", copies)
+    samples: SampleSets = {
+        split: list(chain(*sets.values())) for split, sets in (("train", train_sets), ("val", val_sets))
+    }
+    classes = class_names(train_sets)
+    initial = initial_network(args.timm, classes, kwargs=args.kwargs, init=args.init, seed=args.seed)
+    preparation = models.preparation(initial.network, args.image_size)
+    identity = run_identity(args, initial, preparation.size, samples)
+    check_folder(args.out, identity)
+    log.info("%s from %s: %d classes, %d training images", args.timm, initial.init, len(classes), len(samples["train"]))
+    checkpoints = Checkpoints(folder, identity, minutes=args.checkpoint_minutes, epochs=args.checkpoint_epochs)
+    tracked_run = TrackedRun(
+        args, identity | {"init": initial.init, "regime": args.regime, "train_on": list(train_sets)}
+    )
+    training_clock = time.monotonic()
+    try:
+        state = train(
+            initial.network,
+            AugmentedDataset(samples["train"], classes, preparation, recipe, args.seed),
+            ImageDataset(samples["val"], classes, preparation),
+            recipe,
+            trainable=args.trainable,
+            seed=args.seed,
+            world=world,
+            checkpoints=checkpoints,
+            stop=stop,
+            on_epoch=tracked_run if world.is_first else lambda state: None,
+            show_progress=show_progress if world.is_first else no_progress,
+            run_id=new_run_id(),
+        )
+    except BaseException:
+        tracked_run.stop()
+        checkpoints.finish()  # while the folder is still locked
+        raise
+    if not world.is_first:
+        return
+    seconds = {"setup": round(training_clock - start_clock, 1), "training": round(time.monotonic() - training_clock, 1)}
+    record = run_record(args, initial, state, train_sets, world)
+    metadata = {key: record[key] for key in ("model", "regime", "seed", "timm", "kwargs", "lineage")} | {
+        "classes": class_categories(samples["train"]),
+        "image_size": preparation.size,
+    }
+    write_history(args.out / "history.csv", state.history)
+    write_weights(args.out / "model.safetensors", initial.network, metadata)
+    with atomic_write(args.out / "run.json") as draft:
+        times = {"started": start_time.isoformat(timespec="seconds"), "seconds": seconds}
+        draft.write_text(json.dumps(record | {"identity": identity} | times, indent=2))
+    checkpoints.remove()
+    tracked_run.finish({key: record[key] for key in ("best_epoch", "val_accuracy", "epochs", "steps")})
+    log.info("best epoch %d of %d, validation accuracy %.3f", state.best_epoch, state.epoch, record["val_accuracy"])

@@ -1,0 +1,176 @@
+"""Train a decoder for AdaIN, for an encoder that can be had: in one process, or in several started by torchrun.
+
+Writes into a folder: encoder.safetensors and decoder.safetensors (the folder is then --weights of the stylizer adain),
+history.csv (the losses) and sheet.png (what the decoder makes of some images before and after).
+"""
+
+import argparse
+import contextlib
+import csv
+import dataclasses
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from PIL import Image
+from safetensors.torch import save
+from torch import nn
+
+from shapebias.cli import (
+    Parser,
+    image_size,
+    non_negative_float,
+    non_negative_int,
+    positive_float,
+    positive_int,
+    progress,
+    proportion,
+)
+from shapebias.commands.training_options import add_staging_option
+from shapebias.errors import UserError
+from shapebias.files import atomic_write
+from shapebias.images.contact_sheets import Cell, contact_sheet
+from shapebias.images.pictures import open_pictures
+from shapebias.images.shards import expand
+from shapebias.networks.weights import METADATA_KEY
+from shapebias.stylize.adain import AdainStylizer, encoder_hash, load_encoder, random_encoder
+from shapebias.stylize.decoder_training import (
+    ContentStylePairs,
+    DecoderRecipe,
+    DecoderState,
+    initial_state,
+    train_decoder,
+)
+from shapebias.training.distributed import World, join_process_group, leave_process_group
+from shapebias.training.interruption import RETRY_STATUS, StoppedError
+from shapebias.training.run_lock import lock_run
+from shapebias.training.staging import stage_shards
+
+log = logging.getLogger(__name__)
+
+SHOWN = 6  # pairs on the sheet
+NORMALISED_ON = 32  # pairs of images for a random encoder
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    inputs = parser.add_argument_group("images and encoder")
+    inputs.add_argument("--content", type=Path, nargs="+", required=True, metavar="DIR|TAR", help="photographs")
+    inputs.add_argument("--styles", type=Path, nargs="+", required=True, metavar="DIR|TAR", help="paintings")
+    inputs.add_argument("--encoder", required=True, metavar="FILE|random", help="VGG-19 to relu4_1")
+    inputs.add_argument("--width", type=positive_int, default=64, help="channels of a random encoder's first stage")
+    inputs.add_argument("--max-rejected", type=proportion, default=0.25, help="allowed fraction of images set aside")
+    recipe = parser.add_argument_group("recipe (defaults of the published code)")
+    kinds = (
+        positive_int,
+        positive_int,
+        image_size,
+        image_size,
+        positive_float,
+        non_negative_float,
+        non_negative_float,
+        non_negative_int,
+    )
+    for item, kind in zip(dataclasses.fields(DecoderRecipe), kinds, strict=True):
+        recipe.add_argument(f"--{item.name.replace('_', '-')}", type=kind, default=item.default, help="%(default)s")
+    job = parser.add_argument_group("job")
+    job.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU where there is one")
+    job.add_argument("--threads", type=positive_int, default=1, help="CPU threads that compute (default: %(default)s)")
+    job.add_argument("--workers", type=non_negative_int, default=0, help="threads that decode (default: %(default)s)")
+    job.add_argument("--checkpoint", type=Path, metavar="FILE", help="where an interrupted training goes on from")
+    job.add_argument("--checkpoint-steps", type=positive_int, default=1000, help="between two (default: %(default)s)")
+    add_staging_option(job)
+    job.add_argument("--out", type=Path, required=True, metavar="DIR")
+    args = parser.parse_args(argv)
+    if args.size > args.resize:
+        parser.error(f"--size {args.size}: larger than --resize {args.resize}")
+    return args
+
+
+def first_encoder(args: argparse.Namespace, pairs: ContentStylePairs) -> nn.Sequential:
+    """The encoder of a file, or a random one that is normalised on some of the images."""
+    if args.encoder == "random":
+        return random_encoder(args.width, args.seed, torch.cat(pairs.batch(-1, range(NORMALISED_ON))))
+    return load_encoder(Path(args.encoder))
+
+
+def results(encoder: nn.Sequential, before: nn.Sequential, state: DecoderState, pairs: ContentStylePairs) -> list[Cell]:
+    """Some pairs: content, style, and what the decoder made of them before and after."""
+    networks = [AdainStylizer(encoder, decoder, "cpu") for decoder in (before, state.decoder)]
+    cells: list[Cell] = []
+    for number in range(SHOWN):
+        content, style = pairs.pair("sheet", number)
+        vector = networks[0].encode(style)[None]
+        made: list[Image.Image] = [network.apply([content], vector, 1.0)[0] for network in networks]
+        captions = ("content", "style", "before training", f"after {state.step:,} steps")
+        cells += [(image, [text]) for image, text in zip((content, style, *made), captions, strict=True)]
+    return cells
+
+
+def write(args: argparse.Namespace, encoder: nn.Sequential, state: DecoderState, pairs: ContentStylePairs) -> None:
+    recipe, history = pairs.recipe, state.history
+    metadata = {"encoder": encoder_hash(encoder), "recipe": dataclasses.asdict(recipe), "losses": history[-1]}
+    with atomic_write(args.out / "encoder.safetensors") as draft:
+        draft.write_bytes(save(encoder.cpu().state_dict()))
+    with atomic_write(args.out / "history.csv") as draft, draft.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+    before = initial_state(encoder, recipe, torch.device("cpu")).decoder
+    first, last = history[0], history[-1]
+    title = ", ".join(f"{k} loss {first[f'{k}_loss']:.3g} to {last[f'{k}_loss']:.3g}" for k in ("content", "style"))
+    cells = results(encoder, before, state, pairs)
+    sheet = contact_sheet(cells, title=title, columns=4, cell_size=2 * min(recipe.size, 112))
+    with atomic_write(args.out / "sheet.png") as draft:
+        sheet.save(draft, format="PNG")
+    with atomic_write(args.out / "decoder.safetensors") as draft:
+        weights = {key: value.contiguous() for key, value in state.decoder.cpu().state_dict().items()}
+        draft.write_bytes(save(weights, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    torch.set_num_threads(args.threads)
+    world = join_process_group(args.device)
+    checkpoint, paths = args.checkpoint, expand([*args.content, *args.styles])
+    try:
+        with contextlib.ExitStack() as stack:
+            if checkpoint is not None:
+                stack.enter_context(lock_run(checkpoint.with_name(f"{checkpoint.name}.claim"), world))
+            train_one(args, world, stack.enter_context(stage_shards(paths if args.stage else [], world)))
+    except StoppedError as stopped:
+        log.info("%s", stopped)
+        sys.exit(RETRY_STATUS)
+    finally:
+        leave_process_group()
+
+
+def train_one(args: argparse.Namespace, world: World, copies: Mapping[Path, Path]) -> None:
+    """Train and write the results. copies: of shards on the node's own disk."""
+    recipe = DecoderRecipe(**{item.name: getattr(args, item.name) for item in dataclasses.fields(DecoderRecipe)})
+    contents, styles = (
+        open_pictures([copies.get(path, path) for path in expand(paths)]) for paths in (args.content, args.styles)
+    )
+    pairs = ContentStylePairs(contents, styles, recipe, args.max_rejected)
+    encoder = first_encoder(args, pairs)
+    state = train_decoder(
+        encoder,
+        pairs,
+        recipe,
+        device=torch.device(world.device),
+        checkpoint=args.checkpoint,
+        checkpoint_steps=args.checkpoint_steps,
+        workers=args.workers,
+        show=lambda steps: iter(progress(steps, total=len(steps), unit="step", label="decoder")),
+    )
+    if not world.is_first:
+        return
+    if not state.history:
+        raise UserError(f"--steps {recipe.steps}: no step was made")
+    write(args, encoder, state, pairs)
+    if args.checkpoint is not None:
+        args.checkpoint.unlink(missing_ok=True)
+    log.info("%s: %d steps, losses %s", args.out, state.step, state.history[-1])
