@@ -95,7 +95,7 @@ onstart:
         raise WorkflowError("\n".join(MISSING))
     if STUDY_CONFLICT:
         raise WorkflowError("no job was run: the results in this folder belong to another study (see above)")
-    with replacing(RECORD) as draft:
+    with atomic_write(RECORD) as draft:
         draft.write_text(f"{study_file()}\n")
     refuse_lost_shards()
     copy_config_for_jobs()
