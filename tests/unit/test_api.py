@@ -169,3 +169,16 @@ def test_a_printed_table_shows_all_columns():
 
 def test_the_package_has_a_version():
     assert version("shapebias") == shapebias.__version__
+
+
+def test_a_network_that_returns_a_dict_is_told_to_return_its_logits(stimuli):
+    class Wrapped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = tiny_resnet(classes=2)
+
+        def forward(self, images):
+            return {"logits": self.network(images)}
+
+    with pytest.raises(UserError, match=r"returns a dict, expected a tensor of logits .*returns the logits alone"):
+        evaluate(Wrapped(), stimuli, classes=["cat", "dog"])

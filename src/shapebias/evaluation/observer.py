@@ -221,11 +221,15 @@ def iterate_logits(observer: Observer, pictures: ImageStream, *, batch_size: int
         images = observer.preparation.tensor(arrays).to(device, memory_format=layout)
         output = observer.network(images)
         expected_shape = (len(batch), len(observer.classes))
-        if not isinstance(output, torch.Tensor) or output.shape != expected_shape:
-            actual = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        if not isinstance(output, torch.Tensor):
             raise UserError(
-                f"{observer.name} answers {len(batch)} images with {actual}, expected {expected_shape}: one logit for "
-                f"each of its {expected_shape[1]} classes; name the classes of its outputs"
+                f"{observer.name} returns a {type(output).__name__}, expected a tensor of logits {expected_shape}; "
+                f"wrap the network in a module whose `forward` returns the logits alone"
+            )
+        if output.shape != expected_shape:
+            raise UserError(
+                f"{observer.name} answers {len(batch)} images with {tuple(output.shape)}, expected {expected_shape}: "
+                f"one logit for each of its {expected_shape[1]} classes; name the classes of its outputs"
             )
         logits = output.detach().float().cpu()
         not_finite = ~logits.logsumexp(dim=1).isfinite()

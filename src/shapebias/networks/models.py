@@ -28,6 +28,9 @@ PILLOW_FILTERS = {
 }
 
 
+FILE_SUFFIXES = (".onnx", ".pt", ".pth", ".pth.tar", ".ckpt", ".bin", ".safetensors")  # of files, not of networks
+
+
 @dataclass(frozen=True)
 class Preparation:
     """How an image becomes a network's input. All values but the size come with the network's published weights.
@@ -86,6 +89,11 @@ def build(
     """
     if name.startswith(TORCHVISION_PREFIX):
         return build_torchvision(name, classes=classes, kwargs=kwargs or {}, pretrained=pretrained)
+    if name.endswith(FILE_SUFFIXES):
+        raise UserError(
+            f"network {name!r} is a file: give the name of its architecture in timm or torchvision, and the file as "
+            f"weights (PyTorch or safetensors; ONNX files are not read)"
+        )
     if not timm.is_model(name.partition(".")[0]):
         near = difflib.get_close_matches(name, timm.list_models(), 1)
         raise UserError(
@@ -151,6 +159,13 @@ def memory_format(network: nn.Module, size: int) -> torch.memory_format:
     """
     was_training, problem = network.training, ""
     device = next((parameter.device for parameter in network.parameters()), None)  # it may already be on a GPU
+    dtypes = {parameter.dtype for parameter in network.parameters() if parameter.is_floating_point()}
+    if dtypes - {torch.float32}:
+        names = ", ".join(sorted(map(str, dtypes)))
+        raise UserError(
+            f"network {network_label(network)!r} has weights of {names}, but images are float32: convert it with "
+            f"`network.float()`"
+        )
     network.eval()
     try:
         for layout in (torch.channels_last, torch.contiguous_format):
@@ -162,10 +177,15 @@ def memory_format(network: nn.Module, size: int) -> torch.memory_format:
                 problem = str(error)
     finally:
         network.train(was_training)
-    name = getattr(network, "pretrained_cfg", {}).get("architecture", type(network).__name__)
     raise UserError(
-        f"network {name!r} takes no images of {size} × {size} pixels: {problem}; set its kwargs or the size"
+        f"network {network_label(network)!r} takes no images of {size} × {size} pixels: {problem}; set its "
+        f"kwargs or the size"
     )
+
+
+def network_label(network: nn.Module) -> str:
+    """Return the name of a network's architecture in timm, or of its class."""
+    return getattr(network, "pretrained_cfg", {}).get("architecture", type(network).__name__)
 
 
 def classifier(network: nn.Module) -> nn.Module:

@@ -325,3 +325,13 @@ def test_classes_without_a_category_are_left_out_and_unknown_categories_refused(
         category_indices(["pug"], {"pug": "dgo"})
     with pytest.raises(UserError, match="none of the network's 1 classes"):
         category_indices(["pizza"], {"pizza": ""})
+
+
+def test_a_file_is_no_name_of_a_network():
+    with pytest.raises(UserError, match=r"'x\.onnx' is a file: give the name of its architecture"):
+        build("x.onnx")
+
+
+def test_weights_of_another_precision_are_named():
+    with pytest.raises(UserError, match=r"weights of torch.bfloat16, but images are float32: convert it with"):
+        memory_format(nn.Conv2d(3, 1, 1).bfloat16(), 8)
