@@ -81,7 +81,7 @@ class FaultyRun:
     def is_training(self, regime, attempt):
         """Return whether the given attempt of a regime's training has finished a few epochs."""
         log = self.text(regime)
-        started = len(self.jobs(regime)) == attempt and (attempt == 1 or "goes on from step" in log)
+        started = len(self.jobs(regime)) == attempt and (attempt == 1 or "resumes from step" in log)
         return started and len(re.findall(r" epoch \d+ ", log)) >= 3
 
     def cause_faults(self, faults):
@@ -178,9 +178,9 @@ def test_the_study_recovers_by_itself_with_the_same_bytes_as_an_undisturbed_one(
 def test_after_a_kill_of_snakemake_the_same_command_resumes_the_run(disturbed):
     again = (disturbed.place.folder / "again.log").read_text()
     assert "was killed before it could unlock this folder" in again
-    [cancelled] = re.findall(r"Jobs (.*) were left behind", again)
+    [cancelled] = re.findall(r"Cancelled jobs (.*), which an earlier run left behind", again)
     assert set(cancelled.split(", ")) <= set(disturbed.orphaned_jobs)  # some jobs may have ended before
-    assert "sbatch takes all jobs" in again
+    assert "sbatch accepts all jobs" in again
     assert disturbed.survived == "RUNNING"
 
 

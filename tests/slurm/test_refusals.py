@@ -43,7 +43,7 @@ def test_too_many_gpus_for_any_node_are_refused_with_the_gpus_of_the_nodes(clust
     done = cluster_workspace().snakemake(config=config, profile="slurm")
     text = refusal_text(done)
     assert ": rules train" in text and "--gres=gpu:3" in text
-    assert "gpu:a100:2" in text and "`ranks`, `nodes` in the config" in text
+    assert "gpu:a100:2" in text and "`ranks` or `nodes` in the config" in text
 
 
 def test_an_unknown_gpu_model_is_refused_but_not_for_jobs_without_gpus(cluster_workspace):
@@ -61,7 +61,7 @@ def test_a_time_limit_beyond_that_of_the_partition_is_refused(cluster_workspace)
     text = refusal_text(
         cluster_workspace().snakemake("--set-resources", "train:runtime=9999", config=demo(), profile="slurm")
     )
-    assert "it asks for 9999 minutes, the partition grants 2880" in text
+    assert "it requests 9999 minutes, the partition allows 2880" in text
 
 
 def study_with_all_rules():
@@ -82,6 +82,7 @@ def study_with_all_rules():
 def test_sbatch_accepts_the_jobs_of_every_rule(cluster_workspace):
     place = cluster_workspace()
     (place.folder / "isic").mkdir()
+    (place.folder / "isic/lesion.jpg").touch()
     arguments = ["--default-resources", "gpu_model=a100", "runtime=60", "--set-resources", "train:runtime=5"]
     running = place.start(*arguments, config=study_with_all_rules(), profile="slurm")
     log, end = place.folder / "started.log", time.monotonic() + 120
@@ -95,7 +96,7 @@ def test_sbatch_accepts_the_jobs_of_every_rule(cluster_workspace):
     assert "train's runtime of 5 minutes ends before its first checkpoint" in text and "set-resources" in text
     planned = place.plan(None, profile="slurm")
     local = {"all", "settings", "track", "download_pretrained", "total"}
-    [count] = {line.rpartition(" of ")[2] for line in text.splitlines() if "sbatch takes all jobs" in line}
+    [count] = {line.rpartition(" of ")[2] for line in text.splitlines() if "sbatch accepts all jobs" in line}
     assert count == f"{len(set(planned) - local)} rules."
     assert {"train", "train_stylizer", "evaluate_melanoma", "encode_styles"} <= set(planned)
 

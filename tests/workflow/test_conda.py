@@ -82,24 +82,3 @@ def test_the_container_file_holds_all_environments(conda, copied, form):
     copies = re.findall(r"(?:COPY|   ) envs/(\w+)\.yaml (\S+)/environment\.yaml", done.stdout)
     assert sorted(name for name, _ in copies) == ["report", "stylize", "train"]
     assert sorted(made) == sorted(prefix for _, prefix in copies)
-
-
-@pytest.mark.parametrize(
-    ("break_it", "told"),
-    [
-        (lambda envs: (envs / "train.yaml").rename(envs / "trian.yaml"), "did you mean 'trian.yaml'?"),
-        (lambda envs: (envs / "train.yaml").write_text("channels: [conda-forge"), "line 1: no YAML"),
-        (
-            lambda envs: (envs / "train.yaml").write_text("dependencies: [numpy]"),
-            "channels: None is not a list of names",
-        ),
-    ],
-    ids=["missing", "no YAML", "no channels"],
-)
-def test_a_wrong_environment_file_stops_the_run_before_its_first_job(copied, break_it, told):
-    break_it(copied.folder / "envs")
-    done = snakemake(copied, "-n", "--software-deployment-method", "conda")
-    assert done.returncode == 1
-    assert f"{copied.folder / 'envs' / 'train.yaml'}" in done.stdout and told in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
-    assert snakemake(copied, "-n").returncode == 0  # without conda the file does not matter
