@@ -171,8 +171,12 @@ def test_same_bytes_with_other_shards_and_cores(made, small, workspace):
         for split in ("train", "test"):
             assert images(other.folder, name, split) == images(made.folder, name, split)
     runs = [f"results/runs/{model}/{regime}/seed0" for model, regimes in networks.items() for regime in regimes]
-    for path in [*decisions, *(f"{run}/{file}" for run in runs for file in ("model.safetensors", "history.csv"))]:
+    for path in (f"{run}/{file}" for run in runs for file in ("model.safetensors", "history.csv")):
         assert (other.folder / path).read_bytes() == (made.folder / path).read_bytes(), path
+    for path in decisions:  # their metadata say which commit made them
+        pd.testing.assert_frame_equal(
+            pd.read_parquet(other.folder / path), pd.read_parquet(made.folder / path), check_exact=True
+        )
 
 
 def test_a_lost_shard_is_named_before_the_first_job_and_made_again_without_training_anew(made, small):
