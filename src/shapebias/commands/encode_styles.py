@@ -5,12 +5,12 @@ import logging
 from pathlib import Path
 
 from shapebias.cli import Parser, image_size, progress, proportion
+from shapebias.commands.stylizer_options import add_stylizer_flags, stylizer_from_args
 from shapebias.errors import BadImageError
 from shapebias.images.pictures import decode_pictures, open_pictures
 from shapebias.images.rejections import Rejections
 from shapebias.stylize.pipeline import encode_style
 from shapebias.stylize.style_vectors import write_style_vectors
-from shapebias.stylize.stylizers import add_stylizer_flags, stylizer_from_args
 
 log = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from shapebias.cli import Parser, image_size, progress, proportion
+from shapebias.commands.stylizer_options import add_stylizer_flags, stylizer_from_args
 from shapebias.files import require_space
 from shapebias.images.codec import ENCODINGS, encode, expected_encoded_bytes
 from shapebias.images.pictures import decode_pictures, open_pictures
@@ -19,7 +20,7 @@ from shapebias.images.shards import Label, write_shard
 from shapebias.parallel import ordered_map
 from shapebias.stylize.pipeline import ContentGeometry, StylePictures, StyleSampler, StyleSet, stylize_images
 from shapebias.stylize.style_vectors import StyleVectors
-from shapebias.stylize.stylizers import Stylizer, add_stylizer_flags, stylizer_from_args
+from shapebias.stylize.stylizers import Stylizer
 
 log = logging.getLogger(__name__)
 

@@ -54,7 +54,7 @@ def draw_figures(
     check_style(style)
     tables = {name: read_table(folder, name) for name in TABLES}
     if runs is None and len(tables["runs"]):
-        raise UserError(f"{folder / 'runs.csv'} names trained networks: give their folder, --runs DIR")
+        raise UserError(f"{folder / 'runs.csv'} names trained networks: give the folder of their runs")
     benchmarks = benchmarks or list(dict.fromkeys(tables["shape_bias"]["benchmark"]))
     unmeasured = sorted({*(images or {})} - {*benchmarks})
     if unmeasured:

@@ -196,7 +196,7 @@ def find_one_file(folder: Path, names: Sequence[str]) -> Path:
     if len(files) != 1:
         existing = " and ".join(path.name for path in files) or "none of them"
         raise UserError(
-            f"{folder}: expected exactly one of {', '.join(names)}, found {existing}; the README lists their sources"
+            f"{folder}: expected exactly one of {', '.join(names)}, found {existing}; docs/data.md lists their sources"
         )
     return files[0]
 

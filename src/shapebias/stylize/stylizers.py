@@ -1,6 +1,5 @@
-"""The style-transfer networks, and the command-line flags that choose one."""
+"""The style-transfer networks."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -8,7 +7,6 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from shapebias.cli import non_negative_int, positive_int
 from shapebias.errors import UserError
 
 STYLIZERS = ("adain", "ghiasi")
@@ -52,9 +50,7 @@ def make_stylizer(name: str, weights: Path | None = None, device: str = "cpu", t
         return GhiasiStylizer(threads)
     if name == "adain":
         if weights is None:
-            raise UserError(
-                "the stylizer adain needs the folder of its weights (--weights); the README lists their sources"
-            )
+            raise UserError("the stylizer adain needs the folder of its weights; docs/data.md lists their sources")
         import torch
 
         from shapebias.networks.device import resolve_device
@@ -63,25 +59,3 @@ def make_stylizer(name: str, weights: Path | None = None, device: str = "cpu", t
         torch.set_num_threads(threads)
         return load_adain(weights, resolve_device(device))
     raise UserError(f"unknown stylizer {name!r}; allowed: {', '.join(STYLIZERS)}")
-
-
-def add_stylizer_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the options for the network, its weights and its device."""
-    group = parser.add_argument_group("stylizer")
-    group.add_argument("--stylizer", choices=STYLIZERS, required=True, help="the style-transfer network")
-    group.add_argument("--weights", type=Path, metavar="DIR", help="folder of its encoder and decoder (adain)")
-    group.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU if available (adain)")
-    group.add_argument(
-        "--threads", type=positive_int, default=1, help="CPU threads for computing (default: %(default)s)"
-    )
-    group.add_argument(
-        "--workers",
-        type=non_negative_int,
-        default=0,
-        help="additional threads that decode and encode (default: %(default)s)",
-    )
-
-
-def stylizer_from_args(args: argparse.Namespace) -> Stylizer:
-    """Return the stylizer that the options describe."""
-    return make_stylizer(args.stylizer, args.weights, args.device, args.threads)
