@@ -22,7 +22,7 @@ from shapebias.images.pictures import decode_pictures, open_pictures
 from shapebias.images.rejections import Rejections
 from shapebias.images.shards import write_shard
 from shapebias.seeding import generator
-from shapebias.stylize.adain import load_adain, make_decoder, make_encoder
+from shapebias.stylize.adain import make_decoder, make_encoder, read_adain
 from shapebias.stylize.ghiasi import GhiasiStylizer, as_batch
 from shapebias.stylize.pipeline import ContentGeometry, StylePictures, StyleSampler, stylize_images
 from shapebias.stylize.stylizers import Stylizer
@@ -81,7 +81,7 @@ def ours(folder: Path, stylizer: Stylizer, size: int, crop: int | None) -> None:
 
 
 def measure_adain(folder: Path, contents: int, rounds: int) -> None:
-    stylizer = load_adain(folder / "weights", "cpu")
+    stylizer = read_adain(folder / "weights", "cpu")
     encoder, decoder = make_encoder().eval(), make_decoder().eval()
     encoder.load_state_dict(torch.load(folder / "weights" / "encoder.pth", weights_only=True))
     decoder.load_state_dict(torch.load(folder / "weights" / "decoder.pth", weights_only=True))

@@ -13,8 +13,9 @@ SCRIPTS = os.path.join(workflow.basedir, "scripts")
 from shapebias.config import dataset_sizes
 from shapebias.config.data_files import data_problems
 from shapebias.config.validation import check_config, parse_scalars, unshare
-from shapebias.config.queries import file_of, is_url, melanoma_regimes, networks, recipe_of, run_name
+from shapebias.config.queries import file_of, is_url, melanoma_regimes, networks, recipe_of, run_name, stylizer_kind
 from shapebias.errors import UserError
+from shapebias.stylize.stylizers import EMBEDDED
 from shapebias.training.recipe import EXECUTION
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -104,7 +105,7 @@ wildcard_constraints:
     regime=one_of(config["regimes"]),
     seed=one_of(config["seeds"]),
     observer=one_of([*RUNS, *NETWORKS]),
-    stylizer=one_of(["ghiasi", *config["stylizers"]]),
+    stylizer=one_of([*EMBEDDED, *config["stylizers"]]),
     part="encoder|decoder",
     ending="pth|safetensors",
     file=one_of(NETWORK_FILES),

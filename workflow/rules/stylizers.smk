@@ -8,8 +8,8 @@ def weights_folder(stylizer):
 
 
 def stylizer_files(stylizer):
-    """Return the weights that a job with this stylizer needs; those of ghiasi come with its package."""
-    if stylizer == "ghiasi":
+    """Return the weights that a job with this stylizer needs; embedded weights are no files of the study."""
+    if not stylizer_kind(config, stylizer).configured:
         return []
     if "training" in config["stylizers"][stylizer]:
         return [f"{weights_folder(stylizer)}/{part}.safetensors" for part in ("encoder", "decoder")]
@@ -17,11 +17,12 @@ def stylizer_files(stylizer):
 
 
 def stylizer_flags(stylizer):
-    if stylizer == "ghiasi":
-        return ["--stylizer", "ghiasi"]
+    kind = stylizer_kind(config, stylizer)
+    if not kind.configured:
+        return ["--stylizer", kind.name]
     entry = config["stylizers"][stylizer]
     options = {"weights": weights_folder(stylizer), "threads": entry["threads"], "workers": entry["workers"]}
-    return ["--stylizer", "adain", *flags(options)]
+    return ["--stylizer", kind.name, *flags(options)]
 
 
 def stylizer_threads(stylizer):
@@ -30,7 +31,7 @@ def stylizer_threads(stylizer):
 
 
 def stylizer_gpus(stylizer):
-    return 0 if stylizer == "ghiasi" else config["gpus"]
+    return config["gpus"] if stylizer_kind(config, stylizer).on_gpu else 0
 
 
 def stylizer_training(wildcards):

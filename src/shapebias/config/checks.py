@@ -27,6 +27,7 @@ from shapebias.config.queries import (
 )
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS, PUBLISHED_ONLY
+from shapebias.stylize.stylizers import EMBEDDED
 from shapebias.training.recipe import Recipe
 
 ALL = "all"  # a count: every image that there is
@@ -97,8 +98,9 @@ def run_name_problems(config: Config) -> Iterator[str]:
 
 def reserved_name_problems(config: Config) -> Iterator[str]:
     """Names that mean something else already."""
-    if "ghiasi" in config["stylizers"]:
-        yield "stylizers.ghiasi: the embedded network has that name already; choose another"
+    for name in EMBEDDED:
+        if name in config["stylizers"]:
+            yield f"stylizers.{name}: the embedded network has that name already; choose another"
     for name in ("scratch", "pretrained"):
         if name in config["regimes"]:
             yield f"regimes.{name}: a value of `init` has that name already; choose another"
@@ -136,7 +138,7 @@ def stylized_problems(config: Config, name: str) -> Iterator[str]:
 
 def stylizing_problems(config: Config, name: str) -> Iterator[str]:
     """How a set is stylized, not what it is made of."""
-    entry, allowed = config["stylized"][name], ["ghiasi", *config["stylizers"]]
+    entry, allowed = config["stylized"][name], [*EMBEDDED, *config["stylizers"]]
     if entry["stylizer"] not in allowed:
         yield unknown(f"stylized.{name}.stylizer", entry["stylizer"], "stylizer", allowed)
     if entry.get("crop", 0) > config["image_size"]:
@@ -201,7 +203,7 @@ def download_problems(config: Config) -> Iterator[str]:
 
 def throughput_problems(config: Config) -> Iterator[str]:
     """Names under `throughputs` that are nothing that has a speed."""
-    stylizers, observers = ["ghiasi", *config["stylizers"]], [n for n, e in config["observers"].items() if "timm" in e]
+    stylizers, observers = [*EMBEDDED, *config["stylizers"]], [n for n, e in config["observers"].items() if "timm" in e]
     allowed = {
         "pack": ("source or set of styles", [*config["sources"], *config["styles"]]),
         "encode": ("stylizer", stylizers),

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from shapebias.config.dataset_sizes import Found, images_in_shard
-from shapebias.config.queries import Config
+from shapebias.config.queries import Config, stylizer_kind
+from shapebias.stylize.stylizers import ADAIN_PASS, STYLIZERS, StylizerCost
 
 CPU_RATE = 50e9  # operations a second of one core in a network, float32; 41 to 75 in the demo's networks
 # An A100 with PyTorch's defaults: float32, with TF32 in convolutions only. Its peak is 19.5 TFLOP/s without TF32 and
@@ -33,9 +34,6 @@ PACK_MS: Mapping[str, tuple[float, int]] = MappingProxyType(
         "paintings": (7.0, 128),
     }
 )
-GHIASI_MS, GHIASI_SIDE = 36.0, 224
-GHIASI_STYLE_MS = 10.0  # at any size: the network reduces each style to 256 pixels
-ADAIN_PASS, ADAIN_SIDE = 24.2e9, 224  # operations of the encoder or the decoder, with 64 channels in the first stage
 
 ACTIVITIES: Mapping[str, str] = MappingProxyType(
     {
@@ -47,23 +45,6 @@ ACTIVITIES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-
-@dataclass(frozen=True)
-class AdainCost:
-    """The cost of one image in AdaIN's networks.
-
-    side: pixels. core_ms: milliseconds of one core. operations: of the networks. files_ms: milliseconds of one core to
-    read and write the image.
-    """
-
-    side: int
-    core_ms: float
-    operations: float
-    files_ms: float
-
-
-ADAIN_IMAGE = AdainCost(ADAIN_SIDE, 470.0, 2 * ADAIN_PASS, 8.0)
-ADAIN_STYLE = AdainCost(512, 1370.0, 127e9, 8.0)
 
 # Bytes per pixel, and bytes of an image's label and tar header. Measured on 207 ILSVRC photographs, on drawn ones, and
 # on the demo's stylized ones.
@@ -184,12 +165,9 @@ def packed_side(config: Config, name: str) -> int:
 
 def encode_cost(config: Config, stylizer: str, styles: str, measurements: Measurements = NO_MEASUREMENTS) -> Cost:
     """Return the seconds to encode a style with one job's threads, or with its GPU."""
-    if cost := measured_cost(measurements.throughputs, "encode", stylizer):
-        return cost
-    if stylizer == "ghiasi":
-        return cost_at_side("encode", stylizer, 256, GHIASI_STYLE_MS, 256)
-    side = config["stylizers"][stylizer].get("style_size", packed_side(config, styles))
-    return adain_cost(config, stylizer, "encode", side, ADAIN_STYLE)
+    kind, settings = stylizer_kind(config, stylizer), config["stylizers"].get(stylizer, {})
+    side = kind.fixed_style_side or settings.get("style_size", packed_side(config, styles))
+    return stylizer_cost(config, stylizer, "encode", side, kind.encoding, measurements)
 
 
 def stylize_cost(config: Config, name: str, measurements: Measurements = NO_MEASUREMENTS) -> Cost:
@@ -198,23 +176,31 @@ def stylize_cost(config: Config, name: str, measurements: Measurements = NO_MEAS
     The style is already encoded.
     """
     stylizer, side = config["stylized"][name]["stylizer"], config["stylized"][name].get("crop", config["image_size"])
-    if cost := measured_cost(measurements.throughputs, "stylize", stylizer):
+    return stylizer_cost(config, stylizer, "stylize", side, stylizer_kind(config, stylizer).stylizing, measurements)
+
+
+def stylizer_cost(
+    config: Config, stylizer: str, stage: str, side: int, reference: StylizerCost, measurements: Measurements
+) -> Cost:
+    """Return the seconds of an image of the given side (pixels), scaled from a measured one."""
+    if cost := measured_cost(measurements.throughputs, stage, stylizer):
         return cost
-    if stylizer == "ghiasi":
-        return cost_at_side("stylize", stylizer, side, GHIASI_MS, GHIASI_SIDE)
-    return adain_cost(config, stylizer, "stylize", side, ADAIN_IMAGE)
-
-
-def adain_cost(config: Config, stylizer: str, stage: str, side: int, reference: AdainCost) -> Cost:
-    """Return the seconds of an image of the given side (pixels) in AdaIN's networks."""
-    entry, scale = config["stylizers"][stylizer], (side / reference.side) ** 2
-    width = (entry["training"]["width"] / 64 if entry["encoder"] == "random" else 1) ** 2
-    if not config["gpus"]:
-        return cost_at_side(stage, stylizer, side, width * reference.core_ms / entry["threads"], reference.side)
-    compute, files = 1000 * width * reference.operations * scale / HALF_RATE, reference.files_ms * scale
-    total = max(compute, files / entry["workers"]) if entry["workers"] else compute + files
+    settings, work = config["stylizers"].get(stylizer, {}), encoder_scale(config, stylizer)
+    if not (config["gpus"] and stylizer_kind(config, stylizer).on_gpu):
+        return cost_at_side(
+            stage, stylizer, side, work * reference.core_ms / settings.get("threads", 1), reference.side
+        )
+    scale = (side / reference.side) ** 2
+    compute, files = 1000 * work * reference.operations * scale / HALF_RATE, reference.files_ms * scale
+    total = max(compute, files / settings["workers"]) if settings["workers"] else compute + files
     reason = f"{total:.3g} ms an image ({compute:.2g} {format_compute_rate(HALF_RATE)}; {files:.2g} of files, measured)"
     return Cost(total / 1000, Basis(ACTIVITIES[stage], stylizer, reason))
+
+
+def encoder_scale(config: Config, stylizer: str) -> float:
+    """Return the work of a stylizer relative to one with VGG-19's channels; a random encoder may have fewer."""
+    settings = config["stylizers"].get(stylizer, {})
+    return (settings["training"]["width"] / 64) ** 2 if settings.get("encoder") == "random" else 1
 
 
 def decoder_cost(config: Config, stylizer: str) -> Cost:
@@ -223,8 +209,8 @@ def decoder_cost(config: Config, stylizer: str) -> Cost:
     recipe = entry["training"]
     # A step encodes content, style and result, and decodes once. The backward pass runs through the decoder and the
     # last encoding, at twice the work of a forward pass.
-    width = (recipe["width"] / 64 if entry["encoder"] == "random" else 1) ** 2
-    operations = 8 * ADAIN_PASS * width * (recipe["size"] / ADAIN_SIDE) ** 2
+    side = STYLIZERS["adain"].stylizing.side
+    operations = 8 * ADAIN_PASS * encoder_scale(config, stylizer) * (recipe["size"] / side) ** 2
     rate = recipe["gpus"] * GPU_RATE or entry["threads"] * CPU_RATE
     seconds = recipe["steps"] * recipe["batch_size"] * operations / rate
     reason = f"{operations / 1e9:.3g} GFLOP a pair {format_compute_rate(rate)}"
@@ -263,16 +249,16 @@ def encode_seconds(
 ) -> float:
     """Return the seconds of the job that encodes the largest shard of a set of styles."""
     images = images_in_shard(config, styles, split, measurements.folder_sizes)
-    return stylizer_start(stylizer) + images * encode_cost(config, stylizer, styles, measurements).seconds
+    return stylizer_start(config, stylizer) + images * encode_cost(config, stylizer, styles, measurements).seconds
 
 
 def stylize_seconds(config: Config, name: str, split: str, measurements: Measurements = NO_MEASUREMENTS) -> float:
     """Return the seconds of the job that stylizes the largest shard of a set's split."""
     images = images_in_shard(config, name, split, measurements.folder_sizes)
     seconds = images * stylize_cost(config, name, measurements).seconds
-    return stylizer_start(config["stylized"][name]["stylizer"]) + seconds
+    return stylizer_start(config, config["stylized"][name]["stylizer"]) + seconds
 
 
-def stylizer_start(stylizer: str) -> float:
+def stylizer_start(config: Config, stylizer: str) -> float:
     """Return the seconds that a stylizing script needs to import its modules."""
-    return START["plain" if stylizer == "ghiasi" else "torch"]
+    return START["torch" if stylizer_kind(config, stylizer).on_gpu else "plain"]

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from shapebias.config.queries import Config, recipe_of
+from shapebias.config.queries import Config, recipe_of, stylizer_kind
 from shapebias.evaluation.inputs import PreparedImages
 from shapebias.evaluation.observer import observe, wrap_network
 from shapebias.images.codec import encode
@@ -217,14 +217,14 @@ def measure_stylizing(config: Config, name: str, shard: Path, folder: Path, devi
             yield len([encode(image, config["format"]) for _, image in results])
 
     threads, workers = settings.get("threads", 1), settings.get("workers", 0)
-    on_cpu = name == "ghiasi" or device == "cpu"
+    on_cpu = device == "cpu" or not stylizer_kind(config, name).on_gpu
     return median_rate(styles(), threads * on_cpu), median_rate(batches(), (threads + workers) * on_cpu)
 
 
 def build_stylizer(config: Config, name: str, device: str) -> Stylizer:
     """Build a stylizer of the config; AdaIN has random weights."""
-    if name == "ghiasi":
-        return make_stylizer("ghiasi")
+    if not stylizer_kind(config, name).configured:
+        return make_stylizer(name)
     from shapebias.stylize.adain import AdainStylizer, make_decoder, make_encoder
 
     entry = config["stylizers"][name]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from shapebias.config.checks import ALL
 from shapebias.config.dataset_sizes import images_in, images_in_set, images_shown, shard_counts, training_images
-from shapebias.config.queries import Config, file_of, networks, pretrained_name
+from shapebias.config.queries import Config, file_of, networks, pretrained_name, stylizer_kind
 from shapebias.planning.costs import (
     ANSWER,
     START,
@@ -29,7 +29,6 @@ from shapebias.planning.network_costs import (
     training_seconds,
 )
 
-VECTOR = {"ghiasi": 530, "adain": 4300}  # bytes of a style vector with its label
 ROW = 130  # bytes of an image's row in a listing or a manifest
 CHECKSUM_RATE = 300e6  # bytes a second that a job reads and digests
 SHEET = 2e6  # bytes of a contact sheet
@@ -135,8 +134,8 @@ def encode_styles_work(inputs: PlanInputs, wildcards: Wildcards, outputs: int) -
     name, stylizer = wildcards["set"], wildcards["stylizer"]
     images = images_per_shard(inputs, name, wildcards["split"])
     cost = encode_cost(inputs.config, stylizer, name, inputs.measurements)
-    written = images * VECTOR["ghiasi" if stylizer == "ghiasi" else "adain"]
-    return Work(stylizer_start(stylizer) + images * cost.seconds, images, written, basis=cost.basis)
+    written = images * stylizer_kind(inputs.config, stylizer).style_bytes
+    return Work(stylizer_start(inputs.config, stylizer) + images * cost.seconds, images, written, basis=cost.basis)
 
 
 def stylize_work(inputs: PlanInputs, wildcards: Wildcards, outputs: int) -> Work:
@@ -145,7 +144,7 @@ def stylize_work(inputs: PlanInputs, wildcards: Wildcards, outputs: int) -> Work
         images_per_shard(inputs, name, wildcards["split"]),
         stylize_cost(inputs.config, name, inputs.measurements),
     )
-    seconds = stylizer_start(inputs.config["stylized"][name]["stylizer"]) + images * cost.seconds
+    seconds = stylizer_start(inputs.config, inputs.config["stylized"][name]["stylizer"]) + images * cost.seconds
     return Work(seconds, images, images * image_bytes(inputs.config, name), basis=cost.basis)
 
 

@@ -181,7 +181,7 @@ def merge_upsampling(decoder: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(*merged)
 
 
-def load_adain(folder: Path, device: str = "cpu") -> AdainStylizer:
+def read_adain(folder: Path, device: str = "cpu") -> AdainStylizer:
     """Load a stylizer from a folder with the weights of its encoder and decoder.
 
     Raises UserError unless the folder has exactly one file of each, with weights of these networks.

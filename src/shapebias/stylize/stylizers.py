@@ -1,6 +1,7 @@
-"""The style-transfer networks."""
+"""The style-transfer networks: what one can do, and the one place that registers each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -8,8 +9,6 @@ import numpy as np
 from PIL import Image
 
 from shapebias.errors import UserError
-
-STYLIZERS = ("adain", "ghiasi")
 
 
 class Stylizer(Protocol):
@@ -37,25 +36,96 @@ class Stylizer(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class StylizerCost:
+    """The measured cost of one image in a style-transfer network, from which the plan of a study scales.
+
+    side: the image's side in pixels. core_ms: milliseconds of one CPU core. operations: floating-point operations, for
+    a network that runs on a GPU. files_ms: milliseconds of one core to read and write the image beside that GPU.
+    """
+
+    side: int
+    core_ms: float
+    operations: float = 0
+    files_ms: float = 0
+
+
+@dataclass(frozen=True)
+class StylizerKind:
+    """A kind of style-transfer network: what rules, checks and plans need to know about it.
+
+    load: builds the network from the folder of its weights, a device and a number of CPU threads.
+    configured: whether entries under `stylizers` in the config name its weights. Otherwise the weights are part of an
+    installed package, and the config refers to the network by its own name.
+    on_gpu: whether it runs on a GPU where there is one; it then needs torch, which takes seconds to import.
+    fixed_style_side: the side in pixels to which the network scales every style itself, if it does.
+    style_bytes: bytes of one style vector in its file.
+    """
+
+    name: str
+    load: Callable[[Path | None, str, int], Stylizer]
+    configured: bool
+    on_gpu: bool
+    encoding: StylizerCost
+    stylizing: StylizerCost
+    style_bytes: int
+    fixed_style_side: int | None = None
+
+
+def load_ghiasi(weights: Path | None, device: str, threads: int) -> Stylizer:
+    # A local import, since onnxruntime takes a second to import.
+    from shapebias.stylize.ghiasi import GhiasiStylizer
+
+    if weights is not None:
+        raise UserError(f"weights {weights}: ghiasi has built-in weights; leave them out, or choose the stylizer adain")
+    return GhiasiStylizer(threads)
+
+
+def load_adain(weights: Path | None, device: str, threads: int) -> Stylizer:
+    if weights is None:
+        raise UserError("the stylizer adain needs the folder of its weights; docs/data.md lists their sources")
+    # Local imports, since torch takes seconds to import.
+    import torch
+
+    from shapebias.networks.device import resolve_device
+    from shapebias.stylize.adain import read_adain
+
+    torch.set_num_threads(threads)
+    return read_adain(weights, resolve_device(device))
+
+
+ADAIN_PASS = 24.2e9  # operations of AdaIN's encoder or decoder at 224 pixels, with 64 channels in the first stage
+
+# Times were measured on one core of a two-core machine with AVX2 (benchmarks/README.md).
+STYLIZERS = {
+    kind.name: kind
+    for kind in (
+        StylizerKind(
+            "adain",
+            load_adain,
+            configured=True,
+            on_gpu=True,
+            encoding=StylizerCost(512, 1370, operations=127e9, files_ms=8),
+            stylizing=StylizerCost(224, 470, operations=2 * ADAIN_PASS, files_ms=8),
+            style_bytes=4300,
+        ),
+        StylizerKind(
+            "ghiasi",
+            load_ghiasi,
+            configured=False,
+            on_gpu=False,
+            encoding=StylizerCost(256, 10),
+            stylizing=StylizerCost(224, 36),
+            style_bytes=530,
+            fixed_style_side=256,
+        ),
+    )
+}
+EMBEDDED = [name for name, kind in STYLIZERS.items() if not kind.configured]
+
+
 def make_stylizer(name: str, weights: Path | None = None, device: str = "cpu", threads: int = 1) -> Stylizer:
     """Return the stylizer of this name. weights: the folder of its weights; required for adain, built into ghiasi."""
-    # Local imports: ghiasi needs no torch and adain no onnxruntime, and each takes seconds to import.
-    if name == "ghiasi":
-        if weights is not None:
-            raise UserError(
-                f"weights {weights}: ghiasi has built-in weights; leave them out, or choose the stylizer adain"
-            )
-        from shapebias.stylize.ghiasi import GhiasiStylizer
-
-        return GhiasiStylizer(threads)
-    if name == "adain":
-        if weights is None:
-            raise UserError("the stylizer adain needs the folder of its weights; docs/data.md lists their sources")
-        import torch
-
-        from shapebias.networks.device import resolve_device
-        from shapebias.stylize.adain import load_adain
-
-        torch.set_num_threads(threads)
-        return load_adain(weights, resolve_device(device))
-    raise UserError(f"unknown stylizer {name!r}; allowed: {', '.join(STYLIZERS)}")
+    if name not in STYLIZERS:
+        raise UserError(f"unknown stylizer {name!r}; allowed: {', '.join(STYLIZERS)}")
+    return STYLIZERS[name].load(weights, device, threads)

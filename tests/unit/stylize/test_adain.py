@@ -15,11 +15,11 @@ from shapebias.errors import UserError
 from shapebias.stylize.adain import (
     AdainStylizer,
     encoder_hash,
-    load_adain,
     load_encoder,
     make_decoder,
     make_encoder,
     random_encoder,
+    read_adain,
 )
 from shapebias.stylize.pipeline import stylize_in_batches
 
@@ -134,7 +134,7 @@ def test_the_published_file_with_all_of_vgg_19_loads_by_its_keys(tmp_path):
     # Its later stages, relu4_2 to relu5_4: modules 32 to 51.
     later = {f"{i}.{kind}": torch.zeros(1) for i in (32, 35, 38, 42, 45, 48, 51) for kind in ("weight", "bias")}
     folder(tmp_path / "published", encoder | later, decoder, ("vgg_normalised.pth", "decoder.pth"))
-    adain = load_adain(tmp_path / "published")
+    adain = read_adain(tmp_path / "published")
     assert adain.fingerprint == stylizer().fingerprint
     image, painting = picture(1), picture(2)
     stylized, expected = (a.apply([image], a.encode(painting)[None], 1.0)[0] for a in (adain, stylizer()))
@@ -166,14 +166,14 @@ def test_other_files_are_refused_by_name(tmp_path):
     encoder, decoder = weights()
     unrelated = {"conv1.weight": torch.zeros(64, 3, 7, 7)}
     with pytest.raises(UserError, match=r"encoder\.pth: not AdaIN's encoder: it has the keys conv1\.weight"):
-        load_adain(folder(tmp_path / "a", unrelated, decoder))
+        read_adain(folder(tmp_path / "a", unrelated, decoder))
     with pytest.raises(UserError, match=r"decoder\.pth.*weights of another architecture.*missing"):
-        load_adain(folder(tmp_path / "b", encoder, unrelated))
+        read_adain(folder(tmp_path / "b", encoder, unrelated))
     with pytest.raises(UserError, match=r"decoder\.pth, decoder of an encoder of width 8.*of another shape"):
-        load_adain(folder(tmp_path / "c", encoder, make_decoder(16).state_dict()))
+        read_adain(folder(tmp_path / "c", encoder, make_decoder(16).state_dict()))
     cut = {key: value for key, value in encoder.items() if not key.startswith("29.")}
     with pytest.raises(UserError, match=r"encoder\.pth: weights of another architecture.*2 missing, first 29\.weight"):
-        load_adain(folder(tmp_path / "d", cut, decoder))
+        read_adain(folder(tmp_path / "d", cut, decoder))
     vgg11 = vgg_features("A").state_dict()
     torch.save({f"features.{key}": value for key, value in vgg11.items()}, tmp_path / "vgg11.pth")
     with pytest.raises(UserError, match=r"vgg11\.pth: not torchvision's vgg19"):
@@ -184,11 +184,11 @@ def test_a_folder_must_have_exactly_one_encoder_and_one_decoder(tmp_path):
     encoder, decoder = weights()
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"empty: expected exactly one of .*vgg_normalised\.pth, found none of them"):
-        load_adain(tmp_path / "empty")
+        read_adain(tmp_path / "empty")
     folder(tmp_path / "two", encoder, decoder)
     torch.save(encoder, tmp_path / "two" / "vgg_normalised.pth")
     with pytest.raises(UserError, match=r"found encoder\.pth and vgg_normalised\.pth"):
-        load_adain(tmp_path / "two")
+        read_adain(tmp_path / "two")
 
 
 def test_our_own_decoder_loads_only_with_its_encoder(tmp_path):
@@ -196,7 +196,7 @@ def test_our_own_decoder_loads_only_with_its_encoder(tmp_path):
     metadata = {"shapebias": f'{{"encoder": "{encoder_hash(ours)}"}}'}
     save_file(make_decoder(WIDTH).state_dict(), tmp_path / "decoder.safetensors", metadata=metadata)
     save_file(ours.state_dict(), tmp_path / "encoder.safetensors")
-    assert load_adain(tmp_path).fingerprint == f"adain-{encoder_hash(ours)[:16]}"
+    assert read_adain(tmp_path).fingerprint == f"adain-{encoder_hash(ours)[:16]}"
     save_file(unrelated.state_dict(), tmp_path / "encoder.safetensors")
     with pytest.raises(UserError, match=r"decoder\.safetensors: trained for the encoder .* but this one is"):
-        load_adain(tmp_path)
+        read_adain(tmp_path)
