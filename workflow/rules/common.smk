@@ -21,9 +21,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import update_config
 
-# Snakemake gives what is nested in a value of --config as text.
-nested = {key: value for key, value in workflow.config_settings.config.items() if isinstance(value, dict | list)}
-update_config(config, parse_scalars(nested))
+# Snakemake reads `--config only_finished=true`, and every nested value, as text.
+update_config(config, parse_scalars(workflow.config_settings.config))
 STUDY = unshare(config)  # as it was written, before defaults and `data_root`
 try:
     config = check_config(config)
@@ -90,6 +89,14 @@ READ_OUT = [name for name, entry in config["benchmarks"].items() if entry.get("r
 CONFLICTS = [name for name, entry in config["benchmarks"].items() if entry["kind"] == "cue_conflict"]
 PACKED = [*config["sources"], *config["styles"]]
 SETS = [*PACKED, *config["stylized"]]
+
+
+def finished(names, results):
+    """Return the names whose results exist if the config asks for `only_finished`, else all names.
+
+    results: function of a name that returns paths.
+    """
+    return [name for name in names if not config["only_finished"] or all(map(os.path.exists, results(name)))]
 
 
 def one_of(names):

@@ -3,10 +3,14 @@
 from shapebias.planning.network_costs import evaluation_seconds, is_listed, observer_entry
 
 
+def run_folder(run):
+    model, regime, seed = RUNS[run]
+    return f"results/runs/{model}/{regime}/seed{seed}"
+
+
 def observer_weights(wildcards):
     if wildcards.observer in RUNS:
-        model, regime, seed = RUNS[wildcards.observer]
-        return f"results/runs/{model}/{regime}/seed{seed}/model.safetensors"
+        return f"{run_folder(wildcards.observer)}/model.safetensors"
     return weights_input(network_weights(config["observers"][wildcards.observer]))
 
 
@@ -139,6 +143,29 @@ rule evaluate_melanoma:
         " {params.benchmarks:q} --reuse results/checkpoints/measured > {log:q} 2>&1"
 
 
+def predictions_of(observer):
+    benchmarks = MELANOMA if observer in MELANOMA_RUNS else BENCHMARKS
+    return [f"results/predictions/{benchmark}/{observer}.parquet" for benchmark in benchmarks]
+
+
+def measurements_of(observer):
+    """Return all files that the tables need of a network."""
+    paths = predictions_of(observer)
+    if observer in OBSERVERS:
+        paths += [f"results/read_out/{benchmark}/{observer}.csv" for benchmark in READ_OUT]
+    return paths + ([f"{run_folder(observer)}/run.json"] if observer in RUNS else [])
+
+
+# What the tables and the report show.
+SHOWN_OBSERVERS = finished(OBSERVERS, measurements_of)
+SHOWN_MELANOMA_RUNS = finished(MELANOMA_RUNS, measurements_of)
+SHOWN_RUNS = [name for name in RUNS if name in {*SHOWN_OBSERVERS, *SHOWN_MELANOMA_RUNS}]
+SHOWN_SETS = finished(SETS, lambda name: [f"results/images/{name}/{table}.csv" for table in ("rejected", "manifest")])
+if config["only_finished"] and not (SHOWN_OBSERVERS or SHOWN_MELANOMA_RUNS):
+    raise WorkflowError(
+        "only_finished: results/ holds no evaluated network of this study; leave only_finished out to make them"
+    )
+
 TABLES = ["shape_bias", "shape_bias_by_category", "shape_bias_by_answer", "shape_bias_pooled"]
 TABLES += ["shape_bias_differences", "shape_bias_differences_pooled", "cue_accuracy", "top_k", "confusion"]
 TABLES += ["classification_report", "accuracy", "accuracy_by_condition", "error_consistency"]
@@ -153,7 +180,7 @@ def melanoma_flags():
     if not MELANOMA:
         return []
     baselines = [name for name in melanoma_regimes(config) if config["regimes"][name]["init"] == "pretrained"]
-    options = {"melanoma_benchmarks": MELANOMA, "melanoma_observers": MELANOMA_RUNS}
+    options = {"melanoma_benchmarks": MELANOMA, "melanoma_observers": SHOWN_MELANOMA_RUNS}
     return flags(options | {"melanoma_baseline": next(iter(baselines), None)})
 
 
@@ -169,15 +196,10 @@ def decision_flags():
 rule tables:
     """Compute hits, bias, accuracy and their intervals from predictions and decisions."""
     input:
-        predictions=[
-            f"results/predictions/{benchmark}/{observer}.parquet"
-            for benchmarks, observers in ((BENCHMARKS, OBSERVERS), (MELANOMA, MELANOMA_RUNS))
-            for benchmark in benchmarks
-            for observer in observers
-        ],
-        runs=[f"results/runs/{model}/{regime}/seed{seed}/run.json" for model, regime, seed in RUNS.values()],
-        read_out=expand("results/read_out/{benchmark}/{observer}.csv", benchmark=READ_OUT, observer=OBSERVERS),
-        rejected=[f"results/images/{name}/rejected.csv" for name in SETS],
+        predictions=[path for name in [*SHOWN_OBSERVERS, *SHOWN_MELANOMA_RUNS] for path in predictions_of(name)],
+        runs=[f"{run_folder(name)}/run.json" for name in SHOWN_RUNS],
+        read_out=expand("results/read_out/{benchmark}/{observer}.csv", benchmark=READ_OUT, observer=SHOWN_OBSERVERS),
+        rejected=[f"results/images/{name}/rejected.csv" for name in SHOWN_SETS],
         decisions=[input_path(entry["decisions"]) for entry in DECISIONS.values()],
     output:
         report(
@@ -199,10 +221,10 @@ rule tables:
         folder=lambda wildcards, output: os.path.dirname(output[0]),
         benchmarks=BENCHMARKS,
         kinds=[f"{name}={entry['kind']}" for name, entry in config["benchmarks"].items()],
-        observers=OBSERVERS,
+        observers=SHOWN_OBSERVERS,
         melanoma=melanoma_flags(),
         read_out=lambda wildcards, input: flags({"read_out": list(input.read_out) or None}),
-        sets=SETS,
+        sets=SHOWN_SETS,
         decisions=decision_flags(),
     shell:
         'python "$SCRIPTS"/tables.py --predictions results/predictions --benchmarks {params.benchmarks:q}'

@@ -26,8 +26,8 @@ FIGURES |= {f"{kind}.{name}": (kind, category) for name in MELANOMA for kind, ca
 # Sets with a contact sheet: first contents and their stylized sets, then all others.
 SHEET_SETS = dict.fromkeys(entry["content"] for entry in config["stylized"].values())
 SHEET_SETS |= dict.fromkeys([*config["stylized"], *config["sources"]])
-SHEETS = [f"results/figures/contact_sheet.{name}.png" for name in SHEET_SETS]
-if PACKED:
+SHEETS = [f"results/figures/contact_sheet.{name}.png" for name in SHEET_SETS if name in SHOWN_SETS]
+if PACKED and set(PACKED) <= set(SHOWN_SETS):
     SHEETS.append("results/figures/rejected.png")
 
 
@@ -41,7 +41,7 @@ rule figures:
     input:
         tables=rules.tables.output,
         images=benchmark_images(CONFLICTS),
-        histories=[f"results/runs/{model}/{regime}/seed{seed}/history.csv" for model, regime, seed in RUNS.values()],
+        histories=[f"{run_folder(name)}/history.csv" for name in SHOWN_RUNS],
         people=PEOPLE,
         code=code("src/shapebias/commands/figures.py", "src/shapebias/figures/*.py", "src/shapebias/tables/*.py"),
     output:
@@ -101,7 +101,7 @@ rule report:
         figures=rules.figures.output,
         images=benchmark_images(CONFLICTS),
         sheets=SHEETS,
-        manifests=[f"results/images/{name}/manifest.csv" for name in SETS],
+        manifests=[f"results/images/{name}/manifest.csv" for name in SHOWN_SETS],
         config=rules.settings.output,
         people=PEOPLE,
         code=code("src/shapebias/commands/report.py", "src/shapebias/report/*.py", "src/shapebias/report/templates/*"),

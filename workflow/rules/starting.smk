@@ -83,6 +83,18 @@ def copy_config_for_jobs():
     workflow.config_settings.config_args = []
 
 
+def partial_report_hint():
+    """Return how to make a report of the evaluated networks, or None if there are none or nothing is missing."""
+    networks = [*OBSERVERS, *MELANOMA_RUNS]
+    evaluated = [name for name in networks if all(map(os.path.exists, measurements_of(name)))]
+    if config["only_finished"] or len(evaluated) in (0, len(networks)):
+        return None
+    return (
+        f"{len(evaluated)} of {len(networks)} networks are evaluated. For tables and a report of these alone, repeat the "
+        "command with --config only_finished=true"
+    )
+
+
 if workflow.is_main_process:
     remove_dead_locks()
     STUDY_CONFLICT = study_conflict()
@@ -103,3 +115,8 @@ onstart:
     if on_cluster():
         for text in short_trainings():
             logger.warning(text)
+
+
+onerror:
+    if workflow.is_main_process and (hint := partial_report_hint()):
+        logger.error(hint)

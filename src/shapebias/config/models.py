@@ -518,6 +518,11 @@ class Study(Section):
         "next image in the random order replaces an unusable one.",
     )
     max_megapixels: float = Field(89.4, gt=0, le=178, description="Images with more megapixels than this are rejected.")
+    only_finished: bool = Field(
+        False,
+        description="Whether tables and report take only the networks and image sets whose results exist. After a "
+        "failed job, `--config only_finished=true` makes a report of the others, which names what is missing.",
+    )
     container: str = optional(
         "A container image that holds all conda environments, made by snakemake --containerize: a .sif file or "
         "docker://…. It serves --software-deployment-method conda apptainer.",

@@ -1,8 +1,9 @@
 """What the config of a study says of itself: its networks, runs, recipes and splits."""
 
 import hashlib
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shapebias.stylize.stylizers import STYLIZERS, StylizerKind
@@ -50,6 +51,12 @@ def melanoma_regimes(config: Config) -> list[str]:
 def run_name(model: str, regime: str, seed: int) -> str:
     """The observer that a run is."""
     return f"{model}_{regime}_seed{seed}"
+
+
+def network_names(config: Mapping[str, Any]) -> list[str]:
+    """Return the names of all networks of a study: its runs, and the observers that are networks."""
+    runs = [run_name(*run) for run in itertools.product(config["models"], config["regimes"], config["seeds"])]
+    return runs + [name for name, entry in config["observers"].items() if "timm" in entry]
 
 
 def recipe_of(config: Config, model: str, regime: str) -> dict[str, Any]:

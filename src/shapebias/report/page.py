@@ -15,6 +15,7 @@ import pandas as pd
 import yaml
 
 from shapebias.categories import CATEGORIES
+from shapebias.config.queries import network_names
 from shapebias.figures.style import FigureStyle
 from shapebias.report import charts
 from shapebias.report.accuracy import cost_section, melanoma_section
@@ -30,7 +31,8 @@ from shapebias.report.html_tables import (
     format_undefined_table,
     software_versions,
 )
-from shapebias.report.study import EmbeddedImage, Section, StudyResults, nonempty_tables
+from shapebias.report.study import EmbeddedImage, Section, StudyResults, all_observers, nonempty_tables
+from shapebias.report.wording import join_names
 from shapebias.tables.reading import FILE_COLUMNS
 
 OBSERVER_TABLES = ("shape_bias", "accuracy", "accuracy_by_condition", "reliance", "read_out")
@@ -86,7 +88,7 @@ def render_page(
         title=title,
         headline=headline(complete_tables, people),
         lead=lead,
-        cautions=cautions(complete_tables),
+        cautions=[*missing_networks(study), *cautions(complete_tables)],
         sections=sections,
         browsers=browsers,
         side=THUMBNAIL_PIXELS,
@@ -156,6 +158,21 @@ def make_sections(study: StudyResults) -> list[Section]:
     ]
     candidates += [melanoma_section(study), answers_section(study)]
     return [section for section in candidates if section is not None]
+
+
+def missing_networks(study: StudyResults) -> list[str]:
+    """Return a note that names the networks of the config that the page leaves out, if there are any."""
+    if "models" not in study.config:
+        return []
+    measured = {*all_observers(study)["observer"], *study.tables["melanoma"]["observer"]}
+    networks = network_names(study.config)
+    missing = [name for name in networks if name not in measured]
+    if not missing:
+        return []
+    return [
+        f"This report is incomplete. It leaves out {len(missing)} of {len(networks)} networks, whose results did not "
+        f"exist when it was written: {join_names(missing)}."
+    ]
 
 
 def missing_measurements(study: StudyResults) -> list[str]:
