@@ -27,6 +27,7 @@ from shapebias.config.queries import (
 )
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS, PUBLISHED_ONLY
+from shapebias.images.archives import ARCHIVE_SUFFIXES
 from shapebias.stylize.stylizers import EMBEDDED
 from shapebias.training.recipe import Recipe
 
@@ -400,11 +401,10 @@ def stimuli_problems(config: Config, entry: Config, key: str) -> Iterator[str]:
     needed = {"melanoma": "a set of kind isic2017", "suppressed": "a source"}.get(entry["kind"])
     if needed:
         yield f"{key}: kind {entry['kind']!r} needs `images`, {needed}, and no folder"
-    elif (path := Path(config["data_root"]) / entry["folder"]).is_file():
-        from shapebias.images.archives import ARCHIVE_SUFFIXES  # with pillow and numpy, which no other check needs
-
-        if not path.name.lower().endswith(ARCHIVE_SUFFIXES):
-            yield f"{key}.folder: {path} is neither a folder nor an archive ({', '.join(ARCHIVE_SUFFIXES)})"
+        return
+    path = Path(config["data_root"]) / entry["folder"]
+    if path.is_file() and not path.name.lower().endswith(ARCHIVE_SUFFIXES):
+        yield f"{key}.folder: {path} is neither a folder nor an archive ({', '.join(ARCHIVE_SUFFIXES)})"
 
 
 def image_problems(config: Config, entry: Config, key: str) -> Iterator[str]:

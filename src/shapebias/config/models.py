@@ -401,7 +401,7 @@ class Benchmark(Section):
         "photographs in the style of paintings, cue_conflict takes a set with other_category."
     )
     folder: str = optional(
-        "A folder of stimuli, or a .zip, .tar, .tar.gz or .tgz file of it, which is read without unpacking. Sets of "
+        "A folder of stimuli, or a .zip, .tar, .tar.gz or .tgz file of it; there is no need to unpack it. Sets of "
         "model-vs-human are used as published (NNNN_<code>_<session>_<condition>_<category>_….png). cue_conflict takes "
         "<shape>/<shape><i>-<texture><j>.png. All others take <category>/image or <class>/image. "
         "download:stimuli/cue-conflict, …/silhouettes and …/edges download the published stimuli."

@@ -1,18 +1,19 @@
-"""Read images from archives without unpacking them to disk."""
+"""Read images from archives, in any order and from several threads."""
 
-import bisect
-import io
+import errno
+import gzip
 import lzma
 import os
 import re
+import shutil
 import stat
 import tarfile
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image
 
@@ -22,8 +23,6 @@ from shapebias.images.shards import Label
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")  # formats of an archived set
 ABSOLUTE_PATH = re.compile(r"[/\\]|[A-Za-z]:")
-# Unpacked bytes between checkpoints of a gzip file: reading one image unpacks at most this many unneeded bytes.
-CHECKPOINT_BYTES = 2**19
 
 
 @dataclass(frozen=True)
@@ -111,9 +110,16 @@ class TarArchive(Archive):
     """An uncompressed tar file."""
 
     def index(self) -> dict[str, tuple[int, int]]:
-        with tarfile.open(self.path, "r:") as tar:
+        with self.path.open("rb") as file:
+            return self.index_file(file)
+
+    def index_file(self, file: BinaryIO) -> dict[str, tuple[int, int]]:
+        """Return the images of an uncompressed tar file, each with its offset and size in bytes."""
+        with tarfile.open(fileobj=file, mode="r:") as tar:
             members = index_tar_members(tar, self.path)
-            if self.path.stat().st_size <= tar.offset:  # a complete tar file ends with zeros; tarfile ignores them
+            if (
+                os.fstat(file.fileno()).st_size <= tar.offset
+            ):  # a complete tar file ends with zeros; tarfile ignores them
                 raise EOFError("it ends too early")
             return members
 
@@ -144,86 +150,33 @@ class ZipArchive(Archive):
         return self.handle().read(self.members[file])
 
 
-@dataclass(frozen=True)
-class GzipCheckpoint:
-    """A point at which unpacking a gzip file can start.
-
-    position, offset: bytes before this point in the unpacked and the packed data.
-    decompressor: its state at this point, to be copied.
-    """
-
-    position: int
-    offset: int
-    decompressor: Any
-
-
-class GzippedTarArchive(Archive):
-    """A gzipped tar file; images are unpacked in memory, starting at the last checkpoint before them.
-
-    One pass finds the members and saves the decompressor's state every CHECKPOINT_BYTES bytes (some 40 KB per state).
-    Reading an image in any order therefore unpacks at most CHECKPOINT_BYTES unneeded bytes.
-    """
-
-    checkpoints: list[GzipCheckpoint]
+class GzippedTarArchive(TarArchive):
+    """A gzipped tar file, unpacked into a temporary file without a name, which vanishes with its last process."""
 
     def index(self) -> dict[str, tuple[int, int]]:
-        stream = GzipStream(self)
-        with tarfile.open(fileobj=stream, mode="r|") as tar:
-            members = index_tar_members(tar, self.path)
-        while stream.read(CHECKPOINT_BYTES):  # to the end, which holds the checksum
-            pass
-        self.checkpoints = stream.checkpoints
-        return members
+        with os.fdopen(os.dup(self.handle()), "rb") as unpacked:
+            unpacked.seek(0)
+            return self.index_file(unpacked)
 
-    def read(self, file: str) -> bytes:
-        if not self.checkpoints:  # a pickled archive has lost its decompressors
-            self.index()
-        offset, size = self.members[file]
-        index = bisect.bisect_right(self.checkpoints, offset, key=lambda checkpoint: checkpoint.position) - 1
-        parts = []
-        for checkpoint, data in self.unpack_from(self.checkpoints[index]):
-            parts.append(data[max(offset - checkpoint.position, 0) : max(offset + size - checkpoint.position, 0)])
-            if checkpoint.position + len(data) >= offset + size:
-                break
-        return b"".join(parts)
+    def handle(self) -> int:
+        """Return the open temporary file. A forked process may share it, since pread has no position in the file."""
+        if self.file is None:
+            self.file = (os.getpid(), self.open())
+        return self.file[1]
 
-    def unpack_from(self, start: GzipCheckpoint) -> Iterator[tuple[GzipCheckpoint, bytes]]:
-        """Unpack from a checkpoint onwards; yield chunks of at most CHECKPOINT_BYTES, each with its own checkpoint."""
-        position, offset, decompressor = start.position, start.offset, start.decompressor.copy()
-        while packed := self.read_raw(offset, CHECKPOINT_BYTES):
-            if decompressor.eof:  # a gzip file may have several parts, and zeros after the last one
-                decompressor = zlib.decompressobj(wbits=31)
-                if not packed.strip(b"\0"):
-                    return
-            checkpoint = GzipCheckpoint(position, offset, decompressor.copy())
-            data = decompressor.decompress(packed, CHECKPOINT_BYTES)
-            offset += len(packed) - len(decompressor.unconsumed_tail) - len(decompressor.unused_data)
-            position += len(data)
-            yield checkpoint, data
-        if not decompressor.eof:
-            raise EOFError("it ends too early")
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "checkpoints": []}
-
-
-class GzipStream(io.RawIOBase):
-    """The unpacked data of a gzip file as a one-pass stream; collects checkpoints on the way."""
-
-    def __init__(self, archive: GzippedTarArchive) -> None:
-        self.checkpoints: list[GzipCheckpoint] = []
-        self.chunks = archive.unpack_from(GzipCheckpoint(0, 0, zlib.decompressobj(wbits=31)))
-        self.buffer = io.BytesIO()
-
-    def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes; none at the end."""
-        while not (data := self.buffer.read(size)):
-            checkpoint, chunk = next(self.chunks, (None, b""))
-            if checkpoint is None:
-                return b""
-            self.checkpoints.append(checkpoint)
-            self.buffer = io.BytesIO(chunk)
-        return data
+    def open(self) -> int:
+        with tempfile.TemporaryFile() as unpacked, gzip.open(self.path) as packed:
+            try:
+                shutil.copyfileobj(packed, unpacked)
+                unpacked.flush()
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                raise UserError(
+                    f"{self.path}: unpacked, it does not fit into {tempfile.gettempdir()}; free space there, or let "
+                    f"TMPDIR name another folder"
+                ) from None
+            return os.dup(unpacked.fileno())
 
 
 def index_tar_members(tar: tarfile.TarFile, path: Path) -> dict[str, tuple[int, int]]:
