@@ -21,7 +21,7 @@ def images(tmp_path_factory):
 def trained(images, tmp_path_factory):
     out = tmp_path_factory.mktemp("trained")
     flags = ["--content", images / "content", "--styles", images / "styles", *SMALL]
-    succeeded(run_script("train_stylizer", *flags, "--checkpoint", out / "checkpoint.pt", "--out", out))
+    succeeded(run_script("train_stylizer", *flags, "--checkpoints", out / "checkpoints", "--out", out))
     return out
 
 

@@ -110,9 +110,9 @@ rule train_stylizer:
         origins=lambda wildcards: flags({k: shard_range(*origin) for k, origin in training_origins(wildcards).items()}),
         flags=stylizer_training_flags,
         # Not an output: Snakemake deletes outputs before a retry.
-        checkpoint="results/checkpoints/stylizers/{stylizer}.pt",
+        checkpoints="results/checkpoints/stylizers/{stylizer}",
         folder=lambda wildcards, output: os.path.dirname(output.decoder),
     shell:
         "launch {resources.ranks} {resources.nodes} {resources.cpus_per_task}"
         ' "$SCRIPTS"/train_stylizer.py {params.origins:q} {params.flags:q}'
-        " --checkpoint {params.checkpoint:q} $STAGING --out {params.folder:q} > {log:q} 2>&1"
+        " --checkpoints {params.checkpoints:q} $STAGING --out {params.folder:q} > {log:q} 2>&1"

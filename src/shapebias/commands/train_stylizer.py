@@ -41,12 +41,13 @@ from shapebias.stylize.decoder_training import (
     ContentStylePairs,
     DecoderRecipe,
     DecoderState,
+    decoder_identity,
     initial_state,
     train_decoder,
 )
+from shapebias.training.checkpoints import Checkpoints, lock_checkpoints
 from shapebias.training.distributed import World, join_process_group, leave_process_group
 from shapebias.training.interruption import RETRY_STATUS, StoppedError
-from shapebias.training.run_lock import lock_run
 from shapebias.training.staging import stage_shards
 
 log = logging.getLogger(__name__)
@@ -80,8 +81,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     job.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU where there is one")
     job.add_argument("--threads", type=positive_int, default=1, help="CPU threads that compute (default: %(default)s)")
     job.add_argument("--workers", type=non_negative_int, default=0, help="threads that decode (default: %(default)s)")
-    job.add_argument("--checkpoint", type=Path, metavar="FILE", help="where an interrupted training goes on from")
-    job.add_argument("--checkpoint-steps", type=positive_int, default=1000, help="between two (default: %(default)s)")
+    job.add_argument(
+        "--checkpoints", type=Path, metavar="DIR", help="folder of checkpoints (default: none are written)"
+    )
+    job.add_argument(
+        "--checkpoint-minutes", type=non_negative_float, default=10.0, help="between checkpoints (default: %(default)s)"
+    )
     add_staging_option(job)
     job.add_argument("--out", type=Path, required=True, metavar="DIR")
     args = parser.parse_args(argv)
@@ -135,11 +140,11 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     torch.set_num_threads(args.threads)
     world = join_process_group(args.device)
-    checkpoint, paths = args.checkpoint, expand([*args.content, *args.styles])
+    paths = expand([*args.content, *args.styles])
     try:
         with contextlib.ExitStack() as stack:
-            if checkpoint is not None:
-                stack.enter_context(lock_run(checkpoint.with_name(f"{checkpoint.name}.claim"), world))
+            if args.checkpoints is not None:
+                stack.enter_context(lock_checkpoints(args.checkpoints, world))
             train_one(args, world, stack.enter_context(stage_shards(paths if args.stage else [], world)))
     except StoppedError as stopped:
         log.info("%s", stopped)
@@ -156,21 +161,27 @@ def train_one(args: argparse.Namespace, world: World, copies: Mapping[Path, Path
     )
     pairs = ContentStylePairs(contents, styles, recipe, args.max_rejected)
     encoder = first_encoder(args, pairs)
-    state = train_decoder(
-        encoder,
-        pairs,
-        recipe,
-        device=torch.device(world.device),
-        checkpoint=args.checkpoint,
-        checkpoint_steps=args.checkpoint_steps,
-        workers=args.workers,
-        show=lambda steps: iter(progress(steps, total=len(steps), unit="step", label="decoder")),
-    )
+    checkpoints = None
+    if args.checkpoints is not None:
+        checkpoints = Checkpoints(args.checkpoints, decoder_identity(encoder, recipe), minutes=args.checkpoint_minutes)
+    try:
+        state = train_decoder(
+            encoder,
+            pairs,
+            recipe,
+            device=torch.device(world.device),
+            checkpoints=checkpoints,
+            workers=args.workers,
+            show=lambda steps: iter(progress(steps, total=len(steps), unit="step", label="decoder")),
+        )
+    finally:
+        if checkpoints:
+            checkpoints.finish()  # while the folder is still locked
     if not world.is_first:
         return
     if not state.history:
         raise UserError(f"--steps {recipe.steps}: no step was made")
     write(args, encoder, state, pairs)
-    if args.checkpoint is not None:
-        args.checkpoint.unlink(missing_ok=True)
+    if checkpoints:
+        checkpoints.remove()
     log.info("%s: %d steps, losses %s", args.out, state.step, state.history[-1])

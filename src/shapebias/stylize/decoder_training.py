@@ -4,12 +4,12 @@ Several processes (torchrun) share each batch. A batch's images and crops depend
 are the same with one process or two.
 """
 
+import copy
 import logging
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,13 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from shapebias.errors import BadImageError, UserError
-from shapebias.files import atomic_write
 from shapebias.images.codec import resize_shorter
 from shapebias.images.pictures import Picture
 from shapebias.images.rejections import Rejections
 from shapebias.parallel import ordered_map
 from shapebias.seeding import generator
 from shapebias.stylize.adain import RELUS, adain, encoder_hash, encoder_width, make_decoder, mean_std
+from shapebias.training.checkpoints import Checkpoints
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +150,29 @@ class DecoderState:
     sums: list[float]  # of content and style loss since the last row of the history
     step: int = 0  # completed updates
 
+    def capture(self) -> dict[str, Any]:
+        """Return a copy for a checkpoint; training may continue while it is written."""
+        return copy.deepcopy(
+            {
+                "step": self.step,
+                "decoder": self.decoder.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "history": self.history,
+                "sums": self.sums,
+            }
+        )
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Continue from a checkpoint's content."""
+        self.decoder.load_state_dict(saved["decoder"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.step, self.history, self.sums = saved["step"], saved["history"], saved["sums"]
+
+
+def decoder_identity(encoder: nn.Sequential, recipe: DecoderRecipe) -> dict[str, Any]:
+    """Return the values that define a training; a checkpoint with other values is refused."""
+    return asdict(recipe) | {"encoder": encoder_hash(encoder)}
+
 
 def initial_state(encoder: nn.Sequential, recipe: DecoderRecipe, device: torch.device) -> DecoderState:
     """Return a new training state; the seed determines the decoder's weights.
@@ -179,22 +202,21 @@ def train_decoder(
     recipe: DecoderRecipe,
     *,
     device: torch.device,
-    checkpoint: Path | None = None,
-    checkpoint_steps: int = 1000,
+    checkpoints: Checkpoints | None = None,
     workers: int = 0,
     show: Callable[[range], Iterator[int]] = iter,
 ) -> DecoderState:
-    """Train a decoder for a frozen encoder; resume from `checkpoint` if it exists.
+    """Train a decoder for a frozen encoder; resume from the newest checkpoint, if there is one.
 
-    workers: threads that decode images ahead. show: wraps the steps, for a progress bar.
-    Raises UserError for a checkpoint of another recipe, a batch that the processes cannot share evenly, and losses
-    that are not finite.
+    checkpoints: those of `decoder_identity`. workers: threads that decode images ahead. show: wraps the steps, for a
+    progress bar. Raises UserError for a checkpoint of another recipe, a batch that the processes cannot share evenly,
+    and losses that are not finite.
     """
     encoder = encoder.eval().requires_grad_(False).to(device)
     state = initial_state(encoder, recipe, device)
-    fixed = asdict(recipe) | {"encoder": encoder_hash(encoder)}
-    if checkpoint is not None and checkpoint.is_file():
-        resume(state, checkpoint, fixed, device)
+    saved = checkpoints.newest() if checkpoints else None
+    if saved is not None:
+        state.restore(saved)
     rank, world = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
     if recipe.batch_size % world:
         raise UserError(f"batch_size {recipe.batch_size} cannot be shared by {world} processes; take a multiple")
@@ -225,8 +247,8 @@ def train_decoder(
             row = {"step": state.step, "content_loss": content, "style_loss": style, "loss": weighted, "lr": rate}
             state.history.append(row)
             state.sums = [0.0, 0.0]
-        if checkpoint is not None and state.step % checkpoint_steps == 0 and rank == 0:
-            save_checkpoint(state, checkpoint, fixed)
+        if checkpoints and rank == 0 and checkpoints.due():
+            checkpoints.save(state.capture())
             log.info("step %d: content loss %.3f, style loss %.3f", state.step, *step_losses)
     return state
 
@@ -237,35 +259,3 @@ def mean_over_processes(values: torch.Tensor, world: int) -> list[float]:
         distributed.all_reduce(values)
         values /= world
     return values.tolist()
-
-
-def save_checkpoint(state: DecoderState, path: Path, fixed: dict[str, Any]) -> None:
-    with atomic_write(path) as draft:
-        torch.save(
-            {
-                "fixed": fixed,
-                "step": state.step,
-                "decoder": state.decoder.state_dict(),
-                "optimizer": state.optimizer.state_dict(),
-                "history": state.history,
-                "sums": state.sums,
-            },
-            draft,
-        )
-
-
-def resume(state: DecoderState, path: Path, fixed: dict[str, Any], device: torch.device) -> None:
-    """Load a checkpoint; raises UserError with the differences if it has another recipe or encoder."""
-    try:
-        saved = torch.load(path, map_location=device, weights_only=True)
-        before = saved["fixed"]
-        changes = [f"{key} {before.get(key)} → {value}" for key, value in fixed.items() if before.get(key) != value]
-        if not changes:
-            state.decoder.load_state_dict(saved["decoder"])
-            state.optimizer.load_state_dict(saved["optimizer"])
-            state.step, state.history, state.sums = saved["step"], saved["history"], saved["sums"]
-    except Exception as error:  # torch raises almost any exception on a damaged file
-        raise UserError(f"{path}: not a checkpoint ({type(error).__name__}); remove it to start again") from None
-    if changes:
-        raise UserError(f"{path}: a checkpoint of another recipe: {', '.join(changes)}; remove it to start again")
-    log.info("%s: resuming from step %d", path, state.step)

@@ -78,7 +78,8 @@ class Checkpoints:
                 self.damaged |= name == LATEST
                 continue
             self.check_identity(path, identity)
-            log.info("%s: resumes from step %d, epoch %d", path, content["step"], content["epoch"] + 1)
+            epoch = f", epoch {content['epoch'] + 1}" if "epoch" in content else ""
+            log.info("%s: resumes from step %d%s", path, content["step"], epoch)
             return content
         return None
 

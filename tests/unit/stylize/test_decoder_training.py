@@ -12,7 +12,14 @@ from torch.nn import functional as F
 from shapebias.errors import UserError
 from shapebias.images.pictures import open_pictures
 from shapebias.stylize.adain import RELUS, make_decoder, random_encoder
-from shapebias.stylize.decoder_training import ContentStylePairs, DecoderRecipe, adain_losses, train_decoder
+from shapebias.stylize.decoder_training import (
+    ContentStylePairs,
+    DecoderRecipe,
+    adain_losses,
+    decoder_identity,
+    train_decoder,
+)
+from shapebias.training.checkpoints import Checkpoints
 
 RECIPE = DecoderRecipe(steps=6, batch_size=4, resize=20, size=16, lr=1e-3, seed=1)
 CPU = torch.device("cpu")
@@ -88,26 +95,38 @@ def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(pairs, tmp_p
         return show
 
     uninterrupted = train_decoder(encoder(), pairs, RECIPE, device=CPU)
-    checkpoint = tmp_path / "checkpoint.pt"
-    more: dict[str, Any] = {"device": CPU, "checkpoint": checkpoint, "checkpoint_steps": 2}
     with pytest.raises(KilledError):
-        train_decoder(encoder(), pairs, RECIPE, show=killed_at(5), **more)
-    resumed = train_decoder(encoder(), pairs, RECIPE, **more)
+        train_decoder(
+            encoder(), pairs, RECIPE, device=CPU, show=killed_at(5), checkpoints=EagerCheckpoints(tmp_path, RECIPE)
+        )
+    checkpoints = EagerCheckpoints(tmp_path, RECIPE)
+    assert (checkpoints.newest() or {})["step"] == 5
+    resumed = train_decoder(encoder(), pairs, RECIPE, device=CPU, checkpoints=checkpoints)
     assert resumed.history == uninterrupted.history
     for ours, theirs in zip(resumed.decoder.parameters(), uninterrupted.decoder.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
 
+class EagerCheckpoints(Checkpoints):
+    """Checkpoints of the decoder of `encoder()`, written completely after every step."""
+
+    def __init__(self, folder: Path, recipe: DecoderRecipe) -> None:
+        super().__init__(folder, decoder_identity(encoder(), recipe))
+
+    def due(self, epoch: int | None = None) -> bool:
+        return True
+
+    def save(self, content: dict[str, Any], *, wait: bool = True) -> None:
+        super().save(content, wait=wait)
+
+
 def test_a_checkpoint_of_another_recipe_is_refused_with_the_differences(pairs, tmp_path):
-    checkpoint = tmp_path / "checkpoint.pt"
-    train_decoder(encoder(), pairs, RECIPE, device=CPU, checkpoint=checkpoint, checkpoint_steps=2)
+    train_decoder(encoder(), pairs, RECIPE, device=CPU, checkpoints=EagerCheckpoints(tmp_path, RECIPE))
     changed_recipe = dataclasses.replace(RECIPE, lr=0.1)
-    with pytest.raises(UserError, match=r"checkpoint of another recipe: lr 0\.001 → 0\.1; remove it"):
-        train_decoder(encoder(), pairs, changed_recipe, device=CPU, checkpoint=checkpoint)
-    for damage in (lambda: checkpoint.write_bytes(b"cut short"), lambda: torch.save({"step": 3}, checkpoint)):
-        damage()
-        with pytest.raises(UserError, match=r"not a checkpoint .*; remove it to start again"):
-            train_decoder(encoder(), pairs, RECIPE, device=CPU, checkpoint=checkpoint)
+    with pytest.raises(UserError, match=r"checkpoint of another run: lr 0\.001 → 0\.1; remove"):
+        train_decoder(
+            encoder(), pairs, changed_recipe, device=CPU, checkpoints=EagerCheckpoints(tmp_path, changed_recipe)
+        )
 
 
 def test_a_non_finite_loss_stops_training_before_the_weights_change(pairs):
