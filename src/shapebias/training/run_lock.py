@@ -4,6 +4,8 @@ A killed Snakemake leaves its jobs running, and a new Snakemake starts them agai
 kernel releases it when the process that holds it ends, however it ends. The file describes the process that holds the
 lock. Without the lock the file has no meaning, so a file of a dead process never blocks a run.
 
+The package filelock knows neither the holder, nor a holder whose node is lost, nor a file system without locks.
+
 On NFS, GPFS, CephFS and Lustre (mounted with `flock`) locks work across nodes. On Lustre with `localflock` and on
 BeeGFS in its default setup, they work only within one node. On a file system without locks, a warning is logged.
 """

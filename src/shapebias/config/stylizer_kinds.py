@@ -1,0 +1,9 @@
+"""The kind of each stylizer of a study. Apart from `queries`, since a stylizer's kind can load its network."""
+
+from shapebias.config.queries import Config
+from shapebias.stylize.stylizers import STYLIZERS, StylizerKind
+
+
+def stylizer_kind(config: Config, stylizer: str) -> StylizerKind:
+    """Return the kind of a stylizer. Entries under `stylizers` are AdaIN networks; others go by the kind's own name."""
+    return STYLIZERS["adain" if stylizer in config["stylizers"] else stylizer]
