@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shapebias.api import evaluate, shape_bias
+    from shapebias.api import evaluate, plot_shape_bias, shape_bias, stylize_photographs, write_report
 
     __version__: str
 
-__all__ = ["__version__", "evaluate", "shape_bias"]
+__all__ = ["__version__", "evaluate", "plot_shape_bias", "shape_bias", "stylize_photographs", "write_report"]
 
 
 def __getattr__(name: str) -> Any:

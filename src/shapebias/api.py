@@ -1,25 +1,30 @@
-"""Shape bias in a notebook: `from shapebias import evaluate, shape_bias`."""
+"""The functions for a notebook: stylize photographs, evaluate a network, measure its shape bias, plot it, report it."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from shapebias.categories import category_of
+from shapebias.categories import CATEGORIES, category_of
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import read_observers
+from shapebias.files import atomic_write
 from shapebias.metrics.panel import pair_trials
-from shapebias.metrics.shape_bias import bias_rows, count_cues
+from shapebias.metrics.shape_bias import CueCounts, bias_rows, count_cues
+from shapebias.tables.columns import PEOPLE
 
 if TYPE_CHECKING:  # torch takes seconds to import, and counting decisions does not need it
+    from matplotlib.figure import Figure
+    from PIL import Image
     from torch import nn
 
     from shapebias.evaluation.inputs import ImageCache
+    from shapebias.images.shards import Label
     from shapebias.networks.models import Preparation
 
 REQUIRED_COLUMNS = ["observer", "image", "shape", "texture", "decision"]
@@ -109,6 +114,13 @@ def shape_bias(answers: pd.DataFrame | str | Path | Sequence[str | Path]) -> pd.
     Raises shapebias.errors.UserError if a column is missing, if there are no rows, if an observer has no name or
     answers an image twice, or if two observers' tables label one image differently.
     """
+    counts = count_answers(answers)
+    rows = zip(counts.names, bias_rows(counts), strict=True)
+    return WideTable([{"observer": name} | row for name, row in rows])
+
+
+def count_answers(answers: pd.DataFrame | str | Path | Sequence[str | Path]) -> CueCounts:
+    """Return the cues that each observer named; `shape_bias` describes the answers and the errors."""
     trials = answers if isinstance(answers, pd.DataFrame) else read_observers(to_paths(answers))
     missing = [name for name in REQUIRED_COLUMNS if name not in trials]
     if missing:
@@ -118,9 +130,82 @@ def shape_bias(answers: pd.DataFrame | str | Path | Sequence[str | Path]) -> pd.
     trials = trials.reset_index(drop=True)
     if "answerable" not in trials:
         trials = trials.assign(answerable=answerable_trials(trials))
-    counts = count_cues(pair_trials(trials))
-    rows = zip(counts.names, bias_rows(counts), strict=True)
-    return WideTable([{"observer": name} | row for name, row in rows])
+    return count_cues(pair_trials(trials))
+
+
+def plot_shape_bias(
+    answers: pd.DataFrame | str | Path | Sequence[str | Path], *, title: str = "conflict images"
+) -> Figure:
+    """Plot the shape bias in each category of the shape, with 95 % intervals: one colour per observer.
+
+    answers: as for `shape_bias`, which also describes the errors; concatenate the tables of several networks.
+    Observers with names subject-… are drawn as people, pooled. title: name of the images, for the figure's title.
+    The result has a method `savefig` and is shown by a notebook.
+    """
+    from shapebias.figures.shape_bias import shape_bias_by_category
+
+    counts = count_answers(answers)
+    parts = [pd.DataFrame(bias_rows(counts.select_shape(category))) for category in CATEGORIES]
+    table = pd.concat(
+        [part.assign(observer=counts.names, category=name) for name, part in zip(CATEGORIES, parts, strict=True)]
+    )
+    people = table["observer"].str.startswith("subject-")
+    table = table.assign(benchmark=title, model=table["observer"].mask(people, PEOPLE), regime=None, seed=None)
+    return shape_bias_by_category(table, benchmark=title)
+
+
+def stylize_photographs(
+    photographs: str | Path | Sequence[str | Path],
+    styles: str | Path | Sequence[str | Path],
+    *,
+    size: int,
+    crop: int | None = None,
+    stylizer: str = "ghiasi",
+    weights: str | Path | None = None,
+    strength: float = 1.0,
+    other_category: bool = False,
+    seed: int = 0,
+    device: str | None = None,
+) -> Iterator[tuple[Label, Image.Image]]:
+    """Yield each photograph in the style of another image, with a label that names both.
+
+    photographs, styles: folders of images, or shards. size: shorter side in pixels to which photographs are scaled.
+    crop: side in pixels of the central square that is stylized; None stylizes the full image.
+    stylizer: ghiasi, or adain, which needs `weights`, the folder of its encoder and decoder.
+    strength: 0 keeps the photograph's own style, 1 replaces it.
+    other_category: whether each style comes from another category than the photograph: a cue conflict.
+    seed: decides the style of each photograph, together with the photograph's name.
+    Images are the same as those of scripts/stylize.py. Raises shapebias.errors.UserError if the input is invalid.
+    """
+    from shapebias.images.pictures import decode_pictures, open_pictures
+    from shapebias.images.rejections import Rejections
+    from shapebias.stylize.pipeline import ContentGeometry, StylePictures, StyleSampler, stylize_images
+    from shapebias.stylize.stylizers import make_stylizer
+
+    network = make_stylizer(stylizer, Path(weights) if weights else None, device or "auto")
+    sampler = StyleSampler(
+        StylePictures(open_pictures(to_paths(styles)), network, Rejections(1.0), None), seed, other_category
+    )
+    contents = decode_pictures(open_pictures(to_paths(photographs)), Rejections(0.0), 0)
+    return stylize_images(contents, network, sampler, ContentGeometry(size, crop), strength=strength)
+
+
+def write_report(
+    answers: str | Path, out: str | Path, *, title: str = "Shape or texture?", people: str | Path | None = None
+) -> None:
+    """Write a report of all answers in a folder: one HTML file. The tables go into a folder beside it.
+
+    answers: a folder of predictions (.parquet) and decisions (.csv); a subfolder holds the answers to one benchmark.
+    people: a CSV of people's hits on the published stimuli (category, shape_hits, texture_hits).
+    Raises shapebias.errors.UserError if a file is not readable or nothing can be measured.
+    """
+    from shapebias.report.files import ReportExtras, render_predictions, tables_beside
+
+    target = Path(out)
+    extras = ReportExtras(Path(people) if people else None)
+    page = render_predictions(title, Path(answers), tables_beside(target), extras)
+    with atomic_write(target) as draft:
+        draft.write_text(page, encoding="utf-8")
 
 
 class WideTable(pd.DataFrame):

@@ -13,9 +13,11 @@ from helpers import ENV, image_folder, picture, run_script, succeeded, tiny_resn
 from torch import nn
 
 import shapebias
-from shapebias import evaluate, shape_bias
+from shapebias import evaluate, plot_shape_bias, shape_bias, stylize_photographs, write_report
 from shapebias.api import shared_image_cache
 from shapebias.errors import UserError
+from shapebias.evaluation.decisions import write_decisions
+from shapebias.images.pictures import open_pictures
 from shapebias.networks.models import preparation
 
 CONFLICT = ("cat", "dog")
@@ -182,3 +184,49 @@ def test_a_network_that_returns_a_dict_is_told_to_return_its_logits(stimuli):
 
     with pytest.raises(UserError, match=r"returns a dict, expected a tensor of logits .*returns the logits alone"):
         evaluate(Wrapped(), stimuli, classes=["cat", "dog"])
+
+
+# plot_shape_bias
+
+
+def test_the_plot_has_a_line_at_the_bias_of_each_observer_and_of_pooled_people():
+    network = trials(("cat", "dog", "cat"), ("dog", "cat", "cat"), ("cat", "car", "cat"), ("car", "cat", "car"))
+    people = [trials(("cat", "dog", cue), observer=f"subject-{k}") for k, cue in enumerate(("cat", "dog"))]
+    axes, *_ = plot_shape_bias(pd.concat([network, *people])).axes
+    places = [np.unique(np.asarray(line.get_xdata(), dtype=float)) for line in axes.lines]
+    assert {0.75, 0.5} <= {float(place[0]) for place in places if len(place) == 1}
+
+
+# stylize_photographs
+
+
+def test_photographs_are_stylized_as_by_the_script(tmp_path):
+    photographs = image_folder(tmp_path / "photographs", {"cat": 2, "dog": 1}, size=40)
+    arguments = ["--content", photographs, "--styles", photographs, "--other-category", "--size", 32, "--crop", 32]
+    stylizing = ["--stylizer", "ghiasi", "--strength", 0.5, "--format", "png", "--seed", 3]
+    succeeded(run_script("stylize", *arguments, *stylizing, "--out", tmp_path / "x.tar"))
+    results = stylize_photographs(photographs, photographs, size=32, crop=32, strength=0.5, other_category=True, seed=3)
+    for sample, (label, image) in zip(open_pictures([tmp_path / "x.tar"]), results, strict=True):
+        assert sample.label == label
+        assert np.array_equal(np.asarray(sample.image()), np.asarray(image))
+
+
+def test_an_unknown_stylizer_is_refused_before_the_first_image(tmp_path):
+    with pytest.raises(UserError, match="unknown stylizer 'gisi'; allowed: adain, ghiasi"):
+        stylize_photographs(tmp_path, tmp_path, size=32, stylizer="gisi")
+
+
+# write_report
+
+
+def test_a_report_is_written_from_a_folder_of_decisions(tmp_path):
+    folder, network = tmp_path / "answers", trials(("cat", "dog", "cat"), ("dog", "cat", "cat"), observer="mine")
+    network["image"] = ["cat1-dog1", "dog1-cat1"]
+    folder.mkdir()
+    write_decisions(folder / "mine.csv", network.assign(content=network["image"]), "mine")
+    write_report(folder, tmp_path / "page.html", title="Mine")
+    page = (tmp_path / "page.html").read_text()
+    assert "<h1>Mine</h1>" in page
+    assert pd.read_csv(tmp_path / "page-tables/shape_bias.csv")["shape_bias"].tolist() == [0.5]
+    with pytest.raises(UserError, match="nowhere: no such folder"):
+        write_report(tmp_path / "nowhere", tmp_path / "other.html")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from shapebias.cli import Parser, named_path
 from shapebias.files import atomic_write
-from shapebias.report.files import ReportExtras, render_predictions, render_study
+from shapebias.report.files import ReportExtras, render_predictions, render_study, tables_beside
 from shapebias.tables.reading import read_json
 
 
@@ -54,8 +54,7 @@ def main(argv: list[str] | None = None) -> None:
         images[name].append(path)
     extras = ReportExtras(args.people, args.contact_sheets, images)
     if args.predictions:
-        tables = args.out.with_name(f"{args.out.stem}-tables")
-        page = render_predictions(args.title, args.predictions, tables, extras)
+        page = render_predictions(args.title, args.predictions, tables_beside(args.out), extras)
     else:
         page = render_study(args.title, args.tables, args.figures, args.runs, read_json(args.config), extras)
     with atomic_write(args.out) as draft:

@@ -88,6 +88,11 @@ def render_predictions(title: str, predictions: Path, tables: Path, extras: Repo
         return render_study(title, tables, figures, runs, config, extras)
 
 
+def tables_beside(report: Path) -> Path:
+    """Return the folder of tables that a report of predictions has beside it."""
+    return report.with_name(f"{report.stem}-tables")
+
+
 def check_conflict_images(images: Mapping[str, Sequence[Path]], shape_bias: pd.DataFrame) -> None:
     """Raise UserError if conflict images belong to a benchmark that was not measured."""
     benchmarks = list(dict.fromkeys(shape_bias["benchmark"]))
