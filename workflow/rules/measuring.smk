@@ -168,7 +168,7 @@ if config["only_finished"] and not (SHOWN_OBSERVERS or SHOWN_MELANOMA_RUNS):
 
 TABLES = ["shape_bias", "shape_bias_by_category", "shape_bias_by_answer", "shape_bias_pooled"]
 TABLES += ["shape_bias_differences", "shape_bias_differences_pooled", "cue_accuracy", "top_k", "confusion"]
-TABLES += ["classification_report", "accuracy", "accuracy_by_condition", "error_consistency"]
+TABLES += ["classification_report", "accuracy", "accuracy_differences", "accuracy_by_condition", "error_consistency"]
 TABLES += ["error_consistency_pooled", "human_likeness", "reliance", "read_out", "undefined"]
 TABLES += ["runs", "rejected", *(["melanoma"] if MELANOMA else []), *(f"answers.{name}" for name in CONFLICTS)]
 

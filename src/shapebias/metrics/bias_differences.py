@@ -1,4 +1,8 @@
-"""Differences in shape bias between two observers, on the images that count for both, with paired intervals."""
+"""Differences in shape bias between two observers, on the images that count for both, with paired intervals.
+
+A bias is a ratio, so it also changes if only one cue is named less often. The differences in the shares of shape
+answers and of texture answers show which cue moved.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -9,12 +13,16 @@ import numpy as np
 
 from shapebias.metrics.shape_bias import TAILS, CueCounts, ObserverGroups, group_equal_rows, ratio, ratio_with_prior
 
+CUES = ("shape", "texture")
+# Differences in the share of conflict images answered with a cue.
+SHARE_COLUMNS = [f"{cue}_difference{bound}" for cue in CUES for bound in ("", "_low", "_high")]
 ROWS_AT_ONCE = 256  # rows of resampled sums, each about 240 kB
 
 
 def difference_rows(counts: CueCounts, groups: ObserverGroups) -> list[dict[str, Any]]:
     """Return one row per pair of observers: their biases on common images, the difference and its interval.
 
+    The columns SHARE_COLUMNS are differences in the share of conflict images that are answered with a cue.
     groups: as in `count_cues`. A pool is not compared with its own members, nor with other pools of these members.
 
     The difference is first minus second. Intervals are paired: in a resample both observers see the same images, so
@@ -42,9 +50,11 @@ def difference_rows(counts: CueCounts, groups: ObserverGroups) -> list[dict[str,
             for group in batch
             for pair in group
         ]
-        intervals = difference_intervals(batch_counts, [places_of_pair for _, places_of_pair in placed_pairs])
-        for (pair, both), bounds in zip(placed_pairs, intervals, strict=True):
-            rows[pair] = _row(batch_counts, *both, bounds)
+        all_places = [places_of_pair for _, places_of_pair in placed_pairs]
+        intervals = difference_intervals(batch_counts, all_places)
+        shares = [share_differences(batch_counts, all_places, cue) for cue in CUES]
+        for (pair, both), bounds, *share_rows in zip(placed_pairs, intervals, *shares, strict=True):
+            rows[pair] = _row(batch_counts, *both, bounds) | share_rows[0] | share_rows[1]
     return rows
 
 
@@ -55,6 +65,35 @@ def difference_intervals(counts: CueCounts, pairs: Sequence[tuple[int, int]]) ->
     """
     first, second = (ratio_with_prior(counts.resampled.shape, counts.resampled.hits, side=side) for side in (0, 1))
     return np.array([np.quantile(first[row_1] - second[row_2], TAILS) for row_1, row_2 in pairs]).reshape(-1, 2)
+
+
+def share_differences(counts: CueCounts, pairs: Sequence[tuple[int, int]], cue: str) -> list[dict[str, float]]:
+    """Return the difference in the share of answers that name a cue, first minus second, with its paired interval.
+
+    pairs: pairs of rows that count the same images. cue: shape or texture. Columns: those of SHARE_COLUMNS for the cue.
+    NaN without an image.
+    """
+    trials, cells, resampled = cue_answers(counts, cue)
+    first, second = (ratio_with_prior(resampled, counts.resampled.trials, side=side) for side in (0, 1))
+    rows = []
+    for row_1, row_2 in pairs:
+        low, high = np.quantile(first[row_1] - second[row_2], TAILS) if trials[row_1] else (np.nan, np.nan)
+        difference = ratio(cells[row_1], trials[row_1]) - ratio(cells[row_2], trials[row_2])
+        rows.append(name_share_columns(cue, difference, low, high))
+    return rows
+
+
+def cue_answers(counts: CueCounts, cue: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the trials [K], the answers that name the cue [K], and these answers in each resample [K, R]."""
+    cells = counts.shape_hits if cue == "shape" else counts.texture_hits
+    resampled = counts.resampled.shape if cue == "shape" else counts.resampled.hits - counts.resampled.shape
+    return counts.trials.sum(axis=1), cells.sum(axis=1), resampled
+
+
+def name_share_columns(cue: str, difference: float, low: float, high: float) -> dict[str, float]:
+    """Return a difference with its interval under the names of SHARE_COLUMNS."""
+    name = f"{cue}_difference"
+    return {name: float(difference), f"{name}_low": float(low), f"{name}_high": float(high)}
 
 
 def _members(group: Sequence[int], pairs: Sequence[tuple[int, int]]) -> list[int]:

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
-from shapebias.metrics.bias_differences import difference_intervals, restrict_to_images
+from shapebias.metrics.bias_differences import (
+    CUES,
+    SHARE_COLUMNS,
+    cue_answers,
+    difference_intervals,
+    name_share_columns,
+    restrict_to_images,
+    share_differences,
+)
 from shapebias.metrics.shape_bias import TAILS, CueCounts, bias_rows, ratio, ratio_with_prior
 from shapebias.seeding import generator
 
@@ -86,7 +94,8 @@ def pooled_difference(counts: CueCounts, first_rows: Sequence[int], second_rows:
     first_rows, second_rows: one row per seed, with the seeds in the same order. A single row is compared with each row
     of the other side. A seed counts if both sides have a hit.
 
-    Columns: seeds (their number), difference, ci_low, ci_high, interval (as in `pooled_row`), reason. With one seed,
+    Columns: seeds (their number), difference, ci_low, ci_high, interval (as in `pooled_row`), reason, and SHARE_COLUMNS
+    for the differences in the share of answers that name a cue, with intervals of the same kind. With one seed,
     the interval is that of `bias_differences.difference_rows`. With several, it is paired by image and by seed, like
     `seed_interval` of the seeds' differences. If one side never names one of the cues, the interval is computed from
     the intervals of both sides (Zou and Donner 2008). This ignores the pairing, so the interval is somewhat too wide
@@ -102,7 +111,7 @@ def pooled_difference(counts: CueCounts, first_rows: Sequence[int], second_rows:
     number = max(len(first_rows), len(second_rows))
     sides = [[places[row] for row in side] * (number // len(side)) for side in (first_rows, second_rows)]
     pairs = [pair for pair in zip(*sides, strict=True) if counts.hits[list(pair)].any(axis=1).all()]
-    result: dict[str, Any] = dict.fromkeys(("difference", "ci_low", "ci_high"), math.nan)
+    result: dict[str, Any] = dict.fromkeys(("difference", "ci_low", "ci_high", *SHARE_COLUMNS), math.nan)
     result |= {"seeds": len(pairs), "interval": "", "reason": ""}
     if not pairs:
         without = f"not both have a hit on the {common.sum()} common conflict images"
@@ -112,6 +121,8 @@ def pooled_difference(counts: CueCounts, first_rows: Sequence[int], second_rows:
     shape, hits = (np.array([cell[side].sum() for side in (first, second)]) for cell in cells)
     biases = shape / hits
     result["difference"] = float(biases[0] - biases[1])
+    for cue in CUES:
+        result |= _pooled_share_difference(counts, pairs, cue)
     if len(pairs) == 1:
         ((low, high),) = difference_intervals(counts, pairs)
         return result | {"ci_low": float(low), "ci_high": float(high), "interval": IMAGES}
@@ -126,6 +137,23 @@ def pooled_difference(counts: CueCounts, first_rows: Sequence[int], second_rows:
         low = result["difference"] - math.hypot(biases[0] - low_1, high_2 - biases[1])
         high = result["difference"] + math.hypot(high_1 - biases[0], biases[1] - low_2)
     return result | {"ci_low": float(low), "ci_high": float(high), "interval": IMAGES_AND_SEEDS}
+
+
+def _pooled_share_difference(counts: CueCounts, pairs: Sequence[tuple[int, int]], cue: str) -> dict[str, float]:
+    """Return the difference in the share of answers that name a cue, over all pairs of seeds (SHARE_COLUMNS)."""
+    if len(pairs) == 1:
+        return share_differences(counts, pairs, cue)[0]
+    trials, cells, resampled = cue_answers(counts, cue)
+    parts = []
+    for side, seeds in enumerate(map(list, zip(*pairs, strict=True))):
+        rows = [*dict.fromkeys(seeds)]
+        shares = ratio_with_prior(resampled[seeds], counts.resampled.trials[seeds], side=side)
+        sums = resampled[rows].sum(axis=0), counts.resampled.trials[rows].sum(axis=0)
+        parts.append((cells[seeds] / trials[seeds], shares, ratio_with_prior(*sums, side=side)))
+    differences, resampled_differences, pooled = (first - second for first, second in zip(*parts, strict=True))
+    centre = float(differences.mean())
+    low, high = _interval_around(centre, differences, resampled_differences, pooled, lowest=-1)
+    return name_share_columns(cue, centre, low, high)
 
 
 def _resampled_biases(counts: CueCounts, rows: list[int], seeds: list[int], side: int) -> tuple[np.ndarray, ...]:

@@ -223,12 +223,14 @@ def group_equal_rows(cells: np.ndarray) -> list[list[int]]:
     return list(groups.values())
 
 
-def cue_accuracy_rows(counts: CueCounts) -> list[dict[str, Any]]:
+def cue_accuracy_rows(counts: CueCounts, chance: Sequence[float]) -> list[dict[str, Any]]:
     """Return how often conflict images are answered with their shape, with their texture, and with either (coverage).
 
+    chance: for each row of counts, the share of a cue in the answers of an observer that guesses, 1 / categories.
     A ratio of hits alone hides the number of hits. Fractions are NaN without a conflict image. Intervals use the same
     resamples and prior as those of the bias. Wilson's interval would be too wide if categories differ, because it has
-    no strata, and too narrow if several people answer the same images.
+    no strata, and too narrow if several people answer the same images. `corrected_biases` describes the columns
+    corrected_….
     """
     trials = counts.trials.sum(axis=1)
     rows: list[dict[str, Any]] = [{"conflict_images": int(count)} for count in trials]
@@ -241,7 +243,53 @@ def cue_accuracy_rows(counts: CueCounts) -> list[dict[str, Any]]:
         for row, total, count, (low, high) in zip(rows, sums, trials, intervals, strict=True):
             row["coverage" if name == "coverage" else f"{name}_accuracy"] = ratio(total, count)
             row |= {f"{name}_low": float(low), f"{name}_high": float(high)}
+    return [row | corrected for row, corrected in zip(rows, corrected_biases(counts, chance), strict=True)]
+
+
+def corrected_biases(counts: CueCounts, chance: Sequence[float]) -> list[dict[str, Any]]:
+    """Return for each row of counts the shape bias corrected for guessing, with its interval.
+
+    chance: as in `cue_accuracy_rows`. An observer that guesses has a bias of 0.5, whatever it sees. So the bias of any
+    network that gets worse moves towards 0.5. The correction subtracts the guesses from both cues (Abbott 1925). Among
+    n categories, guesses fall on each of the n - 2 categories that the image does not show as often as on either cue.
+    With o answers that name neither cue, guesses for each cue are therefore g = o / (n - 2), and the corrected bias is
+    (shape - g) / (shape + texture - 2 g). A cue that is named less often than by guessing counts as never named. A
+    trial without an answer counts among the o.
+
+    Columns: chance, corrected_bias, corrected_low, corrected_high, corrected_reason (why it is NaN). The bias is NaN
+    unless the interval of the coverage lies above guessing: then hardly any answer depends on the cues. It is NaN for
+    two categories, because every answer then names a cue.
+    """
+    resampled_trials, shape, hits = counts.resampled
+    prior, other_prior = jeffreys_prior(hits.shape[-1])
+    trials, shape_hits, all_hits = (cell.sum(axis=1) for cell in (counts.trials, counts.shape_hits, counts.hits))
+    coverage_low = fraction_intervals(all_hits, trials, hits, resampled_trials)[:, 0]
+    rows = []
+    for k, share in enumerate(chance):
+        row = {"chance": share} | dict.fromkeys(("corrected_bias", "corrected_low", "corrected_high"), math.nan)
+        others = round(1 / share) - 2  # categories that an image does not show
+        if not trials[k]:
+            reason = "no conflict image"
+        elif others < 1:
+            reason = "guessing cannot be told from answers: each answer names a cue"
+        elif not coverage_low[k] > 2 * share:
+            reason = "answers name the cues no more often than guessing would"
+        else:
+            reason = ""
+            guesses = (trials[k] - all_hits[k]) / others
+            row["corrected_bias"] = float(_ratio_beyond(shape_hits[k], all_hits[k], guesses))
+            resampled_guesses = (resampled_trials[k] - hits[k]) / others
+            biases = _ratio_beyond(shape[k] + prior, hits[k] + prior + other_prior, resampled_guesses)
+            row["corrected_low"], row["corrected_high"] = map(float, np.nanquantile(biases, TAILS))
+        rows.append(row | {"corrected_reason": reason})
     return rows
+
+
+def _ratio_beyond(shape: Any, hits: Any, guesses: Any) -> Any:
+    """Return the share of shape in the hits, after removing the guesses from both cues; NaN without further hits."""
+    shape_beyond, texture_beyond = np.maximum(shape - guesses, 0), np.maximum(hits - shape - guesses, 0)
+    with np.errstate(invalid="ignore"):
+        return shape_beyond / (shape_beyond + texture_beyond)
 
 
 def fraction_intervals(

@@ -14,6 +14,7 @@ from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import TRIALS
 from shapebias.evaluation.stimulus_names import stimulus_name
 from shapebias.metrics import accuracy_by_condition, cue_reliance, error_consistency, human_likeness, melanoma
+from shapebias.metrics.accuracy_differences import adjust_for_many_tests, compare_accuracies
 from shapebias.metrics.bias_differences import difference_rows
 from shapebias.metrics.classification import (
     tabulate_classification,
@@ -165,6 +166,7 @@ class TableBuilder:
                     answer_tables[f"answers.{name}"] = tabulate_answers(panel, answers.identities)
                 else:
                     parts["accuracy"] = tabulate_accuracy(answers, panel)
+                    parts["accuracy_differences"] = pd.DataFrame(compare_accuracies(panel, regime_pairs(answers)))
             for table, part in parts.items():
                 parts_of_table[table].append(add_identity(part, name, answers.identities))
             parts_of_table["undefined"].append(tabulate_undefined(parts).assign(benchmark=name))
@@ -177,6 +179,10 @@ class TableBuilder:
         parts_of_table["human_likeness"] = [
             human_likeness.tabulate_human_likeness(conditions, consistencies, undistorted_conditions)
         ]
+        if differences := parts_of_table["accuracy_differences"]:
+            joined = pd.concat(differences, ignore_index=True)
+            if len(joined):
+                parts_of_table["accuracy_differences"] = [joined.assign(p_adjusted=adjust_for_many_tests(joined["p"]))]
         return {
             name: concatenate(parts_of_table[name], columns) for name, columns in TABLE_COLUMNS.items()
         } | answer_tables
@@ -336,8 +342,8 @@ def pooled_difference_rows(answers: BenchmarkAnswers, counts: CueCounts) -> list
 
 def cue_rows(answers: BenchmarkAnswers, counts: CueCounts, panel: Panel) -> list[dict[str, Any]]:
     """Return how often either cue is named, and the mean reciprocal rank of each cue."""
-    rows = []
-    for place, row in enumerate(add_observer_names(counts, cue_accuracy_rows(counts))):
+    rows, chance = [], [answers.chance(name) for name in counts.names]
+    for place, row in enumerate(add_observer_names(counts, cue_accuracy_rows(counts, chance))):
         reason = "" if row["conflict_images"] else NO_CONFLICT
         if row["observer"] in answers.networks:
             predictions, metadata = answers.networks[row["observer"]]
@@ -370,6 +376,16 @@ def tabulate_accuracy(answers: BenchmarkAnswers, panel: Panel) -> pd.DataFrame:
                 row = accuracy_row(with_class["predicted_class"] == with_class["shape_class"], 1 / len(classes))
                 rows.append({"observer": observer, "unit": "class"} | row)
     return pd.DataFrame(rows)
+
+
+def regime_pairs(answers: BenchmarkAnswers) -> list[tuple[str, str]]:
+    """Return every pair of runs of one model and seed in two regimes."""
+    runs = [(name, answers.identities[name]) for name in answers.networks if answers.identities[name]["regime"]]
+    return [
+        (name_1, name_2)
+        for (name_1, facts_1), (name_2, facts_2) in combinations(runs, 2)
+        if (facts_1["model"], facts_1["seed"]) == (facts_2["model"], facts_2["seed"])
+    ]
 
 
 def tabulate_answers(panel: Panel, identities: Iterable[str]) -> pd.DataFrame:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 
 from shapebias.metrics import accuracy_by_condition, cue_reliance, error_consistency, human_likeness, melanoma
+from shapebias.metrics.accuracy_differences import ACCURACY_DIFFERENCE_COLUMNS
+from shapebias.metrics.bias_differences import SHARE_COLUMNS
 from shapebias.metrics.classification import (
     CLASSIFICATION_COLUMNS,
     CONFUSION_COLUMNS,
@@ -28,21 +30,23 @@ TABLE_COLUMNS = {
     "shape_bias_pooled": ["benchmark", "model", "regime", "kind", "seeds", *BIAS_COLUMNS, "interval"],
     "shape_bias_differences": [
         *["benchmark", "observer_1", "observer_2", "conflict_images", "shape_bias_1", "shape_bias_2"],
-        *["difference", "ci_low", "ci_high", "reason"],
+        *["difference", "ci_low", "ci_high", *SHARE_COLUMNS, "reason"],
     ],
     "shape_bias_differences_pooled": [
         *["benchmark", "model_1", "regime_1", "model_2", "regime_2", "seeds"],
-        *["difference", "ci_low", "ci_high", "interval", "reason"],
+        *["difference", "ci_low", "ci_high", *SHARE_COLUMNS, "interval", "reason"],
     ],
     "cue_accuracy": [
         *[*OBSERVER_COLUMNS, "conflict_images", "shape_accuracy", "texture_accuracy", "coverage"],
-        *["shape_low", "shape_high", "texture_low", "texture_high", "coverage_low", "coverage_high"],
+        *["shape_low", "shape_high", "texture_low", "texture_high", "coverage_low", "coverage_high", "chance"],
+        *["corrected_bias", "corrected_low", "corrected_high", "corrected_reason"],
         *[*RECIPROCAL_RANK_COLUMNS, "reason"],
     ],
     "top_k": prepend_observer_columns(TOP_K_COLUMNS),
     "confusion": prepend_observer_columns(CONFUSION_COLUMNS),
     "classification_report": prepend_observer_columns(CLASSIFICATION_COLUMNS),
     "accuracy": [*OBSERVER_COLUMNS, "unit", "images", "correct", "accuracy", "ci_low", "ci_high", "chance"],
+    "accuracy_differences": ["benchmark", *ACCURACY_DIFFERENCE_COLUMNS],
     # Only human_likeness needs squared_difference.
     "accuracy_by_condition": prepend_observer_columns(
         name for name in accuracy_by_condition.CONDITION_COLUMNS if name != "squared_difference"

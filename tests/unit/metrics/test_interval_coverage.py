@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from shapebias.categories import CATEGORIES
-from shapebias.metrics.bias_differences import difference_intervals
+from shapebias.metrics.bias_differences import difference_intervals, share_differences
 from shapebias.metrics.panel import NO_ANSWER, Panel
 from shapebias.metrics.seed_pooling import pooled_difference, seed_interval
 from shapebias.metrics.shape_bias import CueCounts, bias_intervals, count_cues, cue_accuracy_rows
@@ -21,6 +21,7 @@ SHAPE = np.repeat(np.arange(16), 80)
 OTHER = (SHAPE + 1 + np.arange(1280) % 15) % 16
 TEXTURE = np.where(np.arange(1280) % 80 < 75, OTHER, SHAPE)
 CONFLICT = SHAPE != TEXTURE
+CHANCE = [1 / 16] * OBSERVERS
 
 
 def panel(decisions: np.ndarray) -> Panel:
@@ -91,10 +92,32 @@ def test_strata_narrow_the_interval_if_categories_differ():
 def test_the_intervals_contain_the_fractions():
     # Each category has one fraction, from 0.1 to 0.7. Wilson's interval would be too wide, because it has no strata.
     coverage = np.linspace(0.1, 0.7, 16)[SHAPE][:, None]
-    rows = cue_accuracy_rows(coverage_of(answers(0.3, coverage, np.random.default_rng(3))))
+    rows = cue_accuracy_rows(coverage_of(answers(0.3, coverage, np.random.default_rng(3))), CHANCE)
     for name, truth in (("shape", 0.3 * 0.4), ("texture", 0.7 * 0.4), ("coverage", 0.4)):
         intervals = np.array([(row[f"{name}_low"], row[f"{name}_high"]) for row in rows])
         assert 0.93 <= contains(intervals, truth) <= 0.97
+
+
+@pytest.mark.parametrize("guessing", [0.2, 0.7])
+def test_the_corrected_interval_contains_the_bias_of_answers_that_are_no_guesses(guessing):
+    rng = np.random.default_rng(8)
+    decisions = answers(0.3, 1.0, rng)
+    guesses = rng.integers(0, 16, decisions.shape)
+    decisions = np.where(rng.random(decisions.shape) < guessing, guesses, decisions)
+    rows = cue_accuracy_rows(coverage_of(decisions), CHANCE)
+    intervals = np.array([(row["corrected_low"], row["corrected_high"]) for row in rows])
+    assert 0.93 <= contains(intervals, 0.3) <= 0.97
+
+
+def test_the_paired_interval_contains_the_difference_in_shape_answers():
+    rng = np.random.default_rng(9)
+    draws = rng.random((2, 1280, OBSERVERS))
+    others = np.where(rng.random((1280, OBSERVERS)) < 0.7, draws, rng.random((2, 1280, OBSERVERS)))
+    decisions = [answers(0.5, 0.6, rng, draws=draws), answers(0.4, 0.6, rng, draws=others)]
+    counts = coverage_of(np.concatenate(decisions, axis=1))
+    rows = share_differences(counts, [(k, OBSERVERS + k) for k in range(OBSERVERS)], "shape")
+    intervals = np.array([(row["shape_difference_low"], row["shape_difference_high"]) for row in rows])
+    assert 0.93 <= contains(intervals, 0.6 * (0.5 - 0.4)) <= 0.97
 
 
 @pytest.mark.parametrize(

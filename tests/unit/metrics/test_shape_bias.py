@@ -25,7 +25,7 @@ def bias(decisions: pd.DataFrame) -> dict:
 
 
 def cue_accuracy(decisions: pd.DataFrame) -> dict:
-    (row,) = cue_accuracy_rows(count_cues(pair_trials(decisions)))
+    (row,) = cue_accuracy_rows(count_cues(pair_trials(decisions)), [1 / 16])
     return row
 
 
@@ -46,6 +46,35 @@ def test_an_observer_that_answers_the_shape_has_bias_one():
     # Clopper and Pearson 1934, 100 successes in 100 trials: the lower bound is 0.025 ** (1 / 100).
     assert result["ci_low"] == pytest.approx(0.025 ** (1 / 100))
     assert result["ci_high"] == 1.0
+
+
+def answered(shape: int, texture: int, others: int) -> pd.DataFrame:
+    """Return that many answers that name the shape, the texture, and one of the 14 other categories."""
+    kinds = ["shape"] * shape + ["texture"] * texture + ["other"] * others
+    rows = []
+    for kind, (s, t) in zip(kinds, conflicts(len(kinds)), strict=True):
+        rest = next(name for name in CATEGORIES if name not in (s, t))
+        rows.append((s, t, {"shape": s, "texture": t, "other": rest}[kind]))
+    return trials(*rows)
+
+
+def test_the_corrected_bias_removes_as_many_answers_from_each_cue_as_a_third_category_gets():
+    row = cue_accuracy(answered(shape=40, texture=20, others=70))  # each of the 14 other categories gets 5
+    assert row["corrected_bias"] == pytest.approx((40 - 5) / (60 - 10))
+    assert row["corrected_low"] < 0.7 < row["corrected_high"]
+    assert row["chance"] == 1 / 16 and row["corrected_reason"] == ""
+    assert cue_accuracy(answered(shape=40, texture=20, others=0))["corrected_bias"] == pytest.approx(2 / 3)
+    assert (
+        cue_accuracy(answered(shape=90, texture=2, others=70))["corrected_bias"] == 1
+    )  # texture: fewer than by guessing
+
+
+def test_the_corrected_bias_of_an_observer_that_guesses_is_undefined():
+    row = cue_accuracy(answered(shape=10, texture=10, others=140))
+    assert math.isnan(row["corrected_bias"]) and math.isnan(row["corrected_low"])
+    assert row["corrected_reason"] == "answers name the cues no more often than guessing would"
+    (row,) = cue_accuracy_rows(count_cues(pair_trials(trials(("cat", "dog", "cat")))), [1 / 2])
+    assert math.isnan(row["corrected_bias"]) and "each answer names a cue" in row["corrected_reason"]
 
 
 def test_an_observer_that_answers_the_texture_has_bias_zero():
@@ -193,7 +222,8 @@ def test_the_interval_of_a_fraction_of_0_or_1_reaches_the_end_of_the_scale():
     assert result["shape_high"] == pytest.approx(beta.ppf(0.975, 0.5, 40.5), abs=0.005)
     undefined = cue_accuracy(trials(("cat", "cat", "cat")))
     assert undefined["conflict_images"] == 0
-    assert all(math.isnan(value) for key, value in undefined.items() if key != "conflict_images")
+    numbers = {key: value for key, value in undefined.items() if isinstance(value, float) and key != "chance"}
+    assert all(map(math.isnan, numbers.values()))
 
 
 def ranks_of(decisions: pd.DataFrame, known: list[str]) -> dict[str, float]:
