@@ -166,7 +166,7 @@ if config["only_finished"] and not (SHOWN_OBSERVERS or SHOWN_MELANOMA_RUNS):
         "only_finished: results/ holds no evaluated network of this study; leave only_finished out to make them"
     )
 
-TABLES = ["shape_bias", "shape_bias_by_category", "shape_bias_by_answer", "shape_bias_pooled"]
+TABLES = ["benchmarks", "shape_bias", "shape_bias_by_category", "shape_bias_by_answer", "shape_bias_pooled"]
 TABLES += ["shape_bias_differences", "shape_bias_differences_pooled", "cue_accuracy", "top_k", "confusion"]
 TABLES += ["classification_report", "accuracy", "accuracy_differences", "accuracy_by_condition", "error_consistency"]
 TABLES += ["error_consistency_pooled", "human_likeness", "reliance", "read_out", "undefined"]

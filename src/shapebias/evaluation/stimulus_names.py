@@ -1,7 +1,9 @@
 """Parse the file names of published stimuli: cues, condition, and an image name that is the same for all observers."""
 
+import functools
 import re
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 from shapebias.categories import CATEGORIES, category_of
@@ -44,6 +46,13 @@ def stem(file: str) -> str:
 def is_published(image: str) -> bool:
     """Return whether an id, or a path without its ending, is the name of a published stimulus."""
     return bool(CUE_CONFLICT_NAME.match(image.rpartition("/")[2]) or OUTLINE_NAME.match(image))
+
+
+@functools.cache
+def published_conflicts() -> frozenset[str]:
+    """Return the names of the 1,280 published cue-conflict stimuli (Geirhos et al. 2019)."""
+    text = (resources.files("shapebias") / "resources" / "published_conflicts.txt").read_text(encoding="utf-8")
+    return frozenset(text.split())
 
 
 def stimulus_name(image: str) -> str:

@@ -51,14 +51,11 @@ CHANCE_HANDLE = Line2D([], [], color="0.35", linestyle=(0, (4, 3)), linewidth=1,
 MOST_FOREST_ROWS = 240  # in all panels of accuracies together; more rows are printed in a matrix
 MOST_MATRIX_ROWS = 60
 MOST_BANDED_SERIES = 8  # series in one panel; more bands would hide each other
-SUPPRESSION_LABELS = {  # cue → label of the axis: the method of suppression and the unit of its strength
-    "shape": "patches shuffled\n(patches a side)",
-    "texture": "surfaces smoothed,\nedges kept\n(standard deviation, pixels)",
-    "colour": "mixed with grey\n(fraction)",
+SUPPRESSION_LABELS = {  # cue → what is done to the photographs
+    "shape": "patches shuffled",
+    "texture": "smoothed (σ in pixels)",
+    "colour": "mixed with grey (share)",
 }
-LEAST_UNTOUCHED = 0.5  # least accuracy on untouched photographs for a network to be drawn
-MOST_NAMED = 12  # networks named in a note
-WEAKEST_STRENGTH = {"shape": 1, "texture": 0, "colour": 0}  # cue → the strength that suppresses nothing
 
 
 @dataclass(frozen=True)
@@ -181,30 +178,17 @@ def condition_lines(
 
 
 def reliance_lines(reliance: pd.DataFrame, *, style: FigureStyle | None = None) -> Figure:
-    """Draw accuracy with one cue suppressed, relative to untouched photographs, over the strength of suppression.
+    """Draw the accuracy of every network on photographs from which one cue is taken, and chance.
 
     reliance: `reliance.csv`. Each column of panels is a cue, and each row of panels is a model (and benchmark). A line
-    that falls further means that the network relied more on the cue. Bars are 95 % intervals, and open markers are no
-    better than chance. The note names networks with a low accuracy on untouched photographs, and they are not drawn:
-    they have little accuracy to lose, and their ratios often exceed 1 by chance.
+    that falls means that the network relied on the cue. Bars are 95 % intervals.
     Source: Burgert et al. 2025 (arXiv 2509.20234).
     """
     style = style or FigureStyle()
     if reliance.empty:
         return message_figure("No cue was suppressed.", style)
-    pooled = pool_means(
-        reliance,
-        {"relative": ("relative_low", "relative_high"), "accuracy": ("ci_low", "ci_high")},
-        ["benchmark", "cue", "strength"],
-        ["images", "chance"],
-    )
-    untouched = _untouched(pooled)
-    weak = {pair: value for pair, value in untouched.items() if not value >= LEAST_UNTOUCHED}
-    triples = pd.MultiIndex.from_frame(pooled[["benchmark", "model", "regime"]])
-    pooled = pooled[~triples.isin(list(weak))] if weak else pooled
-    left_out = _left_out(weak)
-    if pooled.empty:
-        return message_figure(f"No network to show. {left_out}", style)
+    by = ["benchmark", "cue", "strength"]
+    pooled = pool_means(reliance, {"accuracy": ("ci_low", "ci_high")}, by, ["images", "chance"])
     cues = [cue for cue in SUPPRESSION_LABELS if (pooled["cue"] == cue).any()]
     styles = regime_styles(pooled, style)
     panels = [
@@ -218,47 +202,31 @@ def reliance_lines(reliance: pd.DataFrame, *, style: FigureStyle | None = None) 
         for line, (benchmark, panel) in zip(grid, drawn_panels, strict=True):
             for axes, cue in zip(line, cues, strict=True):
                 part = pooled[(pooled["benchmark"] == benchmark) & (pooled["cue"] == cue)]
-                part = part[part["strength"] > WEAKEST_STRENGTH[cue]]
-                is_suppressed = (pooled["cue"] == cue) & (pooled["strength"] > WEAKEST_STRENGTH[cue])
-                strengths = sorted(pooled.loc[is_suppressed, "strength"].unique())
-                _draw_reliance(axes, part, panel, strengths, styles)
+                strengths = sorted(pooled.loc[pooled["cue"] == cue, "strength"].unique())
+                _draw_reliance(axes, part, panel, cue, strengths, styles)
             name = f"{panel.title}, {benchmark}" if several else panel.title
             line[0].set_ylabel(wrap_name(name, 20), fontweight="bold")
         for axes, cue in zip(grid[0], cues, strict=True):
-            axes.set_title(cue, fontsize="medium")
-        for axes, cue in zip(grid[-1], cues, strict=True):
-            axes.set_xlabel(SUPPRESSION_LABELS[cue], fontsize="small")
-        figure.supylabel("accuracy relative to\nuntouched photographs", fontsize="medium")
-        add_title(figure, f"Reliance on one cue ({format_image_count(pooled)} photographs)")
-        add_legend_beside(figure, series_legend(styles, by="regime"))
-        remarks = [f"bar: {describe_interval(pooled)}", "open marker: no better than chance", *filter(None, [left_out])]
+            axes.set_title(SUPPRESSION_LABELS[cue], fontsize="medium")
+        figure.supylabel("accuracy", fontsize="medium")
+        add_title(figure, f"Accuracy without one cue ({format_image_count(pooled)} photographs)")
+        add_legend_beside(figure, [*series_legend(styles, by="regime"), legend_heading("reference"), CHANCE_HANDLE])
         left = len(panels) - len(drawn_panels)
+        remarks = [f"bar: {describe_interval(pooled)}"]
         add_note(figure, *remarks, *([f"not shown: {left} more panels, in the table"] if left else []))
     return figure
 
 
-def _untouched(pooled: pd.DataFrame) -> dict[tuple[str, str, str], float]:
-    """Return (benchmark, model, regime) → accuracy on untouched photographs."""
-    rows = pooled[pooled["strength"] == pooled["cue"].map(WEAKEST_STRENGTH)]
-    return rows.groupby(["benchmark", "model", "regime"], sort=False)["accuracy"].mean().to_dict()
-
-
-def _left_out(weak: Mapping[tuple[str, str, str], float]) -> str:
-    if not weak:
-        return ""
-    names = [f"{shorten_name(f'{model} {regime}'.strip())} ({value:.2f})" for (_, model, regime), value in weak.items()]
-    ending = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return (
-        f"left out, since untouched accuracy is below {LEAST_UNTOUCHED:g} and a ratio to it says little: "
-        f"{', '.join(names[:MOST_NAMED])}{ending}"
-    )
-
-
 def _draw_reliance(
-    axes: Axes, part: pd.DataFrame, panel: LinePanel, strengths: list[float], styles: Mapping[SeriesKey, SeriesStyle]
+    axes: Axes,
+    part: pd.DataFrame,
+    panel: LinePanel,
+    cue: str,
+    strengths: list[float],
+    styles: Mapping[SeriesKey, SeriesStyle],
 ) -> None:
-    """Draw the lines of one panel. They start at 1 for untouched photographs; several series are a little apart."""
-    position = {strength: i for i, strength in enumerate(strengths, start=1)}
+    """Draw the lines of one panel, several series a little apart; strengths: the first one suppresses nothing."""
+    position = {strength: i for i, strength in enumerate(strengths)}
     offsets = np.linspace(-0.12, 0.12, len(panel.series)) if len(panel.series) > 1 else [0.0]
     for pair, offset in zip(panel.series, offsets, strict=True):
         rows = part[(part["model"] == pair[0]) & (part["regime"] == pair[1])]
@@ -268,25 +236,20 @@ def _draw_reliance(
         series_style = styles[pair]
         x = rows["strength"].map(position).to_numpy() + offset
         faint = series_style.color == OTHERS_COLOR
-        line: ArtistStyle = {
-            "color": series_style.color,
-            "linewidth": 0.8 if faint else 1.4,
-            "zorder": 2 if faint else 3,
-        }
-        axes.plot([0, *x], [1, *rows["relative"]], **line)
+        line: ArtistStyle = {"linewidth": 0.8 if faint else 1.4, "zorder": 2 if faint else 3}
         if faint:
+            axes.plot(x, rows["accuracy"], color=series_style.color, **line)
             continue
-        axes.vlines(x, rows["relative_low"], rows["relative_high"], color=series_style.color, linewidth=1.2, alpha=0.7)
-        guessing = (rows["ci_low"] <= rows["chance"]).to_numpy()
-        marks: ArtistStyle = series_style.marker_style(0.75) | {"linestyle": "none", "zorder": 4}
-        axes.plot(x[~guessing], rows["relative"][~guessing], **marks)
-        marks |= {"markerfacecolor": "white", "markeredgecolor": series_style.color}
-        axes.plot(x[guessing], rows["relative"][guessing], **marks)
-    draw_dashed_line(axes, y=1)
-    names = ["none", *(f"{strength:g}" for strength in strengths)]
-    axes.set_xticks(range(len(names)), names)
+        axes.vlines(x, rows["ci_low"], rows["ci_high"], color=series_style.color, linewidth=1.2, alpha=0.7)
+        axes.plot(x, rows["accuracy"], **series_style.marker_style(0.75), **line)
+    if len(part):
+        draw_dashed_line(axes, y=part["chance"].mean())
+    names = ["none", *(f"{strength:g}" for strength in strengths[1:])]
+    if cue == "shape":
+        names[1:] = [f"{strength:g} × {strength:g}" for strength in strengths[1:]]
+    axes.set_xticks(range(len(names)), names, fontsize="small")
     axes.set_xlim(-0.3, len(names) - 0.6)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.02)
     axes.grid(axis="x", visible=False)
     axes.spines[["top", "right"]].set_visible(False)
 

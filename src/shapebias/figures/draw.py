@@ -1,6 +1,7 @@
 """Draw all figures of a study from its tables."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,13 +25,14 @@ from shapebias.figures.training_curves import training_curves
 from shapebias.images.pictures import Picture
 from shapebias.seeding import draw_key
 from shapebias.tables.reading import read_answers, read_histories, read_people, read_table
-from shapebias.tables.summaries import PEOPLE, observer_kinds, observer_names, pick_from_each_group
+from shapebias.tables.summaries import PEOPLE, observer_kinds, observer_names, order_regimes, pick_from_each_group
 
 TABLES = [
     *["shape_bias", "shape_bias_by_category", "shape_bias_pooled", "shape_bias_differences", "cue_accuracy", "top_k"],
     *["confusion", "accuracy", "accuracy_by_condition", "error_consistency", "human_likeness", "reliance", "read_out"],
     "runs",
 ]
+OBSERVER_TABLES = ["shape_bias", "accuracy", "accuracy_by_condition", "reliance", "read_out"]
 
 
 def draw_figures(
@@ -53,6 +55,7 @@ def draw_figures(
     """
     check_style(style)
     tables = {name: read_table(folder, name) for name in TABLES}
+    style = replace(style, **observers_of([tables[name] for name in OBSERVER_TABLES]))
     if runs is None and len(tables["runs"]):
         raise UserError(f"{folder / 'runs.csv'} names trained networks: give the folder of their runs")
     benchmarks = benchmarks or list(dict.fromkeys(tables["shape_bias"]["benchmark"]))
@@ -85,6 +88,14 @@ def draw_figures(
     }
     for name, draw in figures.items():
         save_figure(draw(style=style), out / name, style.dpi)
+
+
+def observers_of(tables: Sequence[pd.DataFrame]) -> dict[str, tuple[str, ...]]:
+    """Return the models and the regimes of some tables, in the order of the figures."""
+    observers = pd.concat([table[["observer", "model", "regime"]] for table in tables], ignore_index=True)
+    models = dict.fromkeys(observers["model"][observers["model"] != PEOPLE])
+    regimes = order_regimes(observers["regime"][observer_kinds(observers) == "run"])
+    return {"models": tuple(models), "regimes": tuple(regimes)}
 
 
 def conflict_figures(

@@ -8,14 +8,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from shapebias.figures.style import (
-    MARKERS,
     PEOPLE_COLOR,
     PEOPLE_MARKER,
     PRETRAINED_COLOR,
     PRETRAINED_MARKER,
     ArtistStyle,
     FigureStyle,
-    assign_in_order,
     marker_size,
     set_fraction_axis,
 )
@@ -98,7 +96,7 @@ def draw_forest(
     the rows).
     """
     regimes = order_regimes(regimes or (row.regime for row in rows if row.kind == "run"))
-    colors, markers = style.regime_colors(regimes), assign_in_order(regimes, MARKERS)
+    colors, markers = style.regime_colors(regimes), style.regime_markers(regimes)
     records = {(record["model"], record["regime"]): record for record in pooled.to_dict("records")}
     single = single.assign(kind=observer_kinds(single), regime=single["regime"].fillna(""))
     for row in rows:

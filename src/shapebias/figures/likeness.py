@@ -26,6 +26,7 @@ from shapebias.figures.style import (
 from shapebias.tables.summaries import (
     PEOPLE,
     format_range,
+    is_interpretable,
     observer_kinds,
     observer_names,
     shorten_names,
@@ -95,6 +96,8 @@ def consistency_matrix(
             _draw_strip(grid[1], with_people, list(drawn_names), observer_rows, style)
         add_title(figure, f"Error consistency: {benchmark} ({format_range(table['images'])} images in common)")
         remarks = ["κ 0: no more errors shared than accuracies make likely; 1: the same images wrong"]
+        if not is_interpretable(table).all():
+            remarks.append("hatched: undefined, or an observer is not above chance or nearly always gives one answer")
         remarks += ["right: mean over people, bar: 95 % interval over images"] if strip else ["intervals: in the table"]
         remarks += [f"not shown: {len(names) - count} more observers, in the table"] if count < len(names) else []
         add_note(figure, *remarks)
@@ -102,12 +105,12 @@ def consistency_matrix(
 
 
 def _matrix(table: pd.DataFrame, names: dict[str, str]) -> np.ndarray:
-    """Return κ [observers, observers], symmetric; NaN on the diagonal and for an undefined κ."""
+    """Return κ [observers, observers], symmetric; NaN on the diagonal and where κ is undefined or not interpretable."""
     position = {observer: i for i, observer in enumerate(names)}
     values = np.full((len(names), len(names)), np.nan)
     pairs = table[table["observer_1"].isin(position) & table["observer_2"].isin(position)]
     rows, columns = pairs["observer_1"].map(position), pairs["observer_2"].map(position)
-    values[rows, columns] = values[columns, rows] = pairs["kappa"]
+    values[rows, columns] = values[columns, rows] = pairs["kappa"].where(is_interpretable(pairs))
     np.fill_diagonal(values, np.nan)
     return values
 
@@ -117,6 +120,7 @@ def _with_people(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
     swapped = table.rename(columns={"observer_1": "observer_2", "observer_2": "observer_1"})
     both_orders = pd.concat([table, swapped])
     pairs = both_orders[(both_orders["observer_2"] == PEOPLE) & both_orders["observer_1"].isin(names)]
+    pairs = pairs[is_interpretable(pairs)]
     return pairs.drop_duplicates("observer_1").set_index("observer_1")[["kappa", "ci_low", "ci_high"]]
 
 

@@ -11,8 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from shapebias.figures.style import (
-    LINE_STYLES,
-    MARKERS,
     OTHERS_COLOR,
     PEOPLE_COLOR,
     PEOPLE_MARKER,
@@ -20,7 +18,6 @@ from shapebias.figures.style import (
     ArtistStyle,
     Color,
     FigureStyle,
-    assign_in_order,
     legend_heading,
     marker_size,
 )
@@ -81,7 +78,7 @@ def regime_styles(pooled: pd.DataFrame, style: FigureStyle) -> dict[SeriesKey, S
     """Return styles with colour and marker by regime. Each network not trained here has a colour; people are black."""
     runs = pooled[pooled["kind"] == "run"]
     regimes = order_regimes(runs["regime"])
-    colors, markers = style.regime_colors(regimes), assign_in_order(regimes, MARKERS)
+    colors, markers = style.regime_colors(regimes), style.regime_markers(regimes)
     styles = {
         (model, regime): SeriesStyle(colors[regime], markers[regime])
         for model, regime in zip(runs["model"], runs["regime"], strict=True)
@@ -93,7 +90,7 @@ def model_styles(pooled: pd.DataFrame, style: FigureStyle) -> dict[SeriesKey, Se
     """Return styles for panels with all models: colour by model, marker and line by regime. People are black."""
     runs = pooled[pooled["kind"] == "run"]
     regimes = order_regimes(runs["regime"])
-    markers, lines = assign_in_order(regimes, MARKERS), assign_in_order(regimes, LINE_STYLES)
+    markers, lines = style.regime_markers(regimes), style.regime_lines(regimes)
     colors = style.distinct_colors(dict.fromkeys(pooled.loc[pooled["kind"] != PEOPLE, "model"]))
     styles = {
         (model, regime): SeriesStyle(colors[model], markers[regime], lines[regime])

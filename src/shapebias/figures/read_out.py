@@ -32,7 +32,7 @@ from shapebias.figures.style import (
     new_figure,
     wrap_name,
 )
-from shapebias.tables.summaries import describe_interval, format_range, pool_means
+from shapebias.tables.summaries import describe_interval, drop_repeated_features, format_range, pool_means
 
 CUE_LINES: dict[str, Any] = {"shape": "-", "texture": (0, (4, 2))}
 CHANCE_COLOR: Color = (0.35, 0.35, 0.35)
@@ -43,9 +43,12 @@ def read_out_lines(read_out: pd.DataFrame, *, benchmark: str, style: FigureStyle
     """Draw the accuracy of linear read-outs of shape and of texture from each stage of a network, over depth.
 
     read_out: `read_out.csv`. Depth is 0 at the pixels and 1 at the input of the classifier. Bands are 95 % intervals.
+    No line joins the pixels to the first stage: pixels keep their positions, and stages are averaged over positions.
+    Runs that repeat the features of another run are left out.
     """
     style = style or FigureStyle()
     table = read_out[read_out["benchmark"] == benchmark]
+    table = drop_repeated_features(table) if len(table) else table
     if table.empty:
         return message_figure(f"{benchmark}: no cue was read out of a network.", style)
     pooled = pool_means(table, {"accuracy": ("ci_low", "ci_high")}, ["cue", "depth"], ["images", "chance"])
@@ -121,7 +124,10 @@ def _draw_cues(
             rows = panel_rows[panel_rows["cue"] == cue].sort_values(over)
             x = rows[over].to_numpy(dtype=float)
             label = f"{model} {regime} {cue}".replace("  ", " ")
-            draw_line(axes, x, rows, "accuracy", styles[model, regime], line=line, band=bands, label=label)
+            pixels = (x == 0) & (over == "depth")
+            for part in filter(np.any, (pixels, ~pixels)):
+                style = styles[model, regime]
+                draw_line(axes, x[part], rows[part], "accuracy", style, line=line, band=bands, label=label)
     panel_rows = pooled[pooled["model"].isin([model for model, _ in panel.series])]
     chance = panel_rows.groupby(over)["chance"].mean()
     options: ArtistStyle = {"color": CHANCE_COLOR, "linestyle": ":", "linewidth": 1.3, "zorder": 1}

@@ -16,8 +16,6 @@ from matplotlib.transforms import ScaledTranslation
 from shapebias.figures.category_icons import draw_icon
 from shapebias.figures.forest_plot import describe_ticks, draw_forest, forest_height, forest_rows
 from shapebias.figures.style import (
-    LINE_STYLES,
-    MARKERS,
     OTHERS_COLOR,
     PEOPLE_COLOR,
     PEOPLE_MARKER,
@@ -28,7 +26,6 @@ from shapebias.figures.style import (
     add_legend_beside,
     add_note,
     add_title,
-    assign_in_order,
     draw_dashed_line,
     legend_heading,
     marker_size,
@@ -87,8 +84,8 @@ def shape_bias_by_category(
     series, grey_series = drawn_series, [pair for pair in series if pair not in drawn_series]
     bars = len(series) + (not persons.empty) <= MOST_BARS
     models = [model for model in models if any(model == one for one, _ in series)]
-    markers = assign_in_order(regimes, MARKERS) | {"": PRETRAINED_MARKER}
-    lines: dict[str, Any] = assign_in_order(regimes, LINE_STYLES) | {"": "-"}
+    markers = style.regime_markers(regimes) | {"": PRETRAINED_MARKER}
+    lines: dict[str, Any] = style.regime_lines(regimes) | {"": "-"}
 
     with style.apply():
         least_height = 0.52 if bars else 0.36  # inches a category

@@ -54,12 +54,16 @@ class FigureStyle:
     """Settings that change the appearance of figures but no number.
 
     palette: colours of models, a name of seaborn; regime_palette: colours of regimes, a name of seaborn or colours.
+    models, regimes: all of the study, in order. They give a model and a regime the same look in every figure, also in
+    figures that show only some of them.
     """
 
     palette: str = "colorblind"
     regime_palette: str | Sequence[str] = REGIME_COLORS
     dpi: int = 150
     font_scale: float = 1.0
+    models: tuple[str, ...] = ()
+    regimes: tuple[str, ...] = ()
 
     def model_colors(self, models: Iterable[str]) -> dict[str, Color]:
         models = list(models)
@@ -70,12 +74,25 @@ class FigureStyle:
 
     def distinct_colors(self, models: Iterable[str]) -> dict[str, Color]:
         """Return a colour for each of the first MOST_COLORS models; the remaining models are grey."""
-        models = list(models)
-        return dict.fromkeys(models, OTHERS_COLOR) | self.model_colors(models[:MOST_COLORS])
+        present = list(models)
+        everyone = list(dict.fromkeys([*self.models, *present]))
+        colors = dict.fromkeys(everyone, OTHERS_COLOR) | self.model_colors(everyone[:MOST_COLORS])
+        return {model: colors[model] for model in present}
 
     def regime_colors(self, regimes: Iterable[str]) -> dict[str, Color]:
-        regimes = list(regimes)
-        return dict(zip(regimes, sns.color_palette(self.regime_palette, len(regimes)), strict=True))
+        everyone = self.all_regimes(regimes)
+        colors = dict(zip(everyone, sns.color_palette(self.regime_palette, len(everyone)), strict=True))
+        return {regime: colors[regime] for regime in regimes}
+
+    def regime_markers(self, regimes: Iterable[str]) -> dict[str, str]:
+        return assign_in_order(self.all_regimes(regimes), MARKERS)
+
+    def regime_lines(self, regimes: Iterable[str]) -> dict[str, Any]:
+        return assign_in_order(self.all_regimes(regimes), LINE_STYLES)
+
+    def all_regimes(self, regimes: Iterable[str]) -> list[str]:
+        """Return the regimes of the study, and then those of a figure that the study does not name."""
+        return list(dict.fromkeys([*self.regimes, *regimes]))
 
     @contextmanager
     def apply(self) -> Generator[None]:

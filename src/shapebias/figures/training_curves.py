@@ -6,12 +6,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from shapebias.figures.style import (
-    MARKERS,
     ArtistStyle,
     FigureStyle,
     add_legend_beside,
     add_title,
-    assign_in_order,
     legend_heading,
     message_figure,
     new_figure,
@@ -34,7 +32,7 @@ def training_curves(histories: pd.DataFrame, *, style: FigureStyle | None = None
         return message_figure("No run was trained.", style)
     models = list(dict.fromkeys(histories["model"]))
     regimes = order_regimes(histories["regime"])
-    colors, markers = style.regime_colors(regimes), assign_in_order(regimes, MARKERS)
+    colors, markers = style.regime_colors(regimes), style.regime_markers(regimes)
     columns = min(MOST_COLUMNS, len(models))
     lines = -(-len(models) // columns)
     with style.apply():

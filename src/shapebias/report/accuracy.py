@@ -8,6 +8,7 @@ from shapebias.evaluation.benchmarks import KINDS
 from shapebias.report import charts, html_tables, wording
 from shapebias.report.charts import Chart, Control, label_observers
 from shapebias.report.html_tables import ReportTable, csv_download, make_report_table
+from shapebias.report.regimes import Regimes
 from shapebias.report.study import (
     ReportFigure,
     Section,
@@ -19,8 +20,9 @@ from shapebias.report.study import (
     order_by_mean,
     select_benchmark,
 )
-from shapebias.tables.summaries import BASELINE, PEOPLE, observer_kinds, pool_accuracy, pool_means
+from shapebias.tables.summaries import PEOPLE, observer_kinds, pool_accuracy, pool_means
 
+SIGNIFICANCE = 0.05  # level of the paired tests, after the correction for many tests
 MAX_STATEMENTS = 4  # readers skip longer runs of sentences
 
 # At what cost in accuracy?
@@ -47,7 +49,14 @@ def cost_section(study: StudyResults) -> Section | None:
             accuracy,
             csv_download("accuracy", accuracy),
         )
-        subsections.append(Subsection("", cost_findings(accuracy), "", [figure], [table]))
+        findings = cost_findings(accuracy, tables["accuracy_differences"], study.regimes)
+        tested = make_report_table(
+            "Differences between the regimes of each network, paired by image",
+            html_tables.format_accuracy_differences,
+            tables["accuracy_differences"],
+            csv_download("accuracy_differences", tables["accuracy_differences"]),
+        )
+        subsections.append(Subsection("", findings, "", [figure], [table, tested]))
     distorted = by_condition[by_condition["condition"].fillna("").astype(str) != ""]
     if len(distorted):
         has_people_curve = distorted["difference"].notna().any()
@@ -74,7 +83,8 @@ def cost_section(study: StudyResults) -> Section | None:
             f"n = {format_span(drop_pooled_people(table)['conflict_images'])} conflict images. How to read it: shape "
             "bias is a ratio, so it hides how often an observer names either cue. Markers further up name the shape "
             "more often; markers further right name the texture more often. On the diagonal through the origin, the "
-            "bias is one half. At the lower left, answers name neither cue (chance: 6 % each). Bars are 95 % "
+            "bias is one half. At the lower left, answers name neither cue; guessing names each in "
+            f"{100 * float(table['chance'].iloc[0]):.0f} % of answers. Bars are 95 % "
             "intervals.",
             "medium",
             [chart] if chart else [],
@@ -278,34 +288,30 @@ def melanoma_section(study: StudyResults) -> Section | None:
     return Section("melanoma", "Does it transfer to melanoma?", subsections) if subsections else None
 
 
-def cost_findings(accuracy: pd.DataFrame) -> list[str]:
-    """Return sentences on how stylized training changes the accuracy on each benchmark.
+def cost_findings(accuracy: pd.DataFrame, differences: pd.DataFrame, regimes: Regimes) -> list[str]:
+    """Return sentences on how the treatment changes the accuracy on each benchmark.
 
-    A sentence claims a change only where the 95 % intervals do not overlap. Both regimes were measured on the same
-    images, but the table holds no paired differences. Overlapping intervals therefore do not prove equal accuracy.
+    A sentence claims a change in a network only if the paired test of each of its seeds shows it, after the correction
+    for all tests of the study.
     """
+    treatment = regimes.treatment
     by_category = accuracy[accuracy["unit"] == "category"]
-    if by_category.empty:
+    if treatment is None or by_category.empty:
         return []
+    baseline = str(regimes.baseline(treatment))
     statements = []
     for benchmark, table in by_category.groupby("benchmark", sort=False):
         pooled = pool_accuracy(table)
-        before, after = (pooled[pooled["regime"] == regime] for regime in (BASELINE, wording.TREATED))
+        before, after = (pooled[pooled["regime"] == regime] for regime in (baseline, treatment))
         pairs = before.merge(after, on="model", suffixes=("", "_after")).dropna(subset=["ci_low", "ci_low_after"])
         if pairs.empty:
             continue
-        worse = int((pairs["ci_high_after"] < pairs["ci_low"]).sum())
-        better = int((pairs["ci_low_after"] > pairs["ci_high"]).sum())
-        is_at_chance = pd.Series(True, index=pairs.index)
-        for end in ("", "_after"):
-            is_at_chance &= pairs[f"ci_low{end}"] <= pairs["chance"]
-            is_at_chance &= pairs[f"ci_high{end}"] >= pairs["chance"]
-        at_chance = int((is_at_chance & ~_intervals_disjoint(pairs)).sum())
+        changes = _tested_changes(table, select_benchmark(differences, str(benchmark)), baseline, treatment)
+        directions = pd.Series([changes.get(model, "unclear") for model in pairs["model"]], dtype=str)
         counts = wording.list_counts(
-            (worse, "lower in"),
-            (better, "higher in"),
-            (len(pairs) - worse - better - at_chance, "not clearly different (intervals overlap) in"),
-            (at_chance, "at chance before and after in"),
+            (int((directions == "lower").sum()), "lower in"),
+            (int((directions == "higher").sum()), "higher in"),
+            (int((directions == "unclear").sum()), "not measurably different in"),
         )
         ordered = pairs.assign(change=pairs["accuracy_after"] - pairs["accuracy"]).sort_values("change")
         reported = pairs if len(pairs) <= wording.MAX_NAMES else ordered.iloc[[0, -1]]
@@ -315,9 +321,11 @@ def cost_findings(accuracy: pd.DataFrame) -> list[str]:
             for row in wording.records(reported)
         ]
         changes_text = "; ".join(values) if len(pairs) <= wording.MAX_NAMES else f"from {values[0]} to {values[1]}"
+        images = wording.format_image_count(table.loc[table["model"] != PEOPLE, "images"])
         statements.append(
-            f"On “{benchmark}”, accuracy after {wording.describe_regime(wording.TREATED)} is {counts} of "
-            f"{wording.count_networks(len(pairs))} ({changes_text})."
+            f"On “{benchmark}” (n = {images}, chance {pairs['chance'].iloc[0]:.2f}), accuracy after "
+            f"{regimes.describe_training(treatment)} is {counts} of {wording.pluralize(len(pairs), 'network')} "
+            f"({changes_text}). {_below_chance(pairs, regimes, baseline, treatment)}".strip()
         )
     if len(statements) > MAX_STATEMENTS:
         rest = len(statements) - MAX_STATEMENTS
@@ -325,9 +333,31 @@ def cost_findings(accuracy: pd.DataFrame) -> list[str]:
     return statements
 
 
-def _intervals_disjoint(pairs: pd.DataFrame) -> pd.Series:
-    """Return for each pair whether the intervals before and after do not overlap."""
-    return (pairs["ci_high_after"] < pairs["ci_low"]) | (pairs["ci_low_after"] > pairs["ci_high"])
+def _tested_changes(accuracy: pd.DataFrame, differences: pd.DataFrame, before: str, after: str) -> dict[str, str]:
+    """Return model → `higher`, `lower` or `unclear`, from the paired tests of all seeds on one benchmark."""
+    identities = accuracy.drop_duplicates("observer").set_index("observer")
+    changes: dict[str, set[str]] = {}
+    for row in wording.records(differences):
+        names = [row["observer_1"], row["observer_2"]]
+        regimes_of_pair = [str(identities["regime"].get(name, "")) for name in names]
+        if sorted(regimes_of_pair) != sorted((before, after)):
+            continue
+        sign = 1 if regimes_of_pair[0] == after else -1
+        is_tested = row["p_adjusted"] < SIGNIFICANCE
+        direction = "unclear" if not is_tested else "higher" if sign * row["difference"] > 0 else "lower"
+        changes.setdefault(str(identities["model"][names[0]]), set()).add(direction)
+    return {model: found.pop() if len(found) == 1 else "unclear" for model, found in changes.items()}
+
+
+def _below_chance(pairs: pd.DataFrame, regimes: Regimes, before: str, after: str) -> str:
+    """Return a sentence that names the networks whose interval lies below chance; "" if there are none."""
+    names = [
+        f"{row['model']} ({regimes.label(regime)})"
+        for row in wording.records(pairs)
+        for regime, end in ((before, ""), (after, "_after"))
+        if row[f"ci_high{end}"] < row["chance"]
+    ]
+    return f"Below chance: {wording.join_names(names)}." if names else ""
 
 
 def cue_findings(cue_accuracy: pd.DataFrame, benchmark: str) -> list[str]:

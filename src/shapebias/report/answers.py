@@ -22,7 +22,7 @@ from shapebias.report.study import (
     label_pairs,
     select_benchmark,
 )
-from shapebias.tables.summaries import PEOPLE, observer_names
+from shapebias.tables.summaries import PEOPLE, is_interpretable, observer_names
 
 ALL = "all"  # marks rows over all conditions, or over all benchmarks
 
@@ -51,7 +51,8 @@ def likeness_section(study: StudyResults) -> Section | None:
             study.figure(f"error_consistency.{name}", f"Error consistency of each pair of observers on {name}"),
             f"n = {format_span(table['images'])} images that both observers saw. How to read it: κ is 0 if two "
             "observers err on the same images as often as their accuracies predict. κ is 1 if they err on exactly the "
-            f"same images. Purple: more alike than chance; orange: less alike.{error_definition}",
+            "same images. Purple: more alike than chance; orange: less alike. Hatched or empty cells: κ is undefined, "
+            f"or says nothing because an observer guesses or nearly always gives one answer.{error_definition}",
             "wide",
             [matrix]
             if matrix is not None and not subsections
@@ -97,9 +98,11 @@ def consistency_chart(consistency: pd.DataFrame, study: StudyResults) -> Chart |
         or len(consistency) > MAX_PAIRS
     ):
         return None
-    rows = label_pairs(consistency, study).assign(kappa=consistency["kappa"], images=consistency["images"])
-    rows["value_text"] = consistency["kappa"].map(html_tables.format_fraction)
-    rows["cell"] = format_cells(consistency["kappa"])
+    kappa = consistency["kappa"].where(is_interpretable(consistency))
+    rows = label_pairs(consistency, study).assign(kappa=kappa, images=consistency["images"])
+    rows["value_text"] = kappa.map(html_tables.format_fraction).where(is_interpretable(consistency), "says nothing: ")
+    rows["value_text"] += consistency["caution"].fillna("")
+    rows["cell"] = format_cells(kappa)
     rows["interval_text"] = format_intervals(consistency, "ci_low", "ci_high")
     rows["observed_text"] = consistency["observed"].map(html_tables.format_fraction)
     rows["expected_text"] = consistency["expected"].map(html_tables.format_fraction)
@@ -179,6 +182,8 @@ def consistency_findings(
     names = names or {}
     persons = set(persons) - {PEOPLE}
     statements = {}
+    doubtful = consistency[(consistency["condition"] == ALL) & ~is_interpretable(consistency)]
+    consistency = consistency[is_interpretable(consistency)]
     for benchmark, table in consistency[consistency["condition"] == ALL].groupby("benchmark", sort=False):
         statement = _pairs_statement(table, names)
         if statement:
@@ -208,6 +213,13 @@ def consistency_findings(
         if len(human_pairs):
             statement += f" People among themselves: {_format_kappa(human_pairs.iloc[0])}."
         statements[str(benchmark)] = statement
+    for benchmark, table in doubtful.groupby("benchmark", sort=False):
+        causes = list(dict.fromkeys(cause for text in table["caution"] for cause in text.split("; ")))
+        statement = (
+            f"κ says nothing about likeness for {wording.pluralize(len(table), 'pair')} on “{benchmark}”: "
+            f"{wording.join_names(causes)}."
+        )
+        statements[str(benchmark)] = f"{statements.get(str(benchmark), '')} {statement}".strip()
     return statements
 
 

@@ -5,7 +5,8 @@ import pandas as pd
 from shapebias.categories import CATEGORIES
 from shapebias.report import charts, html_tables
 from shapebias.report.charts import Chart, Control, label_observers
-from shapebias.report.headline import bias_changes, category_findings, change_findings, preferred_cue_finding
+from shapebias.report.effects import bias_changes
+from shapebias.report.headline import category_findings, effect_findings, observer_findings, unreadable_cues
 from shapebias.report.html_tables import ReportTable, TextTable, csv_download, make_report_table
 from shapebias.report.study import (
     MAX_MATRIX_OBSERVERS,
@@ -22,7 +23,6 @@ from shapebias.report.study import (
     order_by_mean,
     select_benchmark,
 )
-from shapebias.report.wording import TREATED
 from shapebias.tables.summaries import PEOPLE, observer_kinds, pool_bias
 
 # Does SIN training change the bias?
@@ -31,7 +31,8 @@ from shapebias.tables.summaries import PEOPLE, observer_kinds, pool_bias
 def bias_section(study: StudyResults) -> Section | None:
     """Return the section on shape bias, or None if no shape bias was measured."""
     tables, subsections = study.tables, []
-    model_changes = bias_changes(tables["shape_bias"], tables["shape_bias_differences"])
+    regimes = study.regimes
+    model_changes = bias_changes(tables["shape_bias"], tables["shape_bias_differences"], regimes)
     for position, (benchmark, table) in enumerate(tables["shape_bias"].groupby("benchmark", sort=False)):
         name = str(benchmark)
         benchmark_changes = select_benchmark(model_changes, name)
@@ -68,17 +69,14 @@ def bias_section(study: StudyResults) -> Section | None:
                 csv_download(f"shape_bias_differences.{name}", pairs),
             ),
         ]
-        warning = STYLIZED_HERE_WARNING.format(name=name) if study.is_stylized_here(name) else ""
-        statements = [
-            change_findings(tables, name).get(TREATED, ""),
-            preferred_cue_finding(tables["shape_bias_pooled"], name),
-        ]
+        warning = ORIGIN_WARNINGS.get(study.origin(name), "").format(name=name)
+        unreadable = unreadable_cues(tables, name)
+        statements = [unreadable] if unreadable else []
+        if not unreadable:
+            findings = effect_findings(tables, name, regimes)
+            statements = findings.get(regimes.treatment or "", []) + observer_findings(tables, name, study.people)
         subsections.append(Subsection(name, [text for text in statements if text], warning, figures, report_tables))
-    title = (
-        "Does training on stylized images change the bias?"
-        if TREATED in study.encoding.regimes
-        else "Which cue decides?"
-    )
+    title = "Does training on stylized images change the bias?" if regimes.treatment else "Which cue decides?"
     return Section("bias", title, subsections) if subsections else None
 
 
@@ -144,11 +142,13 @@ def difference_charts(
     return [*chart_list, chart]
 
 
-STYLIZED_HERE_WARNING = (
-    "Not comparable with published numbers. A stylizing network made the images of “{name}” for this study. The "
+ORIGIN_WARNINGS = {  # origin of a benchmark's images → warning
+    "stylized here": "Not comparable with published numbers. A stylizing network made the images of “{name}”. The "
     "published stimuli come from other images and another method, optimisation (Gatys et al.). Do not compare a bias "
-    "on one set with a bias on the other; compare observers within a set."
-)
+    "on one set with a bias on the other; compare observers within a set.",
+    "": "The images of “{name}” do not have the names of the published stimuli, and their origin is not recorded. "
+    "Compare observers within this set, not with published numbers.",
+}
 
 
 def bias_chart(benchmark: str, pooled: pd.DataFrame, encoding: charts.Encoding) -> Chart:
@@ -182,9 +182,10 @@ def architectures_section(study: StudyResults) -> Section | None:
     for benchmark in dict.fromkeys(tables["shape_bias_by_category"]["benchmark"]):
         name = str(benchmark)
         by_category = select_benchmark(tables["shape_bias_by_category"], name)
-        # The section on shape bias reports the effect of stylized training.
-        statements = [text for regime, text in change_findings(tables, name).items() if regime != TREATED]
-        statements += [text for text in [category_findings(tables["shape_bias_by_category"], name)] if text]
+        # The section on shape bias reports the effect of the treatment.
+        findings = {} if unreadable_cues(tables, name) else effect_findings(tables, name, study.regimes)
+        statements = [text for regime, texts in findings.items() if regime != study.regimes.treatment for text in texts]
+        statements += [text for text in [category_findings(by_category, name, study.regimes)] if text]
         figures, report_tables = [], []
         people = "" if study.people is None or has_people(by_category) else PEOPLE_ON_PUBLISHED
         if pool_bias(by_category, by=["category"])["shape_bias"].notna().any():
@@ -224,7 +225,7 @@ def architectures_section(study: StudyResults) -> Section | None:
 
 
 PEOPLE_ON_PUBLISHED = (
-    " Black diamonds: ten people on the published stimuli. Those are different images, shown for orientation only."
+    " Diamonds: ten people on the published stimuli. Those are different images, shown for orientation only."
 )
 
 
@@ -265,7 +266,7 @@ def change_chart(benchmark: str, model_changes: pd.DataFrame, encoding: charts.E
         f"shape_bias_differences.{benchmark}",
         rows[[*columns, "before_text", "after_text", "difference_text"]],
         encoding,
-        value=("difference", f"change in shape bias (from “{model_changes['baseline'].iloc[0]}” to the named regime)"),
+        value=("difference", f"change in shape bias (from “{' or '.join(dict.fromkeys(model_changes['baseline']))}”)"),
         description=f"Change in shape bias on {benchmark} from the baseline of the same network",
         reference=0.0,
         domain=(-limit, limit),

@@ -275,10 +275,12 @@ def line_chart(
     highest: float = 1.0,
     picks: Sequence[Control] = (),
     heading: str = "",
+    apart: float | None = None,
 ) -> Chart:
     """Return a chart with one curve per observer.
 
     x: (column, title). ordered: whether x holds names, in the order of a column `place`; otherwise x holds numbers.
+    apart: a value of x whose points no line joins to the others.
     """
     column, title = value
     if ordered:
@@ -290,7 +292,8 @@ def line_chart(
         across = alt.X(f"{x[0]}:Q", title=x[1], scale=scale, axis=alt.Axis(tickCount=5))
     scale = alt.Scale(domain=[0, highest], nice=False)
     up = alt.Y(f"{column}:Q", title=title, scale=scale, axis=alt.Axis(tickCount=5))
-    color, detail = _color("model", encoding.model_colors, rows["model"]), alt.Detail("observer_name:N")
+    rows = rows.assign(joined=rows[x[0]] != apart)
+    color, detail = _color("model", encoding.model_colors, rows["model"]), alt.Detail(["observer_name:N", "joined:N"])
     order = alt.Order("place:Q") if ordered else alt.Order(f"{x[0]}:Q")
     dash = alt.StrokeDash(
         "group:N", title=_group_title(rows["group"]), scale=_scale(encoding.group_dashes, rows["group"])

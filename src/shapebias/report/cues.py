@@ -5,16 +5,11 @@ import pandas as pd
 from shapebias.report import charts, html_tables, wording
 from shapebias.report.charts import Chart, label_observers
 from shapebias.report.html_tables import csv_download, make_report_table
+from shapebias.report.regimes import Regimes
 from shapebias.report.study import ReportFigure, Section, StudyResults, Subsection, format_intervals, format_span
-from shapebias.tables.summaries import BASELINE, order_regimes, pool_means
+from shapebias.tables.summaries import describe_suppression, drop_repeated_features, pool_means
 
-MIN_ACCURACY = 0.5  # below this accuracy, the remaining share means little
-# Suppressed cue → description of the suppression at a strength.
-SUPPRESSION_NAMES = {
-    "shape": lambda strength: f"patches shuffled, {strength:g} a side",
-    "texture": lambda strength: f"smoothed at {strength:g} pixels",
-    "colour": lambda strength: f"{100 * strength:.0f} % grey",
-}
+CUES = ("shape", "texture")
 
 # Where does the bias arise?
 
@@ -22,8 +17,9 @@ SUPPRESSION_NAMES = {
 def read_out_section(study: StudyResults) -> Section | None:
     """Return the section on the linear read-out, or None if it was not measured."""
     read_out = study.tables["read_out"]
+    read_out = drop_repeated_features(read_out) if len(read_out) else read_out
     subsections = []
-    statements = read_out_findings(read_out)
+    statements = read_out_findings(read_out, study.regimes)
     for benchmark, table in read_out.groupby("benchmark", sort=False):
         name = str(benchmark)
         figure = ReportFigure(
@@ -32,7 +28,8 @@ def read_out_section(study: StudyResults) -> Section | None:
             "category of the shape, and that of the texture, from the output of each stage of a network. They are "
             "tested on images that were not used for fitting. A high accuracy means that the stage holds the "
             "information; the shape bias shows whether the network uses it. Bars are 95 % intervals. The outputs of "
-            "stages are averaged over positions; the pixel baseline (depth 0) is not.",
+            "stages are averaged over positions; the pixels (depth 0) keep their positions, so no line joins them. "
+            "Runs that train the head alone keep the features of the run that they start from, and are left out.",
             "wide",
             [
                 curve_chart(
@@ -80,6 +77,7 @@ def curve_chart(
         highest=max(1.0, highest) if highest > 0 else 1.0,
         description=f"{title.capitalize()} over {x[1]}: {cue}",
         heading=cue.capitalize(),
+        apart=0 if x[0] == "depth" else None,
         tooltip=[
             *(("observer_name", "observer"), *stage, ("value_text", title)),
             *(("interval_text", "95 % interval"), ("images", "images")),
@@ -94,21 +92,17 @@ def reliance_section(study: StudyResults) -> Section | None:
     """Return the section on reliance on cues without conflict, or None if it was not measured."""
     table = study.tables["reliance"]
     subsections = []
-    statements = reliance_findings(table)
     for benchmark, rows in table.groupby("benchmark", sort=False):
         name = str(benchmark)
-        charted = select_accurate_observers(rows).dropna(subset=["relative"])
         figure = ReportFigure(
             # One figure covers all benchmarks.
             study.figure("reliance", "Accuracy that remains when shape, texture or colour is suppressed")
             if not subsections
             else None,
-            f"n = {format_span(rows['images'])} images per strength. How to read it: networks see photographs "
-            "without conflict, with one cue suppressed (shape by shuffling patches, texture by smoothing, colour by "
-            "grey). The further a curve falls, the more the network relies on that cue. A value of 1 is the accuracy "
-            "on unsuppressed images. Bars are 95 % intervals. The chart leaves out networks that name less than "
-            f"{100 * MIN_ACCURACY:.0f} % of the unsuppressed images correctly, because such a low accuracy cannot "
-            "fall much.",
+            f"n = {format_span(rows['images'])} images per strength. How to read it: networks see {study.regimes.noun} "
+            "without conflict, with one cue taken away: shape by shuffling patches, texture by smoothing surfaces, "
+            "colour by mixing with grey. The further a curve falls, the more the network relies on that cue. Bars are "
+            f"95 % intervals. Guessing gives {float(rows['chance'].mean()):.2f}.",
             "wide",
             [
                 curve_chart(
@@ -117,77 +111,94 @@ def reliance_section(study: StudyResults) -> Section | None:
                     study.encoding,
                     x=("strength", STRENGTH_TITLES.get(str(cue), "strength of the suppression")),
                     cue=f"without {cue}",
-                    value="relative",
-                    bounds=("relative_low", "relative_high"),
-                    title="share of accuracy that remains",
+                    title="accuracy",
                 )
-                for cue, cue_rows in charted.groupby("cue", sort=False)
+                for cue, cue_rows in rows.dropna(subset=["accuracy"]).groupby("cue", sort=False)
             ],
         )
         report_table = make_report_table(
-            "Accuracy under suppression",
+            "Accuracy without one cue",
             html_tables.format_reliance_table,
             rows,
             csv_download(f"reliance.{name}", rows),
         )
-        subsections.append(
-            Subsection(name, [statements[name]] if name in statements else [], "", [figure], [report_table])
-        )
+        subsections.append(Subsection(name, reliance_findings(rows, study.regimes), "", [figure], [report_table]))
     return Section("reliance", "What do networks rely on without conflict?", subsections) if subsections else None
 
 
 STRENGTH_TITLES = {  # cue → title of the strength axis
-    "shape": "patches a side",
-    "texture": "sigma of the smoothing, pixels",
-    "colour": "fraction of grey",
+    "shape": "patches a side, shuffled",
+    "texture": "σ of the smoothing, pixels",
+    "colour": "share of grey",
 }
 
 
-def read_out_findings(read_out: pd.DataFrame) -> dict[str, str]:
-    """Return benchmark → sentence on the first stage where texture reads out better than shape, and on the last stage.
+def read_out_findings(read_out: pd.DataFrame, regimes: Regimes) -> dict[str, str]:
+    """Return benchmark → sentences on which cue reads out better from the pixels and from the last stage.
 
-    The sentence on the last stage compares networks before and after stylized training. The pixels (depth 0) do not
-    count as a stage: their layout is kept, while stages are averaged over positions.
+    The last stage is described for the networks of the treatment and of its baseline, or for all networks if there is
+    no treatment. A cue reads out better where the intervals do not overlap.
     """
     statements = {}
     for benchmark, table in read_out.groupby("benchmark", sort=False):
-        stages = table[table["depth"] > 0].dropna(subset=["accuracy"])
-        keys = ["observer", "model", "regime", "seed", "depth", "stage"]
-        cue_tables = [stages.loc[stages["cue"] == cue, [*keys, "ci_low", "ci_high"]] for cue in ("shape", "texture")]
-        pairs = cue_tables[0].merge(cue_tables[1], on=keys, suffixes=("_shape", "_texture"))
+        keys = ["observer", "model", "regime", "seed", "depth", "stage", "chance"]
+        stages = table.dropna(subset=["accuracy"])
+        shape, texture = (stages.loc[stages["cue"] == cue, [*keys, "accuracy", "ci_low", "ci_high"]] for cue in CUES)
+        pairs = shape.merge(texture, on=keys, suffixes=("_shape", "_texture"))
         if pairs.empty:
             continue
-        above = pairs[pairs["ci_low_texture"] > pairs["ci_high_shape"]]
-        first = above.sort_values("depth").groupby("observer")["depth"].first()
-        observers = pairs["observer"].nunique()
-        several = wording.has_several_seeds(pairs)
-        if first.empty:
-            summary = f"texture reads out better than shape at no stage of {wording.count_networks(observers, several)}"
-        else:
-            low, high = f"{first.min():.2f}", f"{first.max():.2f}"
-            summary = (
-                f"texture reads out better than shape (intervals do not overlap) in {len(first)} of "
-                f"{wording.count_networks(observers, several)}, first at a depth of "
-                f"{low if low == high else f'{low} to {high}'} (0: the pixels, 1: the last stage)"
-            )
-        last = stages[stages["depth"] == stages.groupby("observer")["depth"].transform("max")]
-        statement = f"On “{benchmark}” (n = {wording.format_image_count(table['images'])}), {summary}."
-        changes = [_last_stage_change(last[last["cue"] == cue], cue) for cue in ("texture", "shape")]
-        if all(changes):
-            statement += (
-                f" Read-out from the last stage after {wording.describe_regime(wording.TREATED)}: {'; '.join(changes)}."
-            )
+        treatment = regimes.treatment
+        last = pairs[(pairs["depth"] > 0) & (pairs["depth"] == pairs.groupby("observer")["depth"].transform("max"))]
+        clauses = _pixel_clauses(pairs[pairs["depth"] == 0])
+        for regime in (str(regimes.baseline(treatment)), treatment) if treatment else ("",):
+            rows = last[last["regime"] == regime] if treatment else last
+            if len(rows):
+                trained = f" after {regimes.describe_training(regime)}" if treatment else ""
+                clauses.append(f"the last stage{trained} gives {_better_cues(rows)}")
+        images = wording.format_image_count(table["images"])
+        statement = f"On “{benchmark}” (n = {images}, chance {pairs['chance'].mean():.2f}), {'; '.join(clauses)}."
+        changes = [_last_stage_change(stages[stages["cue"] == cue], cue, regimes) for cue in ("texture", "shape")]
+        if treatment and all(changes):
+            training = regimes.describe_training(treatment)
+            statement += f" Read-out from the last stage after {training}: {'; '.join(changes)}."
         statements[str(benchmark)] = statement
     return statements
 
 
-def _last_stage_change(rows: pd.DataFrame, cue: str) -> str:
-    """Return a clause on the read-out of one cue after stylized training: better and worse networks, largest change.
+def _pixel_clauses(pixels: pd.DataFrame) -> list[str]:
+    """Return a clause on the accuracy of both cues from the pixels, which are the same for all networks of one size."""
+    if pixels.empty:
+        return []
+    shape, texture = (
+        wording.format_estimate(pixels.iloc[0], f"accuracy_{cue}", bounds=(f"ci_low_{cue}", f"ci_high_{cue}"))
+        for cue in CUES
+    )
+    return [f"the pixels themselves give the shape with an accuracy of {shape} and the texture with {texture}"]
+
+
+def _better_cues(rows: pd.DataFrame) -> str:
+    """Return in how many networks the texture, the shape or neither reads out more accurately."""
+    texture = int((rows["ci_low_texture"] > rows["ci_high_shape"]).sum())
+    shape = int((rows["ci_low_shape"] > rows["ci_high_texture"]).sum())
+    several = wording.has_several_seeds(rows)
+    parts = ((texture, "the texture more accurately"), (shape, "the shape more accurately"))
+    counts = [f"{text} in {count}" for count, text in parts if count]
+    rest = len(rows) - texture - shape
+    counts += [f"both about equally (intervals overlap) in {rest}"] if rest else []
+    return f"{wording.join_names(counts)} of {wording.count_networks(len(rows), several)}"
+
+
+def _last_stage_change(rows: pd.DataFrame, cue: str, regimes: Regimes) -> str:
+    """Return a clause on the read-out of one cue after the treatment: better and worse networks, largest change.
 
     The clause is empty unless both regimes have networks.
     """
+    if regimes.treatment is None:
+        return ""
+    rows = rows[rows["depth"] == rows.groupby("observer")["depth"].transform("max")]
     pooled = pool_means(rows, {"accuracy": ("ci_low", "ci_high")}, ["cue"])
-    before, after = (pooled[pooled["regime"] == regime] for regime in (BASELINE, wording.TREATED))
+    names = (regimes.baseline(regimes.treatment), regimes.treatment)
+    before, after = (pooled[pooled["regime"] == regime] for regime in names)
     pairs = before.merge(after, on="model", suffixes=("", "_after")).dropna(subset=["ci_low", "ci_low_after"])
     if pairs.empty:
         return ""
@@ -204,66 +215,28 @@ def _last_stage_change(rows: pd.DataFrame, cue: str) -> str:
     )
 
 
-def unsuppressed_accuracy(reliance: pd.DataFrame) -> pd.DataFrame:
-    """Return the accuracy on unsuppressed photographs: one row per benchmark and observer."""
-    weakest = reliance["strength"] == reliance.groupby(["benchmark", "cue"])["strength"].transform("min")
-    return reliance[weakest].drop_duplicates(["benchmark", "observer"])
+def reliance_findings(rows: pd.DataFrame, regimes: Regimes) -> list[str]:
+    """Return sentences on the accuracy of every network under the strongest suppression of each cue of one benchmark.
 
-
-def select_accurate_observers(reliance: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of observers that name at least half of the unsuppressed photographs.
-
-    For other observers, the remaining share means little: accuracy near chance cannot fall, and can rise by chance.
+    One sentence for each regime, and one for networks not trained here.
     """
-    accurate = unsuppressed_accuracy(reliance)
-    accurate = accurate[accurate["accuracy"] >= MIN_ACCURACY]
-    accurate_keys = set(zip(accurate["benchmark"], accurate["observer"], strict=True))
-    keys = list(zip(reliance["benchmark"], reliance["observer"], strict=True))
-    return reliance[[key in accurate_keys for key in keys]]
-
-
-def reliance_findings(reliance: pd.DataFrame) -> dict[str, str]:
-    """Return benchmark → sentences on the accuracy that remains under the strongest suppression of each cue.
-
-    They cover the networks that `select_accurate_observers` selects.
-    """
-    statements = {}
-    for benchmark, table in reliance.groupby("benchmark", sort=False):
-        unsuppressed, accurate = unsuppressed_accuracy(table), select_accurate_observers(table)
-        total, weak = unsuppressed["observer"].nunique(), unsuppressed[unsuppressed["accuracy"] < MIN_ACCURACY]
-        networks = wording.count_networks(total, wording.has_several_seeds(unsuppressed))
+    pooled = pool_means(rows, {"accuracy": ("ci_low", "ci_high")}, ["cue", "strength"], ["images", "chance"])
+    opening = f"n = {wording.format_image_count(rows['images'])} {regimes.noun}, chance {pooled['chance'].mean():.2f}."
+    sentences = []
+    for regime, table in pooled.groupby("regime", sort=False):
+        networks = f"After {regimes.describe_training(str(regime))}" if regime else "Networks not trained here"
         clauses = []
-        for cue, rows in accurate.groupby("cue", sort=False):
-            strongest = rows[rows["strength"] == rows["strength"].max()].dropna(subset=["relative"])
-            if len(strongest):
-                suppression = SUPPRESSION_NAMES.get(str(cue), lambda strength: f"strength {strength:g}")(
-                    rows["strength"].max()
-                )
-                extremes = wording.format_extremes(strongest, "relative", "relative_low", "relative_high")
-                clauses.append(f"without {cue} ({suppression}), {extremes}")
-        qualified = total - len(weak)
-        statement = (
-            f"On “{benchmark}” (n = {wording.format_image_count(table['images'])} photographs), {qualified} of "
-            f"{networks} {'names' if qualified == 1 else 'name'} at least half of the unsuppressed photographs "
-            "correctly."
-        )
-        if clauses:
-            statement += f" Share of this accuracy that remains: {'; '.join(clauses)}."
-        if len(weak):
-            statement += (
-                f" The others are left out, because such a low accuracy cannot fall much: {_list_accuracies(weak)}."
-            )
-            missing = [
-                regime for regime in order_regimes(weak["regime"].dropna()) if regime not in set(accurate["regime"])
-            ]
-            if missing:
-                statement += f" No run of {wording.join_names(missing)} qualifies."
-        statements[str(benchmark)] = statement
-    return statements
+        for cue, part in table.groupby("cue", sort=False):
+            weakest, strongest = part["strength"].min(), part["strength"].max()
+            before, after = (part[part["strength"] == strength]["accuracy"] for strength in (weakest, strongest))
+            if not clauses:
+                clauses.append(f"untouched {_span(before)}")
+            clauses.append(f"{describe_suppression(str(cue), strongest)} {_span(after)}")
+        count = wording.count_networks(table["model"].nunique())
+        sentences.append(f"{networks}, accuracies of {count}: {'; '.join(clauses)}.")
+    return [f"{opening} {sentences[0]}", *sentences[1:]] if sentences else []
 
 
-def _list_accuracies(weak: pd.DataFrame) -> str:
-    """Return the names of networks with their accuracies, lowest first."""
-    ordered = weak.sort_values("accuracy", kind="stable")
-    names = [f"{wording.network_name(row)} {row['accuracy']:.2f}" for row in wording.records(ordered)]
-    return wording.join_names(names)
+def _span(values: pd.Series) -> str:
+    low, high = f"{values.min():.2f}", f"{values.max():.2f}"
+    return low if low == high else f"{low} to {high}"

@@ -1,36 +1,259 @@
-"""Sentences on the shape bias for the head of the report; `wording` states which claims they make."""
+"""The head of the report: one plain sentence, a few large numbers, and the cautions that belong to them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from shapebias.report import wording
-from shapebias.tables.summaries import BASELINE, PEOPLE, observer_kinds, order_regimes, pool_coverage
+from shapebias.report.effects import Effect, Tables, all_effects, mean_answers, regime_effects
+from shapebias.report.regimes import Regimes
+from shapebias.tables.summaries import PEOPLE, observer_kinds, pool_accuracy
 
-# Guessing names one of the two cues in 2 of 16 answers. Below twice that share, a bias rests mostly on guesses.
-LOW_COVERAGE = 2 * 2 / 16
-EFFECT_COLUMNS = ["model", "direction", "before", "after", "difference", "ci_low", "ci_high", "seeds"]
-CHANGE_COLUMNS = [
-    *["benchmark", "model", "seed", "baseline", "regime", "before", "after", "difference", "ci_low", "ci_high"],
-    *["conflict_images", "reason"],
-]
-Tables = Mapping[str, pd.DataFrame]
+LARGEST_SMALL_NETWORK = 2_000_000  # weights; the smallest networks of the field have three times as many
 
 
-def headline(tables: Tables, people: pd.DataFrame | None = None) -> list[str]:
-    """Return one statement for each cue-conflict benchmark: the change in bias, other observers, and people."""
-    statements = []
-    for benchmark, pooled in tables["shape_bias_pooled"].groupby("benchmark", sort=False):
-        pooled = pooled.assign(regime=pooled["regime"].fillna(""))
-        runs = _run_sentence(tables, str(benchmark), pooled[pooled["kind"] == "run"])
-        sentences = [runs, _pretrained_sentence(pooled[pooled["kind"] == "pretrained"])]
-        sentences += [_decisions_sentence(pooled[pooled["kind"] == "decisions"])]
-        sentences.append(_people_sentence(pooled[pooled["kind"] == PEOPLE], people))
-        first, *rest = [text for text in sentences if text] or ["no observer was measured."]
-        first = first[:1].lower() + first[1:]  # any of the sentences can come first
-        statements.append(" ".join([f"On “{benchmark}”, {first}", *map(wording.capitalize, rest)]))
-    return statements or ["No bias was measured: the tables hold no cue-conflict benchmark."]
+@dataclass(frozen=True)
+class KeyNumber:
+    """A large number of the head, with what it is and a note on its range."""
+
+    value: str
+    label: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The head of the report."""
+
+    statement: str
+    numbers: list[KeyNumber] = field(default_factory=list)
+
+
+def headline(tables: Tables, regimes: Regimes, people: pd.DataFrame | None = None) -> Headline:
+    """Return the head for the first cue-conflict benchmark. It claims an effect of training only if there was one."""
+    benchmarks = list(dict.fromkeys(tables["shape_bias_pooled"]["benchmark"]))
+    if not benchmarks:
+        return Headline("No bias was measured: the tables hold no cue-conflict benchmark.")
+    benchmark = str(benchmarks[0])
+    if unreadable := unreadable_cues(tables, benchmark):
+        return Headline(unreadable)
+    treatment = regimes.treatment
+    effects = regime_effects(tables, benchmark, treatment, str(regimes.baseline(treatment))) if treatment else []
+    if treatment and effects:
+        return Headline(
+            wording.capitalize(effect_sentence(effects, f"after {regimes.describe_training(treatment)}, ")),
+            effect_numbers(tables, benchmark, effects, treatment, regimes),
+        )
+    return Headline(
+        " ".join(observer_findings(tables, benchmark, people)[:1]), observer_numbers(tables, benchmark, people)
+    )
+
+
+def unreadable_cues(tables: Tables, benchmark: str) -> str:
+    """Return why the answers to a benchmark are no shape bias: nobody reads one of its cues. Return "" otherwise."""
+    rows = tables["benchmarks"][tables["benchmarks"]["benchmark"] == benchmark]
+    if rows.empty:
+        return ""
+    row = rows.iloc[0]
+    if row["readable"] in ("both", "") or pd.isna(row["readable"]) or row["origin"] == "published":
+        return ""
+    missing = [cue for cue in ("texture", "shape") if row["readable"] not in ("both", cue)]
+    best = [
+        f"the most answers that name the {cue} are {_percent(row[f'{cue}_accuracy'])} ({row[f'{cue}_observer']})"
+        for cue in missing
+        if pd.notna(row[f"{cue}_accuracy"])
+    ]
+    cues = " or the ".join(missing)
+    return (
+        f"The answers to “{benchmark}” are no measure of shape bias: no observer here reads the {cues} of its images. "
+        f"{wording.capitalize('; '.join(best))}; guessing gives {_percent(row['chance'])}. Use images that carry both "
+        "cues, such as the published stimuli."
+    )
+
+
+# The effect of training on stylized images
+
+
+def effect_sentence(effects: Sequence[Effect], opening: str = "") -> str:
+    """Return one sentence that counts the directions of change."""
+    total = len(effects)
+    counts = {name: sum(effect.direction == name for effect in effects) for name in DIRECTIONS}
+    clauses = [
+        f"{_subject(count, total, first=not position)} {_verb(name, count)}"
+        for position, (name, count) in enumerate((name, count) for name, count in counts.items() if count)
+    ]
+    return f"{opening}{'; '.join(clauses)}."
+
+
+DIRECTIONS: Mapping[str, tuple[str, str]] = {
+    "shape": ("turns towards shape", "turn towards shape"),
+    "less texture": (
+        "names the texture less often, but the shape not more often than by guessing",
+        "name the texture less often, but the shape not more often than by guessing",
+    ),
+    "texture": ("turns towards texture", "turn towards texture"),
+    "less shape": (
+        "names the shape less often, but the texture not more often than by guessing",
+        "name the shape less often, but the texture not more often than by guessing",
+    ),
+    "unclear": ("does not measurably change its bias", "do not measurably change their bias"),
+    "undefined": ("cannot be compared", "cannot be compared"),
+}
+
+
+def _verb(direction: str, count: int) -> str:
+    return DIRECTIONS[direction][count > 1]
+
+
+def _subject(count: int, total: int, *, first: bool) -> str:
+    if total == 1:
+        return "the network"
+    if not first:
+        return str(count)
+    if count == total:
+        return "both networks" if total == 2 else f"all {total} networks"
+    return f"{count} of {total} networks"
+
+
+def describe_effect(effect: Effect) -> str:
+    """Return what moved in one network, as in `vit: bias 0.30 → 0.60; shape answers 9 % → 31 %, texture …`."""
+    difference = wording.typeset_minus(f"{effect.difference:+.2f} [{effect.low:+.2f}, {effect.high:+.2f}]")
+    return (
+        f"{effect.model}: bias {wording.format_bias(effect.before)} → {wording.format_bias(effect.after)} "
+        f"({difference}); shape answers {_percent(effect.shape.before)} → {_percent(effect.shape.after)}, texture "
+        f"answers {_percent(effect.texture.before)} → {_percent(effect.texture.after)}"
+    )
+
+
+def effect_findings(tables: Tables, benchmark: str, regimes: Regimes) -> dict[str, list[str]]:
+    """Return regime → a sentence that counts the directions of change, then a line for each network."""
+    findings = {}
+    for regime, effects in all_effects(tables, benchmark, regimes).items():
+        baseline = regimes.label(str(regimes.baseline(regime)))
+        opening = f"after {regimes.describe_training(regime)} (compared with {baseline}), "
+        lines = [describe_effect(effect) for effect in effects[: wording.MAX_NAMES]]
+        rest = len(effects) - len(lines)
+        guessing = f"Guessing names each cue in {_percent(effects[0].chance)} of answers and has a bias of 0.5."
+        findings[regime] = [
+            wording.capitalize(effect_sentence(effects, opening)) + f" {guessing}",
+            *lines,
+            *([f"{rest} more networks are in the table."] if rest else []),
+        ]
+    return findings
+
+
+def effect_numbers(
+    tables: Tables, benchmark: str, effects: Sequence[Effect], treatment: str, regimes: Regimes
+) -> list[KeyNumber]:
+    """Return bias, shape answers, coverage and accuracy before and after training, as means over the networks."""
+    defined = [effect for effect in effects if effect.direction != "undefined"]
+    if not defined:
+        return []
+    baseline = str(regimes.baseline(treatment))
+    names = f"{regimes.label(baseline)} → {regimes.label(treatment)}"
+    networks = f"mean of {len(defined)} networks" if len(defined) > 1 else defined[0].model
+    chance = defined[0].chance
+    answers = mean_answers(tables["cue_accuracy"], benchmark)
+    models = {effect.model for effect in defined}
+    coverage = [_values(answers, regime, models, "coverage_accuracy") for regime in (baseline, treatment)]
+    shape = [[getattr(effect.shape, end) for effect in defined] for end in ("before", "after")]
+    bias = [[getattr(effect, end) for effect in defined] for end in ("before", "after")]
+    numbers = [
+        KeyNumber(
+            _arrow(bias, wording.format_bias),
+            f"shape bias, {networks}",
+            f"{names}; {_spans(bias, wording.format_bias)}",
+        ),
+        KeyNumber(
+            _arrow(shape, _percent),
+            f"answers that name the shape (guessing: {_percent(chance)})",
+            _spans(shape, _percent),
+        ),
+        KeyNumber(
+            _arrow(coverage, _percent),
+            f"answers that name shape or texture (guessing: {_percent(2 * chance)})",
+            _spans(coverage, _percent),
+        ),
+    ]
+    kinds = tables["benchmarks"].set_index("benchmark")["kind"].to_dict()
+    accuracy = tables["accuracy"][tables["accuracy"]["unit"] == "category"]
+    for name, rows in accuracy.groupby("benchmark", sort=False):
+        if kinds.get(name) == "in_test":
+            pooled = pool_accuracy(rows)
+            values = [_values(pooled, regime, models, "accuracy") for regime in (baseline, treatment)]
+            if all(values):
+                label = f"accuracy on {regimes.noun} (chance: {_percent(float(pooled['chance'].iloc[0]))})"
+                numbers.append(KeyNumber(_arrow(values, _percent), label, _spans(values, _percent)))
+            break
+    return numbers
+
+
+def _values(table: pd.DataFrame, regime: str, models: set[str], column: str) -> list[float]:
+    rows = table[(table["regime"] == regime) & table["model"].isin(models)]
+    return [float(value) for value in rows[column].dropna()]
+
+
+def _arrow(ends: Sequence[Sequence[float]], form: Any) -> str:
+    return " → ".join(form(sum(values) / len(values)) for values in ends)
+
+
+def _spans(ends: Sequence[Sequence[float]], form: Any) -> str:
+    """Return the range of the networks before and after; "" for one network."""
+    if len(ends[0]) < 2:
+        return ""
+    spans = [f"{form(min(values))} to {form(max(values))}" for values in ends]
+    return f"networks: {spans[0]} → {spans[1]}"
+
+
+def _percent(share: float) -> str:
+    return "undefined" if pd.isna(share) else f"{100 * share:.0f} %"
+
+
+# Observers without a comparison of regimes
+
+
+def observer_findings(tables: Tables, benchmark: str, people: pd.DataFrame | None = None) -> list[str]:
+    """Return sentences on the preference and the biases of all observers of a benchmark, however they were trained."""
+    pooled = tables["shape_bias_pooled"]
+    pooled = pooled[pooled["benchmark"] == benchmark].assign(regime=lambda rows: rows["regime"].fillna(""))
+    sentences = [preferred_cue_finding(tables["shape_bias_pooled"], benchmark)]
+    names = pooled["model"] + pooled["regime"].map(lambda regime: f" {regime}" if regime else "")
+    networks = pooled.assign(name=names)[pooled["kind"] != PEOPLE]
+    sentences.append(wording.describe_biases(networks))
+    sentences.append(_people_sentence(pooled[pooled["kind"] == PEOPLE], people))
+    return [wording.capitalize(text) for text in sentences if text] or ["No observer was measured."]
+
+
+def observer_numbers(tables: Tables, benchmark: str, people: pd.DataFrame | None = None) -> list[KeyNumber]:
+    """Return the bias and the coverage of the networks, and the bias of people."""
+    pooled = tables["shape_bias_pooled"]
+    pooled = pooled[pooled["benchmark"] == benchmark]
+    networks = pooled[pooled["kind"] != PEOPLE].dropna(subset=["shape_bias"])
+    answers = mean_answers(tables["cue_accuracy"], benchmark)
+    coverage = answers[answers["kind"] != PEOPLE]["coverage_accuracy"].dropna()
+    numbers = []
+    for values, label, form in (
+        (networks["shape_bias"], "shape bias", wording.format_bias),
+        (coverage, "answers that name shape or texture", _percent),
+    ):
+        if len(values):
+            low, high = form(float(values.min())), form(float(values.max()))
+            span = low if low == high else f"{low} to {high}"
+            numbers.append(KeyNumber(span, f"{label}, {wording.pluralize(len(values), 'observer')}"))
+    measured = pooled[pooled["kind"] == PEOPLE].dropna(subset=["shape_bias"])
+    if len(measured):
+        numbers.append(
+            KeyNumber(
+                wording.format_bias(float(measured["shape_bias"].iloc[0])), "shape bias of people, on the same images"
+            )
+        )
+    elif people is not None:
+        numbers.append(
+            KeyNumber(wording.format_bias(_published_bias(people)), "shape bias of people, on the published stimuli")
+        )
+    return numbers
 
 
 def preferred_cue_finding(pooled: pd.DataFrame, benchmark: str) -> str:
@@ -47,138 +270,22 @@ def preferred_cue_finding(pooled: pd.DataFrame, benchmark: str) -> str:
         clauses.append(f"{rest} {'shows' if rest == 1 else 'show'} no measurable preference")
     if undefined:
         clauses.append(f"the bias of {undefined} is undefined")
-    return f"Of {wording.count_networks(len(networks))} (each model in each regime), {wording.join_names(clauses)}."
+    return f"On “{benchmark}”, of {wording.pluralize(len(networks), 'observer')}, {wording.join_names(clauses)}."
 
 
-def bias_changes(shape_bias: pd.DataFrame, differences: pd.DataFrame, baseline: str = BASELINE) -> pd.DataFrame:
-    """Return the change in bias from the baseline to each regime: one row per run, paired with its baseline by seed.
-
-    shape_bias, differences: the tables `shape_bias` and `shape_bias_differences`. The result has CHANGE_COLUMNS.
-    `difference` is after minus before, paired by image, or NaN if `differences` does not hold the pair.
-    """
-    runs = shape_bias[observer_kinds(shape_bias) == "run"]
-    differences_by_pair = {}
-    for row in differences.to_dict("records"):
-        first, second = row["observer_1"], row["observer_2"]
-        low, high, difference = row["ci_low"], row["ci_high"], row["difference"]
-        shared = (row["conflict_images"], row["reason"])
-        differences_by_pair[row["benchmark"], first, second] = (difference, low, high, *shared)
-        differences_by_pair[row["benchmark"], second, first] = (-difference, -high, -low, *shared)
-    baselines = {
-        (row["benchmark"], row["model"], row["seed"]): row for row in wording.records(runs[runs["regime"] == baseline])
-    }
-    rows = []
-    for regime in order_regimes(runs["regime"]):
-        for row in wording.records(runs[runs["regime"] == regime]):
-            before = baselines.get((row["benchmark"], row["model"], row["seed"]))
-            if before is None or regime == baseline:
-                continue
-            not_compared = (np.nan, np.nan, np.nan, np.nan, "not compared")
-            difference = differences_by_pair.get((row["benchmark"], row["observer"], before["observer"]), not_compared)
-            keys = (row["benchmark"], row["model"], row["seed"], baseline, regime)
-            rows.append((*keys, before["shape_bias"], row["shape_bias"], *difference))
-    return pd.DataFrame(rows, columns=CHANGE_COLUMNS)
-
-
-def seed_directions(model_changes: pd.DataFrame, regime: str) -> pd.DataFrame:
-    """Return for each model the direction of the change, and the means over seeds of before, after and difference.
-
-    The direction is `up`, `down`, `unclear` or `undefined`. `up` and `down` need an interval that excludes 0, on the
-    same side, in every seed. ci_low and ci_high are the lowest and the highest bound of all seeds.
-    """
-    rows = []
-    for model, runs in model_changes[(model_changes["regime"] == regime)].groupby("model", sort=False):
-        low, high = (runs[name].to_numpy(dtype=float) for name in ("ci_low", "ci_high"))
-        means = runs[["before", "after", "difference"]].mean(skipna=False)
-        rows.append((model, _change_direction(low.min(), high.max()), *means, low.min(), high.max(), len(runs)))
-    return pd.DataFrame(rows, columns=EFFECT_COLUMNS)
-
-
-def regime_effects(tables: Tables, benchmark: str, regime: str, baseline: str = BASELINE) -> pd.DataFrame:
-    """Return the effect of a regime on the bias of each model over all seeds, as rows of EFFECT_COLUMNS.
-
-    The difference comes from `shape_bias_differences_pooled`; its interval also reflects the sample of seeds. If that
-    table lacks the pair, the result of `seed_directions` stands instead.
-    """
-    model_changes = bias_changes(tables["shape_bias"], tables["shape_bias_differences"], baseline)
-    effects = seed_directions(model_changes[model_changes["benchmark"] == benchmark], regime).set_index("model")
-    pairs = tables["shape_bias_differences_pooled"]
-    pooled = tables["shape_bias_pooled"]
-    biases = pooled[pooled["benchmark"] == benchmark].set_index(["model", "regime"])["shape_bias"].to_dict()
-    for row in wording.records(pairs[(pairs["benchmark"] == benchmark) & (pairs["model_1"] == pairs["model_2"])]):
-        model, difference, low, high = (row[name] for name in ("model_1", "difference", "ci_low", "ci_high"))
-        if (row["regime_1"], row["regime_2"]) == (baseline, regime):
-            difference, low, high = -difference, -high, -low
-        elif (row["regime_2"], row["regime_1"]) != (baseline, regime):
-            continue
-        before, after = (biases.get((model, name), np.nan) for name in (baseline, regime))
-        effects.loc[model] = (_change_direction(low, high), before, after, difference, low, high, row["seeds"])
-    return effects.rename_axis("model").reset_index()
-
-
-def _change_direction(low: float, high: float) -> str:
-    if not (np.isfinite(low) and np.isfinite(high)):
-        return "undefined"
-    return "up" if low > 0 else "down" if high < 0 else "unclear"
-
-
-def change_findings(tables: Tables, benchmark: str) -> dict[str, str]:
-    """Return regime → sentence that counts the directions of change and gives the range of differences."""
-    model_changes = bias_changes(tables["shape_bias"], tables["shape_bias_differences"])
-    statements = {}
-    for regime in order_regimes(model_changes["regime"][model_changes["benchmark"] == benchmark]):
-        effects = regime_effects(tables, benchmark, regime)
-        direction_counts = effects["direction"].value_counts()
-        counts = wording.list_counts(
-            (direction_counts.get("up", 0), "towards shape in"),
-            (direction_counts.get("down", 0), "towards texture in"),
-            (direction_counts.get("unclear", 0), "without a measurable change in"),
-            (direction_counts.get("undefined", 0), "undefined in"),
-        )
-        defined = effects[effects["direction"] != "undefined"].sort_values("difference")
-        span = ""
-        if len(defined) == 1:
-            span = f": {wording.format_change(defined.iloc[0])}"
-        elif len(defined):
-            span = f": from {wording.format_change(defined.iloc[0])} to {wording.format_change(defined.iloc[-1])}"
-        statements[regime] = (
-            f"{wording.capitalize(wording.describe_regime(regime))}: {counts} of "
-            f"{wording.count_networks(len(effects))}{span}."
-        )
-    return statements
-
-
-def cautions(tables: Tables) -> list[str]:
-    """Return the warnings that belong to the headline: single seeds, and biases that rest on few answers."""
-    notes = []
-    shape_bias = tables["shape_bias"]
-    seeds = shape_bias.dropna(subset=["seed"]).groupby(["model", "regime"])["seed"].nunique()
-    if len(seeds) and seeds.min() == 1:
-        notes.append(
-            "At least one network was trained only once, so its intervals reflect the sample of test images, not "
-            "run-to-run variation."
-        )
-    for benchmark, table in tables["cue_accuracy"].groupby("benchmark", sort=False):
-        low_coverage = pool_coverage(table).query("coverage < @LOW_COVERAGE")
-        low_rows = zip(low_coverage["model"], low_coverage["regime"], low_coverage["coverage"], strict=True)
-        names = [f"{f'{model} {regime}'.strip()} ({100 * coverage:.0f} %)" for model, regime, coverage in low_rows]
-        if names:
-            notes.append(
-                f"On “{benchmark}”, fewer than 1 in 4 answers of some networks name either cue (chance: "
-                f"{100 * 2 / 16} %). Their biases mean little: {wording.join_names(names)}."
-            )
-    return notes
-
-
-def category_findings(by_category: pd.DataFrame, benchmark: str) -> str:
-    """Return a sentence that compares intervals after stylized training with the baseline, category by category.
+def category_findings(by_category: pd.DataFrame, benchmark: str, regimes: Regimes) -> str:
+    """Return a sentence that compares intervals after the treatment with the baseline, category by category.
 
     The sentence is empty unless both regimes have runs.
     """
+    if regimes.treatment is None:
+        return ""
     rows = by_category[by_category["benchmark"] == benchmark]
     rows = rows[observer_kinds(rows) == "run"]
     keys = ["model", "seed", "category"]
-    before, after = (rows[rows["regime"] == regime] for regime in (BASELINE, wording.TREATED))
+    before, after = (
+        rows[rows["regime"] == regime] for regime in (regimes.baseline(regimes.treatment), regimes.treatment)
+    )
     pairs = before.merge(after, on=keys, suffixes=("", "_after"))
     if pairs.empty:
         return ""
@@ -190,84 +297,9 @@ def category_findings(by_category: pd.DataFrame, benchmark: str) -> str:
         (above, "above in"), (below, "below in"), (rest, "overlapping in"), (undefined, "undefined in")
     )
     return (
-        f"Category by category, the interval after {wording.describe_regime(wording.TREATED)}, compared with the "
+        f"Category by category, the interval after {regimes.describe_training(regimes.treatment)}, compared with the "
         f"baseline interval, is {counts} of {len(pairs):,} comparisons (each of one run in one category)."
     )
-
-
-def _run_sentence(tables: Tables, benchmark: str, pooled: pd.DataFrame) -> str:
-    regimes = order_regimes(pooled["regime"])
-    other_regimes = [regime for regime in regimes if regime != BASELINE]
-    if BASELINE not in regimes or not other_regimes:
-        return wording.describe_biases(pooled.assign(name=pooled["model"] + " (" + pooled["regime"] + ")"))
-    treated = wording.TREATED if wording.TREATED in other_regimes else other_regimes[0]
-    effects = regime_effects(tables, benchmark, treated).dropna(subset=["before", "after"])
-    sentence = _effect_sentence(effects[effects["direction"] != "undefined"], treated)
-    not_compared = list(effects["model"][effects["direction"] == "undefined"])
-    other_ranges = ", ".join(_regime_range(pooled, regime) for regime in other_regimes if regime != treated)
-    undefined = [
-        f"{model} {regime}" for model, regime in wording.model_regime_pairs(pooled[pooled["shape_bias"].isna()])
-    ]
-    if other_ranges:
-        sentence += f" Other regimes: {other_ranges}."
-    if not_compared:
-        sentence += f" Bias before and after was not compared for {wording.join_names(not_compared)}."
-    if undefined:
-        sentence += f" The bias is undefined because no answer named a cue: {wording.join_names(undefined)}."
-    return sentence.strip()
-
-
-def _effect_sentence(effects: pd.DataFrame, treated: str) -> str:
-    if effects.empty:
-        return ""
-    counts = effects["direction"].value_counts()
-    risen, fallen, unclear = (int(counts.get(direction, 0)) for direction in ("up", "down", "unclear"))
-    ordered = effects if len(effects) <= wording.MAX_NAMES else effects.sort_values("difference").iloc[[0, -1]]
-    changes = [
-        f"{row['model']} {row['before']:.2f} → {row['after']:.2f}, {wording.format_estimate(row, 'difference', '+.2f')}"
-        for row in wording.records(ordered)
-    ]
-    values = "; ".join(changes) if len(effects) <= wording.MAX_NAMES else f"from {changes[0]} to {changes[1]}"
-    networks = "the one network" if len(effects) == 1 else f"{len(effects)} networks"
-    treatment = wording.describe_regime(treated)
-    if unclear == len(effects):
-        target = networks if len(effects) == 1 else f"any of {networks}"
-        return (
-            f"{treatment} did not measurably change the shape bias of {target}: every interval includes 0 ({values})."
-        )
-
-    def count_phrase(moved_count: int) -> str:
-        if len(effects) == 1:
-            return networks
-        return f"all {networks}" if moved_count == len(effects) else f"{moved_count} of {networks}"
-
-    clauses = []
-    if risen:
-        clauses.append(f"moved the shape bias of {count_phrase(risen)} towards shape")
-    if fallen:
-        target = "that" if risen else "the shape bias"
-        clauses.append(f"moved {target} of {count_phrase(fallen)} towards texture")
-    if unclear:
-        clauses.append(f"did not measurably change that of {unclear}")
-    return f"{treatment} {', and '.join(clauses)} ({values})."
-
-
-def _regime_range(pooled: pd.DataFrame, regime: str) -> str:
-    rows = pooled[pooled["regime"] == regime].dropna(subset=["shape_bias"]).sort_values("shape_bias")
-    if rows.empty:
-        return f"{regime} undefined"
-    ends = [wording.format_estimate(rows.iloc[place], "shape_bias") for place in (0, -1)]
-    return f"{regime} {ends[0]}" if len(rows) == 1 else f"{regime} {ends[0]} to {ends[1]}"
-
-
-def _pretrained_sentence(pooled: pd.DataFrame) -> str:
-    text = wording.describe_biases(pooled.assign(name=pooled["model"]))
-    return f"among networks not trained here, {text}" if text else ""
-
-
-def _decisions_sentence(pooled: pd.DataFrame) -> str:
-    text = wording.describe_biases(pooled.assign(name=pooled["model"]))
-    return f"from recorded decisions, {text}" if text else ""
 
 
 def _people_sentence(pooled: pd.DataFrame, reference: pd.DataFrame | None) -> str:
@@ -275,5 +307,55 @@ def _people_sentence(pooled: pd.DataFrame, reference: pd.DataFrame | None) -> st
         return f"people on the same images: {wording.format_estimate(pooled.iloc[0], 'shape_bias')}."
     if reference is None:
         return ""
-    shape, texture = reference["shape_hits"].sum(), reference["texture_hits"].sum()
-    return f"people: {wording.format_bias(shape / (shape + texture))} on the published stimuli."
+    return f"people: {wording.format_bias(_published_bias(reference))} on the published stimuli."
+
+
+def _published_bias(people: pd.DataFrame) -> float:
+    shape, texture = people["shape_hits"].sum(), people["texture_hits"].sum()
+    return float(shape / (shape + texture))
+
+
+# Cautions
+
+
+def cautions(tables: Tables, regimes: Regimes) -> list[str]:
+    """Return the warnings that belong to the head: small networks, drawings, single seeds, answers by guessing."""
+    notes = [_scale_note(tables["runs"], regimes)]
+    shape_bias = tables["shape_bias"]
+    seeds = shape_bias.dropna(subset=["seed"]).groupby(["model", "regime"])["seed"].nunique()
+    if len(seeds) and seeds.min() == 1:
+        notes.append(
+            "At least one network was trained only once, so its intervals reflect the sample of test images, not "
+            "run-to-run variation."
+        )
+    for benchmark in dict.fromkeys(tables["cue_accuracy"]["benchmark"]):
+        answers = mean_answers(tables["cue_accuracy"], str(benchmark))
+        guessers = answers[
+            (answers["kind"] != PEOPLE) & answers["corrected_bias"].isna() & answers["coverage_accuracy"].notna()
+        ]
+        if len(guessers):
+            names = [
+                f"{row['model']} {regimes.label(row['regime'])}".strip() + f" ({_percent(row['coverage_accuracy'])})"
+                for row in wording.records(guessers)
+            ]
+            guessing = _percent(2 * float(guessers["chance"].iloc[0]))
+            notes.append(
+                f"On “{benchmark}”, some networks name shape or texture no more often than by guessing ({guessing}), "
+                f"so their biases mean nothing: {wording.join_names(names)}."
+            )
+    return [note for note in notes if note]
+
+
+def _scale_note(runs: pd.DataFrame, regimes: Regimes) -> str:
+    """Return a note on drawn images and small networks, from the config and the runs."""
+    parts = []
+    if regimes.noun != "photographs":
+        parts.append(f"The images are {regimes.noun} made by code, not photographs.")
+    sizes = runs["parameters"].dropna().astype(float) if "parameters" in runs else pd.Series(dtype=float)
+    if len(sizes) and sizes.max() <= LARGEST_SMALL_NETWORK:
+        low, high = (f"{size / 1e6:.2g}" for size in (sizes.min(), sizes.max()))
+        span = low if low == high else f"{low} to {high}"
+        parts.append(f"The networks are small: {span} million weights, where a ResNet-50 has 25.6 million.")
+    if parts:
+        parts.append("The study shows how the method works. It says nothing about networks for photographs.")
+    return " ".join(parts)

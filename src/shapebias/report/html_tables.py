@@ -222,6 +222,17 @@ def format_accuracy_table(accuracy: pd.DataFrame) -> TextTable:
     )
 
 
+def format_accuracy_differences(differences: pd.DataFrame) -> TextTable:
+    """Return the difference in accuracy of each pair of runs, with its paired interval and test."""
+    return build_table(
+        differences,
+        *(text_column("benchmark", "benchmark"), text_column("run", "observer_1"), text_column("minus", "observer_2")),
+        *(integer_column("images", "images"), fraction_column("difference", "difference"), interval_column()),
+        *(integer_column("only the first right", "only_1"), integer_column("only the second right", "only_2")),
+        *(fraction_column("p", "p"), fraction_column("p, corrected", "p_adjusted")),
+    )
+
+
 def format_conditions_table(by_condition: pd.DataFrame) -> TextTable:
     """Return the accuracy in each condition and the difference from people on the same images."""
     return build_table(

@@ -31,6 +31,7 @@ from shapebias.report.html_tables import (
     format_undefined_table,
     software_versions,
 )
+from shapebias.report.regimes import describe_regimes
 from shapebias.report.study import EmbeddedImage, Section, StudyResults, all_observers, nonempty_tables
 from shapebias.report.wording import join_names
 from shapebias.tables.reading import FILE_COLUMNS
@@ -65,7 +66,8 @@ def render_page(
     encoding = charts.make_encoding(
         [complete_tables[name] for name in OBSERVER_TABLES], style, people=people is not None
     )
-    study = StudyResults(complete_tables, people, figures, config, encoding)
+    regimes = describe_regimes(config)
+    study = StudyResults(complete_tables, people, figures, config, encoding, regimes)
     sections = make_sections(study)
     benchmarks = list(dict.fromkeys(complete_tables["shape_bias_pooled"]["benchmark"]))
     lead = bias_figure(study, str(benchmarks[0])) if benchmarks else None
@@ -86,9 +88,9 @@ def render_page(
     )
     return environment.get_template("report.html.j2").render(
         title=title,
-        headline=headline(complete_tables, people),
+        headline=headline(complete_tables, regimes, people),
         lead=lead,
-        cautions=[*missing_networks(study), *cautions(complete_tables)],
+        cautions=[*missing_networks(study), *cautions(complete_tables, regimes)],
         sections=sections,
         browsers=browsers,
         side=THUMBNAIL_PIXELS,
@@ -140,7 +142,7 @@ def _observer_identities(study: StudyResults) -> dict[str, dict[str, str]]:
     identities: dict[str, dict[str, str]] = {}
     for name in OBSERVER_TABLES:
         table = study.tables[name]
-        regimes = table["regime"].fillna("").astype(str)
+        regimes = table["regime"].astype(object).fillna("").astype(str)
         for observer, model, regime in zip(table["observer"], table["model"], regimes, strict=True):
             identities.setdefault(str(observer), {"model": str(model), "regime": regime})
     return identities

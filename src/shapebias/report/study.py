@@ -11,6 +11,7 @@ import pandas as pd
 from shapebias.report import charts, html_tables
 from shapebias.report.charts import Chart
 from shapebias.report.html_tables import ReportTable
+from shapebias.report.regimes import Regimes
 from shapebias.report.wording import typeset_minus
 from shapebias.tables.summaries import PEOPLE, observer_kinds, observer_names
 
@@ -85,6 +86,7 @@ class StudyResults:
     figures: Mapping[str, bytes]
     config: Mapping[str, Any]
     encoding: charts.Encoding
+    regimes: Regimes = field(default_factory=Regimes)
 
     def figure(self, name: str, alt: str, *, numbers: bool = True) -> EmbeddedImage | None:
         """Return the figure of this name, or None if it was not drawn.
@@ -95,13 +97,14 @@ class StudyResults:
         return EmbeddedImage(self.figures[name], "svg+xml", text) if name in self.figures else None
 
     def kind(self, benchmark: str) -> str:
-        """Return the kind of a benchmark from the config, or its name if the config does not state the kind."""
-        return str(self.config.get("benchmarks", {}).get(benchmark, {}).get("kind", benchmark))
+        """Return the kind of a benchmark."""
+        kinds = self.tables["benchmarks"].set_index("benchmark")["kind"]
+        return str(kinds.get(benchmark, benchmark))
 
-    def is_stylized_here(self, benchmark: str) -> bool:
-        """Return whether this study stylized the images of the benchmark."""
-        images = self.config.get("benchmarks", {}).get(benchmark, {}).get("images")
-        return isinstance(images, str) and images in self.config.get("stylized", {})
+    def origin(self, benchmark: str) -> str:
+        """Return who made the images of a benchmark: `stylized here`, `published` or "" (unknown)."""
+        origins = self.tables["benchmarks"].set_index("benchmark")["origin"].fillna("")
+        return str(origins.get(benchmark, ""))
 
     def has_several_regimes(self) -> bool:
         """Return whether networks were trained in more than one regime."""

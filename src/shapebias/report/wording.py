@@ -13,7 +13,6 @@ import pandas as pd
 
 from shapebias.tables.summaries import format_range
 
-TREATED = "sin"  # the regime of training on stylized images
 MAX_NAMES = 8  # names in one sentence
 Row = Mapping[Any, Any] | pd.Series
 
@@ -145,8 +144,3 @@ def join_names(names: Sequence[str], most: int = MAX_NAMES) -> str:
 def capitalize(text: str) -> str:
     """Return the text with a capital first letter; the other letters keep their case."""
     return text[:1].upper() + text[1:]
-
-
-def describe_regime(regime: str) -> str:
-    """Return `training on stylized images`, or the regime by its name."""
-    return "training on stylized images" if regime == TREATED else f"the regime “{regime}”"

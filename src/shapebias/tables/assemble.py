@@ -12,9 +12,10 @@ from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import TRIALS
-from shapebias.evaluation.stimulus_names import stimulus_name
+from shapebias.evaluation.stimulus_names import published_conflicts, stimulus_name
 from shapebias.metrics import accuracy_by_condition, cue_reliance, error_consistency, human_likeness, melanoma
 from shapebias.metrics.accuracy_differences import adjust_for_many_tests, compare_accuracies
+from shapebias.metrics.answer_cautions import answer_cautions
 from shapebias.metrics.bias_differences import difference_rows
 from shapebias.metrics.classification import (
     tabulate_classification,
@@ -22,6 +23,7 @@ from shapebias.metrics.classification import (
     tabulate_top_k,
 )
 from shapebias.metrics.panel import NO_ANSWER, NOT_SHOWN, Panel, pair_trials, parse_pools
+from shapebias.metrics.readable_cues import readable_cues
 from shapebias.metrics.seed_pooling import pooled_difference, pooled_row
 from shapebias.metrics.shape_bias import (
     CueCounts,
@@ -34,6 +36,7 @@ from shapebias.metrics.shape_bias import (
     restrict_to_answer,
 )
 from shapebias.tables.columns import (
+    BENCHMARK_COLUMNS,
     IMAGE_COLUMNS,
     MELANOMA_TABLE_COLUMNS,
     OBSERVER_COLUMNS,
@@ -54,6 +57,7 @@ TABLES_WITHOUT_REASON = [
     "accuracy",
     "top_k",
 ]
+FEWEST_PUBLISHED = 100  # a smaller set could bear names of published stimuli by chance
 NO_CONFLICT = "no image whose shape and texture differ and are both open to the observer"
 
 
@@ -153,6 +157,7 @@ class TableBuilder:
         parts_of_table: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLE_COLUMNS}
         parts_of_table["read_out"] = self.read_out
         answer_tables: dict[str, pd.DataFrame] = {}
+        benchmark_rows: list[dict[str, Any]] = []
         for name, answers in self.benchmarks.items():
             measures = KINDS[answers.kind].measures
             if measures == "reliance":
@@ -167,6 +172,7 @@ class TableBuilder:
                 else:
                     parts["accuracy"] = tabulate_accuracy(answers, panel)
                     parts["accuracy_differences"] = pd.DataFrame(compare_accuracies(panel, regime_pairs(answers)))
+            benchmark_rows.append(describe_benchmark(name, answers, parts))
             for table, part in parts.items():
                 parts_of_table[table].append(add_identity(part, name, answers.identities))
             parts_of_table["undefined"].append(tabulate_undefined(parts).assign(benchmark=name))
@@ -179,6 +185,7 @@ class TableBuilder:
         parts_of_table["human_likeness"] = [
             human_likeness.tabulate_human_likeness(conditions, consistencies, undistorted_conditions)
         ]
+        parts_of_table["benchmarks"] = [pd.DataFrame(benchmark_rows, columns=BENCHMARK_COLUMNS)]
         if differences := parts_of_table["accuracy_differences"]:
             joined = pd.concat(differences, ignore_index=True)
             if len(joined):
@@ -216,11 +223,37 @@ def measure_all_images(answers: BenchmarkAnswers, panel: Panel) -> dict[str, pd.
         "confusion": tabulate_confusion(panel),
         "classification_report": tabulate_classification(panel),
         "accuracy_by_condition": accuracy_by_condition.tabulate_conditions(panel, answers.people, chance, order),
-        "error_consistency": error_consistency.tabulate_consistency(panel, answers.people),
-        "error_consistency_pooled": error_consistency.tabulate_pooled_consistency(
-            panel, answers.people, {group: names for group, names in seeds.items() if names}
+        "error_consistency": add_pair_cautions(
+            error_consistency.tabulate_consistency(panel, answers.people), answer_cautions(panel, chance)
+        ),
+        "error_consistency_pooled": add_group_cautions(
+            error_consistency.tabulate_pooled_consistency(
+                panel, answers.people, {group: names for group, names in seeds.items() if names}
+            ),
+            seeds,
+            answer_cautions(panel, chance),
         ),
     }
+
+
+def add_pair_cautions(pairs: pd.DataFrame, cautions: Mapping[str, str]) -> pd.DataFrame:
+    """Return the pairs with a column `caution`: why κ is not interpretable, or ""."""
+    sides = (pairs[f"observer_{side}"].map(lambda name: cautions.get(name, "")) for side in (1, 2))
+    return pairs.assign(caution=["; ".join(filter(None, texts)) for texts in zip(*sides, strict=True)])
+
+
+def add_group_cautions(
+    rows: pd.DataFrame, seeds: Mapping[tuple[str, str], Sequence[str]], cautions: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return the rows of each model and regime with the cautions about any of their seeds.
+
+    seeds: (model, regime) → observers.
+    """
+    texts = [
+        "; ".join(cautions[name] for name in seeds[model, regime or ""] if name in cautions)
+        for model, regime in zip(rows["model"], rows["regime"], strict=True)
+    ]
+    return rows.assign(caution=texts)
 
 
 def measure_conflicts(answers: BenchmarkAnswers, panel: Panel) -> dict[str, pd.DataFrame]:
@@ -376,6 +409,24 @@ def tabulate_accuracy(answers: BenchmarkAnswers, panel: Panel) -> pd.DataFrame:
                 row = accuracy_row(with_class["predicted_class"] == with_class["shape_class"], 1 / len(classes))
                 rows.append({"observer": observer, "unit": "class"} | row)
     return pd.DataFrame(rows)
+
+
+def describe_benchmark(name: str, answers: BenchmarkAnswers, parts: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """Return the row of a benchmark: its kind, its images, who made them, and which cues an observer can read.
+
+    origin: `stylized here` if this tool stylized the images, `published` if all have names of the published
+    cue-conflict stimuli, else "" (unknown). The cues are those of `readable_cues`, for benchmarks of conflicting cues.
+    """
+    images = {image for trials in answers.trials for image in trials["image"]}
+    images |= {image for predictions, _ in answers.networks.values() for image in predictions["image"]}
+    networks = [predictions for predictions, _ in answers.networks.values()]
+    stylized = any("style" in predictions and predictions["style"].notna().any() for predictions in networks)
+    row = {"benchmark": name, "kind": answers.kind, "images": len({stimulus_name(image) for image in images})}
+    if KINDS[answers.kind].measures != "bias":
+        return row | {"origin": "stylized here" if stylized else ""}
+    published = len(images) >= FEWEST_PUBLISHED and {stimulus_name(image) for image in images} <= published_conflicts()
+    row["origin"] = "stylized here" if stylized else "published" if published else ""
+    return row | readable_cues(parts["cue_accuracy"].to_dict("records"))
 
 
 def regime_pairs(answers: BenchmarkAnswers) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from shapebias.metrics.classification import (
     READ_OUT_COLUMNS,
     TOP_K_COLUMNS,
 )
+from shapebias.metrics.readable_cues import READABLE_COLUMNS
 
 OBSERVER_COLUMNS = ["benchmark", "observer", "model", "regime", "seed"]
 
@@ -23,7 +24,9 @@ def prepend_observer_columns(columns: Iterable[str]) -> list[str]:
 BIAS_COLUMNS = ["conflict_images", "shape_hits", "texture_hits", "shape_bias", "ci_low", "ci_high"]
 RECIPROCAL_RANK_COLUMNS = ["shape_reciprocal_rank", "texture_reciprocal_rank"]
 RECIPROCAL_RANK_COLUMNS += [f"{name}_{bound}" for name in RECIPROCAL_RANK_COLUMNS for bound in ("low", "high")]
+BENCHMARK_COLUMNS = ["benchmark", "kind", "images", "origin", *READABLE_COLUMNS]
 TABLE_COLUMNS = {
+    "benchmarks": BENCHMARK_COLUMNS,
     "shape_bias": [*OBSERVER_COLUMNS, *BIAS_COLUMNS],
     "shape_bias_by_category": [*OBSERVER_COLUMNS, "category", *BIAS_COLUMNS],
     "shape_bias_by_answer": [*OBSERVER_COLUMNS, "category", *BIAS_COLUMNS],
@@ -51,8 +54,8 @@ TABLE_COLUMNS = {
     "accuracy_by_condition": prepend_observer_columns(
         name for name in accuracy_by_condition.CONDITION_COLUMNS if name != "squared_difference"
     ),
-    "error_consistency": ["benchmark", *error_consistency.CONSISTENCY_COLUMNS],
-    "error_consistency_pooled": ["benchmark", *error_consistency.POOLED_CONSISTENCY_COLUMNS],
+    "error_consistency": ["benchmark", *error_consistency.CONSISTENCY_COLUMNS, "caution"],
+    "error_consistency_pooled": ["benchmark", *error_consistency.POOLED_CONSISTENCY_COLUMNS, "caution"],
     "human_likeness": human_likeness.LIKENESS_COLUMNS,
     "reliance": prepend_observer_columns(cue_reliance.RELIANCE_COLUMNS),
     "read_out": prepend_observer_columns(READ_OUT_COLUMNS),

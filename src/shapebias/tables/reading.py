@@ -34,7 +34,8 @@ _TEXT = [
         "trainable",
     ],
     *["set", "split", "file", "reason", "images_seen", "baseline", "kind", "interval", "observer_1", "observer_2"],
-    *["cue", "of", "trials", "answer", "condition", "stage", "table", "what"],
+    *["cue", "of", "trials", "answer", "condition", "stage", "table", "what", "caution", "corrected_reason"],
+    *["origin", "readable", "shape_observer", "texture_observer"],
 ]
 
 

@@ -29,6 +29,35 @@ def observer_kinds(table: pd.DataFrame) -> pd.Series:
     return kind
 
 
+def describe_suppression(cue: str, strength: float) -> str:
+    """Return what is done to photographs at a strength of a suppressed cue, as in `patches shuffled 8 × 8`."""
+    descriptions = {
+        "shape": f"patches shuffled {strength:g} × {strength:g}",
+        "texture": f"smoothed, σ {strength:g} px",
+        "colour": "grey" if strength == 1 else f"{100 * strength:.0f} % grey",
+    }
+    return descriptions.get(cue, f"{cue} {strength:g}")
+
+
+def drop_repeated_features(read_out: pd.DataFrame) -> pd.DataFrame:
+    """Drop the read-outs of runs whose features equal those of another run of their model.
+
+    A run that trains the head alone keeps the features of the run that it starts from, so it measures nothing new.
+    """
+    keys = ["benchmark", "model", "seed"]
+    ordered = read_out.sort_values(["cue", "depth"], kind="stable")
+    accuracies = ordered.groupby([*keys, "observer"], sort=False, dropna=False)["accuracy"]
+    digests = accuracies.agg(lambda column: tuple(column.fillna(-1))).reset_index()
+    kept = digests.drop_duplicates([*keys, "accuracy"])
+    pairs = pd.MultiIndex.from_frame(kept[["benchmark", "observer"]])
+    return read_out[pd.MultiIndex.from_frame(read_out[["benchmark", "observer"]]).isin(pairs)]
+
+
+def is_interpretable(pairs: pd.DataFrame) -> pd.Series:
+    """Return for each row of the tables of error consistency whether its κ says something about likeness."""
+    return pairs["caution"].isna() | (pairs["caution"] == "")
+
+
 def order_regimes(regimes: Iterable[str]) -> list[str]:
     """Return the distinct regimes: first those in REGIMES, in that order, then the rest in order of appearance."""
     present = list(dict.fromkeys(regimes))

@@ -193,7 +193,7 @@ def test_runs_of_the_same_seed_are_compared_and_observers_without_a_baseline_wit
 
 def consistency(*rows: tuple[dict[str, Any], dict[str, Any], float]) -> pd.DataFrame:
     """Two observers and their kappa → `error_consistency.csv`."""
-    table = differences(*rows).rename(columns={"difference": "kappa"})
+    table = differences(*rows).rename(columns={"difference": "kappa"}).assign(caution="")
     return table.assign(condition="all", images=1280)
 
 
@@ -286,36 +286,32 @@ def test_very_many_accuracies_become_a_matrix_of_numbers():
     assert len(accuracy_overview(table[table["benchmark"] == "b0"]).axes[0].images) == 0
 
 
-def test_reliance_starts_at_untouched_photographs_and_marks_accuracy_at_chance():
-    rows = [("shape", 1, 1.0, 0.9), ("shape", 4, 0.1, 0.07), ("shape", 2, 0.5, 0.45), ("colour", 0, 1.0, 0.9)]
-    records = [RUN | {"cue": c, "strength": k, "relative": r, "accuracy": a} for c, k, r, a in rows]
-    table = pd.DataFrame([*records, RUN | {"cue": "colour", "strength": 1, "relative": 0.8, "accuracy": 0.72}])
+def test_reliance_shows_the_accuracy_of_every_network_and_chance():
+    rows = [("shape", 1, 0.9), ("shape", 8, 0.07), ("shape", 2, 0.45), ("colour", 0, 0.9), ("colour", 1, 0.72)]
+    records = [RUN | {"cue": cue, "strength": strength, "accuracy": value} for cue, strength, value in rows]
+    records += [
+        SIN | {"cue": "shape", "strength": strength, "accuracy": value} for strength, value in ((1, 0.3), (8, 0.3))
+    ]
+    table = pd.DataFrame(records)
     table = table.assign(ci_low=table["accuracy"] - 0.03, ci_high=table["accuracy"] + 0.03, images=1280, chance=1 / 16)
-    table = table.assign(relative_low=table["relative"] - 0.03, relative_high=table["relative"] + 0.03)
-    shape, colour = reliance_lines(table).axes
-    assert [label.get_text() for label in shape.get_xticklabels()] == ["none", "2", "4"]
-    (line,) = [line for line in shape.lines if len(xs(line)) == 3]
-    np.testing.assert_allclose(ys(line), [1, 0.5, 0.1])
-    (hollow,) = [line for line in shape.lines if line.get_markerfacecolor() == "white"]
-    assert ys(hollow) == [0.1]
-    assert [label.get_text() for label in colour.get_xticklabels()] == ["none", "1"]
-
-
-def test_networks_with_low_untouched_accuracy_are_left_out_and_named():
-    records = [
-        w | {"cue": "shape", "strength": strength, "relative": ratio, "accuracy": ratio * untouched}
-        for w, untouched, high in ((RUN, 0.9, 0.8), (SIN, 0.3, 1.5))
-        for strength, ratio in ((1, 1.0), (2, high))
-    ]
-    table = pd.DataFrame(records).assign(ci_low=0.2, ci_high=0.9, images=1280, chance=1 / 16)
-    table = table.assign(relative_low=table["relative"], relative_high=table["relative"])
     figure = reliance_lines(table)
-    assert [ys(line) for line in figure.axes[0].lines if len(xs(line)) == 2 and line.get_linestyle() == "-"] == [
-        [1, 0.8]
+    shape, colour = figure.axes
+    assert [label.get_text() for label in shape.get_xticklabels()] == ["none", "2 × 2", "8 × 8"]
+    assert [ys(line) for line in shape.lines if line.get_marker() not in ("None", "")] == [
+        [0.9, 0.45, 0.07],
+        [0.3, 0.3],
     ]
-    assert "below 0.5" in below(figure) and "vit sin (0.30)" in below(figure) and "vit in" not in below(figure)
-    alone = reliance_lines(table[table["regime"] == "sin"])
-    assert "vit sin (0.30)" in alone.texts[0].get_text()
+    assert [1 / 16, 1 / 16] in [ys(line) for line in shape.lines]
+    assert [label.get_text() for label in colour.get_xticklabels()] == ["none", "1"]
+    assert "chance" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_a_regime_has_one_look_in_all_figures_also_where_others_are_not_shown():
+    style = FigureStyle(models=("vit", "net"), regimes=("in", "sin", "combined"))
+    assert style.regime_colors(["combined"])["combined"] == style.regime_colors(["in", "sin", "combined"])["combined"]
+    assert style.regime_markers(["combined"])["combined"] == style.regime_markers(["in", "combined"])["combined"]
+    assert style.distinct_colors(["net"])["net"] == style.distinct_colors(["vit", "net"])["net"]
+    assert style.regime_lines(["sin"])["sin"] != style.regime_lines(["in"])["in"]
 
 
 def test_ticks_are_explained_if_there_are_any():
@@ -348,13 +344,17 @@ def test_titles_and_notes_end_inside_the_figure():
 
 def test_both_cues_are_drawn_over_depth_and_over_k_in_order():
     rows = [
-        RUN | {"cue": cue, "depth": d, "accuracy": a} for d, a in ((1, 0.5), (0, 0.1)) for cue in ("shape", "texture")
+        RUN | {"cue": cue, "depth": d, "accuracy": a}
+        for d, a in ((1, 0.5), (0, 0.1), (0.5, 0.3))
+        for cue in ("shape", "texture")
     ]
     table = pd.DataFrame(rows).assign(ci_low=0, ci_high=1, images=1280, chance=1 / 16)
     drawn = lines_of(read_out_lines(table, benchmark="conflict").axes[0])
-    assert {name: y.tolist() for name, y in drawn.items()} == {"vit in shape": [0.1, 0.5], "vit in texture": [0.1, 0.5]}
+    assert {name: y.tolist() for name, y in drawn.items()} == {"vit in shape": [0.3, 0.5], "vit in texture": [0.3, 0.5]}
+    pixels = [ys(line) for line in read_out_lines(table, benchmark="conflict").axes[0].lines if xs(line) == [0]]
+    assert pixels == [[0.1], [0.1]]  # no line joins them to the first stage
 
-    ranked = table.assign(k=[5, 5, 1, 1], of="best class of the category")
+    ranked = table[table["depth"] != 0.5].assign(k=[5, 5, 1, 1], of="best class of the category")
     figure = top_k_lines(ranked, benchmark="conflict")
     assert figure.axes[0].get_ylabel() == "best class of the category\namong the first k"
     assert lines_of(figure.axes[0])["vit in shape"].tolist() == [0.1, 0.5]

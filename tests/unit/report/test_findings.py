@@ -9,29 +9,47 @@ import pytest
 
 from shapebias.report.accuracy import condition_findings, cost_findings, cue_findings, melanoma_findings
 from shapebias.report.answers import answer_findings, consistency_findings, likeness_findings
-from shapebias.report.cues import read_out_findings, reliance_findings, select_accurate_observers
+from shapebias.report.cues import read_out_findings, reliance_findings
+from shapebias.report.effects import bias_changes, regime_effects
 from shapebias.report.headline import (
-    bias_changes,
     category_findings,
     cautions,
-    change_findings,
+    effect_findings,
     headline,
+    observer_findings,
     preferred_cue_finding,
-    regime_effects,
-    seed_directions,
+    unreadable_cues,
 )
+from shapebias.report.regimes import Regimes, describe_regimes
 from shapebias.tables.reading import FILE_COLUMNS
+from shapebias.tables.summaries import drop_repeated_features
 
 PEOPLE = pd.DataFrame({"category": ["cat"], "shape_hits": [96], "texture_hits": [4]})
+CONFIG = {
+    "sources": {"photos": {"kind": "imagefolder"}},
+    "stylized": {"painted": {"content": "photos"}},
+    "regimes": {
+        "in": {"train_on": ["photos"], "init": "scratch", "trainable": "all"},
+        "sin": {"train_on": ["painted"], "init": "in", "trainable": "all"},
+        "combined": {"train_on": ["photos", "painted"], "init": "sin", "trainable": "all"},
+        "frozen": {"train_on": ["painted"], "init": "in", "trainable": "head"},
+    },
+}
+REGIMES = describe_regimes(CONFIG)
 
 
-def study(*rows: tuple[str, str | None, float], seeds: int = 1, half: float = 0.05) -> dict[str, pd.DataFrame]:
+def study(
+    *rows: tuple, seeds: int = 1, half: float = 0.05, coverage: float = 0.6, readable: str = "both"
+) -> dict[str, pd.DataFrame]:
     """Return tables of 100 hits per observer for rows of (model, regime, bias).
 
-    Every difference has an interval of `half` on both sides.
+    A row may add the shares of shape answers and of texture answers; by default, coverage times the bias and times the
+    rest. Every difference has an interval of `half` on both sides, every share one of 0.03.
     """
-    table = pd.DataFrame([(*row, seed) for row in rows for seed in range(seeds)])
+    table = pd.DataFrame([(*row[:3], seed) for row in rows for seed in range(seeds)])
     table.columns = ["model", "regime", "shape_bias", "seed"]
+    table["shape"] = [row[3] if len(row) > 3 else coverage * row[2] for row in rows for _ in range(seeds)]
+    table["texture"] = [row[4] if len(row) > 3 else coverage * (1 - row[2]) for row in rows for _ in range(seeds)]
     table["benchmark"], table["conflict_images"] = "conflict", 100
     names = zip(table["model"], table["regime"], table["seed"], strict=True)
     table["observer"] = [f"{model}_{regime}_{seed}" if regime else model for model, regime, seed in names]
@@ -42,26 +60,46 @@ def study(*rows: tuple[str, str | None, float], seeds: int = 1, half: float = 0.
     table["ci_low"], table["ci_high"] = table["shape_bias"] - 0.03, table["shape_bias"] + 0.03
     kinds = table["regime"].isna().map({True: "pretrained", False: "run"}).mask(table["model"] == "people", "people")
     pooled = table.assign(kind=kinds, seeds=seeds, interval="images").drop_duplicates(["model", "regime"])
-    pairs = []
-    for first, second in itertools.combinations(table.to_dict("records"), 2):
-        difference = first["shape_bias"] - second["shape_bias"]
-        row = (
-            "conflict",
-            first["observer"],
-            second["observer"],
-            100,
-            first["shape_bias"],
-            second["shape_bias"],
-            difference,
-        )
-        pairs.append((*row, difference - half, difference + half, ""))
-    return {
+    answers = table.assign(
+        chance=1 / 16, corrected_bias=table["shape_bias"], coverage=table["shape"] + table["texture"]
+    )
+    for name in ("shape", "texture", "coverage"):
+        answers[f"{name}_accuracy"] = answers[name]
+        answers[f"{name}_low"], answers[f"{name}_high"] = answers[name] - 0.03, answers[name] + 0.03
+    answers["corrected_bias"] = answers["corrected_bias"].where(answers["coverage_low"] > 2 / 16)
+    benchmark = {"benchmark": "conflict", "kind": "cue_conflict", "images": 100, "readable": readable, "chance": 1 / 16}
+    benchmark |= {"shape_observer": "a", "shape_accuracy": 0.5, "texture_observer": "b", "texture_accuracy": 0.023}
+    return {name: pd.DataFrame(columns=columns) for name, columns in FILE_COLUMNS.items()} | {
+        "benchmarks": pd.DataFrame([benchmark]).reindex(columns=FILE_COLUMNS["benchmarks"]),
         "shape_bias": table[FILE_COLUMNS["shape_bias"]],
         "shape_bias_pooled": pooled[FILE_COLUMNS["shape_bias_pooled"]],
-        "shape_bias_differences": pd.DataFrame(pairs, columns=FILE_COLUMNS["shape_bias_differences"]),
-        "shape_bias_differences_pooled": pd.DataFrame(columns=FILE_COLUMNS["shape_bias_differences_pooled"]),
-        "cue_accuracy": pd.DataFrame(columns=FILE_COLUMNS["cue_accuracy"]),
+        "shape_bias_differences": pairs_of(table, half, ("observer",)).reindex(
+            columns=FILE_COLUMNS["shape_bias_differences"]
+        ),
+        "shape_bias_differences_pooled": pairs_of(
+            table.drop_duplicates(["model", "regime"]).dropna(subset=["regime"]), half, ("model", "regime")
+        )
+        .assign(seeds=seeds)
+        .reindex(columns=FILE_COLUMNS["shape_bias_differences_pooled"]),
+        "cue_accuracy": answers.reindex(columns=FILE_COLUMNS["cue_accuracy"]),
     }
+
+
+def pairs_of(table: pd.DataFrame, half: float, names: tuple[str, ...]) -> pd.DataFrame:
+    """Return the differences of every two rows, each with an interval of `half` on both sides."""
+    rows = []
+    for first, second in itertools.combinations(table.to_dict("records"), 2):
+        row = {"benchmark": "conflict", "conflict_images": 100, "reason": ""}
+        row |= {f"{name}_{side}": part[name] for name in names for side, part in ((1, first), (2, second))}
+        row |= {f"shape_bias_{side}": part["shape_bias"] for side, part in ((1, first), (2, second))}
+        difference = first["shape_bias"] - second["shape_bias"]
+        row |= {"difference": difference, "ci_low": difference - half, "ci_high": difference + half}
+        for cue in ("shape", "texture"):
+            change = first[cue] - second[cue]
+            row |= {f"{cue}_difference": change, f"{cue}_difference_low": change - 0.02}
+            row |= {f"{cue}_difference_high": change + 0.02}
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def rows_of(table: str, *rows: dict[str, Any], **shared: Any) -> pd.DataFrame:
@@ -70,136 +108,171 @@ def rows_of(table: str, *rows: dict[str, Any], **shared: Any) -> pd.DataFrame:
     return rows_table.assign(reason="") if "reason" in rows_table else rows_table
 
 
+# Regimes
+
+
+def test_a_regime_is_known_by_its_images_and_not_by_its_name():
+    renamed = {
+        "a": {"train_on": ["painted"], "init": "b", "trainable": "all"},
+        "b": {"train_on": ["photos"], "init": "pretrained", "trainable": "all"},
+        "sin": {"train_on": ["photos"], "init": "scratch", "trainable": "all"},
+    }
+    regimes = describe_regimes(CONFIG | {"regimes": renamed})
+    assert (regimes.treatment, regimes.baseline("a"), regimes.baseline("b")) == ("a", "b", None)
+    assert [regimes.label(name) for name in renamed] == ["stylized", "photographs", "photographs (sin)"]
+    assert [REGIMES.label(name) for name in CONFIG["regimes"]] == [
+        "photographs",
+        "stylized",
+        "both",
+        "stylized, head only",
+    ]
+    assert REGIMES.baseline("combined") == "in"  # through sin
+    assert REGIMES.describe_training("combined") == "training on photographs and stylized photographs"
+    drawn = describe_regimes(CONFIG | {"sources": {"photos": {"kind": "synthetic"}}})
+    assert drawn.describe_training("frozen") == "training the head alone on stylized drawings"
+
+
+def test_a_folder_of_predictions_has_no_treatment():
+    regimes = describe_regimes({})
+    assert regimes.treatment is None and regimes.label("sin") == "sin"
+    statement = headline(study(("vit", "in", 0.30), ("vit", "sin", 0.60)), regimes).statement
+    assert statement == (
+        "On “conflict”, of 2 observers, 1 decides by texture more often than by shape, 1 decides by shape more often "
+        "than by texture."
+    )
+
+
+# Effects
+
+
 @pytest.mark.parametrize(
-    ("after", "claim"),
+    ("after", "direction"),
     [
-        (0.60, "moved the shape bias of the one network towards shape (vit 0.30 → 0.60, +0.30 [+0.25, +0.35])"),
-        (
-            0.34,
-            "did not measurably change the shape bias of the one network: every interval includes 0 "
-            "(vit 0.30 → 0.34, +0.04 [−0.01, +0.09])",
-        ),
-        (0.10, "moved the shape bias of the one network towards texture (vit 0.30 → 0.10, −0.20 [−0.25, −0.15])"),
-        (np.nan, "On “conflict”, the bias is undefined because no answer named a cue: vit sin."),
+        (("sin", 0.60), "shape"),
+        (("sin", 0.34), "unclear"),
+        (("sin", 0.10), "texture"),
+        (("sin", np.nan), "undefined"),
+        (("sin", 0.50, 0.06, 0.06), "less texture"),  # a network that has come to guess
+        (("sin", 0.50, 0.20, 0.20), "shape"),
+        (("sin", 0.10, 0.01, 0.10), "less shape"),
     ],
 )
-def test_headline_claims_a_change_only_if_the_interval_of_the_difference_excludes_0(after, claim):
-    (statement,) = headline(study(("vit", "in", 0.30), ("vit", "sin", after)), PEOPLE)
-    assert claim in statement
-    assert statement.endswith("People: 0.96 on the published stimuli.")
+def test_a_turn_towards_shape_needs_more_shape_answers_than_before_and_than_by_guessing(after, direction):
+    regime, bias, *shares = after
+    tables = study(("vit", "in", 0.30, 0.15, 0.35), ("vit", regime, bias, *shares) if shares else ("vit", regime, bias))
+    (effect,) = regime_effects(tables, "conflict", "sin", "in")
+    assert effect.direction == direction
 
 
-def test_headline_counts_networks_and_gives_the_range_of_other_regimes():
-    before = [(model, "in", 0.30) for model in ("a", "b", "c")]
-    frozen = [("a", "frozen", 0.35), ("b", "frozen", 0.45)]
-    (statement,) = headline(study(*before, ("a", "sin", 0.60), ("b", "sin", 0.31), ("c", "sin", 0.10), *frozen))
-    assert "moved the shape bias of 1 of 3 networks towards shape, and moved that of 1 of 3 networks" in statement
-    assert "and did not measurably change that of 1 (a 0.30 → 0.60, +0.30 [+0.25, +0.35]; b 0.30 → 0.31, " in statement
-    assert "Other regimes: frozen 0.35 [0.32, 0.38] to 0.45 [0.42, 0.48]." in statement
-    (statement,) = headline(study(*before, *[(model, "sin", 0.9) for model in ("a", "b", "c")]))
-    assert "moved the shape bias of all 3 networks towards shape" in statement
+def test_an_effect_is_after_minus_before_in_both_orders_of_the_pair():
+    for rows in ((("vit", "in", 0.30), ("vit", "sin", 0.60)), (("vit", "sin", 0.60), ("vit", "in", 0.30))):
+        tables = study(*rows)
+        (effect,) = regime_effects(tables, "conflict", "sin", "in")
+        assert (effect.before, effect.after, effect.difference) == pytest.approx((0.30, 0.60, 0.30))
+        assert (effect.low, effect.high) == pytest.approx((0.25, 0.35))
+        (move,) = bias_changes(tables["shape_bias"], tables["shape_bias_differences"], REGIMES).to_dict("records")
+        assert (move["before"], move["after"], move["regime"], move["baseline"]) == (0.30, 0.60, "sin", "in")
+        assert [move[key] for key in ("difference", "ci_low", "ci_high")] == pytest.approx([0.30, 0.25, 0.35])
 
 
-def test_seeds_must_agree_on_the_direction():
-    tables = study(("vit", "in", 0.30), ("vit", "sin", 0.60), seeds=2)
-    moves = bias_changes(tables["shape_bias"], tables["shape_bias_differences"])
-    assert len(moves) == 2  # each seed is paired with the baseline of the same seed
-    assert list(seed_directions(moves, "sin")["direction"]) == ["up"]
-    moves.loc[1, "ci_low"] = -0.01
-    assert list(seed_directions(moves, "sin")["direction"]) == ["unclear"]
+def test_each_change_says_which_answers_moved():
+    tables = study(("a", "in", 0.1), ("a", "sin", 0.5), ("b", "in", 0.1, 0.04, 0.54), ("b", "sin", 0.5, 0.06, 0.06))
+    sentence, first, second = effect_findings(tables, "conflict", REGIMES)["sin"]
+    assert sentence == (
+        "After training on stylized photographs (compared with photographs), 1 of 2 networks turns towards shape; 1 "
+        "names the texture less often, but the shape not more often than by guessing. Guessing names each cue in 6 % "
+        "of answers and has a bias of 0.5."
+    )
+    assert first == "a: bias 0.10 → 0.50 (+0.40 [+0.35, +0.45]); shape answers 6 % → 30 %, texture answers 54 % → 30 %"
+    assert second.endswith("shape answers 4 % → 6 %, texture answers 54 % → 6 %")
 
 
-@pytest.mark.parametrize("swapped", [False, True])
-@pytest.mark.parametrize(("half", "direction"), [(0.1, "up"), (0.4, "unclear")])
-def test_the_pooled_difference_takes_precedence_over_single_seeds(swapped, half, direction):
-    """One seed changes a little, the other a lot: the interval over images and seeds decides."""
-    tables = study(("vit", "in", 0.30), ("vit", "sin", 0.60), seeds=2)
-    row = {"model_1": "vit", "regime_1": "sin", "model_2": "vit", "regime_2": "in", "seeds": 2, "difference": 0.3}
-    row |= {"ci_low": 0.3 - half, "ci_high": 0.3 + half, "benchmark": "conflict", "interval": "images and seeds"}
-    if swapped:
-        row |= {"regime_1": "in", "regime_2": "sin", "difference": -0.3, "ci_low": -0.3 - half, "ci_high": half - 0.3}
-    (effect,) = regime_effects(
-        tables | {"shape_bias_differences_pooled": rows_of("shape_bias_differences_pooled", row)}, "conflict", "sin"
-    ).to_dict("records")
-    assert effect["direction"] == direction
-    assert [effect[name] for name in ("before", "after", "difference")] == pytest.approx([0.3, 0.6, 0.3])
-    assert [effect["ci_low"], effect["ci_high"]] == pytest.approx([0.3 - half, 0.3 + half])
+# The head
+
+
+def test_the_head_holds_bias_shape_answers_coverage_and_accuracy_together():
+    rows = [(model, regime, bias) for model in ("a", "b") for regime, bias in (("in", 0.2), ("sin", 0.6))]
+    accuracy = accuracies(("a", "in", 0.9), ("a", "sin", 0.5), ("b", "in", 0.8), ("b", "sin", 0.4))
+    tables = study(*rows) | {"accuracy": accuracy}
+    tables["benchmarks"] = pd.concat(
+        [tables["benchmarks"], rows_of("benchmarks", {"benchmark": "in_test", "kind": "in_test"})]
+    )
+    head = headline(tables, REGIMES, PEOPLE)
+    assert head.statement == "After training on stylized photographs, both networks turn towards shape."
+    assert [number.value for number in head.numbers] == ["0.20 → 0.60", "12 % → 36 %", "60 % → 60 %", "85 % → 45 %"]
+    labels = [number.label for number in head.numbers]
+    assert labels[0] == "shape bias, mean of 2 networks" and "(guessing: 6 %)" in labels[1]
+    assert "(guessing: 12 %)" in labels[2] and labels[3] == "accuracy on photographs (chance: 6 %)"
+    assert head.numbers[3].note == "networks: 80 % to 90 % → 40 % to 50 %"
+
+
+def test_the_head_claims_no_shape_bias_if_nobody_reads_the_texture():
+    tables = study(("lite0", None, 0.96), readable="shape")
+    statement = headline(tables, REGIMES).statement
+    assert statement == unreadable_cues(tables, "conflict")
+    assert "no measure of shape bias: no observer here reads the texture" in statement
+    assert "The most answers that name the texture are 2 % (b); guessing gives 6 %." in statement
+    published = tables["benchmarks"].assign(origin="published")
+    assert unreadable_cues(tables | {"benchmarks": published}, "conflict") == ""
+
+
+def test_the_head_without_runs_speaks_of_observers():
+    head = headline(study(("vgg", None, 0.17), ("people", None, 0.96)), Regimes(), PEOPLE)
+    assert head.statement == "On “conflict”, of 1 observer, 1 decides by texture more often than by shape."
+    assert [number.value for number in head.numbers] == ["0.17", "60 %", "0.96"]
+    assert (
+        headline(study(("vgg", None, 0.17)), Regimes(), PEOPLE).numbers[-1].label.endswith("on the published stimuli")
+    )
+    empty = {name: pd.DataFrame(columns=columns) for name, columns in FILE_COLUMNS.items()}
+    assert headline(empty, REGIMES).statement == "No bias was measured: the tables hold no cue-conflict benchmark."
+
+
+def test_sentences_on_many_observers_name_only_the_lowest_and_the_highest():
+    tables = study(*[(f"net{i}", None, i / 20) for i in range(1, 13)])
+    _, span = observer_findings(tables, "conflict")
+    assert "of 12 networks range from net1 0.05 [0.02, 0.08] to net12 0.60 [0.57, 0.63]." in span
 
 
 def test_an_undefined_bias_does_not_count_as_unchanged_or_without_preference():
     tables = study(("a", "in", 0.30), ("b", "in", 0.30), ("a", "sin", 0.60), ("b", "sin", np.nan))
-    (statement,) = change_findings(tables, "conflict").values()
-    assert "towards shape in 1, undefined in 1 of 2 networks" in statement and "measurable" not in statement
+    sentence, *_ = effect_findings(tables, "conflict", REGIMES)["sin"]
+    assert "1 of 2 networks turns towards shape; 1 cannot be compared" in sentence
     sentence = preferred_cue_finding(tables["shape_bias_pooled"], "conflict")
     assert "the bias of 1 is undefined" in sentence and "preference" not in sentence
-
-
-def test_sentences_on_many_networks_name_only_the_lowest_and_the_highest():
-    (statement,) = headline(study(*[(f"net{i}", None, i / 20) for i in range(1, 13)]))
-    assert "of 12 networks range from net1 0.05 [0.02, 0.08] to net12 0.60 [0.57, 0.63]." in statement
-    before, after = (
-        [(f"net{i}", regime, i / more) for i in range(1, 11)] for regime, more in (("in", 40), ("sin", 20))
-    )
-    (statement,) = headline(study(*before, *after))
-    assert "net10 0.25 → 0.50" in statement and "net9" not in statement
-
-
-def test_a_difference_is_after_minus_before_in_both_orders_of_the_pair():
-    tables = study(("vit", "sin", 0.60), ("vit", "in", 0.30))
-    swapped = study(("vit", "in", 0.30), ("vit", "sin", 0.60))
-    for order in (tables, swapped):
-        (move,) = bias_changes(order["shape_bias"], order["shape_bias_differences"]).to_dict("records")
-        assert (move["before"], move["after"], move["regime"]) == (0.30, 0.60, "sin")
-        assert [move[key] for key in ("difference", "ci_low", "ci_high")] == pytest.approx([0.30, 0.25, 0.35])
-
-
-def test_a_pair_that_was_not_compared_leads_to_no_claim():
-    tables = study(("vit", "in", 0.30), ("vit", "sin", 0.60))
-    none = tables["shape_bias_differences"].iloc[:0]
-    (move,) = bias_changes(tables["shape_bias"], none).to_dict("records")
-    assert np.isnan(move["difference"]) and move["reason"] == "not compared"
-    (statement,) = headline(tables | {"shape_bias_differences": none})
-    assert statement == "On “conflict”, bias before and after was not compared for vit."
-
-
-def test_headline_works_without_runs_and_without_observers():
-    (statement,) = headline(study(("tf_net", None, 0.22)))
-    assert statement == "On “conflict”, among networks not trained here, the shape bias of tf_net is 0.22 [0.19, 0.25]."
-    (statement,) = headline(study(("vgg", None, 0.17), ("people", None, 0.96)))
-    assert statement.endswith("People on the same images: 0.96 [0.93, 0.99].")
-    empty_tables = {name: pd.DataFrame(columns=FILE_COLUMNS[name]) for name in study(("a", None, 0.5))}
-    assert headline(empty_tables) == ["No bias was measured: the tables hold no cue-conflict benchmark."]
-
-
-def test_changes_of_architectures_are_printed_with_intervals():
-    tables = study(("a", "in", 0.1), ("b", "in", 0.1), ("a", "sin", 0.5), ("b", "sin", 0.2))
-    statements = change_findings(tables, "conflict")
-    assert statements["sin"] == (
-        "Training on stylized images: towards shape in 2 of 2 networks: from +0.10 [+0.05, +0.15] (b) to "
-        "+0.40 [+0.35, +0.45] (a)."
-    )
 
 
 def test_a_preference_needs_an_interval_that_excludes_one_half():
     pooled = study(("a", "in", 0.1), ("b", "in", 0.51), ("c", None, 0.9), ("people", None, 0.96))["shape_bias_pooled"]
     assert preferred_cue_finding(pooled, "conflict") == (
-        "Of 3 networks (each model in each regime), 1 decides by texture more often than by shape, 1 decides by "
-        "shape more often than by texture, 1 shows no measurable preference."
+        "On “conflict”, of 3 observers, 1 decides by texture more often than by shape, 1 decides by shape more often "
+        "than by texture, 1 shows no measurable preference."
     )
 
 
-def test_a_caution_names_biases_that_rest_on_guesses():
-    tables = study(("vit", "in", 0.7))
-    cue_accuracy = tables["shape_bias"].reindex(columns=FILE_COLUMNS["cue_accuracy"])
-    notes = cautions(tables | {"cue_accuracy": cue_accuracy.assign(coverage=0.14)})
-    assert any("fewer than 1 in 4 answers of some networks name either cue (chance: 12.5 %)" in note for note in notes)
-    assert any("vit in (14 %)" in note for note in notes)
-    assert not any("chance" in note for note in cautions(tables | {"cue_accuracy": cue_accuracy.assign(coverage=0.6)}))
+# Cautions
+
+
+def test_a_caution_names_networks_that_guess():
+    guessing = study(("vit", "sin", 0.7, 0.08, 0.06), ("net", "sin", 0.7))
+    (note,) = [text for text in cautions(guessing, REGIMES) if "guessing" in text]
+    assert "no more often than by guessing (12 %), so their biases mean nothing: vit stylized (14 %)." in note
+    assert not any("guessing" in text for text in cautions(study(("vit", "sin", 0.7)), REGIMES))
 
 
 def test_a_caution_names_single_seeds_but_not_two_seeds():
-    assert any("trained only once" in note for note in cautions(study(("vit", "in", 0.7))))
-    assert not any("trained only once" in note for note in cautions(study(("vit", "in", 0.7), seeds=2)))
+    assert any("trained only once" in note for note in cautions(study(("vit", "in", 0.7)), REGIMES))
+    assert not any("trained only once" in note for note in cautions(study(("vit", "in", 0.7), seeds=2), REGIMES))
+
+
+def test_a_caution_names_drawings_and_small_networks():
+    drawn = describe_regimes(CONFIG | {"sources": {"photos": {"kind": "synthetic"}}})
+    runs = rows_of("runs", {"observer": "a", "parameters": 250_000}, {"observer": "b", "parameters": 720_000})
+    note, *_ = cautions(study(("vit", "in", 0.7)) | {"runs": runs}, drawn)
+    assert note.startswith(
+        "The images are drawings made by code, not photographs. The networks are small: 0.25 to 0.72"
+    )
+    large = rows_of("runs", {"observer": "a", "parameters": 25_600_000})
+    assert not any("small" in text for text in cautions(study(("vit", "in", 0.7)) | {"runs": large}, REGIMES))
 
 
 def test_categories_are_compared_within_a_network():
@@ -212,7 +285,7 @@ def test_categories_are_compared_within_a_network():
     ):
         for regime, (low, high) in (("in", before), ("sin", after)):
             rows.append({"observer": regime, "regime": regime, "category": category, "ci_low": low, "ci_high": high})
-    sentence = category_findings(rows_of("shape_bias_by_category", *rows, **shared), "b")
+    sentence = category_findings(rows_of("shape_bias_by_category", *rows, **shared), "b", REGIMES)
     assert "above in 1, overlapping in 1, undefined in 1 of 3 comparisons (each of one run in one category)" in sentence
 
 
@@ -226,25 +299,42 @@ def accuracies(*rows: tuple[str, str, float], benchmark: str = "in_test") -> pd.
     return rows_of("accuracy", *records, **shared)
 
 
-def test_a_lower_accuracy_is_claimed_only_if_intervals_do_not_overlap():
-    table = accuracies(("a", "in", 0.9), ("a", "sin", 0.5), ("b", "in", 0.9), ("b", "sin", 0.88))
-    assert cost_findings(table) == [
-        "On “in_test”, accuracy after training on stylized images is lower in 1, not clearly different (intervals "
-        "overlap) in 1 of 2 networks (a 0.90 [0.86, 0.94] → 0.50 [0.46, 0.54]; b 0.90 [0.86, 0.94] → 0.88 [0.84, "
-        "0.92])."
+def paired_tests(*rows: tuple[str, float, float], benchmark: str = "in_test") -> pd.DataFrame:
+    """Return paired tests of `in` minus `sin` for rows of (model, difference, corrected p)."""
+    records = [
+        {"observer_1": f"{model}_in", "observer_2": f"{model}_sin", "difference": difference, "p_adjusted": p}
+        for model, difference, p in rows
     ]
-    assert cost_findings(accuracies(("a", "in", 0.9))) == []
+    return rows_of("accuracy_differences", *records, benchmark=benchmark)
 
 
-def test_networks_at_chance_before_and_after_are_counted_separately():
-    table = accuracies(("a", "in", 0.06), ("a", "sin", 0.08), ("b", "in", 0.5), ("b", "sin", 0.5))
-    (sentence,) = cost_findings(table)
-    assert "not clearly different (intervals overlap) in 1, at chance before and after in 1 of 2 networks" in sentence
+def test_a_lower_accuracy_is_claimed_only_if_the_paired_test_shows_it():
+    table = accuracies(("a", "in", 0.9), ("a", "sin", 0.86), ("b", "in", 0.9), ("b", "sin", 0.5))
+    tests = paired_tests(("a", 0.04, 0.01), ("b", 0.4, 0.2))
+    assert cost_findings(table, tests, REGIMES) == [
+        "On “in_test” (n = 100, chance 0.06), accuracy after training on stylized photographs is lower in 1, not "
+        "measurably different in 1 of 2 networks (a 0.90 [0.86, 0.94] → 0.86 [0.82, 0.90]; b 0.90 [0.86, 0.94] → 0.50 "
+        "[0.46, 0.54])."
+    ]
+    assert cost_findings(accuracies(("a", "in", 0.9)), tests, REGIMES) == []
+    assert cost_findings(table, tests, Regimes()) == []
+
+
+def test_seeds_must_agree_on_a_change_of_accuracy():
+    table = accuracies(("a", "in", 0.9), ("a", "sin", 0.5))
+    tests = pd.concat([paired_tests(("a", 0.4, 0.01)), paired_tests(("a", 0.4, 0.3))])
+    assert "not measurably different in 1" in cost_findings(table, tests, REGIMES)[0]
+
+
+def test_networks_below_chance_are_named():
+    table = accuracies(("a", "in", 0.9), ("a", "sin", 0.01))
+    (sentence,) = cost_findings(table, paired_tests(("a", 0.89, 0.001)), REGIMES)
+    assert sentence.endswith("Below chance: a (stylized).")
 
 
 def test_a_long_list_of_benchmarks_is_cut():
     parts = [accuracies(("a", "in", 0.9), ("a", "sin", 0.5), benchmark=f"b{i}") for i in range(9)]
-    sentences = cost_findings(pd.concat(parts))
+    sentences = cost_findings(pd.concat(parts), paired_tests(("a", 0.4, 0.01)), REGIMES)
     assert len(sentences) == 5 and sentences[-1] == "The table below lists the other 5 benchmarks."
 
 
@@ -292,6 +382,16 @@ def test_without_people_the_sentence_covers_every_pair():
     )
 
 
+def test_kappa_of_collapsed_networks_is_never_quoted():
+    shared = {"benchmark": "b", "condition": "all", "images": 160, "ci_low": 0.84, "ci_high": 1.0}
+    caution = "a answers clock to 149 of 160 images"
+    rows = [{"observer_1": "a", "observer_2": "b", "kappa": 1.0, "caution": caution}]
+    rows.append({"observer_1": "b", "observer_2": "c", "kappa": 0.9, "caution": ""})
+    sentence = consistency_findings(rows_of("error_consistency", *rows, **shared))["b"]
+    assert "a with b" not in sentence and "b with c 0.90" in sentence
+    assert sentence.endswith(f"κ says nothing about likeness for 1 pair on “b”: {caution}.")
+
+
 def test_likeness_to_people_is_ranked_by_mean_rank():
     rows = [{"observer": name, "model": name, "mean_rank": rank} for name, rank in (("a", 2.0), ("b", 1.0))]
     rows.append({"observer": "people", "model": "people", "benchmark": "sketch"})
@@ -337,65 +437,62 @@ def read_out(*rows: tuple[str, str, float, float, float]) -> pd.DataFrame:
         for regime, stage, depth, *values in rows
         for cue, value in zip(("shape", "texture"), values, strict=True)
     ]
-    return rows_of("read_out", *records, benchmark="b", images=80, seed=0)
+    return rows_of("read_out", *records, benchmark="b", images=80, seed=0, chance=1 / 16)
 
 
-def test_pixels_do_not_count_as_a_stage_and_texture_is_higher_only_if_intervals_do_not_overlap():
-    sentence = read_out_findings(
-        read_out(("in", "pixels", 0.0, 0.1, 0.9), ("in", "s1", 0.4, 0.5, 0.6), ("in", "s2", 1.0, 0.2, 0.8))
-    )["b"]
-    assert (
-        "(intervals do not overlap) in 1 of 1 network, first at a depth of 1.00 (0: the pixels, 1: the last stage)"
-        in sentence
+def test_the_pixels_are_described_and_the_last_stage_needs_intervals_apart():
+    rows = [("in", "pixels", 0.0, 0.2, 0.3), ("in", "s1", 0.4, 0.5, 0.9), ("in", "s2", 1.0, 0.2, 0.8)]
+    rows += [("sin", "pixels", 0.0, 0.2, 0.3), ("sin", "s2", 1.0, 0.6, 0.7)]
+    sentence = read_out_findings(read_out(*rows), REGIMES)["b"]
+    assert sentence.startswith(
+        "On “b” (n = 80, chance 0.06), the pixels themselves give the shape with an accuracy of 0.20 [0.10, 0.30] and "
+        "the texture with 0.30 [0.20, 0.40]; the last stage after training on photographs gives the texture more "
+        "accurately in 1 of 1 network; the last stage after training on stylized photographs gives both about equally "
+        "(intervals overlap) in 1 of 1 network."
     )
-    assert "n = 80" in sentence and "best" not in sentence
-    sentence = read_out_findings(read_out(("in", "pixels", 0.0, 0.1, 0.9), ("in", "s1", 1.0, 0.5, 0.6)))["b"]
-    assert "texture reads out better than shape at no stage of 1 network" in sentence
-
-
-def test_changes_at_the_last_stage_are_reported_for_each_cue():
-    sentence = read_out_findings(
-        read_out(
-            *[("in", "s1", 0.5, 0.1, 0.9), ("in", "s2", 1.0, 0.2, 0.8)],
-            *[("sin", "s1", 0.5, 0.1, 0.9), ("sin", "s2", 1.0, 0.6, 0.7)],
-        )
-    )["b"]
-    assert (
-        "texture: not clearly different (intervals overlap) in 1 of 1 network (largest change: "
-        "net 0.80 [0.70, 0.90] → 0.70 [0.60, 0.80])" in sentence
-    )
+    assert "texture: not clearly different (intervals overlap) in 1 of 1 network (largest change: net 0.80" in sentence
     assert "shape: better in 1 of 1 network (largest change: net 0.20 [0.10, 0.30] → 0.60 [0.50, 0.70])" in sentence
+
+
+def test_features_that_repeat_those_of_another_run_are_dropped():
+    rows = [
+        (regime, stage, depth, 0.2, 0.8) for regime in ("in", "frozen") for stage, depth in (("s1", 0.5), ("s2", 1.0))
+    ]
+    table = read_out(*rows, ("sin", "s1", 0.5, 0.2, 0.8), ("sin", "s2", 1.0, 0.3, 0.8))
+    assert set(drop_repeated_features(table)["observer"]) == {"in", "sin"}
+    assert set(drop_repeated_features(table.assign(seed=np.nan))["observer"]) == {"in", "sin"}
 
 
 def suppressed() -> pd.DataFrame:
     rows = [
-        {"cue": cue, "strength": strength, "relative": relative, "observer": name, "model": name, "accuracy": accuracy}
-        | {"relative_low": relative - 0.05, "relative_high": relative + 0.05}
-        for name, cue, strength, relative, accuracy in [
-            *(("a", "shape", 1, 1.0, 0.9), ("a", "shape", 2, 0.7, 0.6), ("a", "shape", 4, 0.2, 0.2)),
-            *(("b", "shape", 1, 1.0, 0.8), ("b", "shape", 4, 0.5, 0.4)),
-            *(("guesses", "shape", 1, 1.0, 0.06), ("guesses", "shape", 4, 1.5, 0.09)),
-            *(("a", "colour", 0, 1.0, 0.9), ("a", "colour", 1, 0.9, 0.8)),
+        {"cue": cue, "strength": strength, "observer": name, "model": name, "accuracy": accuracy}
+        | {"ci_low": accuracy - 0.05, "ci_high": accuracy + 0.05}
+        for name, cue, strength, accuracy in [
+            *(("a", "shape", 1, 0.9), ("a", "shape", 4, 0.6), ("a", "shape", 8, 0.2)),
+            *(("b", "shape", 1, 0.8), ("b", "shape", 8, 0.4)),
+            *(("turned", "shape", 1, 0.5), ("turned", "shape", 8, 0.47)),
+            *(("a", "texture", 0, 0.9), ("a", "texture", 2, 0.7), ("a", "colour", 0, 0.9), ("a", "colour", 1, 0.8)),
         ]
     ]
-    table = rows_of("reliance", *rows, benchmark="x", images=80)
-    return table.assign(regime=table["observer"].map({"a": "in", "b": "in", "guesses": "sin"}))
+    table = rows_of("reliance", *rows, benchmark="x", images=80, chance=1 / 16)
+    return table.assign(regime=table["observer"].map({"a": "in", "b": "in", "turned": "sin"}))
 
 
-def test_reliance_covers_accurate_networks_and_lists_the_others():
-    assert reliance_findings(suppressed())["x"] == (
-        "On “x” (n = 80 photographs), 2 of 3 networks name at least half of the unsuppressed photographs correctly. "
-        "Share of this accuracy that remains: without shape (patches shuffled, 4 a side), from 0.20 [0.15, 0.25] (a "
-        "in) to 0.50 [0.45, 0.55] (b in); without colour (100 % grey), 0.90 [0.85, 0.95] (a in). The others are left "
-        "out, because such a low accuracy cannot fall much: guesses sin 0.06. No run of sin qualifies."
+def test_reliance_covers_all_networks_and_names_what_is_done_to_the_images():
+    first, second = reliance_findings(suppressed(), REGIMES)
+    assert first == (
+        "n = 80 photographs, chance 0.06. After training on photographs, accuracies of 2 networks: untouched 0.80 to "
+        "0.90; patches shuffled 8 × 8 0.20 to 0.40; smoothed, σ 2 px 0.70; grey 0.80."
     )
-    assert set(select_accurate_observers(suppressed())["observer"]) == {"a", "b"}
+    assert second == (
+        "After training on stylized photographs, accuracies of 1 network: untouched 0.50; patches shuffled 8 × 8 0.47."
+    )
 
 
 def test_several_seeds_are_counted_as_runs():
     table = read_out(("in", "s1", 1.0, 0.2, 0.8))
     twice = pd.concat([table, table.assign(seed=1, observer="other")])
-    assert "in 2 of 2 runs" in read_out_findings(twice)["b"]
+    assert "in 2 of 2 runs" in read_out_findings(twice, REGIMES)["b"]
 
 
 def test_a_gain_on_melanoma_is_claimed_only_if_the_interval_excludes_0():

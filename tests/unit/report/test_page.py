@@ -38,7 +38,16 @@ def biases(*rows: tuple) -> dict[str, pd.DataFrame]:
 
 
 def page(tables: dict[str, pd.DataFrame], **changes) -> str:
-    config = {"stylized": {"conflict": {}}, "benchmarks": {"conflict": {"images": "conflict", "kind": "cue_conflict"}}}
+    config = {
+        "sources": {"photos": {"kind": "imagefolder"}},
+        "stylized": {"painted": {"content": "photos"}},
+        "benchmarks": {"conflict": {"images": "conflict", "kind": "cue_conflict"}},
+        "regimes": {
+            "in": {"train_on": ["photos"]},
+            "sin": {"train_on": ["painted"], "init": "in"},
+            "frozen": {"train_on": ["painted"], "init": "in", "trainable": "head"},
+        },
+    }
     arguments: dict[str, Any] = {"title": "T", "figures": {}, "config": config, "people": PEOPLE} | changes
     return render_page(tables=tables, **arguments)
 
@@ -112,21 +121,26 @@ def test_pictures_are_embedded_and_have_alternative_texts():
 
 
 def test_each_contact_sheet_has_a_caption():
-    sheets = {"in": b"webp", "conflict": b"webp", "rejected": b"webp"}
+    sheets = {"in": b"webp", "painted": b"webp", "rejected": b"webp"}
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", page(biases(("vit", "in", 3, 1)), contact_sheets=sheets))
     assert "in: a sample, spread evenly over the classes." in captions
     assert (
-        "conflict: a sample, spread evenly over the classes. Each image stands beside its content image and its style "
+        "painted: a sample, spread evenly over the classes. Each image stands beside its content image and its style "
         "image." in captions
     )
     assert sum("Rejected images" in caption for caption in captions) == 1
 
 
-def test_images_stylized_here_have_a_warning():
+def test_the_origin_of_conflict_images_is_stated():
     tables = biases(("vit", "in", 3, 1))
-    assert "Not comparable with published numbers" in page(tables)
-    published = {"benchmarks": {"conflict": {"kind": "cue_conflict", "folder": "x"}}}
-    assert "Not comparable with published numbers" not in page(tables, config=published)
+    for origin, warning in (
+        ("stylized here", "Not comparable with published numbers"),
+        ("", "their origin is not recorded"),
+        ("published", None),
+    ):
+        row = {"benchmark": "conflict", "kind": "cue_conflict", "origin": origin, "readable": "both"}
+        html = page(tables | {"benchmarks": pd.DataFrame([row]).reindex(columns=FILE_COLUMNS["benchmarks"])})
+        assert (warning is None or warning in html) and ('class="warning"' in html) == (warning is not None)
 
 
 def test_a_section_without_data_is_left_out_and_the_page_suggests_how_to_measure_it():
@@ -181,25 +195,37 @@ def test_negative_numbers_have_a_minus_sign():
 
 def test_each_section_reports_the_regimes_of_its_question():
     tables = biases(("vit", "in", 10, 90), ("vit", "sin", 60, 40), ("vit", "frozen", 20, 80))
-    pairs = [
-        ("vit_in_seed0", f"vit_{regime}_seed0", 100, 0.1, bias, 0.1 - bias)
-        for regime, bias in (("sin", 0.6), ("frozen", 0.2))
-    ]
-    table = pd.DataFrame(pairs, columns=FILE_COLUMNS["shape_bias_differences"][1:7]).assign(
-        benchmark="conflict", reason=""
-    )
-    table["ci_low"], table["ci_high"] = table["difference"] - 0.05, table["difference"] + 0.05
-    html = page(tables | {"shape_bias_differences": table[FILE_COLUMNS["shape_bias_differences"]]})
+    shares = tables["shape_bias"].assign(chance=1 / 16, coverage=1.0, corrected_bias=tables["shape_bias"]["shape_bias"])
+    for cue in ("shape", "texture"):
+        shares[f"{cue}_accuracy"] = shares[f"{cue}_hits"] / 100
+        shares[f"{cue}_low"], shares[f"{cue}_high"] = shares[f"{cue}_accuracy"] - 0.02, shares[f"{cue}_accuracy"] + 0.02
+    rows = []
+    for regime, gain in (("sin", 0.5), ("frozen", 0.1)):
+        row: dict[str, Any] = {
+            "benchmark": "conflict",
+            "model_1": "vit",
+            "regime_1": "in",
+            "model_2": "vit",
+            "regime_2": regime,
+            "seeds": 1,
+        }
+        row |= {"difference": -gain, "ci_low": -gain - 0.05, "ci_high": -gain + 0.05}
+        for cue, sign in (("shape", 1), ("texture", -1)):
+            row |= {f"{cue}_difference{end}": -sign * gain for end in ("", "_low", "_high")}
+        rows.append(row)
+    pooled = pd.DataFrame(rows).reindex(columns=FILE_COLUMNS["shape_bias_differences_pooled"])
+    cue_accuracy = shares.reindex(columns=FILE_COLUMNS["cue_accuracy"])
+    html = page(tables | {"shape_bias_differences_pooled": pooled, "cue_accuracy": cue_accuracy})
     sections = dict(re.findall(r'<section id="(\w+)"(.*?)</section>', html, flags=re.DOTALL))
     assert "Does training on stylized images change the bias?" in sections["bias"]
-    assert "Training on stylized images: towards shape in 1 of 1 network" in sections["bias"]
-    assert "The regime “frozen”: towards shape in 1" in sections["architectures"]
-    assert "Training on stylized images:" not in sections["architectures"]
+    assert "After training on stylized photographs (compared with photographs), the network turns" in sections["bias"]
+    assert "After training the head alone on stylized photographs" in sections["architectures"]
+    assert "After training on stylized photographs (" not in sections["architectures"]
 
 
 def test_every_benchmark_has_its_table_of_kappa_even_without_a_figure():
     rows = pd.DataFrame(
-        [(name, "all", 1, "a", "b", 80, 0.5, 0.5, 0.6, 0.5, 0.2, 0.1, 0.3, "") for name in ("one", "two")]
+        [(name, "all", 1, "a", "b", 80, 0.5, 0.5, 0.6, 0.5, 0.2, 0.1, 0.3, "", "") for name in ("one", "two")]
     )
     rows.columns = FILE_COLUMNS["error_consistency"]
     html = page({"error_consistency": rows})
@@ -209,7 +235,7 @@ def test_every_benchmark_has_its_table_of_kappa_even_without_a_figure():
 
 def test_the_caption_defines_errors_on_conflict_images():
     tables = biases(("vit", "in", 3, 1), ("net", "in", 3, 1))
-    rows = pd.DataFrame([("conflict", "all", 1, "a", "b", 80, 0.5, 0.5, 0.6, 0.5, 0.2, 0.1, 0.3, "")])
+    rows = pd.DataFrame([("conflict", "all", 1, "a", "b", 80, 0.5, 0.5, 0.6, 0.5, 0.2, 0.1, 0.3, "", "")])
     rows.columns = FILE_COLUMNS["error_consistency"]
     html = page(tables | {"error_consistency": rows}, figures={"error_consistency.conflict": SVG})
     caption = next(text for text in re.findall(r"<figcaption>(.*?)</figcaption>", html, re.DOTALL) if "κ is 0" in text)
@@ -219,20 +245,19 @@ def test_the_caption_defines_errors_on_conflict_images():
     )
 
 
-def test_the_chart_of_reliance_leaves_out_networks_near_chance():
+def test_the_chart_of_reliance_shows_the_accuracy_of_all_networks():
     rows = [
         {"observer": name, "model": name, "regime": "in", "strength": strength, "accuracy": accuracy}
-        | {"relative": accuracy / start, "relative_low": 0.1, "relative_high": 1.2}
         for name, start, end in (("able", 0.9, 0.3), ("guessing", 0.06, 0.08))
         for strength, accuracy in ((1.0, start), (4.0, end))
     ]
-    shared = {"benchmark": "r", "seed": 0, "cue": "shape", "images": 80, "reason": ""}
+    shared = {"benchmark": "r", "seed": 0, "cue": "shape", "images": 80, "chance": 1 / 16, "reason": ""}
     table = pd.DataFrame([row | shared for row in rows]).reindex(columns=FILE_COLUMNS["reliance"])
     html = page({"reliance": table})
     chart = json.loads(Elements(html).scripts[0])["charts"]["reliance.r.shape"]
-    assert set(chart["rows"]["model"]) == {"able"}
-    assert chart["spec"]["layer"][0]["encoding"]["x"]["title"] == "patches a side"
-    assert "guessing in 0.06" in html and ">1.333<" in html  # the table keeps all networks
+    assert set(chart["rows"]["model"]) == {"able", "guessing"}
+    assert chart["spec"]["layer"][0]["encoding"]["y"]["title"] == "accuracy"
+    assert "patches shuffled 4 × 4 0.08 to 0.30" in html
 
 
 def test_conditions_of_an_unknown_kind_keep_an_order():
