@@ -5,28 +5,28 @@ RUN := $(UV) run --locked --no-sync
 
 .PHONY: setup demo plan test lint check format schema docs clean
 
-# Each job of the workflow is a process: without compiled bytecode each would compile torch and timm anew where Python may
-# not write beside them (measured: 9.3 s of CPU for `import timm`, 4.3 s compiled).
+# Compile bytecode here. Each job of the workflow is a process, and would compile torch and timm again if Python may not
+# write beside them (measured: 9.3 s of CPU for `import timm`, 4.3 s compiled).
 setup: $(UV) ## install everything into .venv
 	@$(UV) sync --locked --quiet --compile-bytecode
 
-.uv/bin/uv: ## a uv of the project's own, where the machine has none
+.uv/bin/uv: ## install uv into .uv if the machine has none
 	@python3 -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv
 
-demo: setup ## from nothing to results/report.html, offline, in ten to fifteen minutes on two cores
+demo: setup ## run the embedded demo up to results/report.html, offline, in ten to fifteen minutes on two cores
 	@$(RUN) snakemake --profile profiles/local
 	@echo "Open results/report.html"
 
-plan: setup ## what a study would take, before it runs: make plan CONFIG=experiments/paper.yaml DATA=FOLDER GPUS=16
+plan: setup ## print the expected time and storage of a study: make plan CONFIG=experiments/paper.yaml DATA=FOLDER GPUS=16
 	@$(RUN) scripts/plan.py $(if $(CONFIG),--configfile "$(CONFIG)") $(if $(DATA),--config data_root="$(DATA)") \
 	  $(if $(GPUS),--gpus $(GPUS))
 
-test: setup ## all tests, those of the cluster where Slurm is installed; under 40 minutes on two cores with the demo (CI=true)
+test: setup ## run all tests, including those on Slurm if it is installed; under 40 minutes on two cores with the demo (CI=true)
 	@$(RUN) pytest --numprocesses auto --dist loadfile tests/unit tests/rules
 	@$(RUN) pytest tests/workflow/test_demo.py
 	@$(RUN) pytest --numprocesses auto --dist loadfile --ignore tests/workflow/test_demo.py tests/slurm tests/workflow
 
-lint: setup ## lint, format and types
+lint: setup ## check lint, format and types
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 	@$(RUN) snakefmt --check Snakefile workflow
@@ -35,19 +35,19 @@ lint: setup ## lint, format and types
 	@$(RUN) deptry src scripts
 	@! $(RUN) snakemake --lint 2>&1 | grep '^    \* ' | grep -v 'Mixed rules and functions' # helpers stand above their rules
 
-check: lint ## lint and unit tests: about a minute, so that it is run often
+check: lint ## run lint and unit tests in about a minute
 	@$(RUN) pytest --quiet --numprocesses auto tests/unit
 
-format: setup ## rewrite the code in its standard form
+format: setup ## reformat the code
 	@$(RUN) ruff check --fix . && $(RUN) ruff format . && $(RUN) snakefmt Snakefile workflow
 
-schema: setup ## workflow/schemas/config.schema.json, which editors read, from the models of the config
+schema: setup ## write workflow/schemas/config.schema.json, which editors read, from the models of the config
 	@$(RUN) python -m shapebias.config > workflow/schemas/config.schema.json
 
 docs: setup ## build the pages of docs/ into site/, offline; open site/index.html
 	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict --quiet
 	@echo "Open site/index.html"
 
-clean: ## remove what was made, not what was installed
+clean: ## remove results and caches, but not the installation
 	rm -rf logs .snakemake .pytest_cache .ruff_cache site
 	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +

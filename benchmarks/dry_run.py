@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""How long `snakemake -n` takes for a large study, how much memory, and how much it prints.
+"""Time, memory and output of `snakemake -n` for a large study.
 
-52 networks of timm × 4 regimes × 5 seeds, and 2,500 shards in all: of photographs, of both stylized sets and of
-paintings. A machine that is busy slows the wall time; the processor time it slows less.
+The study has 52 networks of timm × 4 regimes × 5 seeds, and 2,500 shards of photographs, two stylized sets and
+paintings. Other work on the machine slows the wall time more than the processor time.
 """
 
 import argparse
@@ -20,13 +20,13 @@ from measuring import ROOT, seconds, table
 
 from shapebias.config.registries import input_size_of, networks_by_source
 
-MODELS, SEEDS, FEW = 52, 5, 50  # FEW: shards of each split but train, and of the paintings
+MODELS, SEEDS, FEW = 52, 5, 50  # FEW: shards of paintings, and of each split except train
 TARGET = "at most 60 s and 1,536 MiB"
 
 
 def study(shards: int) -> dict[str, Any]:
-    """A config with about so many shards in all, half of which are packed and half stylized."""
-    train = (shards - 6 * FEW) // 2  # validation and test are packed and stylized; conflicts and paintings are once
+    """Return a config with about this number of shards, half of them packed and half stylized."""
+    train = (shards - 6 * FEW) // 2  # 6 × FEW: validation and test of in and sin, test of conflict, and paintings
     names = [name for name in sorted(networks_by_source("timm")) if input_size_of("timm", name, "") in (None, 224)]
     return {
         "seeds": list(range(SEEDS)),
@@ -62,7 +62,7 @@ def study(shards: int) -> dict[str, Any]:
 
 
 def dry_run(folder: Path, profile: str) -> str:
-    """What is printed."""
+    """Run `snakemake -n` and return its output."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "-n"]
     command += ["--profile", str(ROOT / "profiles" / profile), "--configfile", "config.yaml"]
     done = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)

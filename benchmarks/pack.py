@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""How fast photographs are packed, against the plain Pillow loop in the same run, and how much memory a job takes.
+"""Speed of packing against the plain Pillow loop in the same run, and the memory of a job.
 
 The plain loop opens a file, scales its shorter side to 256 pixels and saves it as JPEG at quality 95. Photographs come
-from a folder (--photographs, e.g. of ILSVRC), or are drawn with noise added, which makes them as large as real ones.
+from a folder (--photographs, such as ILSVRC's), or are drawn with noise, which makes the files as large as real ones.
 """
 
 import argparse
@@ -27,7 +27,7 @@ SIZE = 256
 
 
 def draw_photographs(folder: Path, count: int) -> Path:
-    """Drawn photographs of ILSVRC's usual size, 500 × 375."""
+    """Draw photographs of ILSVRC's usual size, 500 × 375."""
     folder.mkdir()
     for i in range(count):
         name = list(CLASSES)[i % len(CLASSES)]
@@ -38,8 +38,8 @@ def draw_photographs(folder: Path, count: int) -> Path:
     return folder
 
 
-def large(folder: Path, photographs: Path, count: int = 12) -> Path:
-    """Photographs enlarged to 2,400 pixels."""
+def enlarge(folder: Path, photographs: Path, count: int = 12) -> Path:
+    """Write photographs enlarged to 2,400 pixels."""
     folder.mkdir()
     for i, file in enumerate(image_files(photographs)[:count]):
         image = load_rgb(photographs / file)
@@ -71,7 +71,7 @@ def ours(folder: Path, files: list[str], workers: int) -> Callable[[], None]:
     return work
 
 
-def rates(title: str, folder: Path, files: list[str], rounds: int) -> None:
+def measure_rates(title: str, folder: Path, files: list[str], rounds: int) -> None:
     works = {
         "plain loop": plain_loop(folder, files),
         "ours": ours(folder, files, 0),
@@ -85,7 +85,7 @@ def rates(title: str, folder: Path, files: list[str], rounds: int) -> None:
     table(title, rows)
 
 
-def reduced_scale(folder: Path, rounds: int) -> None:
+def measure_reduced_scale(folder: Path, rounds: int) -> None:
     paths = [folder / file for file in image_files(folder)]
     works = {
         "whole": lambda: [resize_shorter(load_rgb(path), SIZE) for path in paths],
@@ -109,7 +109,7 @@ def reduced_scale(folder: Path, rounds: int) -> None:
     )
 
 
-def memory(folder: Path, files: list[str]) -> None:
+def measure_memory(folder: Path, files: list[str]) -> None:
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
         for count in (200, 2000):
@@ -123,17 +123,17 @@ def memory(folder: Path, files: list[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photographs", type=Path, help="a folder of photographs; drawn ones without it")
+    parser.add_argument("--photographs", type=Path, help="a folder of photographs (default: drawn photographs)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds (default: %(default)s)")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.photographs or draw_photographs(Path(temporary) / "drawn", 200)
         files = image_files(folder)
-        rates(f"packing {2 * len(files)} photographs at {SIZE} px", folder, 2 * files, args.rounds)
-        big = large(Path(temporary) / "large", folder)
-        rates("packing photographs of 2,400 px", big, 4 * image_files(big), args.rounds)
-        reduced_scale(big, args.rounds)
-        memory(folder, files)
+        measure_rates(f"packing {2 * len(files)} photographs at {SIZE} px", folder, 2 * files, args.rounds)
+        big = enlarge(Path(temporary) / "large", folder)
+        measure_rates("packing photographs of 2,400 px", big, 4 * image_files(big), args.rounds)
+        measure_reduced_scale(big, args.rounds)
+        measure_memory(folder, files)
 
 
 if __name__ == "__main__":

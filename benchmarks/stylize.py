@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""How fast images are stylized, against the simplest loop that does the same, with the same weights in the same run.
+"""Speed of stylizing against a simple loop with the same weights in the same run.
 
-The plain loop is what public code does: one image at a time, its style encoded anew, in torch's own memory layout.
-Weights are random (speed does not depend on them), photographs and paintings are drawn.
+The plain loop works like public code: one image at a time, with its style encoded for each image, in torch's own memory
+layout. Weights are random, because speed does not depend on them. Photographs and paintings are drawn.
 """
 
 import argparse
@@ -30,12 +30,12 @@ from shapebias.synthetic.paintings import painting
 from shapebias.synthetic.scene import CLASSES, draw_image
 
 CONTENT, CROP, STYLE = 256, 224, 512
-# Multiply-adds of an encoder or a decoder of the published width at 224 × 224 pixels, twice: operations.
+# Operations of an encoder or a decoder of the published width at 224 × 224 pixels: two per multiply-add.
 GIGAFLOP = 2 * 24.2
 
 
 def draw_images(folder: Path, contents: int, styles: int) -> None:
-    """Photographs of 384 pixels and paintings of 512, as JPEG files."""
+    """Draw photographs of 384 pixels and paintings of 512, as JPEG files."""
     names = list(CLASSES)
     for part, count in (("content", contents), ("styles", styles)):
         (folder / part).mkdir()
@@ -56,7 +56,7 @@ def draw_weights(folder: Path) -> None:
 
 @torch.no_grad()
 def plain_loop(folder: Path, encoder: nn.Module, decoder: nn.Module) -> None:
-    """AdaIN, one image at a time, styles taken in turn."""
+    """Stylize with AdaIN, one image at a time, with the styles in turn."""
     as_content = transforms.Compose([transforms.Resize(CONTENT), transforms.CenterCrop(CROP), transforms.ToTensor()])
     as_style = transforms.Compose([transforms.Resize(STYLE), transforms.ToTensor()])
     (folder / "plain").mkdir(exist_ok=True)
@@ -71,13 +71,13 @@ def plain_loop(folder: Path, encoder: nn.Module, decoder: nn.Module) -> None:
 
 
 def ours(folder: Path, stylizer: Stylizer, size: int, crop: int | None) -> None:
-    """The same by the library, as scripts/stylize.py calls it."""
+    """Stylize with the library, called as in scripts/stylize.py."""
     contents, rejections = open_pictures([folder / "content"]), Rejections(0)
     styles = StylePictures(open_pictures([folder / "styles"]), stylizer, rejections)
-    made = stylize_images(
+    images = stylize_images(
         decode_pictures(contents, rejections), stylizer, StyleSampler(styles, 0, False), ContentGeometry(size, crop)
     )
-    write_shard(folder / "ours.tar", ((label, *encode(image, "jpeg")) for label, image in made))
+    write_shard(folder / "ours.tar", ((label, *encode(image, "jpeg")) for label, image in images))
 
 
 def measure_adain(folder: Path, contents: int, rounds: int) -> None:
@@ -121,7 +121,7 @@ def measure_ghiasi(folder: Path, contents: int, rounds: int) -> None:
     pixels = as_batch(draw_image("tabby", "x", size=CROP, seed=0))
 
     def bare() -> None:
-        """Only the calls of the ONNX networks, on the number of images and styles that the job has."""
+        """Call only the ONNX networks, for the job's numbers of images and styles."""
         for _ in sorted((folder / "styles").iterdir()):
             network.predict.run(None, {network.predict.get_inputs()[0].name: as_style})
         for _ in range(contents):
@@ -155,7 +155,7 @@ def measure_memory(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=20, help="images a round (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=20, help="images per round (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default: %(default)s)")
     args = parser.parse_args()
     torch.set_num_threads(2)

@@ -137,7 +137,7 @@ def our_training(
 
 
 def child(folder: Path, options: dict[str, Any]) -> list[float]:
-    """Run one loop in its own process; return its measurements."""
+    """Run a loop in its own process; return its measurements."""
     command = [sys.executable, __file__, "--child", json.dumps(options | {"folder": str(folder)})]
     process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(process.stdout)
@@ -160,7 +160,7 @@ def be_child(options: dict[str, Any]) -> None:
 
 
 def training_speed(folder: Path, count: int, rounds: int) -> None:
-    """Images per second over whole epochs with validation, without the first epoch."""
+    """Measure images per second over complete epochs with validation, without the first epoch."""
     for name in NETWORKS:
         for workers in (0, 2):
             times: dict[str, list[float]] = {"plain": [], "ours": []}
@@ -209,7 +209,7 @@ def memory_over_epochs(folder: Path, epochs: int) -> None:
 
 
 def start_up(folder: Path, rounds: int) -> None:
-    """Time to the end of the first step, including its checkpoint, against the time of a bare import."""
+    """Measure the time to the end of the first step with its checkpoint, against the time of a bare import."""
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     arguments = ["--train", f"in={folder}/train.tar", "--val", f"in={folder}/val.tar", "--timm", "resnet10t"]
     arguments += [
@@ -246,7 +246,7 @@ def be_rank(folder: Path) -> None:
     waits: list[float] = []
     steps: list[float] = []
 
-    class Timed(World):
+    class TimedWorld(World):
         def sum(self, values: torch.Tensor) -> torch.Tensor:
             start = time.perf_counter()
             result = super().sum(values)
@@ -255,7 +255,7 @@ def be_rank(folder: Path) -> None:
             return result
 
     joined = join_process_group("cpu")
-    world = Timed(**vars(joined))
+    world = TimedWorld(**vars(joined))
     recipe = replace(RECIPE, epochs=4, threads=1)
     list(our_training(folder, "resnet10t", recipe, "all", folder / "ranks" if world.is_first else None, world))
     longest = torch.tensor([max(waits[2:]), median(np.diff(steps[2:]).tolist())], dtype=torch.float64)

@@ -39,8 +39,8 @@ AUGMENTATIONS = [transforms.RandomResizedCrop(SIZE), transforms.RandomHorizontal
 TO_FLOAT = [transforms.ToTensor(), transforms.Normalize(PREPARATION.mean, PREPARATION.std)]
 
 
-class PlainSet(Dataset):
-    """A folder of JPEGs."""
+class PlainDataset(Dataset):
+    """A folder of JPEGs with the transforms of torchvision."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self.files, self.transform = files, transforms.Compose([*AUGMENTATIONS, *TO_FLOAT])
@@ -63,7 +63,9 @@ class Uncached(AugmentedDataset):
 
 def plain_loop(files: Sequence[Path], batch_size: int, workers: int) -> Callable[[], None]:
     """Return a pass over all files in random order; its workers start at the first pass and stay."""
-    loader = DataLoader(PlainSet(files), batch_size, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
+    loader = DataLoader(
+        PlainDataset(files), batch_size, shuffle=True, num_workers=workers, persistent_workers=workers > 0
+    )
 
     def work() -> None:
         for images, _ in loader:
@@ -89,7 +91,7 @@ def crop_of(sample: Sample, width: int, height: int) -> Crop:
 
 
 def our_decoding(samples: Sequence[Sample]) -> list[np.ndarray]:
-    """Decode as `augment` does: only the rows that the crop needs."""
+    """Return decoded images with only the rows that the crop needs, as in `augment`."""
     pixels = []
     for sample in samples:
         data = sample.bytes()
@@ -102,8 +104,8 @@ def our_decoding(samples: Sequence[Sample]) -> list[np.ndarray]:
     return pixels
 
 
-def stages(files: Sequence[Path], samples: Sequence[Sample], rounds: int) -> list[tuple[str, str]]:
-    """Milliseconds per image of each stage, in plain_time process with plain_time thread."""
+def stage_times(files: Sequence[Path], samples: Sequence[Sample], rounds: int) -> list[tuple[str, str]]:
+    """Return the milliseconds per image of each stage, in one process with one thread."""
     pictures = [load_rgb(file) for file in files]
     crops = [crop_of(sample, *picture.size) for sample, picture in zip(samples, pictures, strict=True)]
     arrays = our_decoding(samples)
@@ -144,7 +146,7 @@ def stages(files: Sequence[Path], samples: Sequence[Sample], rounds: int) -> lis
 
 
 def differences(files: Sequence[Path], samples: Sequence[Sample]) -> tuple[float, float]:
-    """Mean and largest difference from Pillow's crops at the same places, in grey levels."""
+    """Return the mean and the largest difference from Pillow's crops at the same places, in grey levels."""
     errors = []
     for file, sample, pixels in zip(files, samples, our_decoding(samples), strict=True):
         picture = load_rgb(file)
@@ -184,7 +186,7 @@ def main() -> None:
             ratios = [a / b for a, b in zip(times["plain loop"], times["ours"], strict=True)]
             rows.append(("ratio", f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"))
             table(f"photographs to normalized {SIZE} px crops, {workers} workers", rows)
-        table("each stage, one process", stages(files, samples, args.rounds))
+        table("each stage, one process", stage_times(files, samples, args.rounds))
         mean, largest = differences(files, samples)
         table("against Pillow's crops at the same places", [("grey levels", f"{mean:.3f} in the mean, {largest:.0f}")])
 

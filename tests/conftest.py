@@ -1,10 +1,9 @@
-"""Fixtures of all tests: real data where it is there, and one thread."""
+"""Fixtures of all tests: real data if it exists, and one thread."""
 
 import os
 
-# Before numpy and torch are imported, for this process and all that it starts: tiny arrays gain nothing from more
-# threads, and the last bits of a result depend on their number. Threads that wait for each other cost most of the time
-# where as many tests as processors run side by side.
+# Set these before numpy and torch are imported, for this process and its children. Tiny arrays gain nothing from more
+# threads, the last bits of a result depend on their number, and waiting threads slow down tests that run in parallel.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from collections.abc import Callable
@@ -23,7 +22,7 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real photographs, stimuli and decisions. A user's machine has none of them; CI must."""
+    """Return the folder of real photographs, stimuli and decisions. Without it, tests are skipped, except on CI."""
     if not SHARED_DATA.is_dir():
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{SHARED_DATA} is absent: no real data to test on")
     return SHARED_DATA
@@ -31,5 +30,5 @@ def shared_data() -> Path:
 
 @pytest.fixture
 def colour_samples(tmp_path: Path) -> Callable[..., list[Sample]]:
-    """each → that many red cats and blue dogs, opened."""
+    """Return a function: number of images per class → samples of red cats and blue dogs."""
     return lambda each=8, **more: list(open_shards([colour_shard(tmp_path / f"{each}{len(more)}.tar", each, **more)]))

@@ -1,4 +1,4 @@
-"""The README and the pages of docs/: their code blocks, and the commands in these."""
+"""The README and the pages of docs/: their code blocks, and the commands in the blocks."""
 
 import re
 import shlex
@@ -21,7 +21,7 @@ FENCE = re.compile(r"^( *)(```+)(.*?)\n(.*?)^\1\2 *$", re.MULTILINE | re.DOTALL)
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its kind (what stands behind the fence), the name of the file that it shows, and its text."""
+    """A fenced block: its kind (the word after the fence), the name of the displayed file, and its text."""
 
     page: str
     line: int
@@ -52,7 +52,7 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 
 @dataclass(frozen=True)
 class Command:
-    """A command of a bash block, as words without the shell's own: variables set, redirection, `uv run`."""
+    """A command of a bash block as words, without assignments of variables, redirection and `uv run`."""
 
     block: Block
     words: tuple[str, ...]
@@ -68,7 +68,7 @@ def commands_of(block: Block) -> Iterator[Command]:
 
 
 def split_words(block: Block, words: list[str]) -> Iterator[Command]:
-    """The commands of a line; what `sbatch --wrap` submits is one of them."""
+    """Yield the commands of a line, including a command in `sbatch --wrap`."""
     while "&&" in words:
         end = words.index("&&")
         yield from split_words(block, words[:end])

@@ -1,4 +1,4 @@
-"""What several tests use: tiny inputs, and the real scripts, in this process or in one of their own."""
+"""Helpers of several tests: tiny inputs, and the scripts in this process or in another one."""
 
 import contextlib
 import functools
@@ -37,13 +37,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def picture(seed: int = 0, size: tuple[int, int] = (24, 24)) -> Image.Image:
-    """Coloured noise, width × height: each seed its own."""
+    """Return coloured noise, width × height, that depends on the seed."""
     rng = np.random.default_rng(seed)
     return Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
 
 
 def image_folder(root: Path, classes: dict[str, int], *, suffix: str = ".png", size: int = 24) -> Path:
-    """`<class>/<number>` with that many images of each class; all of them differ."""
+    """Write `<class>/<number>` with a number of images per class, all different."""
     for k, (name, count) in enumerate(classes.items()):
         (root / name).mkdir(parents=True, exist_ok=True)
         for i in range(count):
@@ -51,28 +51,30 @@ def image_folder(root: Path, classes: dict[str, int], *, suffix: str = ".png", s
     return root
 
 
-# What is wrong with it → the bytes of a file that is no image.
 def bad_images() -> dict[str, bytes]:
-    whole = encode(picture(size=(64, 64)), "jpeg")[1]
-    return {"truncated.jpg": whole[: len(whole) // 2], "empty.jpg": b"", "text.jpg": b"This is not a photograph.\n"}
+    """Return file name → bytes of files that are no images; the name says why."""
+    jpeg = encode(picture(size=(64, 64)), "jpeg")[1]
+    return {"truncated.jpg": jpeg[: len(jpeg) // 2], "empty.jpg": b"", "text.jpg": b"This is not a photograph.\n"}
 
 
 # Shards
 
 
 def colour_sample(sample_id: str, class_name: str, colour: tuple[int, int, int], size: int = 32) -> tuple:
-    """A picture that any network learns at once: one colour and a little noise; what `write_shard` takes."""
+    """Return an easy training sample for `write_shard`: one colour and a little noise."""
     noise = np.random.default_rng(len(sample_id) + sum(map(ord, sample_id))).integers(-20, 21, (size, size, 3))
     image = Image.fromarray(np.clip(noise + colour, 0, 255).astype(np.uint8))
-    known = label(sample_id, class_name=class_name, shape=class_name, texture=class_name, content=f"{sample_id}.png")
-    return known, *encode(image, "png")
+    sample_label = label(
+        sample_id, class_name=class_name, shape=class_name, texture=class_name, content=f"{sample_id}.png"
+    )
+    return sample_label, *encode(image, "png")
 
 
 COLOURS = {"cat": (200, 40, 40), "dog": (40, 40, 200)}
 
 
 def colour_shard(target: Path, each: int, *, size: int = 32, colours: dict[str, tuple] = COLOURS) -> Path:
-    """Red cats and blue dogs, `each` of both."""
+    """Write a shard of red cats and blue dogs, `each` of both."""
     write_shard(target, [colour_sample(f"{c}-{i}", c, colours[c], size) for i in range(each) for c in colours])
     return target
 
@@ -87,9 +89,9 @@ def tiny_resnet(classes: int = 2, seed: int = 0) -> nn.Module:
     return timm.create_model("resnet10t", num_classes=classes, **TINY_RESNET)
 
 
-def same_weights(one: nn.Module, other: nn.Module, part: str = "") -> bool:
-    """Whether two networks, or one part of both, hold the same values in the same order."""
-    states = (network.get_submodule(part).state_dict() for network in (one, other))
+def same_weights(first: nn.Module, second: nn.Module, part: str = "") -> bool:
+    """Return whether two networks, or one part of both, have the same values in the same order."""
+    states = (network.get_submodule(part).state_dict() for network in (first, second))
     pairs = zip(*(state.values() for state in states), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
 
@@ -98,7 +100,7 @@ def same_weights(one: nn.Module, other: nn.Module, part: str = "") -> bool:
 
 
 def trials(*rows: tuple, observer: str = "somebody") -> pd.DataFrame:
-    """(shape, texture, decision), images numbered: a table of decisions."""
+    """Return a table of decisions from rows (shape, texture, decision); images are numbered."""
     table = pd.DataFrame(rows, columns=["shape", "texture", "decision"])
     table.insert(0, "image", [f"image{i}" for i in range(len(table))])
     table.insert(0, "observer", observer)
@@ -107,20 +109,20 @@ def trials(*rows: tuple, observer: str = "somebody") -> pd.DataFrame:
 
 # Scripts
 
-# Python's own cache of compiled modules, also where the environment turns it off: importing torch and timm takes
-# twelve seconds without it, four with it, in each of these processes.
+# Use Python's cache of compiled modules even if the environment turns it off. Importing torch and timm takes twelve
+# seconds without it and four with it, in each of these processes.
 ENV = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-ENV["WANDB_MODE"] = "disabled"  # where a test does not ask for it
+ENV["WANDB_MODE"] = "disabled"  # unless a test changes it
 ENV["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "shapebias-tests-bytecode")
 
 
 SCRIPTS = ROOT / "scripts"
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)  # those for which scripts install handlers
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)  # scripts install handlers for these
 
 
 @functools.cache
 def script(name: str) -> ModuleType:
-    """The module that has the code of `scripts/<name>.py`."""
+    """Return the module with the code of `scripts/<name>.py`."""
     return importlib.import_module(f"shapebias.commands.{name}")
 
 
@@ -145,7 +147,7 @@ def run_process(name: str, *args: object, timeout: float = 120) -> subprocess.Co
 
 @contextlib.contextmanager
 def isolated(command: list[str], folder: Path) -> Generator[None]:
-    """Give a script the surroundings of a new process, and restore this one's."""
+    """Give a script the environment of a new process, and restore that of this process afterwards."""
     root = logging.getLogger()
     level, threads, handlers = root.level, torch.get_num_threads(), {n: signal.getsignal(n) for n in SIGNALS}
     python_random, numpy_random = random.getstate(), np.random.get_state()
@@ -172,7 +174,7 @@ def isolated(command: list[str], folder: Path) -> Generator[None]:
 
 
 def exit_status(main: Callable[[], object]) -> int:
-    """The status with which Python ends after `main`; what Python would print then goes to stderr."""
+    """Return the exit status of a process that calls `main`; write the messages of its end to stderr."""
     try:
         main()
     except SystemExit as left:
@@ -192,7 +194,7 @@ def succeeded(done: subprocess.CompletedProcess) -> subprocess.CompletedProcess:
 
 
 def refused(done: subprocess.CompletedProcess, *named: str) -> None:
-    """The script failed with one line of its own that names what is wrong, not with a traceback."""
+    """Check that a script failed without a traceback, with one line that names the mistake."""
     lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
@@ -202,11 +204,11 @@ def refused(done: subprocess.CompletedProcess, *named: str) -> None:
 
 
 def files_below(folder: Path) -> list[str]:
-    """Every file below a folder, hidden ones too: what a failed script must not have added to."""
+    """Return every file below a folder, including hidden ones."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def stand_in(folder: Path, name: str, script: str) -> None:
-    """A stand-in for one of Slurm's commands, for what cannot be asked of a real cluster in a unit test."""
+    """Write a stand-in for a Slurm command, which simulates states of a cluster in a unit test."""
     (folder / name).write_text(f"#!/bin/sh\n{script}\n")
     (folder / name).chmod(0o755)

@@ -1,4 +1,4 @@
-"""Moles on skin, drawn in the folders and tables of the ISIC 2017 challenge."""
+"""Drawn moles on skin, in the folders and tables of the ISIC 2017 challenge."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ HEADER = "image_id,melanoma,seborrheic_keratosis"
 
 
 def lesion(melanoma: bool, seed: int, size: tuple[int, int] = (64, 48)) -> Image.Image:
-    """A mole on skin, width × height: small, round and brown; or a melanoma: larger, ragged and darker."""
+    """Draw a small, round, brown mole, or a larger, ragged, darker melanoma, width × height."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[: size[1], : size[0]] - np.array([size[1], size[0]])[:, None, None] * rng.uniform(0.42, 0.58)
     angle = np.arctan2(y, x)
@@ -26,7 +26,7 @@ def lesion(melanoma: bool, seed: int, size: tuple[int, int] = (64, 48)) -> Image
 
 
 def challenge(root: Path, each: dict[str, tuple[int, int]]) -> Path:
-    """The challenge's folders and tables; each: split → how many melanomas, how many other lesions."""
+    """Write the challenge's folders and tables. each: split → numbers of melanomas and of other lesions."""
     number = 0
     for split, part in CHALLENGE_PARTS.items():
         folder, rows = root / f"ISIC-2017_{part}_Data", [HEADER]

@@ -1,6 +1,6 @@
-"""A W&B server for tests: it answers just enough for runs to be uploaded, and keeps what arrives.
+"""A W&B server for tests. It answers the requests that an upload needs, and stores the received data.
 
-Lines of a run's history have their place, as at W&B: what is sent again to a place replaces what was there.
+As on W&B, each row of a run's history has an index, and a row that is sent again replaces the row at its index.
 """
 
 import gzip
@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-KEY = "0123456789" * 4  # as long as a key is
+KEY = "0123456789" * 4  # with the length of a real key
 
 
 class Run:
-    """What arrived of a run."""
+    """The received data of a run."""
 
     def __init__(self) -> None:
         self.about: dict[str, Any] = {}  # group, job type, tags, config, …
@@ -26,7 +26,7 @@ class Run:
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """Rows in their places, without what W&B adds."""
+        """Return the rows in order, without the keys that W&B adds."""
         rows = [json.loads(line) for _, line in sorted(self.lines.items())]
         return [{key: value for key, value in row.items() if key not in ("_timestamp", "_runtime")} for row in rows]
 
@@ -46,7 +46,7 @@ class Server(ThreadingHTTPServer):
         self.keys: set[str] = set()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that was killed is no news."""
+        """Ignore errors, because tests kill clients."""
 
     def answer(self, query: str, values: dict[str, Any]) -> dict[str, Any]:
         if "upsertBucket" in query:
@@ -56,7 +56,14 @@ class Server(ThreadingHTTPServer):
             bucket = {"id": values["name"], "name": values["name"], "project": project, "historyLineCount": 0}
             return {"upsertBucket": {"bucket": bucket, "inserted": len(run.lines) == 0}}
         if "historyTail" in query:
-            return {"model": {"id": "1", "name": "p", "entity": {"name": "lab"}, "bucket": self.known(values["name"])}}
+            return {
+                "model": {
+                    "id": "1",
+                    "name": "p",
+                    "entity": {"name": "lab"},
+                    "bucket": self.stored_state(values["name"]),
+                }
+            }
         if "createArtifact" in query:  # tables come as files of the run, and once more as artifacts
             there = {"id": "1", "state": "COMMITTED", "artifactSequence": {"latestArtifact": {"id": "1"}}}
             return {"createArtifact": {"artifact": there}}
@@ -65,8 +72,8 @@ class Server(ThreadingHTTPServer):
             return {"createRunFiles": {"runID": "1", "uploadHeaders": [], "files": addresses}}
         return {}
 
-    def known(self, name: str) -> dict[str, Any] | None:
-        """What a run that goes on asks for."""
+    def stored_state(self, name: str) -> dict[str, Any] | None:
+        """Return the stored state of a run, which a resumed client requests."""
         if name not in self.runs:
             return None
         run = self.runs[name]

@@ -1,4 +1,4 @@
-"""Snakemake as a user runs it, in a folder of its own."""
+"""Snakemake in a separate folder."""
 
 import io
 import logging
@@ -18,9 +18,9 @@ from snakemake.cli import main as snakemake_main
 
 
 def run_forked(main: Callable[[], object], folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run `main` in a fork of this process: a process of its own, with what is imported here; output comes together.
+    """Run `main` in a fork of this process, which needs no new imports; stdout and stderr are merged.
 
-    command: the words that the fork finds in sys.argv.
+    command: sys.argv of the fork.
     """
     with tempfile.TemporaryFile("w+") as output:
         child = os.fork()
@@ -47,7 +47,7 @@ TESTS = str(ROOT / "tests")
 class Workspace:
     """An empty folder in which the workflow runs.
 
-    study: the file that a config is written to. forks_dry_runs: whether dry runs start as forks of this process.
+    study: the config file. forks_dry_runs: whether dry runs are forks of this process.
     """
 
     study = "config.yaml"
@@ -67,7 +67,7 @@ class Workspace:
     def snakemake(
         self, *arguments: str, config: dict[str, Any] | None = None, profile: str | None = "local"
     ) -> subprocess.CompletedProcess[str]:
-        """Run it to its end; stdout and stderr come together."""
+        """Run Snakemake to its end; stdout and stderr are merged."""
         if self.forks_dry_runs and "-n" in arguments:
             return self.fork(*arguments, config=config, profile=profile)
         return subprocess.run(
@@ -82,13 +82,13 @@ class Workspace:
     def fork(
         self, *arguments: str, config: dict[str, Any] | None = None, profile: str | None = "local"
     ) -> subprocess.CompletedProcess[str]:
-        """Run it in a fork of this process, where importing Snakemake takes no time: for runs that end before a job."""
+        """Run Snakemake in a fork of this process, which imports nothing again: for runs that end before a job."""
         return run_forked(snakemake_main, self.folder, self.command(arguments, config, profile)[2:])
 
     def start(
         self, *arguments: str, config: dict[str, Any] | None = None, profile: str = "local", log: str = "started.log"
     ) -> subprocess.Popen[bytes]:
-        """Start it as a terminal does, in a process group of its own."""
+        """Start Snakemake in its own process group, as a terminal does."""
         with (self.folder / log).open("w") as file:
             return subprocess.Popen(
                 self.command(arguments, config, profile),
@@ -99,7 +99,7 @@ class Workspace:
             )
 
     def put_data(self, config: dict[str, Any], data: Path) -> None:
-        """The data that an experiment names: what is shared, and empty folders of a clone of model-vs-human."""
+        """Put the data of an experiment in place: shared data, and empty folders of a clone of model-vs-human."""
         for entry in data.iterdir():
             (self.folder / entry.name).symlink_to(entry)
         for entry in (*config["benchmarks"].values(), *config.get("observers", {}).values()):
@@ -108,7 +108,7 @@ class Workspace:
                 (self.folder / wanted).mkdir(parents=True)
 
     def plan(self, config: dict[str, Any] | None, *targets: str, profile: str = "local") -> Counter[str]:
-        """Dry run; rule → number of jobs, as Snakemake's 'Job stats' say."""
+        """Return rule → number of jobs of a dry run, from Snakemake's 'Job stats'."""
         done = self.snakemake("-n", *targets, config=config, profile=profile)
         assert done.returncode == 0, done.stdout
         return Counter({name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE)})

@@ -1,6 +1,6 @@
 # Functions that start Python in jobs. Each shell command of a rule sources this file. ON_CLUSTER is set in cluster jobs.
 
-# export_end_time: set SLURM_JOB_END_TIME, at which training stops in time. Newer versions of Slurm set it themselves.
+# export_end_time: set SLURM_JOB_END_TIME, so that training stops before it. Newer versions of Slurm set it themselves.
 export_end_time() {
   local end_time
   if [ -z "${SLURM_JOB_END_TIME:-}" ] && [ -n "${SLURM_JOB_ID:-}" ]; then
@@ -16,7 +16,7 @@ launch() {
   shift 3
   if [ -n "${ON_CLUSTER:-}" ]; then
     export_end_time
-    trap : TERM # Slurm signals all processes of a job: this shell must wait until training has stopped
+    trap : TERM # Slurm signals all processes of a job; this shell must wait until training has stopped
   fi
   if [ "$ranks" = 1 ]; then
     python "$@"

@@ -18,7 +18,7 @@ def test_sha256sum_checks_a_list_in_the_folder_of_its_files(tmp_path):
     assert subprocess.run(check, cwd=tmp_path, check=False, capture_output=True).returncode == 1
 
 
-def test_a_missing_shard_is_named_and_leaves_no_list(tmp_path):
+def test_a_missing_shard_is_named_and_no_list_is_written(tmp_path):
     (tmp_path / "0.tar").touch()
     done = run_script("checksums", f"{tmp_path}/{{0..1}}.tar", "--out", tmp_path / "sha256sums.txt")
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""Every script says what it does, and refuses what is missing, without Snakemake."""
+"""Command lines of all scripts, without Snakemake: help, misspelt options and missing files."""
 
 import pytest
 from helpers import ROOT, files_below, refused, run_process, run_script, succeeded
@@ -8,12 +8,12 @@ SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py") if "__mai
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_help_explains_a_script_and_each_of_its_options(name):
-    told = succeeded(run_process(name, "--help")).stdout
-    assert told.startswith(f"usage: {name}.py")
-    assert "--out" in told
+    help_text = succeeded(run_process(name, "--help")).stdout
+    assert help_text.startswith(f"usage: {name}.py")
+    assert "--out" in help_text
 
 
-def test_a_misspelt_option_ends_in_one_line_that_names_it():
+def test_a_misspelt_option_is_named_in_one_line():
     needed = ["--kind", "synthetic", "--per-class", "test=1", "--shards", "test=1", "--out", "x.csv"]
     refused(run_script("scan", *needed, "--sead", "1"), "--sead", "--help")
 

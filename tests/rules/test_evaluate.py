@@ -1,4 +1,4 @@
-"""Showing benchmarks to a network with the real script: conditions, suppressed cues, several benchmarks in one job."""
+"""Evaluation through the script: conditions, suppressed cues, several benchmarks in one job, and the cache."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ CONDITIONS = ["c100", "c30", "c01"]
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory) -> Path:
-    """A network of two classes, photographs in a shard, and stimuli as the toolbox lays them out."""
+    """Return a folder with a two-class network, a shard of photographs, and stimuli in the toolbox's layout."""
     folder = tmp_path_factory.mktemp("inputs")
     save_file(tiny_resnet().state_dict(), folder / "net.safetensors")
     (folder / "classes.csv").write_text("class,category\ncat,cat\ndog,dog\n")
@@ -49,7 +49,7 @@ def flags_of(inputs: Path) -> list[object]:
 
 
 def benchmarks(inputs: Path, out: Path, *suppress: object) -> list[object]:
-    """Three benchmarks in step, the second of which shows the first one's photographs with cues suppressed."""
+    """Return flags for three benchmarks. The second one suppresses cues in the photographs of the first."""
     shard = inputs / "photographs.tar"
     flags: list[object] = ["--images", shard, "--benchmark", "in_test", "--out", out / "in_test.parquet"]
     flags += ["--images", shard, "--benchmark", "suppressed", "--out", out / "suppressed.parquet", *suppress]
@@ -57,7 +57,7 @@ def benchmarks(inputs: Path, out: Path, *suppress: object) -> list[object]:
 
 
 @pytest.fixture(scope="module")
-def made(inputs, tmp_path_factory) -> Path:
+def predictions(inputs, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("made")
     words = ["--suppress", "shape=2,4", "texture=1", "colour=0.5,1"]
     flags = [*flags_of(inputs), *benchmarks(inputs, out, *words), "--workers", 0, "--batch-size", 5]
@@ -68,39 +68,39 @@ def made(inputs, tmp_path_factory) -> Path:
     return out
 
 
-def test_suppressed_photographs_come_in_every_condition(made):
-    table, record = read_raw_predictions(made / "suppressed.parquet")
+def test_suppressed_photographs_have_every_condition(predictions):
+    table, record = read_raw_predictions(predictions / "suppressed.parquet")
     names = ["none", "shape-2", "shape-4", "texture-1", "colour-0.5", "colour-1"]
     assert record["conditions"] == names
     assert table["condition"].tolist() == names * 8
     assert table["image"].nunique() == 8
     assert table["shape_rank"].isin([1, 2]).all()
-    plain, _ = read_raw_predictions(made / "in_test.parquet")
+    plain, _ = read_raw_predictions(predictions / "in_test.parquet")
     untouched = table[table["condition"] == "none"]
     assert untouched["image"].tolist() == plain["image"].tolist()
     np.testing.assert_allclose(untouched["p_cat"], plain["p_cat"], rtol=1e-5)
 
 
-def test_conditions_sessions_and_names_of_published_stimuli_are_kept(made):
-    table, record = read_raw_predictions(made / "contrast.parquet")
+def test_conditions_sessions_and_names_of_published_stimuli_are_kept(predictions):
+    table, record = read_raw_predictions(predictions / "contrast.parquet")
     assert (record["benchmark"], record["conditions"]) == ("contrast", CONDITIONS)
-    assert record["shown"] == {"as they are": 0, "resized": 6}  # of 64 pixels, for a network of 224
+    assert record["shown"] == {"as they are": 0, "resized": 6}  # from 64 pixels to the network's 224
     assert sorted(table["condition"]) == sorted(CONDITIONS * 2)
     assert table["session"].tolist() == [2] * 6
     assert table["imagename"].str.match(r"000\d_cop_dnn_c\d+_(cat|dog)_10_n0\d\.png").all()
     assert (table["imagename"].str.split("_").str[4] == table["shape"]).all()
-    written = pd.read_csv(made / "contrast.csv", dtype=str)
+    written = pd.read_csv(predictions / "contrast.csv", dtype=str)
     columns = ["session", "condition", "category", "imagename", "object_response"]
     named = table.astype({"session": str})[["session", "condition", "shape", "imagename", "decision"]]
     assert written[columns].to_numpy().tolist() == named.to_numpy().tolist()
 
 
-def test_json_and_threads_that_decode_ahead_change_no_byte(inputs, made, tmp_path):
+def test_suppression_as_json_and_decoding_threads_change_no_byte(inputs, predictions, tmp_path):
     strengths = json.dumps({"colour": [1, 0.5], "shape": [2, 4], "texture": [1]}, sort_keys=True)
     flags = [*flags_of(inputs), *benchmarks(inputs, tmp_path, "--suppress", strengths)]
     succeeded(run_process("evaluate", *flags, "--workers", 3, "--batch-size", 5))
     for name in ("in_test", "suppressed", "contrast"):
-        assert (tmp_path / f"{name}.parquet").read_bytes() == (made / f"{name}.parquet").read_bytes()
+        assert (tmp_path / f"{name}.parquet").read_bytes() == (predictions / f"{name}.parquet").read_bytes()
 
 
 def test_an_image_that_two_benchmarks_show_is_decoded_once(inputs, tmp_path, monkeypatch):
@@ -124,15 +124,15 @@ def test_an_image_that_two_benchmarks_show_is_decoded_once(inputs, tmp_path, mon
         (["--benchmark", "edges"], "equally often"),
     ],
 )
-def test_what_does_not_fit_is_refused_before_anything_is_written(inputs, tmp_path, suppress, named):
+def test_invalid_suppression_is_refused_before_any_file_is_written(inputs, tmp_path, suppress, named):
     flags = [*flags_of(inputs), *benchmarks(inputs, tmp_path / "out", *suppress)]
     with pytest.raises((UserError, SystemExit), match=named):
         script("evaluate").main(list(map(str, flags)))
     assert files_below(tmp_path) == []
 
 
-def test_what_has_been_measured_of_the_same_is_kept_and_only_the_rest_is_measured(inputs, tmp_path, monkeypatch):
-    """Adding a benchmark shows the network that one alone; other weights, images or settings are measured anew."""
+def test_unchanged_measurements_come_from_the_cache(inputs, tmp_path, monkeypatch):
+    """A new benchmark is measured alone; new weights, images or settings repeat the measurement."""
     evaluate = script("evaluate")
     for name in ("net.safetensors", "photographs.tar"):
         (tmp_path / name).write_bytes((inputs / name).read_bytes())
@@ -149,10 +149,10 @@ def test_what_has_been_measured_of_the_same_is_kept_and_only_the_rest_is_measure
                 "--out",
                 tmp_path / f"{kind}.parquet",
             ]
-        shown = []
-        monkeypatch.setattr(evaluate, "measure", lambda *a, **k: shown.append(a[2]) or measure(*a, **k))
+        kinds_shown = []
+        monkeypatch.setattr(evaluate, "measure", lambda *a, **k: kinds_shown.append(a[2]) or measure(*a, **k))
         evaluate.main(list(map(str, flags)))
-        return shown
+        return kinds_shown
 
     assert run("in_test") == ["in_test"]
     first = (tmp_path / "in_test.parquet").read_bytes()
@@ -170,7 +170,7 @@ def test_what_has_been_measured_of_the_same_is_kept_and_only_the_rest_is_measure
     assert (tmp_path / "in_test.parquet").read_bytes() == last != first
 
 
-def test_a_stimulus_that_moves_to_another_category_is_measured_anew_though_its_bytes_are_the_same(inputs, tmp_path):
+def test_a_stimulus_moved_to_another_category_is_measured_again_although_its_bytes_are_equal(inputs, tmp_path):
     picture(1, (32, 32)).save((tmp_path / "set/cat").mkdir(parents=True) or tmp_path / "set/cat/1.png")
     flags = [*flags_of(inputs), "--images", tmp_path / "set", "--benchmark", "silhouettes"]
     flags += ["--out", tmp_path / "x.parquet", "--reuse", tmp_path / "kept"]

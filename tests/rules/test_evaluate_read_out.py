@@ -1,4 +1,4 @@
-"""Reading shape and texture out of a network's stages while it is evaluated, through the real script."""
+"""Read-out of shape and texture from a network's stages during evaluation, through the script."""
 
 import json
 from pathlib import Path
@@ -33,11 +33,18 @@ CLASSES = {"cat": "cat", "dog": "dog"}
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory) -> list[object]:
-    """The flags of an untrained network with the metadata that training leaves."""
-    told = {"kwargs": TINY_RESNET, "classes": CLASSES, "image_size": 32, "model": "resnet", "regime": "in", "seed": 3}
+    """Return flags for an untrained network with the metadata of a trained one."""
+    metadata = {
+        "kwargs": TINY_RESNET,
+        "classes": CLASSES,
+        "image_size": 32,
+        "model": "resnet",
+        "regime": "in",
+        "seed": 3,
+    }
     weights = tmp_path_factory.mktemp("network") / "model.safetensors"
     state = {name: value.contiguous() for name, value in tiny_resnet().state_dict().items()}
-    save_file(state, weights, metadata={"shapebias": json.dumps(told)})
+    save_file(state, weights, metadata={"shapebias": json.dumps(metadata)})
     return ["--timm", "resnet10t", "--weights", weights, "--observer", "resnet_in_seed3", "--device", "cpu"]
 
 
@@ -48,26 +55,26 @@ def read_out(network, images, out, name="conflict", *, run=run_script):
 
 
 def conflict_shard(target: Path) -> Path:
-    """A texture is a colour and nothing shows the shape: twelve photographs of either, each seen twice."""
+    """Write conflicts: twelve photographs per category, each twice. Textures are colours; no pixel shows the shape."""
     samples = []
     for i in range(48):
         shape, texture = ("cat", "dog") if i % 2 else ("dog", "cat")
-        known, *image = colour_sample(f"conflict-{i}", shape, COLOURS[texture])
+        sample_label, *image = colour_sample(f"conflict-{i}", shape, COLOURS[texture])
         cues = {"texture": texture, "texture_class": texture}
-        samples.append((known | cues | {"content": f"{shape}{i // 4}", "style": f"{texture}{i // 4}"}, *image))
+        samples.append((sample_label | cues | {"content": f"{shape}{i // 4}", "style": f"{texture}{i // 4}"}, *image))
     write_shard(target, samples)
     return target
 
 
-def test_a_colour_is_read_out_as_texture_at_every_stage_again_in_the_same_bytes(network, tmp_path):
+def test_a_colour_is_read_out_as_texture_at_every_stage_with_reproducible_bytes(network, tmp_path):
     shard = conflict_shard(tmp_path / "conflict.tar")
-    made = []
+    tables = []
     for name, run in (("one", run_script), ("other", run_process)):
         out = tmp_path / name / "x.csv"
         done = read_out(network, shard, out, "own", run=run)
         assert "7 stages on 48 images" in succeeded(done).stderr
-        made.append(out.read_bytes())
-    assert made[0] == made[1]
+        tables.append(out.read_bytes())
+    assert tables[0] == tables[1]
     table = pd.read_csv(tmp_path / "one" / "x.csv", keep_default_na=False)
     assert list(table.columns) == COLUMNS
     assert table[WHO].drop_duplicates().values.tolist() == [["own", "resnet_in_seed3", "resnet", "in", 3]]
@@ -75,11 +82,11 @@ def test_a_colour_is_read_out_as_texture_at_every_stage_again_in_the_same_bytes(
     assert table["cue"].tolist() == ["shape", "texture"] * 7
     assert (table["images"] == 48).all() and (table["chance"] == 0.5).all() and (table["reason"] == "").all()
     assert (table.loc[table["cue"] == "texture", "accuracy"] == 1.0).all()
-    # The shape is the other colour: with two categories one cue says the other.
+    # With two categories, the texture determines the shape: it is the other category.
     assert (table.loc[table["cue"] == "shape", "accuracy"] == 1.0).all()
 
 
-def test_published_names_say_the_photographs_and_images_without_conflict_are_left_out(network, tmp_path):
+def test_published_names_give_the_photographs_and_images_without_conflict_are_left_out(network, tmp_path):
     names = [
         f"{a}{i}-{b}{j}" for a, b in (("cat", "dog"), ("dog", "cat"), ("cat", "cat")) for i in (1, 2) for j in (1, 2)
     ]
@@ -99,8 +106,8 @@ def test_a_set_that_does_not_name_its_styles_gets_an_explicit_nan(network, tmp_p
     samples = []
     for i in range(8):
         shape, texture = ("cat", "dog") if i % 2 else ("dog", "cat")
-        known, *image = colour_sample(f"conflict-{i}", shape, COLOURS[texture])
-        samples.append((known | {"texture": texture}, *image))
+        sample_label, *image = colour_sample(f"conflict-{i}", shape, COLOURS[texture])
+        samples.append((sample_label | {"texture": texture}, *image))
     write_shard(tmp_path / "x.tar", samples)
     succeeded(read_out(network, tmp_path / "x.tar", tmp_path / "x.csv"))
     lines = (tmp_path / "x.csv").read_text().splitlines()
@@ -108,7 +115,7 @@ def test_a_set_that_does_not_name_its_styles_gets_an_explicit_nan(network, tmp_p
     assert lines[2] == f"conflict,resnet_in_seed3,resnet,in,3,pixels,0.0,192,texture,8,NaN,NaN,NaN,0.5,{reason}"
 
 
-def test_what_cannot_be_used_is_refused_in_one_line_and_leaves_nothing(network, tmp_path):
+def test_unusable_inputs_are_refused_in_one_line_and_no_file_is_written(network, tmp_path):
     out = tmp_path / "out" / "x.csv"
     agreeing = colour_shard(tmp_path / "in.tar", 4)
     refused(read_out(network, agreeing, out), "in.tar", "different categories")

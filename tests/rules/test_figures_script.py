@@ -1,4 +1,4 @@
-"""From recorded decisions to tables to figures, through the real scripts; without a network, a run or a config."""
+"""Tables and figures from recorded decisions, through the scripts, without a network, a run or a config."""
 
 import csv
 from pathlib import Path
@@ -18,7 +18,7 @@ COLUMNS = ["subj", "session", "trial", "rt", "object_response", "category", "con
 
 
 def names() -> list[str]:
-    """Sixteen conflicts: every category once as a shape, the next one its texture."""
+    """Return names of sixteen conflicts: each category is a shape once, with the next category as texture."""
     followers = [*CATEGORIES[1:], CATEGORIES[0]]
     return [f"{shape}1-{texture}1" for shape, texture in zip(CATEGORIES, followers, strict=True)]
 
@@ -34,7 +34,7 @@ def stimuli(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tables(tmp_path_factory) -> Path:
-    """Two people who see the shape, and a network that sees the texture but of an airplane."""
+    """Return tables of two people who answer the shape, and a network that answers the texture, except airplane."""
     folder = tmp_path_factory.mktemp("decisions") / "conflict"
     folder.mkdir()
     for subject, cue in (("subject-01", 0), ("subject-02", 0), ("goggles", 1)):
@@ -56,16 +56,16 @@ def draw(tables: Path, out: Path, *more: object, run=run_script):
     return run("figures", "--tables", tables, "--dpi", 40, *more, "--out", out)
 
 
-def test_recorded_decisions_become_figures_and_again_the_same_bytes(tables, stimuli, tmp_path):
+def test_recorded_decisions_become_figures_with_reproducible_bytes(tables, stimuli, tmp_path):
     for folder, run in (("one", run_script), ("two", run_process)):
         succeeded(draw(tables, tmp_path / folder, "--sample-images", f"conflict={stimuli}", run=run))
-    made = [*(f"{name}.conflict" for name in OF_CONFLICTS), *OF_ALL]
-    assert files_below(tmp_path / "one") == sorted(f"{name}.{kind}" for name in made for kind in ("png", "svg"))
+    figure_names = [*(f"{name}.conflict" for name in OF_CONFLICTS), *OF_ALL]
+    assert files_below(tmp_path / "one") == sorted(f"{name}.{kind}" for name in figure_names for kind in ("png", "svg"))
     for name in files_below(tmp_path / "one"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-def test_an_answer_that_names_nothing_is_one_and_an_image_that_was_not_shown_is_none(tables, stimuli, tmp_path):
+def test_an_answer_without_a_name_counts_and_an_unseen_image_does_not(tables, stimuli, tmp_path):
     rows = (tables / "answers.conflict.csv").read_text().splitlines()
     header = rows[0].split(",")
     cells = [dict(zip(header, row.split(","), strict=True)) for row in rows[1:]]
@@ -73,15 +73,15 @@ def test_an_answer_that_names_nothing_is_one_and_an_image_that_was_not_shown_is_
         cell |= {"goggles": "none", "subject-01": ""}
     text = "\n".join([rows[0], *(",".join(cell.values()) for cell in cells)])
     (tmp_path / "answers.conflict.csv").write_text(text + "\n")
-    who = read_table(tables, "shape_bias")
-    who = who[who["observer"] != "subject-02"]
-    samples, total = choose_samples(tmp_path, "conflict", who, [stimuli])
+    bias = read_table(tables, "shape_bias")
+    bias = bias[bias["observer"] != "subject-02"]
+    samples, total = choose_samples(tmp_path, "conflict", bias, [stimuli])
     assert total == len(cells) and len(samples) == 12
     for _, _, _, decisions in samples:
         assert decisions == {"subject-01": "", "goggles": "none"}
 
 
-def test_images_that_nobody_answered_and_benchmarks_that_do_not_exist_are_refused(tables, tmp_path):
+def test_images_without_answers_and_unknown_benchmarks_are_refused(tables, tmp_path):
     (tmp_path / "stimuli" / "cat").mkdir(parents=True)
     picture().save(tmp_path / "stimuli" / "cat" / "cat7-dog9.png")
     done = draw(tables, tmp_path / "out", "--sample-images", f"conflict={tmp_path / 'stimuli'}")
@@ -97,9 +97,9 @@ def test_a_missing_table_is_named_and_nothing_is_drawn(tables, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_axis_of_a_benchmark_is_that_of_its_kind_or_of_the_one_kind_with_its_conditions():
+def test_the_axis_of_a_benchmark_follows_from_its_kind_or_its_conditions():
     rows = [("low-pass", "0"), ("mine", "c50"), ("mine", "c05"), ("turned", "0"), ("turned", "90")]
     axes = condition_axes(pd.DataFrame(rows, columns=["benchmark", "condition"]))
     assert axes["low-pass"].order[:2] == ("0", "1")
     assert axes["mine"].label == "Contrast (%)"
-    assert "turned" not in axes  # of two kinds: phase noise by 0 and 90 degrees, and rotation
+    assert "turned" not in axes  # its conditions fit two kinds, phase noise and rotation

@@ -1,4 +1,4 @@
-"""From a folder of photographs to stylized shards, through the real scripts."""
+"""Packing and stylizing a folder of photographs, through the scripts."""
 
 import csv
 import json
@@ -32,12 +32,12 @@ SIZE = 32
 
 
 def images_of(*shards: Path) -> dict[str, tuple[bytes, dict]]:
-    """id → image bytes and label, over all shards."""
+    """Return id → image bytes and label of all shards."""
     return {sample.id: (sample.bytes(), sample.label) for sample in open_shards(shards)}
 
 
 def rejected_in(path: Path) -> dict[str, str]:
-    """file → reason."""
+    """Return file → reason of a table of rejected images."""
     with path.open(newline="") as file:
         return {row["file"]: row["reason"] for row in csv.DictReader(file)}
 
@@ -67,30 +67,30 @@ def stylize(content: Path, styles: Path, out: Path, *more: object):
 
 @pytest.fixture(scope="session")
 def packed(photographs, tmp_path_factory) -> dict[int, list[Path]]:
-    """Number of shards → the packed photographs in so many."""
-    made = {}
+    """Return number of shards → shards of the packed photographs."""
+    shards_by_count = {}
     for count in (1, 3):
         folder = tmp_path_factory.mktemp(f"packed{count}")
         succeeded(scan(photographs, folder / "listing.parquet", shards=count))
-        made[count] = [folder / "test" / f"{k}.tar" for k in range(count)]
-        for shard, out in enumerate(made[count]):
+        shards_by_count[count] = [folder / "test" / f"{k}.tar" for k in range(count)]
+        for shard, out in enumerate(shards_by_count[count]):
             succeeded(pack(photographs, folder / "listing.parquet", shard, out))
-    return made
+    return shards_by_count
 
 
 @pytest.fixture(scope="session")
 def conflicts(packed, tmp_path_factory) -> dict[int, list[Path]]:
-    """Number of shards → photographs in the style of another category's, in so many."""
-    made = {}
+    """Return number of shards → shards of photographs in the style of another category."""
+    shards_by_count = {}
     for count, contents in packed.items():
         folder = tmp_path_factory.mktemp(f"conflicts{count}")
-        made[count] = [folder / f"{k}.tar" for k in range(count)]
-        for content, out in zip(contents, made[count], strict=True):
+        shards_by_count[count] = [folder / f"{k}.tar" for k in range(count)]
+        for content, out in zip(contents, shards_by_count[count], strict=True):
             succeeded(stylize(content, packed[1][0], out, "--other-category"))
-    return made
+    return shards_by_count
 
 
-# What is made
+# Results
 
 
 def test_photographs_are_packed_with_their_class_and_category(photographs, packed):
@@ -130,7 +130,7 @@ def test_a_conflict_carries_both_cues_and_names_content_and_style(photographs, c
         assert (label["stylizer"], label["strength"]) == ("ghiasi", 1.0)
 
 
-def test_encoded_styles_give_the_same_conflicts_as_encoding_on_the_way(packed, conflicts, tmp_path):
+def test_styles_encoded_beforehand_give_the_same_conflicts(packed, conflicts, tmp_path):
     vectors = tmp_path / "styles.safetensors"
     succeeded(run_process("encode_styles", "--styles", packed[1][0], "--stylizer", "ghiasi", "--out", vectors))
     flags = ["--content", packed[1][0], "--style-vectors", vectors, "--stylizer", "ghiasi", "--size", SIZE, "--seed", 5]
@@ -143,14 +143,14 @@ def test_the_stable_command_line_stylizes_a_folder_with_a_folder_of_paintings(ph
     done = succeeded(stylize(photographs, tmp_path / "paintings", tmp_path / "x.tar", "--format", "png"))
     assert "12 images, 0 rejected" in done.stderr
     subprocess.run(["tar", "xf", tmp_path / "x.tar", "-C", tmp_path], check=True)
-    told = json.loads((tmp_path / "cat" / "0.json").read_text())
-    assert (told["content"], told["shape"], told["texture"]) == ("cat/0.JPEG", "cat", None)
-    assert told["style"] in ("0.png", "1.png")
+    sample_label = json.loads((tmp_path / "cat" / "0.json").read_text())
+    assert (sample_label["content"], sample_label["shape"], sample_label["texture"]) == ("cat/0.JPEG", "cat", None)
+    assert sample_label["style"] in ("0.png", "1.png")
     with Image.open(tmp_path / "cat" / "0.png") as image:
         assert (image.size, image.format) == ((SIZE, SIZE), "PNG")
 
 
-def test_the_catalogue_says_where_each_image_is_and_shows_some(packed, tmp_path):
+def test_the_catalogue_lists_the_shard_of_each_image_and_shows_some_images(packed, tmp_path):
     folder, sheet = packed[3][0].parents[1], tmp_path / "sheet.png"
     outputs = ["--out", tmp_path / "manifest.csv", "--rejected", tmp_path / "rejected.csv", "--sheet", sheet]
     flags = ["--sample", *packed[3], "--title", "test", "--count", 6, "--columns", 3]
@@ -165,7 +165,7 @@ def test_the_catalogue_says_where_each_image_is_and_shows_some(packed, tmp_path)
         assert len(image.getcolors(maxcolors=2**24) or []) > 1000  # pictures, not a blank page
 
 
-def test_a_drawn_shard_needs_no_listing_and_is_the_same_as_with_one(tmp_path):
+def test_a_drawn_shard_is_the_same_with_and_without_a_listing(tmp_path):
     drawn = ["--kind", "synthetic", "--per-class", "test=1", "--shards", "test=2", "--seed", 3]
     succeeded(run_script("scan", *drawn, "--out", tmp_path / "listing.parquet"))
     shard = ["--split", "test", "--shard", 1, "--size", SIZE]
@@ -203,7 +203,7 @@ def test_drawn_photographs_and_paintings_are_packed(tmp_path):
 
 @pytest.fixture(scope="session")
 def with_bad_images(tmp_path_factory) -> Path:
-    """Twelve good photographs and three files that are none."""
+    """Return a folder of twelve photographs and three files that are no images."""
     folder = image_folder(tmp_path_factory.mktemp("some bad"), CLASSES, size=40)
     for name, data in bad_images().items():
         (folder / "cat" / name).write_bytes(data)
@@ -213,7 +213,7 @@ def with_bad_images(tmp_path_factory) -> Path:
 REASONS = {"cat/truncated.jpg": "truncated", "cat/empty.jpg": "empty file", "cat/text.jpg": "not an image"}
 
 
-def test_bad_images_are_set_aside_with_their_reasons_and_the_rest_is_packed(with_bad_images, tmp_path):
+def test_bad_images_are_rejected_with_reasons_and_the_others_are_packed(with_bad_images, tmp_path):
     succeeded(scan(with_bad_images, tmp_path / "listing.parquet"))
     succeeded(pack(with_bad_images, tmp_path / "listing.parquet", 0, tmp_path / "0.tar"))
     assert len(images_of(tmp_path / "0.tar")) == 12
@@ -222,7 +222,7 @@ def test_bad_images_are_set_aside_with_their_reasons_and_the_rest_is_packed(with
     assert all(reason in rejected[file] for file, reason in REASONS.items())
 
 
-def test_bad_contents_and_bad_styles_are_set_aside_with_their_reasons(with_bad_images, tmp_path):
+def test_bad_contents_and_bad_styles_are_rejected_with_reasons(with_bad_images, tmp_path):
     succeeded(stylize(with_bad_images, with_bad_images, tmp_path / "0.tar"))
     images, rejected = images_of(tmp_path / "0.tar"), rejected_in(tmp_path / "0.rejected.csv")
     assert len(images) == 12
@@ -230,7 +230,7 @@ def test_bad_contents_and_bad_styles_are_set_aside_with_their_reasons(with_bad_i
     assert not {label["style"] for _, label in images.values()} & REASONS.keys()
 
 
-def test_a_job_fails_and_leaves_nothing_if_too_many_images_are_bad(tmp_path):
+def test_a_job_fails_without_output_if_too_many_images_are_bad(tmp_path):
     folder = tmp_path / "photographs"
     for name, data in bad_images().items():
         (folder / "cat").mkdir(parents=True, exist_ok=True)
@@ -242,7 +242,7 @@ def test_a_job_fails_and_leaves_nothing_if_too_many_images_are_bad(tmp_path):
     assert [file for file in files_below(tmp_path) if not file.startswith("styles/")] == before
 
 
-def test_styles_that_are_all_bad_are_refused(photographs, tmp_path):
+def test_a_set_of_bad_styles_is_refused(photographs, tmp_path):
     (tmp_path / "styles").mkdir()
     for name, data in bad_images().items():
         (tmp_path / "styles" / name).write_bytes(data)
@@ -253,7 +253,7 @@ def test_styles_that_are_all_bad_are_refused(photographs, tmp_path):
     assert files_below(tmp_path) == before
 
 
-def test_folders_that_cannot_be_used_are_refused_by_name(photographs, tmp_path):
+def test_unusable_folders_are_refused_by_name(photographs, tmp_path):
     (tmp_path / "no paintings").mkdir()
     out = tmp_path / "out"
     refused(scan(tmp_path / "nowhere", out / "listing.parquet"), "nowhere", "no such folder")
@@ -274,7 +274,7 @@ def test_a_photograph_that_vanished_after_the_scan_is_named(tmp_path):
     assert files_below(tmp_path / "out") == []
 
 
-def test_a_conflict_needs_a_category_and_another_one(tmp_path):
+def test_a_conflict_needs_two_categories(tmp_path):
     picture().save(tmp_path / "x.png")
     cats = image_folder(tmp_path / "cats", {"cat": 2})
     out = tmp_path / "out"
@@ -283,24 +283,24 @@ def test_a_conflict_needs_a_category_and_another_one(tmp_path):
     assert files_below(out) == []
 
 
-def test_a_job_that_is_stopped_leaves_nothing(tmp_path):
+def test_a_stopped_job_writes_no_file(tmp_path):
     listing = tmp_path / "listing.parquet"
     counts = ["--per-class", "train=60", "--shards", "train=1"]
     succeeded(run_script("scan", "--kind", "synthetic", *counts, "--out", listing))
     flags = ["--listing", listing, "--split", "train", "--shard", 0, "--kind", "synthetic", "--size", 96]
     command = [sys.executable, ROOT / "scripts" / "pack.py", *flags, "--out", tmp_path / "out" / "0.tar"]
     process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
-    while not files_below(tmp_path / "out") and process.poll() is None:  # until the draft is there
+    while not files_below(tmp_path / "out") and process.poll() is None:  # until the draft exists
         time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)  # what scancel and Snakemake send
-    _, told = process.communicate(timeout=30)
+    process.send_signal(signal.SIGTERM)  # as scancel and Snakemake do
+    _, errors = process.communicate(timeout=30)
     assert process.returncode == 128 + signal.SIGTERM
-    assert "Traceback" not in told
+    assert "Traceback" not in errors
     assert files_below(tmp_path / "out") == []
 
 
-def test_a_disk_that_fills_up_is_named_and_no_half_shard_is_left(photographs, tmp_path):
-    # A limit on the size of a file stands in for a full disk: the write fails in the middle in the same way.
+def test_a_full_disk_is_named_and_no_partial_shard_is_left(photographs, tmp_path):
+    # A limit on the file size acts like a full disk: writing fails in the middle.
     succeeded(scan(photographs, tmp_path / "listing.parquet"))
     flags = ["--listing", tmp_path / "listing.parquet", "--split", "test", "--shard", 0, "--size", SIZE]
     flags += ["--kind", "imagefolder", "--folder", photographs, "--out", tmp_path / "out" / "0.tar"]

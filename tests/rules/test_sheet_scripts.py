@@ -8,7 +8,7 @@ from shapebias.images.listing import ListedImage, build_listing, write_listing
 RED = (200, 40, 40)
 
 
-def test_what_was_set_aside_is_shown_with_its_reasons(tmp_path):
+def test_rejected_images_are_shown_with_reasons(tmp_path):
     folder = tmp_path / "photographs"
     folder.mkdir()
     for name, data in bad_images().items():
@@ -17,13 +17,13 @@ def test_what_was_set_aside_is_shown_with_its_reasons(tmp_path):
     rows = [f"train,{name},for some reason" for name in [*bad_images(), "large.png"]]
     (tmp_path / "rejected.csv").write_text("\n".join(["split,file,reason", *rows]))
     (tmp_path / "none.csv").write_text("split,file,reason\n")
-    # A listing beside the table, as the rules have it: also for a set of which nothing was set aside.
+    # As in the workflow, a listing lies beside each table, even if no image of the set was rejected.
     drawn = ListedImage("train/cat/0", "", "cat", "cat", "train")
     write_listing(tmp_path / "listing.parquet", build_listing([drawn], {"train": 1}, 0))
     sets = [f"in={tmp_path / 'rejected.csv'}={folder}", f"drawn={tmp_path / 'none.csv'}="]
     succeeded(run_script("rejected_sheet", "--sets", *sets, "--out", tmp_path / "sheet.png"))
     with Image.open(tmp_path / "sheet.png") as sheet:
         colours = [colour for _, colour in sheet.convert("RGB").getcolors(maxcolors=2**20) or []]
-    assert RED in colours and (225, 225, 225) in colours  # what can be seen, and grey where nothing can
+    assert RED in colours and (225, 225, 225) in colours  # the readable image, and grey for the unreadable one
     succeeded(run_script("rejected_sheet", "--sets", sets[1], "--out", tmp_path / "empty.png"))
     assert files_below(tmp_path).count("empty.png") == 1

@@ -1,4 +1,4 @@
-"""Trainings as a cluster runs them: from the node's own disk, and beside a job that was left behind."""
+"""Training as on a cluster: from the node's own disk, and beside an earlier job of the same run."""
 
 import json
 import os
@@ -22,14 +22,14 @@ DECODER = ["--encoder", "random", "--width", "2", "--steps", "2", "--batch-size"
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory) -> tuple[Path, Path]:
-    """34 training images and 10 validation images."""
+    """Return shards of 34 training images and 10 validation images."""
     folder = tmp_path_factory.mktemp("images")
     return colour_shard(folder / "train.tar", 17), colour_shard(folder / "val.tar", 5)
 
 
 @pytest.fixture(scope="module")
-def whole(shards, tmp_path_factory) -> Path:
-    """A run that nothing disturbed, from where the shards are."""
+def complete_run(shards, tmp_path_factory) -> Path:
+    """Return the folder of an uninterrupted run without staging."""
     out = tmp_path_factory.mktemp("whole")
     succeeded(run_script("train", *training(shards, out)))
     return out
@@ -37,7 +37,7 @@ def whole(shards, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def disk(tmp_path) -> Path:
-    # Longer than a socket's path may be (107 bytes), as some batch systems' names are.
+    # Longer than the limit for a socket's path (107 bytes), as on some clusters.
     folder = tmp_path / f"job-{'0' * 107}"
     folder.mkdir()
     if kind := NOT_LOCAL.get(file_system(folder)):
@@ -47,7 +47,7 @@ def disk(tmp_path) -> Path:
 
 @pytest.fixture
 def started() -> Iterator[list[subprocess.Popen]]:
-    """Processes to be ended with the test."""
+    """Yield a list of processes, which are killed after the test."""
     processes: list[subprocess.Popen] = []
     yield processes
     for process in processes:
@@ -73,13 +73,15 @@ def wait_for(text: str, log: Path, process: subprocess.Popen) -> None:
         time.sleep(0.02)
 
 
-def same_run(one: Path, other: Path) -> bool:
+def same_run(first: Path, second: Path) -> bool:
     return all(
-        (one / name).read_bytes() == (other / name).read_bytes() for name in ("model.safetensors", "history.csv")
+        (first / name).read_bytes() == (second / name).read_bytes() for name in ("model.safetensors", "history.csv")
     )
 
 
-def test_a_run_from_the_node_s_disk_is_the_same_also_half_of_it(shards, whole, disk, tmp_path, started):
+def test_a_run_from_the_node_s_disk_is_the_same_even_if_resumed_without_it(
+    shards, complete_run, disk, tmp_path, started
+):
     out, log = tmp_path / "out", tmp_path / "log"
     process = begin(training(shards, out, "--stage", "--workers", 2), log, disk)
     started.append(process)
@@ -90,9 +92,9 @@ def test_a_run_from_the_node_s_disk_is_the_same_also_half_of_it(shards, whole, d
     assert "2 shards were staged" in log.read_text()
     assert not list(disk.glob("shapebias-*"))
     assert files_below(out) == ["checkpoints/earlier.pt", "checkpoints/latest.pt"]
-    done = succeeded(run_script("train", *training(shards, out)))  # the rest without
+    done = succeeded(run_script("train", *training(shards, out)))  # the rest without staging
     assert "resumes from step" in done.stderr and "staged" not in done.stderr
-    assert same_run(whole, out) and not (out / "checkpoints").exists()
+    assert same_run(complete_run, out) and not (out / "checkpoints").exists()
 
 
 def test_ranks_share_one_copy(shards, disk, tmp_path):
@@ -113,22 +115,22 @@ def test_a_decoder_trained_from_the_node_s_disk_is_the_same(shards, disk, tmp_pa
     monkeypatch.setitem(ENV, "TMPDIR", str(disk))
     styles = image_folder(tmp_path / "styles", {"painter": 3})
     flags = ["--content", shards[0], "--styles", styles, *DECODER, "--checkpoint", tmp_path / "checkpoint.pt"]
-    made = []
+    results = []
     for more in ([], ["--stage"]):
         out = tmp_path / f"out{len(more)}"
         done = succeeded(run_script("train_stylizer", *flags, *more, "--out", out))
         assert done.stderr.count("1 shards were staged") == len(more)
-        made.append([(out / name).read_bytes() for name in ("decoder.safetensors", "history.csv", "sheet.png")])
-    assert made[0] == made[1]
+        results.append([(out / name).read_bytes() for name in ("decoder.safetensors", "history.csv", "sheet.png")])
+    assert results[0] == results[1]
     assert not list(disk.glob("shapebias-*")) and not list(tmp_path.glob("checkpoint*"))
 
 
-def test_a_second_job_of_a_run_waits_for_the_first_to_leave_and_goes_on(shards, whole, disk, tmp_path, started):
+def test_a_second_job_of_a_run_waits_for_the_first_to_stop_and_resumes(shards, complete_run, disk, tmp_path, started):
     out, logs = tmp_path / "out", [tmp_path / "first.log", tmp_path / "second.log"]
     first = begin(training(shards, out), logs[0], disk)
     started.append(first)
     wait_for("epoch 2  steps", logs[0], first)
-    first.send_signal(signal.SIGSTOP)  # it may not be done before the second is there
+    first.send_signal(signal.SIGSTOP)  # it must not end before the second job starts
     second = begin(training(shards, out), logs[1], disk)
     started.append(second)
     wait_for(f"waits up to 120 s for process {first.pid} on ", logs[1], second)
@@ -137,11 +139,11 @@ def test_a_second_job_of_a_run_waits_for_the_first_to_leave_and_goes_on(shards, 
     assert first.wait(60) == 128 + signal.SIGTERM
     assert second.wait(120) == 0, logs[1].read_text()
     assert "resumes from step" in logs[1].read_text()
-    assert same_run(whole, out) and not (out / "checkpoints").exists()
+    assert same_run(complete_run, out) and not (out / "checkpoints").exists()
 
 
 @pytest.mark.parametrize("name", ["train", "train_stylizer"])
-def test_a_run_that_is_held_by_another_process_asks_for_another_try(shards, tmp_path, monkeypatch, caplog, name):
+def test_a_run_that_another_process_holds_ends_with_the_retry_status(shards, tmp_path, monkeypatch, caplog, name):
     from shapebias.training import checkpoints, run_lock
     from shapebias.training.run_lock import lock_run
 

@@ -1,4 +1,4 @@
-"""Submitting one training through submitit: to this machine, inline, and again after a signal."""
+"""Submission of a training through submitit: on this machine, inline, and requeued after a signal."""
 
 import json
 import os
@@ -17,7 +17,7 @@ RESULTS = ("model.safetensors", "history.csv")
 
 @pytest.fixture(scope="module")
 def arguments(tmp_path_factory) -> list[str]:
-    """A training of sixty short epochs."""
+    """Return the flags of a training of sixty short epochs."""
     shard = colour_shard(tmp_path_factory.mktemp("images") / "0.tar", 16)
     network = ["--timm", "resnet10t", "--kwargs", json.dumps(TINY_RESNET), "--image-size", "32"]
     recipe = ["--epochs", "60", "--batch-size", "8", "--lr", "0.01", "--schedule", "constant", "--patience", "0"]
@@ -25,19 +25,19 @@ def arguments(tmp_path_factory) -> list[str]:
 
 
 def tasks_of(logs: Path) -> list[int]:
-    """The processes of a job that runs on this machine."""
-    found = []
+    """Return the process ids of a job that runs on this machine."""
+    processes = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes().split(b"\0")
-        except OSError:  # it has ended
+        except OSError:  # the process has ended
             continue
         if b"submitit.core._submit" in words and str(logs).encode() in words:
-            found.append(int(folder.name))
-    return found
+            processes.append(int(folder.name))
+    return processes
 
 
-def test_a_job_that_is_preempted_is_queued_again_and_ends_as_if_it_had_not_been(arguments, tmp_path):
+def test_a_preempted_job_is_requeued_and_gives_the_result_of_an_undisturbed_job(arguments, tmp_path):
     succeeded(run_script("submit", *arguments, "--cluster", "debug", "--logs", tmp_path, "--out", tmp_path / "whole"))
     logs, out = tmp_path / "logs", tmp_path / "preempted"
     command = [sys.executable, ROOT / "scripts" / "submit.py", *arguments, "--device", "cpu", "--ranks", "1"]
@@ -49,7 +49,7 @@ def test_a_job_that_is_preempted_is_queued_again_and_ends_as_if_it_had_not_been(
             assert process.poll() is None and time.monotonic() < deadline, read
             time.sleep(0.02)
         for task in tasks_of(logs):
-            os.kill(task, signal.SIGUSR2)  # what submitit has SLURM send before it takes the node away
+            os.kill(task, signal.SIGUSR2)  # the signal that submitit requests from SLURM before preemption
         errors = process.communicate(timeout=120)[1]
     finally:
         process.kill()
@@ -67,7 +67,7 @@ def test_two_ranks_on_this_machine_train_together(arguments, tmp_path):
     assert json.loads((tmp_path / "run" / "run.json").read_text())["ranks"] == 2
 
 
-def test_a_training_that_fails_is_told_with_its_log(arguments, tmp_path):
+def test_a_failed_training_is_reported_with_its_log(arguments, tmp_path):
     more = ["--batch-size", 33, "--cluster", "local", "--logs", tmp_path, "--out", tmp_path / "run"]
     done = run_process("submit", *arguments, *more)
     refused(done, "the training failed", str(tmp_path))
@@ -75,7 +75,7 @@ def test_a_training_that_fails_is_told_with_its_log(arguments, tmp_path):
     assert "batch_size 33 is larger than the set of 32 training images" in log.read_text()
 
 
-def test_without_slurm_the_message_says_what_to_do_instead(arguments, tmp_path, monkeypatch):
+def test_without_slurm_the_message_suggests_another_command(arguments, tmp_path, monkeypatch):
     monkeypatch.setitem(ENV, "PATH", str(tmp_path))
     refused(run_script("submit", *arguments, "--logs", tmp_path, "--out", tmp_path), "srun", "--cluster local")
 
@@ -84,7 +84,7 @@ def test_without_slurm_the_message_says_what_to_do_instead(arguments, tmp_path, 
     ("more", "named"),
     [(["--ranks", 3, "--nodes", 2], "--ranks 3"), (["--epoch", 3, "--trainable", "x"], "--trainable")],
 )
-def test_what_cannot_be_submitted_is_refused(arguments, tmp_path, more, named):
+def test_invalid_submissions_are_refused(arguments, tmp_path, more, named):
     refused(run_script("submit", *arguments, *more, "--cluster", "local", "--out", tmp_path), named)
 
 

@@ -1,4 +1,4 @@
-"""Tables through the script: from published decisions alone, from a folder that came from anywhere, from bad files."""
+"""Tables through the script: from published decisions, from a folder of predictions, and from bad files."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ ALWAYS = sorted([f"{name}.csv" for name in TABLES] + ["rejected.csv", "runs.csv"
 
 
 def csv_of(path: Path, *rows: tuple[str, str, str, str], columns: list[str] = CSV_COLUMNS) -> Path:
-    """Decisions as the toolbox writes them; rows: observer, answer, category, image name."""
+    """Write decisions in the toolbox's format; rows: observer, answer, category, image name."""
     table = pd.DataFrame(rows, columns=["subj", "object_response", "category", "imagename"])
     path.parent.mkdir(parents=True, exist_ok=True)
     table.assign(session=1, trial=range(1, len(table) + 1), rt="NaN", condition=0)[columns].to_csv(path, index=False)
@@ -25,20 +25,20 @@ def csv_of(path: Path, *rows: tuple[str, str, str, str], columns: list[str] = CS
 
 
 def parquet_of(path: Path, rows: list[tuple[str, ...]], **facts) -> None:
-    """Predictions of a network; rows: image, shape, texture, decision."""
+    """Write predictions of a network; rows: image, shape, texture, decision."""
     table = pd.DataFrame(rows, columns=["image", "shape", "texture", "decision"])
     table = table.assign(observer=path.stem, condition="", session=1, predicted_class="n01", imagename=None)
     table = table.assign(shape_class=None, texture_class=None, content=None, shape_rank=1, texture_rank=2)
     table[PROBABILITIES] = [[float(name == decision) for name in CATEGORIES] for decision in table["decision"]]
-    known: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "observer": path.stem,
         "model": path.stem,
         "regime": None,
         "seed": None,
         "benchmark": "cue_conflict",
     }
-    known |= {"answers": list(CATEGORIES), "class_names": ["n01", "n02"], "rejected": []}
-    write_predictions(path, table, known | facts)
+    metadata |= {"answers": list(CATEGORIES), "class_names": ["n01", "n02"], "rejected": []}
+    write_predictions(path, table, metadata | facts)
 
 
 def tables_of(folder: Path, out: Path, *flags: object, run=run_script) -> Path:
@@ -51,11 +51,11 @@ CONFLICTS = [("cat1-dog1", "cat", "dog"), ("dog2-cat2", "dog", "cat"), ("car3-ov
 
 @pytest.fixture(scope="module")
 def published(shared_data, tmp_path_factory) -> Path:
-    """The tables of nothing but the published decisions."""
+    """Return the tables of the published decisions."""
     return tables_of(shared_data / "observers", tmp_path_factory.mktemp("published") / "tables")
 
 
-def test_published_decisions_alone_give_every_table_to_the_last_digit(published):
+def test_published_decisions_give_every_table_to_the_last_digit(published):
     assert files_below(published) == sorted([*ALWAYS, "answers.observers.csv"])
     bias = read_table(published, "shape_bias").set_index("observer")
     for name, shape, texture in (
@@ -71,7 +71,7 @@ def test_published_decisions_alone_give_every_table_to_the_last_digit(published)
     assert pooled["kind"].to_dict() == dict.fromkeys(["alexnet", "googlenet", "resnet50", "vgg"], "decisions") | {
         "people": "people"
     }
-    # Every pair but people together with each of the ten; pooled, the pairs of four networks and people.
+    # All pairs except the pool with its ten members; and, pooled, all pairs of four networks and people.
     assert len(read_table(published, "shape_bias_differences")) == 15 * 14 / 2 - 10
     assert len(read_table(published, "shape_bias_differences_pooled")) == 5 * 4 / 2
     assert len(pd.read_csv(published / "answers.observers.csv")) == 1280
@@ -83,27 +83,29 @@ def test_tables_can_be_read_back_and_empty_ones_have_their_header(published):
     assert read_table(published, "reliance").empty
 
 
-def test_equal_answers_give_equal_bytes_whatever_the_order_of_rows_and_columns(tmp_path):
-    rows = [(who, cue, shape, f"000{i}_x_{who}_0_{shape}_00_{image}.png") for i, (image, shape, cue) in
-            enumerate(CONFLICTS) for who in ("subject-01", "net")]  # fmt: skip
+def test_equal_answers_in_any_order_of_rows_and_columns_give_equal_bytes(tmp_path):
+    rows = [(observer, cue, shape, f"000{i}_x_{observer}_0_{shape}_00_{image}.png") for i, (image, shape, cue) in
+            enumerate(CONFLICTS) for observer in ("subject-01", "net")]  # fmt: skip
     csv_of(tmp_path / "one" / "conflict" / "a.csv", *rows)
     csv_of(tmp_path / "two" / "conflict" / "b.csv", *rows[::-1], columns=sorted(CSV_COLUMNS))
     runs = {"one": run_script, "two": run_process}
-    made = [tables_of(tmp_path / name, tmp_path / "tables" / name, run=run) for name, run in runs.items()]
-    for name in files_below(made[0]):
-        assert (made[0] / name).read_bytes() == (made[1] / name).read_bytes(), name
+    folders = [tables_of(tmp_path / name, tmp_path / "tables" / name, run=run) for name, run in runs.items()]
+    for name in files_below(folders[0]):
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
 
 
-def test_a_folder_of_networks_and_people_is_taken_as_it_is(tmp_path):
+def test_a_folder_of_networks_and_people_needs_no_further_options(tmp_path):
     folder = tmp_path / "predictions"
     answers = [(image, shape, texture, shape) for image, shape, texture in CONFLICTS]
     parquet_of(folder / "conflict" / "net.parquet", [(f"some/{image}", *rest) for image, *rest in answers])
-    csv_of(folder / "conflict" / "net.csv", ("net", "cat", "cat", "0001_x_cat1-dog1.png"))  # the same, once more
+    csv_of(
+        folder / "conflict" / "net.csv", ("net", "cat", "cat", "0001_x_cat1-dog1.png")
+    )  # an answer that the parquet file has too
     images = [f"0001_x_s01_0_{shape}_00_{image}.png" for image, shape, _ in CONFLICTS]
     csv_of(
         folder / "conflict" / "people.csv",
         *(("subject-01", "na", shape, image) for image, (_, shape, _) in zip(images, CONFLICTS, strict=True)),
-        ("subject-01", "bear", "bear", "0004_x_s01_0_bear_00_bear1-bird1.png"),  # which the network did not see
+        ("subject-01", "bear", "bear", "0004_x_s01_0_bear_00_bear1-bird1.png"),  # an image that the network did not see
     )
     csv_of(folder / "edges" / "people.csv", ("subject-01", "cat", "cat", "cat7.png"))
     out = tables_of(folder, tmp_path / "tables")
@@ -121,21 +123,32 @@ def test_a_folder_of_networks_and_people_is_taken_as_it_is(tmp_path):
     assert (out / "answers.conflict.csv").exists() and not (out / "answers.edges.csv").exists()
 
 
-NOISE = [(who, "cat", "cat", f"0001_noise_{who}_0.1_cat_10_n0{i}.png") for i in (1, 2) for who in ("a", "subject-1")]
+NOISE = [
+    (observer, "cat", "cat", f"0001_noise_{observer}_0.1_cat_10_n0{i}.png")
+    for i in (1, 2)
+    for observer in ("a", "subject-1")
+]
 
 
 def noise_of(path: Path) -> Path:
-    """Decisions on photographs in uniform noise."""
+    """Write decisions on photographs with uniform noise."""
     table = pd.read_csv(csv_of(path, *NOISE))
     table.assign(condition=0.1).to_csv(path, index=False)
     return path
 
 
-def test_a_study_of_decisions_alone_says_what_kind_its_benchmark_is(tmp_path):
+def test_a_study_of_decisions_only_must_give_the_kind_of_its_benchmark(tmp_path):
     path = noise_of(tmp_path / "answers.csv")
-    known = ["--benchmarks", "noise", "--kinds", "conflict=cue_conflict", "noise=uniform-noise", "--observers"]
+    benchmark_flags = [
+        "--benchmarks",
+        "noise",
+        "--kinds",
+        "conflict=cue_conflict",
+        "noise=uniform-noise",
+        "--observers",
+    ]
     flags = ["--decisions", f"noise={path}", "people=subject-*"]
-    rows = read_table(tables_of(tmp_path, tmp_path / "tables", *known, *flags), "accuracy_by_condition")
+    rows = read_table(tables_of(tmp_path, tmp_path / "tables", *benchmark_flags, *flags), "accuracy_by_condition")
     assert rows[["observer", "condition", "correct"]].to_numpy().tolist() == [
         ["a", "0.1", 2],
         ["subject-1", "0.1", 2],
@@ -146,14 +159,14 @@ def test_a_study_of_decisions_alone_says_what_kind_its_benchmark_is(tmp_path):
     refused(wrong, "'noise=loud'", "uniform-noise")
 
 
-def test_what_a_kind_is_goes_before_what_a_name_says(tmp_path):
+def test_a_given_kind_overrides_the_name_of_a_benchmark(tmp_path):
     path = noise_of(tmp_path / "answers.csv")
     flags = ["--decisions", f"edges={path}", "--kinds", "edges=uniform-noise"]
     out = tables_of(tmp_path, tmp_path / "tables", *flags)
     assert set(read_table(out, "accuracy_by_condition")["condition"]) == {"0.1"}
 
 
-def test_decisions_on_kinds_that_they_tell_nothing_of_are_left_out_or_refused(tmp_path):
+def test_decisions_on_kinds_that_they_cannot_measure_are_left_out_or_refused(tmp_path):
     folder, out = tmp_path / "p", tmp_path / "tables"
     for kind in ("suppressed", "melanoma"):
         csv_of(folder / kind / "x.csv", ("a", "cat", "cat", "cat7.png"))
@@ -179,7 +192,7 @@ def test_decisions_on_kinds_that_they_tell_nothing_of_are_left_out_or_refused(tm
     ],
     ids=["unknown kind", "no classes", "no regime", "no rows"],
 )
-def test_predictions_that_say_too_little_are_refused_by_name(tmp_path, facts, rows, named):
+def test_predictions_with_too_little_metadata_are_refused_by_name(tmp_path, facts, rows, named):
     path = tmp_path / "p" / "conflict" / "net.parquet"
     parquet_of(path, [("cat1-dog1", "cat", "dog", "cat")], **facts)
     table, metadata = read_raw_predictions(path)
@@ -188,7 +201,7 @@ def test_predictions_that_say_too_little_are_refused_by_name(tmp_path, facts, ro
     refused(run_script("tables", "--predictions", tmp_path / "p", "--out", tmp_path / "t"), str(path), *named)
 
 
-def test_runs_that_stayed_behind_are_left_out_with_a_warning(tmp_path):
+def test_runs_outside_the_study_are_left_out_with_a_warning(tmp_path):
     facts = {"model": "net", "regime": "in", "seed": 0}
     parquet_of(tmp_path / "p" / "conflict" / "net_in_seed0.parquet", [("a", "cat", "dog", "cat")], **facts)
     flags = ["--predictions", tmp_path / "p", "--runs", tmp_path / "runs", "--out", tmp_path / "tables"]
@@ -225,13 +238,13 @@ GOOD = ("net", "cat", "cat", "0001_x_cat1-dog1.png")
     ],
     ids=["unknown answer", "unknown category", "doubled trial", "other label", "nobody", "unknown kind"],
 )
-def test_bad_decisions_are_refused_by_name_and_leave_nothing(tmp_path, rows, named):
+def test_bad_decisions_are_refused_by_name_and_no_table_is_written(tmp_path, rows, named):
     csv_of(tmp_path / "p" / "conflict" / "x.csv", *rows)
     refused(run_script("tables", "--predictions", tmp_path / "p", "--out", tmp_path / "tables"), *named)
     assert files_below(tmp_path) == ["p/conflict/x.csv"]
 
 
-def test_folders_without_answers_pools_of_nobody_and_other_images_are_refused(tmp_path):
+def test_folders_without_answers_empty_pools_and_different_images_are_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     out = ["--out", tmp_path / "tables"]
     refused(run_script("tables", "--predictions", tmp_path / "empty", *out), "empty", ".parquet")
@@ -245,8 +258,8 @@ def test_folders_without_answers_pools_of_nobody_and_other_images_are_refused(tm
     refused(run_script("tables", *decisions, *network, *out), "x.csv", "no decision is about an image")
 
 
-def test_predictions_and_decisions_of_one_network_side_by_side_are_one_benchmark(tmp_path):
-    """As `evaluate.py --out mine.parquet --decisions mine.csv` writes them, beside a colleague's decisions."""
+def test_predictions_and_decisions_of_a_network_in_one_folder_are_one_benchmark(tmp_path):
+    """The files are those of `evaluate.py --out mine.parquet --decisions mine.csv` and a colleague's decisions."""
     folder = tmp_path / "conflicts"
     parquet_of(folder / "mine.parquet", [(image, shape, texture, shape) for image, shape, texture in CONFLICTS])
     csv_of(folder / "mine.csv", ("mine", "cat", "cat", "0001_x_cat1-dog1.png"))

@@ -1,4 +1,4 @@
-"""The final tables and figures at Weights & Biases, through the real script."""
+"""Upload of tables and figures to Weights & Biases, through the script."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from wandb_server import KEY, wandb_server
 
 @pytest.fixture
 def study(tmp_path, monkeypatch) -> Path:
-    """A table with a number that is missing, a figure and a config."""
+    """Return a folder with a table with a missing number, a figure and a config."""
     monkeypatch.setattr("helpers.ENV", {**os.environ, "HOME": str(tmp_path / "home"), "PYTHONWARNINGS": "error"})
     (tmp_path / "shape_bias.csv").write_text("observer,shape_bias\nresnet,0.25\nvit,\n")
     picture().save(tmp_path / "shape_bias.conflict.png")
@@ -33,16 +33,16 @@ def receipt(study: Path) -> dict:
 
 def test_tables_and_figures_arrive_with_wandb_sync(study):
     succeeded(track(study, run=run_process))
-    told = receipt(study)
-    assert (told["mode"], told["warning"]) == ("offline", None)
-    assert (told["tables"], told["figures"]) == (["shape_bias"], ["shape_bias.conflict"])
-    assert Path(told["folder"]).parent == study / "wandb"
+    record = receipt(study)
+    assert (record["mode"], record["warning"]) == ("offline", None)
+    assert (record["tables"], record["figures"]) == (["shape_bias"], ["shape_bias.conflict"])
+    assert Path(record["folder"]).parent == study / "wandb"
     with wandb_server() as server:
         environment = os.environ | {"HOME": str(study), "WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY}
         wandb = Path(sys.executable).with_name("wandb")
         done = subprocess.run([wandb, "sync", "wandb"], cwd=study, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        run = server.runs[told["run"]]
+        run = server.runs[record["run"]]
     assert (run.about["jobType"], run.about["groupName"], run.config) == ("report", "The demo", {"seeds": [0]})
     (row,) = run.history
     table = json.loads(run.files[row["tables/shape_bias"]["path"]], parse_constant=str)
@@ -51,16 +51,16 @@ def test_tables_and_figures_arrive_with_wandb_sync(study):
     assert figure == (study / "shape_bias.conflict.png").read_bytes()
 
 
-def test_a_dead_wandb_is_told_in_the_receipt_and_fails_nothing(study):
+def test_a_failure_of_wandb_is_recorded_and_does_not_fail_the_job(study):
     (study / "wandb").write_text("a file in the way")
     done = succeeded(track(study, run=run_process))
     assert done.stderr.count("W&B:") == 1 and "Traceback" not in done.stderr
-    told = receipt(study)
-    assert (told["tables"], told["figures"], told["folder"]) == ([], [], None)
-    assert "Not a directory" in told["warning"]
+    record = receipt(study)
+    assert (record["tables"], record["figures"], record["folder"]) == ([], [], None)
+    assert "Not a directory" in record["warning"]
 
 
-def test_disabled_records_nothing_and_says_so(study):
+def test_mode_disabled_records_nothing_except_its_mode(study):
     succeeded(track(study, "--wandb-mode", "disabled"))
     assert receipt(study)["mode"] == "disabled"
     assert receipt(study)["tables"] == []

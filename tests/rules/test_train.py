@@ -1,4 +1,4 @@
-"""Training as a user starts it: by hand, over ranks, stopped by signals, with what nobody should have asked for."""
+"""Training through the script: several ranks, signals, time limits, existing results and invalid options."""
 
 import json
 import os
@@ -19,21 +19,21 @@ TINY_VIT = {"img_size": 32, "patch_size": 8, "depth": 2, "embed_dim": 24, "num_h
 RECIPE = ["--epochs", "3", "--batch-size", "8", "--warmup-epochs", "1"]
 RECIPE += ["--optimizer", "adamw", "--lr", "0.003", "--schedule", "cosine"]
 NETWORK = ["--timm", "resnet10t", "--kwargs", json.dumps(TINY_RESNET), "--image-size", "32"]
-LONG = ["--epochs", 60, "--schedule", "constant"]  # long enough to be stopped on the way
+LONG = ["--epochs", 60, "--schedule", "constant"]  # long enough for an interruption
 RESULTS = ("model.safetensors", "history.csv")
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> list[str]:
-    """The flags for 34 training images and 10 validation images."""
+    """Return the flags for 34 training images and 10 validation images."""
     folder = tmp_path_factory.mktemp("images")
     train, val = colour_shard(folder / "train.tar", 17), colour_shard(folder / "val.tar", 5)
     return ["--train", f"in={train}", "--val", f"in={val}"]
 
 
 @pytest.fixture(scope="module")
-def whole(images, tmp_path_factory) -> Path:
-    """A run that nothing disturbed."""
+def complete_run(images, tmp_path_factory) -> Path:
+    """Return the folder of an uninterrupted run."""
     out = tmp_path_factory.mktemp("whole")
     train(images, out)
     return out
@@ -41,7 +41,7 @@ def whole(images, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def long_run(images, tmp_path_factory) -> Path:
-    """An undisturbed run of LONG."""
+    """Return the folder of an uninterrupted run with the flags LONG."""
     out = tmp_path_factory.mktemp("long")
     train(images, out, *LONG)
     return out
@@ -56,14 +56,14 @@ def train(images: list[str], out: Path, *more: object) -> subprocess.CompletedPr
 
 
 def over_ranks(ranks: int, arguments: list[str]) -> subprocess.CompletedProcess:
-    """The script under torchrun, all ranks on this machine."""
+    """Run the script under torchrun with all ranks on this machine."""
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
     script = [str(ROOT / "scripts" / "train.py"), *arguments]
     return subprocess.run([*launch, *script], capture_output=True, text=True, timeout=180, cwd=ROOT, env=ENV)
 
 
-def same_files(one: Path, other: Path) -> bool:
-    return all((one / name).read_bytes() == (other / name).read_bytes() for name in RESULTS)
+def same_files(first: Path, second: Path) -> bool:
+    return all((first / name).read_bytes() == (second / name).read_bytes() for name in RESULTS)
 
 
 # Ranks
@@ -73,7 +73,7 @@ def same_files(one: Path, other: Path) -> bool:
     ("network", "accumulate"),
     [(NETWORK, 1), (["--timm", "vit_tiny_patch16_224", "--kwargs", json.dumps(TINY_VIT), "--image-size", "32"], 2)],
 )
-def test_two_ranks_follow_the_losses_of_one(images, tmp_path, network, accumulate):
+def test_two_ranks_have_the_losses_of_one_rank(images, tmp_path, network, accumulate):
     one, two = tmp_path / "one", tmp_path / "two"
     train(images, one, *network)
     done = succeeded(over_ranks(2, command(images, two, *network, "--ranks", 2, "--accumulate", accumulate)))
@@ -83,14 +83,14 @@ def test_two_ranks_follow_the_losses_of_one(images, tmp_path, network, accumulat
     runs = [json.loads((folder / "run.json").read_text()) for folder in (one, two)]
     assert [run["ranks"] for run in runs] == [1, 2]
     assert [run["images_seen"] for run in runs] == [{"in": 102}] * 2
-    # The losses are what shows that ranks are in step; AdamW makes much of the last bits of gradients near zero.
+    # The losses show that ranks agree. Weights differ more: AdamW amplifies rounding in gradients near zero.
     weights = [load_file(folder / "model.safetensors") for folder in (one, two)]
     for name, tensor in weights[0].items():
         np.testing.assert_allclose(tensor, weights[1][name], rtol=0.02, atol=2e-3, err_msg=name)
 
 
 def test_ranks_under_srun_find_each_other(images, tmp_path):
-    # What srun sets in each task of a step; it is no srun, which tests of a real cluster will bring.
+    # The variables that srun sets in each task. tests/slurm has tests with a real srun.
     step = {"SLURM_JOB_ID": "7", "SLURM_STEP_NUM_TASKS": "2", "SLURM_NTASKS": "2", "SLURM_JOB_NUM_NODES": "1"}
     step |= {"SLURM_NODEID": "0", "SLURM_JOB_NODELIST": "localhost"}
     script = [sys.executable, str(ROOT / "scripts" / "train.py"), *command(images, tmp_path, "--ranks", 2)]
@@ -103,13 +103,13 @@ def test_ranks_under_srun_find_each_other(images, tmp_path):
         )
         for rank in (0, 1)
     ]
-    told = [task.communicate(timeout=120)[1] for task in tasks]
-    assert [task.returncode for task in tasks] == [0, 0], told
-    assert "rank 0 of 2" in told[0] and "rank 1 of 2" in told[1]
+    errors = [task.communicate(timeout=120)[1] for task in tasks]
+    assert [task.returncode for task in tasks] == [0, 0], errors
+    assert "rank 0 of 2" in errors[0] and "rank 1 of 2" in errors[1]
     assert json.loads((tmp_path / "run.json").read_text())["ranks"] == 2
 
 
-def test_ranks_that_are_not_there_are_missed_at_once(images, tmp_path):
+def test_missing_ranks_are_reported_at_once(images, tmp_path):
     refused(
         run_script("train", *command(images, tmp_path, "--ranks", 2)), "1 process started", "ranks is 2", "torchrun"
     )
@@ -119,7 +119,7 @@ def test_more_cpus_than_a_job_may_use_are_refused(images, tmp_path):
     refused(run_script("train", *command(images, tmp_path, "--cpus", 4096)), "4096 CPUs were requested")
 
 
-def test_a_gpu_that_is_not_there_is_refused(images, tmp_path):
+def test_a_missing_gpu_is_refused(images, tmp_path):
     refused(run_script("train", *command(images, tmp_path, "--device", "cuda")), "device 'cuda'", "use cpu or auto")
 
 
@@ -128,7 +128,7 @@ def test_a_gpu_that_is_not_there_is_refused(images, tmp_path):
 
 @pytest.fixture
 def started() -> Iterator[list[subprocess.Popen]]:
-    """Processes to be ended with the test."""
+    """Yield a list of processes, which are killed after the test."""
     processes: list[subprocess.Popen] = []
     yield processes
     for process in processes:
@@ -137,7 +137,7 @@ def started() -> Iterator[list[subprocess.Popen]]:
 
 
 def begin(arguments: list[str], log: Path, ranks: int = 1) -> subprocess.Popen:
-    """Start the script in a process group of its own."""
+    """Start the script in its own process group."""
     launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
     script = [sys.executable, *launch, str(ROOT / "scripts" / "train.py"), *arguments]
     return subprocess.Popen(script, stderr=log.open("w"), cwd=ROOT, env=ENV, start_new_session=True)
@@ -150,12 +150,12 @@ def wait_for(text: str, log: Path, process: subprocess.Popen) -> None:
         time.sleep(0.02)
 
 
-def test_a_run_that_is_told_to_leave_leaves_a_checkpoint_and_goes_on(images, long_run, tmp_path, started):
+def test_a_run_that_receives_sigterm_writes_a_checkpoint_and_resumes(images, long_run, tmp_path, started):
     stopped, log = tmp_path / "stopped", tmp_path / "log"
     process = begin(command(images, stopped, *LONG, "--workers", 2), log)
     started.append(process)
     wait_for("epoch 2  steps", log, process)
-    os.killpg(process.pid, signal.SIGTERM)  # as a scheduler does: the workers hear it as well
+    os.killpg(process.pid, signal.SIGTERM)  # as a scheduler does; the workers receive it too
     assert process.wait(60) == 128 + signal.SIGTERM, log.read_text()
     assert "SIGTERM at step" in log.read_text() and "the same command resumes" in log.read_text()
     assert "Traceback" not in log.read_text()
@@ -166,15 +166,15 @@ def test_a_run_that_is_told_to_leave_leaves_a_checkpoint_and_goes_on(images, lon
     assert not (stopped / "checkpoints").exists()
 
 
-def test_ranks_leave_together_and_go_on_together(images, tmp_path, started):
+def test_ranks_stop_together_and_resume_together(images, tmp_path, started):
     long = ["--epochs", 30, "--schedule", "constant"]
-    whole = over_ranks(2, command(images, tmp_path / "whole", *long))
-    succeeded(whole)
+    complete = over_ranks(2, command(images, tmp_path / "whole", *long))
+    succeeded(complete)
     stopped, log = tmp_path / "stopped", tmp_path / "log"
     process = begin(command(images, stopped, *long), log, ranks=2)
     started.append(process)
     wait_for("epoch 2  steps", log, process)
-    os.killpg(process.pid, signal.SIGTERM)  # torchrun sends it to its ranks once more
+    os.killpg(process.pid, signal.SIGTERM)  # torchrun forwards it to its ranks
     assert process.wait(60) != 0
     assert (stopped / "checkpoints" / "latest.pt").is_file() and not list((stopped / "checkpoints").glob(".*"))
     done = succeeded(over_ranks(2, command(images, stopped, *long)))
@@ -182,7 +182,7 @@ def test_ranks_leave_together_and_go_on_together(images, tmp_path, started):
     assert same_files(tmp_path / "whole", stopped)
 
 
-def test_a_run_that_is_killed_goes_on_from_its_last_epoch(images, long_run, tmp_path, started):
+def test_a_killed_run_resumes_from_its_last_epoch(images, long_run, tmp_path, started):
     killed, log = tmp_path / "killed", tmp_path / "log"
     process = begin(command(images, killed, *LONG), log)
     started.append(process)
@@ -193,28 +193,30 @@ def test_a_run_that_is_killed_goes_on_from_its_last_epoch(images, long_run, tmp_
     assert same_files(long_run, killed)
 
 
-def test_a_run_whose_time_is_up_leaves_for_another_try(images, whole, tmp_path):
+def test_a_run_at_its_time_limit_ends_with_the_retry_status(images, complete_run, tmp_path):
     done = run_process("train", *command(images, tmp_path, "--time-limit", 1e-6))
     assert done.returncode == 75, done.stderr
     assert "the time limit at step 1, epoch 1" in done.stderr
     train(images, tmp_path)
-    assert same_files(whole, tmp_path)
+    assert same_files(complete_run, tmp_path)
 
 
-# What a folder holds already
+# Existing results
 
 
-def test_the_same_run_may_be_made_again_and_is_the_same(images, whole, tmp_path):
+def test_a_repeated_run_gives_the_same_files(images, complete_run, tmp_path):
     for name in (*RESULTS, "run.json"):
-        (tmp_path / name).write_bytes((whole / name).read_bytes())
+        (tmp_path / name).write_bytes((complete_run / name).read_bytes())
     succeeded(run_process("train", *command(images, tmp_path)))  # with another hash seed
-    assert same_files(whole, tmp_path)
+    assert same_files(complete_run, tmp_path)
 
 
-def test_a_folder_of_another_run_is_not_overwritten(images, whole):
-    before = (whole / "model.safetensors").read_bytes()
-    refused(run_script("train", *command(images, whole, "--lr", 0.1)), "holds another run: lr 0.003 → 0.1", "--out")
-    assert (whole / "model.safetensors").read_bytes() == before
+def test_a_folder_of_another_run_is_not_overwritten(images, complete_run):
+    before = (complete_run / "model.safetensors").read_bytes()
+    refused(
+        run_script("train", *command(images, complete_run, "--lr", 0.1)), "holds another run: lr 0.003 → 0.1", "--out"
+    )
+    assert (complete_run / "model.safetensors").read_bytes() == before
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(images, tmp_path):
@@ -225,8 +227,8 @@ def test_a_checkpoint_of_another_recipe_is_refused(images, tmp_path):
 # Chains
 
 
-def test_a_chain_of_regimes_is_told_from_its_first_link(images, whole, tmp_path):
-    start = whole / "model.safetensors"
+def test_a_chain_of_regimes_records_all_links(images, complete_run, tmp_path):
+    start = complete_run / "model.safetensors"
     train(images, tmp_path / "head", "--init", start, "--trainable", "head", "--regime", "frozen", "--feature-views", 2)
     train(images, tmp_path / "last", "--init", tmp_path / "head" / "model.safetensors", "--trainable", 1)
     run = json.loads((tmp_path / "last" / "run.json").read_text())
@@ -234,15 +236,15 @@ def test_a_chain_of_regimes_is_told_from_its_first_link(images, whole, tmp_path)
     assert [link["init"] for link in run["lineage"]] == ["scratch", "model.safetensors", "frozen"]
     assert run["init"] == "frozen" and run["head"] == "kept"
     assert [link["images_seen"] for link in run["lineage"]] == [{"in": 102}] * 3
-    before, after = (load_file(folder / "model.safetensors") for folder in (whole, tmp_path / "head"))
+    before, after = (load_file(folder / "model.safetensors") for folder in (complete_run, tmp_path / "head"))
     assert {name for name in before if (before[name] != after[name]).any()} == {"fc.weight", "fc.bias"}
 
 
-def test_weights_of_other_classes_get_a_new_head(whole, tmp_path):
+def test_weights_of_other_classes_get_a_new_head(complete_run, tmp_path):
     colours = {"melanoma": COLOURS["cat"], "other": COLOURS["dog"]}
     moles = colour_shard(tmp_path / "moles.tar", 8, colours=colours)
     images = ["--train", f"isic={moles}", "--val", f"isic={moles}"]
-    done = train(images, tmp_path / "run", "--init", whole / "model.safetensors", "--class-weights", "balanced")
+    done = train(images, tmp_path / "run", "--init", complete_run / "model.safetensors", "--class-weights", "balanced")
     assert "a new classifier with 2 outputs is initialized" in done.stderr
     assert json.loads((tmp_path / "run" / "run.json").read_text())["head"] == "new"
 
@@ -259,12 +261,12 @@ def test_weights_of_other_classes_get_a_new_head(whole, tmp_path):
         (["--layer-decay", 0.5, "--trainable", "head", "--feature-views", 1], ["layer_decay 0.5"]),
     ],
 )
-def test_what_cannot_be_trained_is_refused_by_name(images, tmp_path, more, named):
+def test_invalid_trainings_are_refused_by_name(images, tmp_path, more, named):
     refused(run_script("train", *command(images, tmp_path, *more)), *named)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_set_that_is_named_twice_is_refused_not_half_forgotten(images, tmp_path):
+def test_a_set_that_is_named_twice_is_refused(images, tmp_path):
     done = run_script("train", *command(images, tmp_path, "--train", images[1], images[1]))
     refused(done, "training set 'in' is given twice")
 

@@ -1,4 +1,4 @@
-"""Training a decoder through the script: alone and in two processes, and what it makes is a stylizer."""
+"""Decoder training through the script, in one and in two processes, and stylizing with the result."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ def trained(images, tmp_path_factory):
     return out
 
 
-def test_it_writes_weights_losses_and_a_sheet_and_no_checkpoint_is_left(trained):
+def test_training_writes_weights_losses_and_a_sheet_and_removes_checkpoints(trained):
     assert files_below(trained) == ["decoder.safetensors", "encoder.safetensors", "history.csv", "sheet.png"]
     history = pd.read_csv(trained / "history.csv")
     assert list(history["step"]) == [1, 2, 3, 4, 5]
@@ -33,7 +33,7 @@ def test_it_writes_weights_losses_and_a_sheet_and_no_checkpoint_is_left(trained)
         assert sheet.width > 4 * 32 and sheet.height > 6 * 32
 
 
-def test_what_it_writes_stylizes(trained, images, tmp_path):
+def test_the_trained_decoder_stylizes(trained, images, tmp_path):
     inputs = ["--content", images / "content", "--styles", images / "styles"]
     sizes = ["--content-size", 24, "--crop", 16, "--style-size", 32, "--alpha", 0.5]
     weights = ["--stylizer", "adain", "--weights", trained, "--seed", 3, "--format", "png"]
@@ -44,7 +44,7 @@ def test_what_it_writes_stylizes(trained, images, tmp_path):
     assert files_below(tmp_path) == ["x.rejected.csv", "x.tar"]
 
 
-def test_two_processes_follow_the_losses_of_one(trained, images, tmp_path):
+def test_two_processes_have_the_losses_of_one_process(trained, images, tmp_path):
     flags = ["--content", images / "content", "--styles", images / "styles", *SMALL, "--out", tmp_path]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     command = [*launcher, ROOT / "scripts" / "train_stylizer.py", *flags]

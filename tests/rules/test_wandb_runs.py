@@ -1,4 +1,4 @@
-"""Weights & Biases: what arrives there, with the real package and a server of our own, and what its failures cost."""
+"""Weights & Biases: the received data and the effect of failures, with the real package and a test server."""
 
 import base64
 import os
@@ -26,7 +26,7 @@ ABOUT: dict[str, Any] = {
     "job_type": "train",
     "tags": ["in", "seed0"],
 }
-# What training does, in a process of its own: log all rows from the first to `rows`, then finish, or wait to be killed.
+# A process like a training: log all rows from the first to `rows`, then finish, or wait to be killed.
 TRAIN = f"""
 import sys, time
 from pathlib import Path
@@ -46,7 +46,7 @@ assert "wandb" not in sys.modules
 
 @pytest.fixture
 def place(tmp_path, monkeypatch) -> Iterator[Path]:
-    """An empty working folder, and nobody's W&B settings."""
+    """Return an empty working folder, without W&B settings in the environment."""
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -69,8 +69,8 @@ def train(place: Path, rows: int, then: str = "finish") -> subprocess.Popen[str]
     return subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.PIPE, text=True)
 
 
-def killed(place: Path, rows: int, *, with_all_its_processes: bool = False) -> None:
-    """Train for some rows, then be killed."""
+def train_and_kill(place: Path, rows: int, *, with_all_its_processes: bool = False) -> None:
+    """Log some rows, then kill the process."""
     with train(place, rows, "wait") as process:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         process.kill()
@@ -80,13 +80,13 @@ def killed(place: Path, rows: int, *, with_all_its_processes: bool = False) -> N
     wait_until(lambda: processes(place) == [])
 
 
-def trained(place: Path, rows: int) -> None:
+def train_to_end(place: Path, rows: int) -> None:
     with train(place, rows) as process:
         assert process.wait(60) == 0
 
 
-def synced(place: Path, server: Server) -> Run:
-    """What arrives with the command that a user types."""
+def sync(place: Path, server: Server) -> Run:
+    """Return what the server receives from `wandb sync`."""
     environment = os.environ | {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY}
     command = [Path(sys.executable).with_name("wandb"), "sync", "wandb"]
     done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=60)
@@ -95,15 +95,15 @@ def synced(place: Path, server: Server) -> Run:
 
 
 def processes(place: Path) -> list[int]:
-    """Processes that trackers in that folder have started, W&B's server among them."""
-    mark, found = f"WANDB_DATA_DIR={place}/".encode(), []
+    """Return the processes that trackers in a folder have started, including W&B's server."""
+    mark, pids = f"WANDB_DATA_DIR={place}/".encode(), []
     for folder in Path("/proc").iterdir():
         try:
             if mark in (folder / "environ").read_bytes():
-                found.append(int(folder.name))
+                pids.append(int(folder.name))
         except (OSError, ValueError):
             continue
-    return found
+    return pids
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
@@ -121,12 +121,12 @@ def rows(last: int) -> list[dict[str, float]]:
     return [{"_step": epoch, "epoch": epoch, "loss": 1 / epoch} for epoch in range(1, last + 1)]
 
 
-# What arrives
+# Received data
 
 
-def test_an_offline_run_is_whole_after_wandb_sync(place, server):
-    trained(place, 5)
-    run = synced(place, server)
+def test_an_offline_run_is_complete_after_wandb_sync(place, server):
+    train_to_end(place, 5)
+    run = sync(place, server)
     assert run.history == rows(5)
     assert run.config == {"lr": 0.1}
     assert run.summary["best_epoch"] == 5
@@ -135,33 +135,33 @@ def test_an_offline_run_is_whole_after_wandb_sync(place, server):
     assert run.exit_code == 0
 
 
-def test_a_run_that_is_killed_is_written_all_the_same_and_counts_as_failed(place, server):
-    killed(place, 3)
-    run = synced(place, server)
+def test_a_killed_run_is_still_written_and_counts_as_failed(place, server):
+    train_and_kill(place, 3)
+    run = sync(place, server)
     assert run.history == rows(3)
     assert run.exit_code == 1
 
 
 @pytest.mark.parametrize("with_all_its_processes", [False, True])
-def test_a_run_that_was_killed_and_goes_on_is_one_run_with_each_row_once(place, server, with_all_its_processes):
-    killed(place, 3, with_all_its_processes=with_all_its_processes)
-    trained(place, 5)
+def test_a_killed_and_resumed_run_is_one_run_with_each_row_once(place, server, with_all_its_processes):
+    train_and_kill(place, 3, with_all_its_processes=with_all_its_processes)
+    train_to_end(place, 5)
     assert len(offline_folders(place)) == 1
-    run = synced(place, server)
+    run = sync(place, server)
     assert list(server.runs) == [RUN]
     assert len(run.lines) == 5
     assert run.history == rows(5)
     assert run.exit_code == 0
 
 
-def test_a_run_that_was_synced_before_it_went_on_has_each_row_once(place, server):
-    killed(place, 3)
-    assert synced(place, server).history == rows(3)
-    trained(place, 5)
-    assert synced(place, server).history == rows(5)
+def test_a_run_that_was_synced_before_it_resumed_has_each_row_once(place, server):
+    train_and_kill(place, 3)
+    assert sync(place, server).history == rows(3)
+    train_to_end(place, 5)
+    assert sync(place, server).history == rows(5)
 
 
-def test_an_online_run_goes_on_where_its_history_at_the_server_ends(place, server, monkeypatch):
+def test_an_online_run_resumes_where_its_history_on_the_server_ends(place, server, monkeypatch):
     monkeypatch.setenv("WANDB_BASE_URL", server.url)
     (place / ".env").write_text(f'# the key\nexport WANDB_API_KEY="{KEY}"\n')
     for last in (3, 5):
@@ -176,7 +176,7 @@ def test_an_online_run_goes_on_where_its_history_at_the_server_ends(place, serve
         assert run.exit_code == (0 if last == 5 else 1)
     assert run.about["project"] == "study"
     assert run.config == {"lr": 0.1, "part": 5}
-    # The key arrived, but from the environment alone.
+    # The server received the key, but only from the environment.
     assert server.keys == {"Basic " + base64.b64encode(f"api:{KEY}".encode()).decode()}
     (place / ".env").unlink()
     written = [path for path in place.parent.rglob("*") if path.is_file()]
@@ -187,19 +187,19 @@ def test_rows_of_numpy_and_not_a_number_arrive(place, server):
     tracker = Tracker(TrackingSettings(), **ABOUT, config={"folder": Path("images"), "crop": (0.1, 1.0)})
     tracker.log({"loss": np.float32(0.5), "bias": float("nan")}, step=1)
     tracker.finish({})
-    run = synced(place, server)
+    run = sync(place, server)
     assert run.history[0]["loss"] == 0.5
     assert str(run.history[0]["bias"]) in ("nan", "NaN")
     assert run.config == {"folder": "images", "crop": [0.1, 1.0]}
 
 
-# What failures cost
+# Failures
 
 
-def test_the_job_keeps_its_signals_and_outlives_those_of_a_stopped_one(place):
+def test_a_signal_to_all_processes_stops_the_job_and_tracking_still_finishes(place):
     with train(place, 2, "wait") as process:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
-        for number in processes(place):  # SLURM sends it to all; the tracking process still has something to write
+        for number in processes(place):  # as SLURM does; the tracking process still has data to write
             os.kill(number, signal.SIGTERM)
         process.terminate()
         assert process.wait(10) == -signal.SIGTERM
@@ -212,20 +212,20 @@ def test_a_failure_is_one_warning(place, caplog, monkeypatch, failure):
     settings = TrackingSettings()
     if failure == "a file in the way":
         (place / "wandb").write_text("")
-        told = "Not a directory"
+        reason = "Not a directory"
     elif failure == "a broken package":
         (place / "wandb.py").write_text("raise ImportError('no package')")
         monkeypatch.setattr(
             "shapebias.tracking.client.LIBRARY_FOLDER", f"{place}{os.pathsep}{Path(__file__).parents[2] / 'src'}"
         )
-        told = "ImportError: no package"
+        reason = "ImportError: no package"
     else:
-        settings, told = TrackingSettings("online"), "WANDB_API_KEY is neither in the environment nor in .env"
+        settings, reason = TrackingSettings("online"), "WANDB_API_KEY is neither in the environment nor in .env"
     tracker = Tracker(settings, **ABOUT, config={})
     tracker.log({"loss": 1.0}, step=1)
     tracker.finish({})
     (message,) = [record.getMessage() for record in caplog.records]
-    assert message.startswith("W&B: ") and told in message and "\n" not in message
+    assert message.startswith("W&B: ") and reason in message and "\n" not in message
     assert (len(offline_folders(place)) == 1) == (failure == "a missing key")
 
 
@@ -246,7 +246,7 @@ def test_a_full_disk_is_one_warning(place, caplog, monkeypatch):
 
 @pytest.fixture
 def silent_server() -> Iterator[str]:
-    """A server that takes connections and never answers."""
+    """Return the URL of a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
@@ -265,10 +265,10 @@ def test_a_server_that_never_answers_costs_a_bounded_time_and_the_run_is_written
     assert time.monotonic() - started < 17
     (message,) = [record.getMessage() for record in caplog.records]
     assert "written offline" in message
-    assert len(synced(place, server).lines) == 5000
+    assert len(sync(place, server).lines) == 5000
 
 
-def test_finish_gives_up_after_its_time_and_leaves_no_process(place, silent_server, caplog, monkeypatch):
+def test_finish_stops_after_its_time_limit_and_no_process_remains(place, silent_server, caplog, monkeypatch):
     monkeypatch.setenv("WANDB_BASE_URL", silent_server)
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     tracker = Tracker(TrackingSettings("online"), **ABOUT, config={})

@@ -1,4 +1,4 @@
-"""The package as a user installs it: from a wheel, in an environment without torch and Snakemake, without the clone."""
+"""The package installed from a wheel, in an environment without torch, Snakemake and the clone."""
 
 import shutil
 import subprocess
@@ -18,9 +18,9 @@ def run(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
-    """The folder of the commands of an environment that has the wheel and what it requires, without extras.
+    """Return the folder of commands of an environment with the wheel and its requirements, without extras.
 
-    The packages that it requires come from this environment, since a registry may be out of reach.
+    The required packages come from this environment, because there may be no access to a registry.
     """
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run([UV, "build", "--wheel", "--quiet", "--out-dir", folder, ROOT], check=True)
@@ -34,7 +34,7 @@ def installed(tmp_path_factory) -> Path:
     return folder / "env/bin"
 
 
-def test_counting_and_the_report_need_neither_torch_nor_snakemake(installed, shared_data, tmp_path):
+def test_tables_and_the_report_need_neither_torch_nor_snakemake(installed, shared_data, tmp_path):
     listing = run(installed / "python", "-c", "import torch", folder=tmp_path)
     assert "No module named 'torch'" in listing.stderr
     files = sorted((shared_data / "observers").glob("*subject-0[1-3]*.csv"))

@@ -35,5 +35,5 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def cluster_workspace(cluster, tmp_path_factory):
-    """A function that returns a new, empty workspace on the cluster."""
+    """Return a function that returns a new, empty workspace on the cluster."""
     return lambda: ClusterWorkspace(tmp_path_factory.mktemp("study"), cluster)

@@ -173,7 +173,7 @@ def test_the_package_has_a_version():
     assert version("shapebias") == shapebias.__version__
 
 
-def test_a_network_that_returns_a_dict_is_told_to_return_its_logits(stimuli):
+def test_a_network_that_returns_a_dict_is_refused_with_a_hint(stimuli):
     class Wrapped(nn.Module):
         def __init__(self):
             super().__init__()

@@ -1,6 +1,6 @@
-"""The README and the pages: each block of code is checked, each link leads somewhere, and the pages can be built.
+"""The README and the pages: each block of code is checked, each link has a target, and the pages can be built.
 
-Workflow commands and those of the measuring page really run: tests/workflow/test_documented_commands.py.
+Tests that run the workflow commands and those of the measuring page: tests/workflow/test_documented_commands.py.
 """
 
 import importlib.util
@@ -26,7 +26,7 @@ from shapebias.evaluation.decisions import CSV_COLUMNS
 
 SCHEMA = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text(encoding="utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-# Programs of the reader's machine, none of whose options are this project's.
+# Programs of the reader's machine, whose options do not belong to this project.
 OTHERS = {"git", "cd", "$EDITOR", "apptainer", "squeue", "wandb", "sbatch"}
 
 
@@ -40,7 +40,7 @@ def module_at(path: Path, name: str):
 
 @cache
 def script(path: str):
-    """The module that has the code of a script."""
+    """Return the module with the code of a script."""
     assert (ROOT / path).is_file()
     return importlib.import_module(f"shapebias.commands.{Path(path).stem}")
 
@@ -57,7 +57,7 @@ def test_the_readme_fits_on_two_screens():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
 
 
-def test_each_block_is_of_a_kind_that_is_checked():
+def test_each_block_has_a_kind_that_is_checked():
     assert {block.kind for block in BLOCKS} == {"bash", "python", "yaml", "csv", "text"}
 
 
@@ -78,12 +78,12 @@ def test_programs_and_options_of_a_command_exist(command, monkeypatch):
         start = next(k for k, word in enumerate(words) if word.startswith("scripts/"))
         program, *words = words[start:]
     if program == "snakemake":
-        known = get_argument_parser()._option_string_actions
+        all_options = get_argument_parser()._option_string_actions
         options = [
             word for word in words if word.startswith("-") and " " not in word
-        ]  # with spaces: of another program
-        assert [option for option in options if option not in known] == []
-        if "--configfile" in words:  # takes all words up to the next option
+        ]  # words with spaces are commands for other programs
+        assert [option for option in options if option not in all_options] == []
+        if "--configfile" in words:  # this option takes all words up to the next option
             files = words[words.index("--configfile") + 1 :]
             assert all(word.startswith("-") for word in files[1:2]), "targets go before --configfile"
     elif program == "make":
@@ -93,7 +93,7 @@ def test_programs_and_options_of_a_command_exist(command, monkeypatch):
         assert [name for name in variables if f"$({name})" not in MAKEFILE] == []
     elif program.startswith("scripts/"):
         monkeypatch.setattr(sys, "argv", [program, *words])
-        script(program).parse_args(words)  # exits where it does not know an option or lacks one
+        script(program).parse_args(words)  # exits if an option is unknown or missing
     elif program.startswith("benchmarks/"):
         code = (ROOT / program).read_text(encoding="utf-8")
         assert [word for word in words if word.startswith("--") and f'"{word}"' not in code] == []
@@ -111,7 +111,7 @@ def test_most_commands_are_of_this_project():
 
 @pytest.fixture(scope="module")
 def stimuli(tmp_path_factory):
-    """A folder as the pages use it: images, people's decisions, and weights of a ResNet-50."""
+    """Return a folder with the files that the pages use: images, people's decisions, and weights of a ResNet-50."""
     folder = tmp_path_factory.mktemp("documented")
     for k, name in enumerate(["cat/cat1-bird1", "cat/cat2-car1", "bird/bird1-cat2", "dog/dog1-dog2"]):
         path = folder / f"stimuli/cue-conflict/{name}.png"
@@ -141,7 +141,7 @@ def test_python_runs(block, stimuli, monkeypatch, capsys):
 
 
 def without_required(schema):
-    """The schema for a part of a study."""
+    """Return the schema without required keys, for a part of a study."""
     return {key: value for key, value in schema.items() if key != "required"}
 
 
@@ -150,7 +150,7 @@ def test_yaml_follows_the_schema(block):
     jsonschema.validate(yaml.safe_load(block.text), SCHEMA if block.title else without_required(SCHEMA))
 
 
-def test_a_mistyped_key_in_yaml_would_be_found():
+def test_a_mistyped_key_in_yaml_is_found():
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"training": {"epoch": 1}}, without_required(SCHEMA))
 
@@ -166,7 +166,7 @@ def test_csv_is_the_header_of_a_real_table(block, stimuli, tmp_path):
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.kind == "text"], ids=str)
-def test_text_holds_no_command(block):
+def test_text_contains_no_command(block):
     assert not re.search(r"^\s*(\$|uv|make|snakemake|python|sbatch|scripts/)\b", block.text, re.MULTILINE)
 
 
@@ -174,7 +174,7 @@ def test_text_holds_no_command(block):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
-def test_links_and_names_of_files_lead_somewhere(page):
+def test_links_and_file_names_exist(page):
     text = page.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         path, _, anchor = target.partition("#")
@@ -184,9 +184,9 @@ def test_links_and_names_of_files_lead_somewhere(page):
         assert linked.exists(), target
         if anchor:
             headings = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
-            made = linked.name == "configuration.md"  # whose headings come from the schema
+            is_generated = linked.name == "configuration.md"  # its headings come from the schema
             names = [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
-            assert anchor in (SCHEMA["properties"] if made else names), target
+            assert anchor in (SCHEMA["properties"] if is_generated else names), target
     for path in re.findall(r"(?:scripts|experiments|profiles|workflow|src|envs|tests|docs)/[\w./-]*\w", text):
         if "results/" in text[max(0, text.find(path) - 9) : text.find(path)]:
             continue
@@ -199,7 +199,7 @@ def test_make_targets_in_the_text_exist(page):
     assert set(re.findall(r"`make ([a-z]+)", page.read_text(encoding="utf-8"))) <= set(targets)
 
 
-def test_the_list_of_floors_names_all_packages_of_the_library_and_no_others():
+def test_the_list_of_floors_has_exactly_the_packages_of_the_library():
     text = (ROOT / "docs/development.md").read_text(encoding="utf-8")
     floors = re.findall(r"^\| (?:[2-9]|\d\d) \| (.+) \|$", text, re.MULTILINE)
     named = {name for floor in floors for name in re.findall(r"`(\w+)`", floor)} - {"api"}
@@ -218,11 +218,11 @@ def test_the_citation_has_the_version_of_the_package():
     assert (citation["version"], citation["license"]) == (project["version"], project["license"])
 
 
-# The pages as they are built
+# The built pages
 
 
 def keys_below(node, schema):
-    """Every key that the schema names, wherever."""
+    """Yield every key of the schema, at any depth."""
     if isinstance(node, dict):
         yield from node.get("properties", {}) if isinstance(node.get("properties"), dict) else ()
         for value in node.values():
@@ -240,7 +240,7 @@ def test_the_page_of_the_configuration_has_each_key_of_the_schema(hooks):
 
 
 def test_the_page_of_the_configuration_reads_a_schema_that_pydantic_writes(hooks):
-    """Optional values are `anyOf` with null there, and entries of several kinds `oneOf` with a discriminator."""
+    """There, optional values are `anyOf` with null, and entries of several kinds are `oneOf` with a discriminator."""
     recipe = {"type": "object", "properties": {"lr": {"type": "number", "exclusiveMinimum": 0, "description": "Rate."}}}
     drawn = {"properties": {"kind": {"const": "drawn"}, "count": {"type": "integer"}}, "required": ["kind", "count"]}
     files = {"properties": {"kind": {"enum": ["files"]}, "folder": {"type": "string", "description": "Where."}}}
@@ -267,7 +267,7 @@ def test_the_page_of_the_configuration_reads_a_schema_that_pydantic_writes(hooks
     assert "| `training` | the keys of [`training`](#training) |" in page
 
 
-def test_the_pages_are_built_without_a_warning_and_ask_the_internet_for_nothing(tmp_path):
+def test_the_pages_are_built_without_warnings_and_load_nothing_from_the_internet(tmp_path):
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path]
     no_network = dict.fromkeys(("http_proxy", "https_proxy"), "http://localhost:9")
     environment = os.environ | no_network | {"NO_MKDOCS_2_WARNING": "1"}

@@ -154,7 +154,7 @@ def test_a_download_that_cannot_resume_starts_again(site, tmp_path, changed):
     assert (tmp_path / "x.pth").read_bytes() == site.files["/x.pth"]
 
 
-def test_a_wrong_checksum_is_reported_and_leaves_no_file(site, tmp_path):
+def test_a_wrong_checksum_is_reported_and_no_file_is_left(site, tmp_path):
     site.files["/x.pth"] = CONTENT
     with pytest.raises(UserError, match=f"/x.pth: its SHA-256 is {sha(CONTENT)}, expected {64 * '0'}"):
         fetch(f"{site.address}/x.pth", tmp_path / "x.pth", 64 * "0")
@@ -221,7 +221,7 @@ def test_a_full_disk_is_reported_before_anything_is_written(site, tmp_path, monk
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_disk_that_fills_up_is_reported_and_leaves_no_file(site, tmp_path):
+def test_a_full_disk_is_reported_and_no_file_is_left(site, tmp_path):
     site.files["/x.pth"] = CONTENT
     (tmp_path / ".x.pth.partial").symlink_to("/dev/full")
     with pytest.raises(OSError, match=r"No space left on device: .*x\.pth"):

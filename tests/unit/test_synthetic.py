@@ -75,7 +75,7 @@ def test_outlines_vary_within_a_class():
 
 
 def test_paintings_depend_only_on_the_generator_and_differ():
-    made = [painting(generator(0, "painting", str(i)), 64) for i in (0, 0, 1, 2)]
-    assert made[0].shape == (64, 64, 3) and made[0].dtype == np.uint8
-    np.testing.assert_array_equal(made[0], made[1])
-    assert len({image.tobytes() for image in made}) == 3
+    paintings = [painting(generator(0, "painting", str(i)), 64) for i in (0, 0, 1, 2)]
+    assert paintings[0].shape == (64, 64, 3) and paintings[0].dtype == np.uint8
+    np.testing.assert_array_equal(paintings[0], paintings[1])
+    assert len({image.tobytes() for image in paintings}) == 3

@@ -66,11 +66,15 @@ def test_a_job_runs_in_the_environment_of_its_rule_and_imports_the_library(conda
     done = snakemake(copied, target, "--software-deployment-method", "conda")
     assert done.returncode == 0, done.stderr
     assert (copied.folder / target).is_file()
-    (made,) = (copied.folder / ".snakemake" / "conda").glob("*/made_from.yaml")  # only the needed environment
-    assert made.read_text() == (repository / "envs" / "stylize.yaml").read_text()
-    python = made.parent / "bin" / "python"
-    alone = subprocess.run([python, "-c", "import shapebias"], env={"PATH": ""}, text=True, capture_output=True)
-    assert "No module named 'shapebias'" in alone.stderr
+    (environment_file,) = (copied.folder / ".snakemake" / "conda").glob(
+        "*/made_from.yaml"
+    )  # only the needed environment
+    assert environment_file.read_text() == (repository / "envs" / "stylize.yaml").read_text()
+    python = environment_file.parent / "bin" / "python"
+    import_without_path = subprocess.run(
+        [python, "-c", "import shapebias"], env={"PATH": ""}, text=True, capture_output=True
+    )
+    assert "No module named 'shapebias'" in import_without_path.stderr
 
 
 @pytest.mark.parametrize("form", ["dockerfile", "apptainer"])
@@ -78,7 +82,7 @@ def test_the_container_file_holds_all_environments(conda, copied, form):
     done = snakemake(copied, "--containerize", form)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith({"dockerfile": "FROM ", "apptainer": "Bootstrap: "}[form])
-    made = re.findall(r"conda env create --prefix (\S+) --file \1/environment\.yaml", done.stdout)
+    prefixes = re.findall(r"conda env create --prefix (\S+) --file \1/environment\.yaml", done.stdout)
     copies = re.findall(r"(?:COPY|   ) envs/(\w+)\.yaml (\S+)/environment\.yaml", done.stdout)
     assert sorted(name for name, _ in copies) == ["report", "stylize", "train"]
-    assert sorted(made) == sorted(prefix for _, prefix in copies)
+    assert sorted(prefixes) == sorted(prefix for _, prefix in copies)

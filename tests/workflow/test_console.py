@@ -28,9 +28,9 @@ def test_a_dry_run_prints_one_page_of_jobs_per_rule_and_reasons(workspace, paper
 
 def test_a_dry_run_with_p_prints_every_job_with_its_command(workspace, paper):
     place = workspace()
-    told = place.snakemake("-n", "-p", config=paper).stdout
-    assert Counter(JOB.findall(told)) == place.plan(paper) - Counter(total=10**6)
-    assert "train.py --train 'in=results/images/in/train/{0..103}.tar'" in told.replace('"$SCRIPTS"/', "")
+    output = place.snakemake("-n", "-p", config=paper).stdout
+    assert Counter(JOB.findall(output)) == place.plan(paper) - Counter(total=10**6)
+    assert "train.py --train 'in=results/images/in/train/{0..103}.tar'" in output.replace('"$SCRIPTS"/', "")
 
 
 def test_a_run_prints_one_line_for_a_started_job_and_all_details_of_a_failed_job(workspace, demo_config):
@@ -48,8 +48,8 @@ def test_a_run_prints_one_line_for_a_started_job_and_all_details_of_a_failed_job
     failed = done.stdout.partition("Error in rule pack:")[2]
     assert "    log: logs/pack/bad/test/0.log" in failed
     assert "error: class 'cat': 2 images wanted, 2 of them broken" in failed  # the job's own message
-    whole = next((place.folder / ".snakemake/log").iterdir()).read_text()
-    assert JOB.findall(whole)[:2] == ["scan", "pack"]
+    log = next((place.folder / ".snakemake/log").iterdir()).read_text()
+    assert JOB.findall(log)[:2] == ["scan", "pack"]
 
 
 def test_an_error_of_a_dry_run_names_no_unrelated_line(workspace, demo_config):

@@ -1,4 +1,4 @@
-"""The demo itself, as `make demo` runs it: does it show the phenomenon?"""
+"""The demo of `make demo` shows the effect of stylized training."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(not os.environ.get("CI"), reason="eleven minutes
 
 
 @pytest.fixture(scope="module")
-def made(workspace, demo_config):
+def demo_folder(workspace, demo_config):
     place = workspace()
     done = place.snakemake(config=demo_config())
     assert done.returncode == 0, done.stdout
@@ -23,8 +23,8 @@ def made(workspace, demo_config):
 
 
 @pytest.fixture(scope="module")
-def tables(made):
-    folder = made / "results/tables"
+def tables(demo_folder):
+    folder = demo_folder / "results/tables"
     return {name: pd.read_csv(folder / f"{name}.csv") for name in ("shape_bias", "accuracy", "runs")}
 
 
@@ -53,11 +53,11 @@ def test_the_published_number_of_conflict_images_is_shown(tables):
     assert (tables["shape_bias"]["conflict_images"] == 1280).all()
 
 
-def test_it_took_what_was_planned_within_a_factor_of_two(made):
+def test_the_planned_time_is_within_a_factor_of_two(demo_folder):
     command = [sys.executable, ROOT / "scripts/plan.py", "--configfile", ROOT / "config.yaml"]
-    said = subprocess.run(
-        [*command, "--compare", made / "logs/benchmarks"], text=True, capture_output=True, check=True
+    plan = subprocess.run(
+        [*command, "--compare", demo_folder / "logs/benchmarks"], text=True, capture_output=True, check=True
     ).stdout
-    total = said.splitlines()[-1].split()
+    total = plan.splitlines()[-1].split()
     assert total[0] == "total"
-    assert 0.5 < float(total[-1]) < 2, said
+    assert 0.5 < float(total[-1]) < 2, plan

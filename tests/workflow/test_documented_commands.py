@@ -1,4 +1,4 @@
-"""Commands of the README and the pages, as a reader types them: the workflow as dry runs, measuring for real."""
+"""Commands of the README and the pages: dry runs of the workflow, and real runs of the scripts for measuring."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from shapebias.evaluation.decisions import CSV_COLUMNS
 
-# Need what no test machine has; their options are checked by tests/unit/test_docs.py.
+# These need programs or data that test machines lack. tests/unit/test_docs.py checks their options.
 NOT_RUN = {
     "--containerize": "writes for each environment what conda would install",
     "--report": "needs results",
@@ -23,7 +23,7 @@ NEEDS_WEIGHTS = "adain"
 
 
 def published_data(study):
-    """Folders and archives of stimuli and decisions in a study, which must be there before a dry run."""
+    """Yield folders and archives of stimuli and decisions in a study, which must exist before a dry run."""
     entries = [*study["benchmarks"].values(), *study.get("observers", {}).values()]
     paths = [entry.get("folder") or entry.get("decisions") or "" for entry in entries]
     return [path for path in paths if path and not path.startswith("download:")]
@@ -31,7 +31,7 @@ def published_data(study):
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A copy of this checkout that may be written to, with what the pages speak of: studies, stimuli, photographs."""
+    """Return a writable copy of this checkout with the files of the pages: studies, stimuli, photographs."""
     place = tmp_path_factory.mktemp("documented")
     for name in ("Snakefile", "config.yaml", "experiments", "profiles", "workflow", "scripts", "src", "envs"):
         (place / name).symlink_to(ROOT / name)
@@ -62,14 +62,14 @@ def run_at(place, *words):
 
 
 def dry_runs():
-    """Each workflow command once: the words behind `snakemake`, with -n."""
-    found = {}
+    """Return the words of each workflow command, after `snakemake` and with -n → the block of the command."""
+    blocks_of_words = {}
     for command in COMMANDS:
         if command.words[0] == "snakemake" and not NOT_RUN.keys() & set(command.words):
             words = [word.replace("REPO", ".") for word in command.words[1:]]
             words = words if "-n" in words else ["-n", *words]
-            found.setdefault(tuple(words), str(command.block))
-    return found
+            blocks_of_words.setdefault(tuple(words), str(command.block))
+    return blocks_of_words
 
 
 @pytest.mark.parametrize("words", dry_runs(), ids=" ".join)
@@ -77,7 +77,7 @@ def test_a_workflow_command_plans_jobs(checkout, words):
     run_at(checkout, "-m", "snakemake", *words)
 
 
-def test_commands_of_scripts_run_as_they_are_shown(checkout):
+def test_commands_of_scripts_run_as_documented(checkout):
     calls = [command.words for command in COMMANDS if command.block.page in EXECUTED]
     calls = [words for words in dict.fromkeys(calls) if words[0].startswith("scripts/") and NEEDS_WEIGHTS not in words]
     assert {words[0] for words in calls} == {f"scripts/{n}.py" for n in ("evaluate", "shape_bias", "report", "stylize")}

@@ -1,4 +1,4 @@
-"""From a download of photographs to packed, stylized and conflict sets, through the rules, on real photographs."""
+"""Packed, stylized and conflict sets of real photographs, through the rules."""
 
 import shutil
 
@@ -13,7 +13,7 @@ CONFLICT = {"content": "in", "styles": "in", "other_category": True}
 
 @pytest.fixture(scope="module")
 def data(shared_data, tmp_path_factory):
-    """Nine photographs of four classes in Tiny ImageNet's own layout, and six paintings."""
+    """Return a folder with nine photographs of four classes in Tiny ImageNet's layout, and six paintings."""
     root = tmp_path_factory.mktemp("data")
     for folder in sorted((shared_data / "tiny-imagenet" / "train").iterdir())[::7][:4]:
         images = root / "tiny" / "train" / folder.name / "images"
@@ -68,8 +68,8 @@ def config(data):
 
 
 @pytest.fixture(scope="module")
-def made(data, config, workspace):
-    """A folder in which all images were made; a photograph that was drawn turned out to be broken."""
+def image_study(data, config, workspace):
+    """Return a workspace with all sets of images; one of the sampled photographs is broken."""
     place = workspace()
     done = place.snakemake("results/images/in/manifest.csv", config=config)
     assert done.returncode == 0, done.stdout
@@ -81,8 +81,8 @@ def made(data, config, workspace):
     return place, drawn
 
 
-def test_counts_stay_exact_and_the_manifest_says_what_replaced_the_broken_one(made):
-    place, drawn = made
+def test_counts_are_exact_and_the_manifest_names_the_replacement_of_a_broken_image(image_study):
+    place, drawn = image_study
     manifest = pd.read_csv(place.folder / "results/images/in/manifest.csv")
     assert manifest.groupby(["split", "class"]).size().tolist() == [3] * 4 + [4] * 4  # test, train
     gone = set(drawn["id"]) - set(manifest["id"])
@@ -94,8 +94,8 @@ def test_counts_stay_exact_and_the_manifest_says_what_replaced_the_broken_one(ma
     assert rejected["reason"].tolist() == ["not an image in a known format"]
 
 
-def test_stylized_sets_name_content_style_and_stylizer(made):
-    place, _ = made
+def test_stylized_sets_name_content_style_and_stylizer(image_study):
+    place, _ = image_study
     packed = pd.read_csv(place.folder / "results/images/in/manifest.csv")
     paintings = pd.read_csv(place.folder / "results/images/paintings/manifest.csv")
     sin = pd.read_csv(place.folder / "results/images/sin/manifest.csv")
@@ -108,8 +108,8 @@ def test_stylized_sets_name_content_style_and_stylizer(made):
     assert {sample.label["stylizer"] for sample in shard} == {"adain"}
 
 
-def test_a_shard_that_is_made_again_alone_comes_out_the_same(made, config):
-    place, _ = made
+def test_a_shard_that_is_made_again_has_the_same_bytes(image_study, config):
+    place, _ = image_study
     shard = place.folder / "results/images/sin/train/1.tar"
     before = shard.read_bytes()
     shard.unlink()
@@ -119,8 +119,8 @@ def test_a_shard_that_is_made_again_alone_comes_out_the_same(made, config):
     assert shard.read_bytes() == before
 
 
-def test_each_set_has_a_contact_sheet_and_what_was_set_aside_another(made):
-    figures = made[0].folder / "results/figures"
+def test_each_set_and_the_rejected_images_have_a_contact_sheet(image_study):
+    figures = image_study[0].folder / "results/figures"
     sheets = {path.name for path in figures.iterdir()}
     assert sheets == {
         *(f"contact_sheet.{name}.png" for name in ("in", "paintings", "sin", "conflict")),

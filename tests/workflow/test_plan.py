@@ -49,16 +49,16 @@ def test_only_melanoma_runs_are_evaluated_on_melanoma_benchmarks_and_on_no_other
     demo["benchmarks"] |= {"mela": {"kind": "melanoma", "images": "isic"}}
     jobs = place.plan(demo)
     assert (jobs["train"], jobs["evaluate"], jobs["evaluate_melanoma"]) == (3, 1, 2)
-    told = place.snakemake("-n", "-p", config=demo).stdout
-    asked = set(re.findall(r"--out '?results/predictions/(\w+)/(\w+)\.parquet", told))
+    output = place.snakemake("-n", "-p", config=demo).stdout
+    predicted = set(re.findall(r"--out '?results/predictions/(\w+)/(\w+)\.parquet", output))
     others = {
         (name, "resnet_in_seed0") for name in ("conflict", "in_test", "sin_test", "silhouettes", "edges", "reliance")
     }
     lesions = {("mela", f"resnet_{regime}_seed0") for regime in ("mela_in", "mela_imagenet")}
-    assert asked == others | lesions
-    assert "--melanoma-baseline mela_imagenet" in told
-    assert "results/predictions/mela/resnet_mela_in_seed0.csv" not in told
-    assert "results/figures/melanoma.mela.svg" in told and "results/tables/melanoma.csv" in told
+    assert predicted == others | lesions
+    assert "--melanoma-baseline mela_imagenet" in output
+    assert "results/predictions/mela/resnet_mela_in_seed0.csv" not in output
+    assert "results/figures/melanoma.mela.svg" in output and "results/tables/melanoma.csv" in output
 
 
 def test_a_regime_starts_from_the_weights_of_another_with_its_own_recipe(workspace, demo):
@@ -70,8 +70,8 @@ def test_a_regime_starts_from_the_weights_of_another_with_its_own_recipe(workspa
         "combined": {"train_on": ["in", "sin"], "training": {"epochs": 45}},
         "top": {"train_on": ["sin"], "init": "model_c", "trainable": 2},
     }
-    told = workspace().snakemake("-n", "-p", config=demo).stdout
-    commands = {name: next(c for c in told.splitlines() if f"--regime {name} " in c) for name in demo["regimes"]}
+    output = workspace().snakemake("-n", "-p", config=demo).stdout
+    commands = {name: next(c for c in output.splitlines() if f"--regime {name} " in c) for name in demo["regimes"]}
     assert "--init scratch" in commands["combined"] and "--epochs 45" in commands["combined"]
     assert "--init results/runs/resnet/combined/seed0/model.safetensors" in commands["model_c"]
     assert "--epochs 60" in commands["model_c"] and "--lr 0.01" in commands["model_c"]
@@ -83,13 +83,13 @@ def test_a_regime_starts_from_the_weights_of_another_with_its_own_recipe(workspa
 def test_ranks_and_workers_determine_cpus_and_gpus(workspace, demo):
     demo["models"], demo["gpus"] = {"resnet": demo["models"]["resnet"]}, 1
     demo["regimes"] = {"in": {"train_on": ["in"], "training": {"ranks": 2, "workers": 3}}}
-    told = workspace().snakemake("-n", "-p", "--cores", "16", "--resources", "gpus=8", config=demo).stdout
-    job = next(text for name, text in RULE.findall(told) if name == "train")
+    output = workspace().snakemake("-n", "-p", "--cores", "16", "--resources", "gpus=8", config=demo).stdout
+    job = next(text for name, text in RULE.findall(output) if name == "train")
     assert "threads: 8" in job  # two ranks, each with one computing thread and three workers
     assert "gpus=2" in job
     # MB of each rank: 4,000, 600 per worker, and little for the labels of these few images.
     assert 2 * 5800 < int(re.findall(r"mem_mb=(\d+)", job)[0]) < 2 * 6000
-    command = next(line for line in told.splitlines() if "train.py" in line)
+    command = next(line for line in output.splitlines() if "train.py" in line)
     assert "--ranks 2 --workers 3 --cpus 4 --device cuda" in command  # CPUs of a rank
     assert " launch 2 1 4 " in command  # ranks, nodes, CPUs of a rank: workflow/launch.sh
 
@@ -123,7 +123,7 @@ def test_configfile_replaces_the_default_config(workspace, demo):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda c: c["training"].update(epoch=3), "unknown key 'training.epoch'; did you mean 'epochs'?"),
         (lambda c: c["training"].update(lr="fast"), "training.lr: 'fast' is not a number"),
@@ -139,12 +139,12 @@ def test_configfile_replaces_the_default_config(workspace, demo):
         ),
     ],
 )
-def test_an_error_in_the_config_is_one_line_that_names_the_key(workspace, demo, change, told):
+def test_an_error_in_the_config_is_one_line_that_names_the_key(workspace, demo, change, message):
     change(demo)
     place = workspace()
     done = place.fork(config=demo)
     assert done.returncode == 1
-    assert told in done.stdout
+    assert message in done.stdout
     assert "Traceback" not in done.stdout
     assert not (place.folder / "results").exists()
 
@@ -234,15 +234,15 @@ def test_initial_weights_are_downloaded_once_or_read_from_a_local_file(workspace
     demo["models"]["package"] = {"timm": "resnet10t", "weights": "package:timm/x.pth"}
     demo["observers"] = {"same": net}
     demo["regimes"] = {"in": {"train_on": ["in"], "init": "pretrained"}, "new": {"train_on": ["in"]}}
-    told = place.snakemake("-n", "-p", config=demo).stdout
-    starts = {model: init for init, model in re.findall(r"train\.py.*--init (\S+).*--model (\w+) --regime in", told)}
+    output = place.snakemake("-n", "-p", config=demo).stdout
+    starts = {model: init for init, model in re.findall(r"train\.py.*--init (\S+).*--model (\w+) --regime in", output)}
     fetched = "results/downloads/networks/net-0123abcd.pth.tar"
     published = "results/downloads/pretrained/resnet10t.safetensors"
     assert starts == {"url": fetched, "file": "mine.pth", "none": published, "package": "package:timm/x.pth"}
-    assert told.count(f"download_pretrained.py --timm resnet10t --kwargs '{{}}' --out {published}") == 1
-    assert set(re.findall(r"train\.py.*--init (\S+).*--regime new", told)) == {"scratch"}
-    assert f"--weights {fetched} --observer same" in told
-    assert told.count(f"--sha256 0123abcd --out {fetched}") == 1
+    assert output.count(f"download_pretrained.py --timm resnet10t --kwargs '{{}}' --out {published}") == 1
+    assert set(re.findall(r"train\.py.*--init (\S+).*--regime new", output)) == {"scratch"}
+    assert f"--weights {fetched} --observer same" in output
+    assert output.count(f"--sha256 0123abcd --out {fetched}") == 1
 
 
 def test_a_dry_run_works_without_slurm(workspace, demo, tmp_path, monkeypatch):
@@ -255,8 +255,8 @@ def test_a_dry_run_works_without_slurm(workspace, demo, tmp_path, monkeypatch):
 def test_a_run_depends_on_one_checksum_file_per_split_which_depends_on_every_shard(workspace, demo):
     demo["sources"]["in"]["shards"]["test"] = 2
     demo["models"] = {"resnet": demo["models"]["resnet"]}
-    told = workspace().snakemake("-n", "-p", config=demo).stdout
-    jobs = re.findall(r"^    input: (.*)\n    output: ([^, \n]*)", told, re.MULTILINE)
+    output = workspace().snakemake("-n", "-p", config=demo).stdout
+    jobs = re.findall(r"^    input: (.*)\n    output: ([^, \n]*)", output, re.MULTILINE)
     inputs = {output: set(files.split(", ")) for files, output in jobs}
     sums = "results/images/in/{}/sha256sums.txt".format
     assert inputs["results/runs/resnet/in/seed0/model.safetensors"] == {sums("train"), sums("val")}
@@ -279,22 +279,22 @@ def test_missing_photographs_stop_a_run_before_its_first_job(workspace, reposito
 def test_a_job_s_time_limit_grows_with_its_shard(workspace, demo):
     def minutes(shards):
         demo["sources"]["in"]["shards"]["train"] = shards
-        told = workspace().snakemake("-n", "-p", config=demo).stdout
-        return max(int(m) for m in re.findall(r"rule stylize:.*?runtime=(\d+)", told, re.DOTALL))
+        output = workspace().snakemake("-n", "-p", config=demo).stdout
+        return max(int(m) for m in re.findall(r"rule stylize:.*?runtime=(\d+)", output, re.DOTALL))
 
     demo["sources"]["in"]["per_class"]["train"] = 2000
     assert minutes(1) > 2 * minutes(8)
 
 
 def test_each_attempt_of_a_job_has_more_time_and_memory(workspace, demo):
-    def asked(resource, attempt):
-        told = workspace().snakemake("-n", "-p", "--attempt", attempt, config=demo).stdout
+    def requests(resource, attempt):
+        output = workspace().snakemake("-n", "-p", "--attempt", attempt, config=demo).stdout
         job = rf"^ *rule (\w+):\n(?: +.*\n)*? +resources: .*?{resource}=(\d+)"
-        return {rule: int(number) for rule, number in re.findall(job, told, re.MULTILINE)}
+        return {rule: int(number) for rule, number in re.findall(job, output, re.MULTILINE)}
 
     # Training without a configured throughput gets a day, and resumes at the next attempt.
     for resource, constant in (("runtime", {"train"}), ("mem_mb", set())):
-        first, second = asked(resource, "1"), asked(resource, "2")
+        first, second = requests(resource, "1"), requests(resource, "2")
         assert {"pack", "train", "evaluate", "tables", "report"} <= set(first)
         assert {rule for rule in first if second[rule] <= first[rule]} == constant
 

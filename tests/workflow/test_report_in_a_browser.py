@@ -1,7 +1,7 @@
-"""The report as a reader meets it: in a browser, with and without JavaScript, by mouse and by keyboard, on paper.
+"""The report in a browser: with and without JavaScript, by mouse and by keyboard, and printed.
 
-The page is made by the real scripts, from answers of simulated networks and people to drawn images whose names are
-those of conflict stimuli. Screenshots are left in $SHAPEBIAS_SCREENSHOTS, for looking at.
+The scripts make the page from answers of simulated networks and people to drawn images with the names of conflict
+stimuli. The tests save screenshots in $SHAPEBIAS_SCREENSHOTS.
 """
 
 import json
@@ -25,7 +25,7 @@ from shapebias.seeding import generator
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
 DESK: ViewportSize = {"width": 1280, "height": 900}
-# Model, regime → how often it names the shape, the texture.
+# (model, regime) → fraction of answers that are the shape, and the texture.
 NETWORKS = {
     ("resnet", "in"): (0.1, 0.6),
     ("resnet", "sin"): (0.4, 0.2),
@@ -39,7 +39,7 @@ REACHED = "() => document.activeElement.closest('[data-reached]')?.dataset.reach
 
 
 def conflicts(each: int) -> pd.DataFrame:
-    """`each` conflict images of every category of shape, named as the published ones are."""
+    """Return `each` conflict images per shape category, with names like the published ones."""
     rows = []
     for place, shape in enumerate(CATEGORIES):
         for i in range(each):
@@ -48,16 +48,18 @@ def conflicts(each: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["image", "shape", "texture"])
 
 
-def decided(name: str, images: pd.DataFrame, shape: float, texture: float) -> np.ndarray:
-    """What an observer answers that names the shape and the texture so often, and else any category."""
+def simulate_decisions(name: str, images: pd.DataFrame, shape: float, texture: float) -> np.ndarray:
+    """Return answers with these fractions of shapes and textures; the others are random categories."""
     rng = generator(0, "decided", name)
-    drawn, other = rng.random(len(images)), rng.choice(CATEGORIES, len(images))
-    answers = np.where(drawn < shape, images["shape"], np.where(drawn < shape + texture, images["texture"], other))
+    numbers, other_answers = rng.random(len(images)), rng.choice(CATEGORIES, len(images))
+    answers = np.where(
+        numbers < shape, images["shape"], np.where(numbers < shape + texture, images["texture"], other_answers)
+    )
     return answers.astype(object)
 
 
 def predictions(name: str, images: pd.DataFrame, decisions: np.ndarray) -> pd.DataFrame:
-    """Answers as scripts/evaluate.py writes them, certain at 0.7."""
+    """Return predictions in the form of scripts/evaluate.py, with probability 0.7 for each answer."""
     table = images.assign(observer=name, content=images["image"] + ".png", style=None, decision=decisions)
     table = table.assign(condition="", session=1, imagename=None, predicted_class=decisions)
     for column in ("class", "shape_class", "texture_class"):
@@ -71,16 +73,16 @@ def predictions(name: str, images: pd.DataFrame, decisions: np.ndarray) -> pd.Da
 
 def record(name: str, kind: str, model: str, regime: str | None) -> dict:
     seed = None if regime is None else 0
-    told = {"observer": name, "model": model, "regime": regime, "seed": seed, "benchmark": kind}
-    return told | {"answers": list(CATEGORIES), "class_names": list(CATEGORIES), "rejected": [], "conditions": []}
+    facts = {"observer": name, "model": model, "regime": regime, "seed": seed, "benchmark": kind}
+    return facts | {"answers": list(CATEGORIES), "class_names": list(CATEGORIES), "rejected": [], "conditions": []}
 
 
 def write_people(folder: Path, images: pd.DataFrame, persons: int) -> None:
-    """Decisions of people in the toolbox's format."""
+    """Write decisions of people in the toolbox's format."""
     folder.mkdir(parents=True, exist_ok=True)
     for person in range(1, persons + 1):
         name = f"subject-{person:02d}"
-        answers = decided(name, images, 0.85, 0.03)
+        answers = simulate_decisions(name, images, 0.85, 0.03)
         rows = []
         for trial, (image, shape, answer) in enumerate(zip(images["image"], images["shape"], answers, strict=True), 1):
             stimulus = f"{trial:04d}_s5n_s{person:02d}_0_{shape}_00_{image}.png"
@@ -89,7 +91,7 @@ def write_people(folder: Path, images: pd.DataFrame, persons: int) -> None:
 
 
 def write_images(folder: Path, images: pd.DataFrame, side: int) -> None:
-    """A square of the texture's colour with a bar of the shape's."""
+    """Write images: a square in the texture's colour with a bar in the shape's colour."""
     for image, shape, texture in zip(images["image"], images["shape"], images["texture"], strict=True):
         pixels = generator(0, "pixels", image).integers(0, 60, (side, side, 3))
         pixels += 12 * CATEGORIES.index(texture)
@@ -99,15 +101,17 @@ def write_images(folder: Path, images: pd.DataFrame, side: int) -> None:
 
 
 def write_answers(folder: Path) -> None:
-    """Answers of all NETWORKS, of one that was not trained here, and of three people."""
+    """Write answers of all NETWORKS, of a network that was not trained here, and of three people."""
     images = conflicts(20)
     write_people(folder / "conflict", images, 3)
     for (model, regime), (shape, texture) in {**NETWORKS, ("tf_net", None): (0.2, 0.6)}.items():
         name = f"{model}_{regime}_seed0" if regime else model
-        table = predictions(name, images, decided(name, images, shape, texture))
+        table = predictions(name, images, simulate_decisions(name, images, shape, texture))
         write_predictions(folder / "conflict" / f"{name}.parquet", table, record(name, "cue_conflict", model, regime))
         photographs = images.assign(image=[f"photo{i}" for i in range(len(images))], texture=images["shape"])
-        table = predictions(name, photographs, decided(f"{name} IN", photographs, 0.9 if regime == "in" else 0.6, 0))
+        table = predictions(
+            name, photographs, simulate_decisions(f"{name} IN", photographs, 0.9 if regime == "in" else 0.6, 0)
+        )
         write_predictions(folder / "in_test" / f"{name}.parquet", table, record(name, "in_test", model, regime))
         parts = []
         for condition, right in (
@@ -117,7 +121,7 @@ def write_answers(folder: Path) -> None:
             ("texture-1", 0.8),
             ("colour-1", 0.85),
         ):
-            part = predictions(name, photographs, decided(f"{name} {condition}", photographs, right, 0))
+            part = predictions(name, photographs, simulate_decisions(f"{name} {condition}", photographs, right, 0))
             parts.append(part.assign(condition=condition))
         write_predictions(
             folder / "reliance" / f"{name}.parquet", pd.concat(parts), record(name, "suppressed", model, regime)
@@ -125,13 +129,23 @@ def write_answers(folder: Path) -> None:
 
 
 def write_read_out(path: Path) -> None:
-    """What scripts/evaluate.py would have written of NETWORKS."""
+    """Write read-outs of NETWORKS in the form of scripts/evaluate.py."""
     rows = []
     for model, regime in NETWORKS:
         for stage in range(4):
             for cue, accuracy in (("shape", 0.2 + 0.15 * stage), ("texture", 0.6 - 0.1 * stage)):
-                who = ("conflict", f"{model}_{regime}_seed0", model, regime, 0, f"stage {stage}", stage / 3, 64, cue)
-                rows.append((*who, 320, accuracy, accuracy - 0.05, accuracy + 0.05, 1 / 16, ""))
+                identity = (
+                    "conflict",
+                    f"{model}_{regime}_seed0",
+                    model,
+                    regime,
+                    0,
+                    f"stage {stage}",
+                    stage / 3,
+                    64,
+                    cue,
+                )
+                rows.append((*identity, 320, accuracy, accuracy - 0.05, accuracy + 0.05, 1 / 16, ""))
     columns = ["benchmark", "observer", "model", "regime", "seed", "stage", "depth", "features", "cue"]
     columns += ["images", "accuracy", "ci_low", "ci_high", "chance", "reason"]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,7 +154,7 @@ def write_read_out(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory) -> Path:
-    """The report of a small study, by the scripts that the workflow calls."""
+    """Return the report of a small study, made by the workflow's scripts."""
     place = tmp_path_factory.mktemp("study")
     write_answers(place / "predictions")
     write_images(place / "images", conflicts(20), 64)
@@ -159,8 +173,8 @@ def report(tmp_path_factory) -> Path:
     inputs = ["--tables", place / "tables", "--runs", place]
     images = f"conflict={place / 'images'}"
     succeeded(run_script("figures", *inputs, "--sample-images", images, "--dpi", 40, "--out", place / "figures"))
-    given = [*inputs, "--figures", place / "figures", "--config", place / "config.json", "--conflict-images", images]
-    succeeded(run_script("report", "--title", "A small study", *given, "--out", place / "report.html"))
+    flags = [*inputs, "--figures", place / "figures", "--config", place / "config.json", "--conflict-images", images]
+    succeeded(run_script("report", "--title", "A small study", *flags, "--out", place / "report.html"))
     return place / "report.html"
 
 
@@ -176,8 +190,8 @@ def chrome(chromium) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def opened(chrome: Browser) -> Iterator[Callable[..., Page]]:
-    """A function that opens a page; at the end, the page must have asked for nothing and complained of nothing."""
+def open_report(chrome: Browser) -> Iterator[Callable[..., Page]]:
+    """Yield a function that opens a page. After the test, check that pages made no request and printed no error."""
     complaints, requests, contexts = [], [], []
 
     def complain(message: ConsoleMessage) -> None:
@@ -206,14 +220,14 @@ def opened(chrome: Browser) -> Iterator[Callable[..., Page]]:
 
 @pytest.fixture(scope="module")
 def screenshots(tmp_path_factory) -> Path:
-    """Where pictures of the page are left: a folder that CI keeps, if it names one."""
+    """Return the folder for screenshots, which CI may choose in order to keep them."""
     folder = Path(os.environ.get("SHAPEBIAS_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def marks(page: Page, chart: str) -> list[str]:
-    """What the points of a chart tell a screen reader, which is what the pointer's box says."""
+    """Return the labels of a chart's points, which screen readers and the pointer's box show."""
     return page.eval_on_selector_all(
         f"[data-draw='{chart}'] [aria-roledescription=point]",
         "found => found.map(one => one.getAttribute('aria-label'))",
@@ -221,75 +235,75 @@ def marks(page: Page, chart: str) -> list[str]:
 
 
 def rows_of(page: Page, chart: str) -> list[str]:
-    """The lines of a chart from top to bottom."""
+    """Return the labels of a chart's rows from top to bottom."""
     labels = page.locator(f"[data-draw='{chart}'] .role-axis-label text").evaluate_all(
         "found => found.map(one => [one.getBoundingClientRect().top, one.textContent])"
     )
     return [text for _, text in sorted(labels) if not re.fullmatch(r"[−\d.]*", text)]
 
 
-def settled(page: Page) -> None:
-    """Wait until charts show what was asked for."""
+def wait_for_charts(page: Page) -> None:
+    """Wait until charts show the chosen data."""
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 150)))")
 
 
 # With JavaScript
 
 
-def test_charts_take_the_place_of_pictures(opened, report):
-    page = opened(report)
+def test_charts_replace_pictures(open_report, report):
+    page = open_report(report)
     assert page.locator("figure.is-live .still").count() >= 5
     assert page.locator("figure.is-live .still:visible").count() == 0
     assert len(marks(page, "shape_bias.conflict")) == len(NETWORKS) + 2  # a network not trained here, and people
-    told = next(mark for mark in marks(page, "shape_bias.conflict") if "resnet sin" in mark)
+    mark = next(mark for mark in marks(page, "shape_bias.conflict") if "resnet sin" in mark)
     for part in ("shape bias: 0.", "95 % interval: 0.", "shape hits: ", "texture hits: ", "conflict images: 320"):
-        assert part in told
+        assert part in mark
     assert page.locator("[data-draw='read_out.conflict.shape'] svg").is_visible()
     assert page.locator("[data-draw='reliance.reliance.texture'] svg").is_visible()
 
 
-def test_check_boxes_choose_what_all_charts_show(opened, report):
-    page = opened(report)
+def test_check_boxes_filter_all_charts(open_report, report):
+    page = open_report(report)
     page.locator(".chooser summary").click()
     page.get_by_label("vit", exact=True).uncheck()
     page.get_by_label("sin", exact=True).uncheck()
-    settled(page)
+    wait_for_charts(page)
     assert rows_of(page, "shape_bias.conflict") == ["resnet in", "tf_net", "people"]
     for chart in ("shape_bias_by_category.conflict", "cue_accuracy.conflict", "accuracy", "read_out.conflict.shape"):
-        told = " ".join(marks(page, chart))
-        assert "resnet in" in told and "vit" not in told and "resnet sin" not in told, chart
+        text = " ".join(marks(page, chart))
+        assert "resnet in" in text and "vit" not in text and "resnet sin" not in text, chart
     assert "3 of 4 models, 2 of 3 regimes" in (page.locator(".chooser summary").text_content() or "")
     page.locator("[data-none=model]").click()
-    settled(page)
+    wait_for_charts(page)
     assert page.get_by_text("No data for the selected models").first.is_visible()
     page.locator("[data-all=model]").click()
     page.locator("[data-all=regime]").click()
-    settled(page)
+    wait_for_charts(page)
     assert len(marks(page, "shape_bias.conflict")) == len(NETWORKS) + 2
 
 
-def test_rows_can_be_sorted_and_categories_taken_from_shape_or_answer(opened, report):
-    page = opened(report)
+def test_rows_can_be_sorted_and_categories_can_be_those_of_shape_or_answer(open_report, report):
+    page = open_report(report)
     sort = page.locator("select[data-chart='shape_bias.conflict']")
     assert rows_of(page, "shape_bias.conflict")[:2] == ["resnet in", "resnet sin"]
     sort.select_option(label="by shape bias")
-    settled(page)
+    wait_for_charts(page)
     table = pd.read_csv(report.parent / "tables" / "shape_bias_pooled.csv")
     expected = (table["model"] + " " + table["regime"].fillna("")).str.strip()
     expected = list(expected[table["shape_bias"].sort_values(ascending=False).index])
     assert rows_of(page, "shape_bias.conflict") == expected
     chart = "shape_bias_by_category.conflict"
     page.locator(f"select[data-chart='{chart}'][data-role=sort]").select_option(label="by name")
-    settled(page)
+    wait_for_charts(page)
     assert rows_of(page, chart) == list(CATEGORIES)
     before = marks(page, chart)
     page.locator(f"select[data-chart='{chart}'][data-role=pick]").select_option(label="of the answer")
-    settled(page)
+    wait_for_charts(page)
     assert rows_of(page, chart) == list(CATEGORIES) and marks(page, chart) != before
 
 
-def test_what_a_link_leads_to_is_not_behind_the_chooser(opened, report):
-    page = opened(report, viewport=PHONE)
+def test_the_target_of_a_link_is_not_hidden_by_the_chooser(open_report, report):
+    page = open_report(report, viewport=PHONE)
     page.locator(".chooser summary").click()
     page.locator(".contents a", has_text="accuracy").click()
     page.wait_for_function("() => Math.abs(document.querySelector('#cost').getBoundingClientRect().top) < innerHeight")
@@ -299,44 +313,47 @@ def test_what_a_link_leads_to_is_not_behind_the_chooser(opened, report):
     assert title["y"] >= below["y"] + below["height"]
 
 
-def test_colours_of_a_matrix_reach_as_far_as_the_chosen_benchmark(opened, report):
-    page = opened(report)
+def test_the_colour_range_of_a_matrix_fits_the_chosen_benchmark(open_report, report):
+    page = open_report(report)
     table = pd.read_csv(report.parent / "tables" / "error_consistency.csv").query("condition == 'all'")
     legend = "[data-draw=error_consistency] .role-legend-label text"
-    found = {}
+    matrices = {}
     for benchmark in ("conflict", "in_test"):
         page.locator("select[data-chart=error_consistency]").select_option(benchmark)
-        settled(page)
+        wait_for_charts(page)
         ends = page.eval_on_selector_all(legend, "found => found.map(one => Number(one.textContent.replace('−', '-')))")
         widest = table.loc[table["benchmark"] == benchmark, "kappa"].abs().max()
         assert max(map(abs, ends)) <= max(0.2, widest) + 0.051
-        found[benchmark] = (widest, page.locator("[data-draw=error_consistency] .role-mark text:not(:empty)").count())
-    assert found["conflict"][0] != found["in_test"][0] and found["conflict"][1] > 0  # numbers in the squares
+        matrices[benchmark] = (
+            widest,
+            page.locator("[data-draw=error_consistency] .role-mark text:not(:empty)").count(),
+        )
+    assert matrices["conflict"][0] != matrices["in_test"][0] and matrices["conflict"][1] > 0  # numbers in the squares
 
 
-def test_the_pointer_shows_numbers(opened, report):
-    page = opened(report)
+def test_the_pointer_shows_numbers(open_report, report):
+    page = open_report(report)
     page.locator("[data-draw='shape_bias.conflict'] [aria-roledescription=point]").first.hover(force=True)
     box = page.locator("#vg-tooltip-element.visible")
     box.wait_for(timeout=5000)
     assert "95 % interval" in (box.text_content() or "")
 
 
-def test_tab_reaches_every_control_and_shows_where_it_is(opened, report):
-    page = opened(report)
+def test_tab_reaches_every_control_and_shows_its_focus(open_report, report):
+    page = open_report(report)
     page.locator(".chooser summary").click()
     for details in page.locator("details.numbers summary").all():
         details.click()
     reachable = "main a[href], main select, main input, main button, main summary, main .scroll"
-    wanted = page.eval_on_selector_all(
+    controls = page.eval_on_selector_all(
         reachable,
         "found => found.filter(one => one.checkVisibility()).map((one, i) => (one.dataset.reached = `${i}`))",
     )
-    assert len(wanted) > 30
+    assert len(controls) > 30
     page.evaluate("() => { document.activeElement.blur(); scrollTo(0, 0); }")
     page.locator("#main").focus()
     reached, unseen = set(), []
-    for _ in range(len(wanted) + 20):
+    for _ in range(len(controls) + 20):
         page.keyboard.press("Tab")
         here = page.evaluate(REACHED)
         if here:
@@ -346,11 +363,11 @@ def test_tab_reaches_every_control_and_shows_where_it_is(opened, report):
             )
             if page.evaluate(style) != ["solid", "3px"]:
                 unseen.append(page.evaluate("() => document.activeElement.outerHTML.slice(0, 80)"))
-    assert set(wanted) - reached == set() and unseen == []
+    assert set(controls) - reached == set() and unseen == []
 
 
-def test_conflict_images_are_browsed_by_keyboard_and_filtered(opened, report):
-    page = opened(report)
+def test_conflict_images_are_browsed_by_keyboard_and_filtered(open_report, report):
+    page = open_report(report)
     options = page.locator(".thumbs [role=option]:visible")
     assert options.count() == 240
     page.locator(".thumbs [role=option][tabindex='0']").focus()
@@ -363,34 +380,34 @@ def test_conflict_images_are_browsed_by_keyboard_and_filtered(opened, report):
     shape, texture = second.get_attribute("data-shape"), second.get_attribute("data-texture")
     answers = pd.read_csv(report.parent / "tables" / "answers.conflict.csv").set_index("image")
     row = answers.loc[second.get_attribute("title")]
-    told = page.locator(".answers").inner_text()
+    text = page.locator(".answers").inner_text()
     named = [name for name in answers.columns[2:] if row[name] == shape]
     assert (row["shape"], row["texture"]) == (shape, texture)
-    assert f"The shape, {shape} ({len(named)})" in told and all(name in told for name in answers.columns[2:])
+    assert f"The shape, {shape} ({len(named)})" in text and all(name in text for name in answers.columns[2:])
     page.locator("[data-filter=shape]").select_option("cat")
     page.locator("[data-filter=observer]").select_option(label="resnet_sin_seed0")
     page.locator("[data-filter=answer]").select_option("texture")
-    left = [option.get_attribute("title") for option in options.all()]
-    assert left and all(
+    titles = [option.get_attribute("title") for option in options.all()]
+    assert titles and all(
         (answers.loc[image, ["shape", "resnet_sin_seed0"]] == ["cat", answers.loc[image, "texture"]]).all()
-        for image in left
+        for image in titles
     )
-    assert page.locator(".browser output").inner_text() == f"{len(left)} of 240 images"
+    assert page.locator(".browser output").inner_text() == f"{len(titles)} of 240 images"
     for image in page.locator(".thumbs img").all()[:3]:
         assert re.fullmatch(r"Shape: \w+, texture: \w+", image.get_attribute("alt") or "")
 
 
-# Looks
+# Style
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", ["phone", "desk"])
-def test_the_page_fits_its_width_in_light_and_dark(opened, report, screenshots, width, scheme):
-    page = opened(report, viewport=PHONE if width == "phone" else DESK, color_scheme=scheme)
+def test_the_page_fits_its_width_in_light_and_dark(open_report, report, screenshots, width, scheme):
+    page = open_report(report, viewport=PHONE if width == "phone" else DESK, color_scheme=scheme)
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
     page.screenshot(path=screenshots / f"report-{width}-{scheme}.png", full_page=True)
     assert (screenshots / f"report-{width}-{scheme}.png").stat().st_size > 100_000
-    # Text stands out from what it is written on (4.5 is what the guidelines ask for).
+    # Text has enough contrast with its background; guidelines require 4.5.
     colours = page.evaluate(
         """() => ["body", ".headline", "figcaption", ".contents a", ".notes", "summary", ".warning", ".counts"].map(
             (name) => [name, getComputedStyle(document.querySelector(name)).color,
@@ -408,21 +425,21 @@ def rgb(css: str) -> str:
     return "#" + "".join(f"{int(part):02x}" for part in re.findall(r"\d+", css)[:3])
 
 
-def test_charts_follow_a_change_of_the_colour_scheme(opened, report):
-    page = opened(report, color_scheme="light")
+def test_charts_follow_a_change_of_the_colour_scheme(open_report, report):
+    page = open_report(report, color_scheme="light")
     text = page.locator("[data-draw='shape_bias.conflict'] .role-axis-label text").first
     light = text.get_attribute("fill")
     page.emulate_media(color_scheme="dark")
     page.wait_for_function("() => document.documentElement.dataset.charts === 'drawn'")
-    settled(page)
+    wait_for_charts(page)
     assert text.get_attribute("fill") != light
 
 
 # Without JavaScript, and on paper
 
 
-def test_without_javascript_there_are_pictures_and_tables(opened, report, screenshots):
-    page = opened(report, script=False)
+def test_without_javascript_there_are_pictures_and_tables(open_report, report, screenshots):
+    page = open_report(report, script=False)
     pictures = page.locator("figure.drawn .still img:visible")
     assert pictures.count() >= 8 and page.locator(".live:visible, .chooser:visible, form:visible").count() == 0
     for picture in pictures.all():
@@ -432,8 +449,8 @@ def test_without_javascript_there_are_pictures_and_tables(opened, report, screen
     page.screenshot(path=screenshots / "report-desk-without-javascript.png", full_page=True)
 
 
-def test_paper_gets_the_pictures_and_open_tables(opened, report, screenshots):
-    page = opened(report, color_scheme="dark")
+def test_the_printed_page_has_pictures_and_open_tables(open_report, report, screenshots):
+    page = open_report(report, color_scheme="dark")
     page.emulate_media(media="print", color_scheme="light")
     assert page.locator("figure.drawn .still img:visible").count() >= 8
     assert page.locator(".live:visible, .chooser:visible, form:visible, nav:visible").count() == 0
@@ -450,15 +467,15 @@ def test_paper_gets_the_pictures_and_open_tables(opened, report, screenshots):
 # Other inputs
 
 
-def test_published_decisions_alone_make_a_report(opened, shared_data, tmp_path, screenshots):
+def test_published_decisions_are_enough_for_a_report(open_report, shared_data, tmp_path, screenshots):
     folder = shutil.copytree(shared_data / "observers", tmp_path / "cue-conflict")
     images = f"cue-conflict={shared_data / 'stimuli' / 'cue-conflict'}"
     succeeded(
         run_script("report", "--predictions", folder, "--conflict-images", images, "--out", tmp_path / "report.html")
     )
-    kept = {path.name for path in (tmp_path / "report-tables").iterdir()}
-    assert {"shape_bias_pooled.csv", "answers.cue-conflict.csv", "error_consistency.csv"} <= kept
-    page = opened(tmp_path / "report.html")
+    tables = {path.name for path in (tmp_path / "report-tables").iterdir()}
+    assert {"shape_bias_pooled.csv", "answers.cue-conflict.csv", "error_consistency.csv"} <= tables
+    page = open_report(tmp_path / "report.html")
     told = page.locator("#run").inner_text()
     assert "report-tables" in told and "answers.cue-conflict.csv" in told
     headline = page.locator(".headline").inner_text()
@@ -474,37 +491,37 @@ def test_published_decisions_alone_make_a_report(opened, shared_data, tmp_path, 
     page.screenshot(path=screenshots / "published-desk-light.png", full_page=True)
 
 
-def test_fifty_observers_and_ten_thousand_images_stay_a_page_that_opens(opened, tmp_path):
+def test_a_page_with_fifty_observers_and_ten_thousand_images_opens(open_report, tmp_path):
     images = conflicts(625)
     folder = tmp_path / "predictions" / "conflict"
     for i in range(50):
         name = f"network{i:02d}"
-        table = predictions(name, images, decided(name, images, i / 60, 0.1))
+        table = predictions(name, images, simulate_decisions(name, images, i / 60, 0.1))
         write_predictions(folder / f"{name}.parquet", table, record(name, "cue_conflict", name, None))
     write_images(tmp_path / "images", images.groupby("shape").head(20), 224)
-    given = ["--predictions", tmp_path / "predictions", "--conflict-images", f"conflict={tmp_path / 'images'}"]
-    succeeded(run_script("report", *given, "--out", tmp_path / "report.html"))
+    flags = ["--predictions", tmp_path / "predictions", "--conflict-images", f"conflict={tmp_path / 'images'}"]
+    succeeded(run_script("report", *flags, "--out", tmp_path / "report.html"))
     assert (tmp_path / "report.html").stat().st_size < 15_000_000
-    page = opened(tmp_path / "report.html")
+    page = open_report(tmp_path / "report.html")
     assert len(marks(page, "shape_bias.conflict")) == 50
     assert "of 50 networks range from" in page.locator(".headline").inner_text()
     for width in (PHONE, DESK):
-        page = opened(tmp_path / "report.html", viewport=width)
+        page = open_report(tmp_path / "report.html", viewport=width)
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
         legend = page.locator("[data-draw='cue_accuracy.conflict'] .role-legend").first.bounding_box() or {}
         assert legend["height"] < 200
     assert "240 of 10,000 conflict images" in page.locator("#browse").inner_text()
 
 
-def test_names_may_hold_anything(opened, tmp_path):
+def test_names_may_contain_any_character(open_report, tmp_path):
     images = conflicts(2)
     for name in ("</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "a'b\"c\\d${e}{{f}}"):
         safe = f"net{len(name)}"
-        table = predictions(name, images, decided(name, images, 0.4, 0.4))
+        table = predictions(name, images, simulate_decisions(name, images, 0.4, 0.4))
         write_predictions(tmp_path / "conflict" / f"{safe}.parquet", table, record(name, "cue_conflict", name, None))
     title = "</title></script><script>alert(1)</script>"
     succeeded(run_script("report", "--title", title, "--predictions", tmp_path, "--out", tmp_path / "report.html"))
-    page = opened(tmp_path / "report.html")
+    page = open_report(tmp_path / "report.html")
     assert page.title() == title and page.locator("h1").inner_text() == title
     assert len(marks(page, "shape_bias.conflict")) == 3
     assert page.locator("img[src=x]").count() == 0

@@ -19,7 +19,7 @@ CATEGORIES = 16
 
 @pytest.fixture(scope="module")
 def small(demo_config):
-    """The demo with a handful of images, two tiny networks and one epoch."""
+    """Return the demo's config with few images, two tiny networks and one epoch."""
     config = demo_config()
     config |= {"image_size": 48, "input_size": 32}
     config["sources"]["in"] = {
@@ -44,121 +44,121 @@ def small(demo_config):
 
 
 @pytest.fixture(scope="module")
-def made(small, workspace):
-    """A folder in which the small demo has run."""
+def small_demo(small, workspace):
+    """Return a workspace in which the small demo has run."""
     place = workspace()
     done = place.snakemake(config=small)
     assert done.returncode == 0, done.stdout
     return place
 
 
-def test_every_run_is_measured_on_every_benchmark(made):
-    bias = pd.read_csv(made.folder / "results/tables/shape_bias.csv")
+def test_every_run_is_measured_on_every_benchmark(small_demo):
+    bias = pd.read_csv(small_demo.folder / "results/tables/shape_bias.csv")
     assert ",".join(bias.columns) == (
         "benchmark,observer,model,regime,seed,conflict_images,shape_hits,texture_hits,shape_bias,ci_low,ci_high"
     )
     assert len(bias) == RUNS
     assert (bias["conflict_images"] == 2 * 32).all()
-    by_category = pd.read_csv(made.folder / "results/tables/shape_bias_by_category.csv")
+    by_category = pd.read_csv(small_demo.folder / "results/tables/shape_bias_by_category.csv")
     assert len(by_category) == RUNS * CATEGORIES
     sums = by_category.groupby("observer")[["conflict_images", "shape_hits", "texture_hits"]].sum()
     assert (sums == bias.set_index("observer")[sums.columns]).all(axis=None)
-    accuracy = pd.read_csv(made.folder / "results/tables/accuracy.csv")
+    accuracy = pd.read_csv(small_demo.folder / "results/tables/accuracy.csv")
     assert set(accuracy["benchmark"]) == {"in_test", "sin_test", "silhouettes", "edges"}
     assert len(accuracy) == RUNS * 4 * 2  # by category and by class
-    reliance = pd.read_csv(made.folder / "results/tables/reliance.csv")
+    reliance = pd.read_csv(small_demo.folder / "results/tables/reliance.csv")
     untouched, suppressed = 3, 3 + 2 + 1  # cues; strengths of shape, texture and colour
     assert len(reliance) == RUNS * (untouched + suppressed)
     assert set(reliance["images"]) == {2 * 32}
-    read_out = pd.read_csv(made.folder / "results/tables/read_out.csv")
+    read_out = pd.read_csv(small_demo.folder / "results/tables/read_out.csv")
     assert set(read_out["cue"]) == {"shape", "texture"} and read_out["observer"].nunique() == RUNS
     assert {"pixels", "penultimate"} <= set(read_out["stage"])
 
 
-def test_every_table_that_the_rule_promises_is_one_of_the_library_s(made):
-    made_tables = {path.stem for path in (made.folder / "results/tables").glob("*.csv")}
+def test_the_tables_of_the_rule_are_those_of_the_library(small_demo):
+    made_tables = {path.stem for path in (small_demo.folder / "results/tables").glob("*.csv")}
     assert made_tables == {*columns.TABLE_COLUMNS, "runs", "rejected", "answers.conflict"}
     for name, names in columns.TABLE_COLUMNS.items():
-        assert list(pd.read_csv(made.folder / f"results/tables/{name}.csv").columns) == names
+        assert list(pd.read_csv(small_demo.folder / f"results/tables/{name}.csv").columns) == names
 
 
-def test_tables_and_figures_are_made_again_alone(made, small):
+def test_remaking_tables_and_figures_needs_no_other_job(small_demo, small):
     for target in ("tables", "figures"):
-        jobs = made.plan(small, target, "--forcerun", target)
+        jobs = small_demo.plan(small, target, "--forcerun", target)
         assert set(jobs) == {target, "total"}
 
 
-def test_conflict_images_carry_both_cues_of_different_categories(made):
-    labels = pd.read_csv(made.folder / "results/images/conflict/manifest.csv")
+def test_conflict_images_carry_both_cues_of_different_categories(small_demo):
+    labels = pd.read_csv(small_demo.folder / "results/images/conflict/manifest.csv")
     assert (labels["shape"] != labels["texture"]).all()
     assert labels["style"].notna().all()
-    styled = pd.read_csv(made.folder / "results/images/sin/manifest.csv")
+    styled = pd.read_csv(small_demo.folder / "results/images/sin/manifest.csv")
     assert styled["texture"].isna().all()
 
 
-def test_other_workers_make_no_run_anew(made, small):
+def test_another_number_of_workers_repeats_no_run(small_demo, small):
     other = small | {"training": small["training"] | {"workers": 2}, "wandb": {"project": "elsewhere"}}
-    assert "train" not in made.plan(other)
+    assert "train" not in small_demo.plan(other)
 
 
-def test_every_run_is_recorded_at_wandb_offline_once(made):
-    folders = list((made.folder / "results/wandb").glob("offline-run-*"))
-    assert len(folders) == RUNS + 1  # and the report
-    receipt = json.loads((made.folder / "results/wandb/report.json").read_text())
+def test_every_run_is_recorded_at_wandb_offline_once(small_demo):
+    folders = list((small_demo.folder / "results/wandb").glob("offline-run-*"))
+    assert len(folders) == RUNS + 1  # the last one is the report
+    receipt = json.loads((small_demo.folder / "results/wandb/report.json").read_text())
     assert receipt["mode"] == "offline" and receipt["warning"] is None
     assert "shape_bias" in receipt["tables"] and "shape_bias.conflict" in receipt["figures"]
 
 
-def test_a_run_over_two_ranks_leaves_no_checkpoint_behind(made):
-    told = json.loads((made.folder / "results/runs/resnet/frozen/seed0/run.json").read_text())
-    assert told["ranks"] == 2 and [link["regime"] for link in told["lineage"]] == ["in", "frozen"]
-    assert not list((made.folder / "results/checkpoints").rglob("*.pt"))
+def test_a_run_with_two_ranks_removes_its_checkpoints(small_demo):
+    run = json.loads((small_demo.folder / "results/runs/resnet/frozen/seed0/run.json").read_text())
+    assert run["ranks"] == 2 and [link["regime"] for link in run["lineage"]] == ["in", "frozen"]
+    assert not list((small_demo.folder / "results/checkpoints").rglob("*.pt"))
 
 
-def test_a_run_says_what_it_started_from_and_what_it_saw(made):
-    told = json.loads((made.folder / "results/runs/resnet/sin/seed0/run.json").read_text())
-    assert told["init"] == "in"
-    assert told["images_seen"] == {"sin": 2 * 4 * 32}
-    frozen = json.loads((made.folder / "results/runs/vit/frozen/seed0/run.json").read_text())
+def test_the_record_of_a_run_has_its_initial_weights_and_images(small_demo):
+    run = json.loads((small_demo.folder / "results/runs/resnet/sin/seed0/run.json").read_text())
+    assert run["init"] == "in"
+    assert run["images_seen"] == {"sin": 2 * 4 * 32}
+    frozen = json.loads((small_demo.folder / "results/runs/vit/frozen/seed0/run.json").read_text())
     assert frozen["trainable"] == "head"
-    history = pd.read_csv(made.folder / "results/runs/vit/frozen/seed0/history.csv")
+    history = pd.read_csv(small_demo.folder / "results/runs/vit/frozen/seed0/history.csv")
     assert list(history["epoch"]) == [1, 2]
 
 
-def test_the_report_is_one_file_that_asks_for_no_other(made):
-    page = (made.folder / "results/report.html").read_text()
-    page = re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL)  # a browser watches those, in another test
+def test_the_report_is_one_file_that_loads_no_other(small_demo):
+    page = (small_demo.folder / "results/report.html").read_text()
+    page = re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL)  # another test covers scripts in a browser
     loaded = re.findall(r"""(?:src|data|poster|srcset)\s*=\s*["']?([^"'\s>]+)|url\(["']?([^"')]+)""", page)
     assert loaded, "the figures are embedded"
-    assert all("".join(found).startswith(("data:", "#")) for found in loaded)
+    assert all("".join(parts).startswith(("data:", "#")) for parts in loaded)
     assert "<link" not in page
     for text in ("resnet", "vit", "frozen", "conflict", "timm"):
         assert text in page
 
 
-def test_a_second_run_does_nothing(made, small):
-    assert "Nothing to be done" in made.snakemake(config=small).stdout
+def test_a_second_run_does_nothing(small_demo, small):
+    assert "Nothing to be done" in small_demo.snakemake(config=small).stdout
 
 
-def test_other_colours_redraw_the_figures_and_retrain_nothing(made, small):
-    jobs = made.plan(small | {"figures": {"palette": "Set2", "dpi": 100}})
+def test_other_colours_repeat_the_figures_and_no_training(small_demo, small):
+    jobs = small_demo.plan(small | {"figures": {"palette": "Set2", "dpi": 100}})
     assert set(jobs) == {"figures", "settings", "report", "track", "all", "total"}
-    done = made.snakemake("figures", config=small | {"figures": {"palette": "Set2", "dpi": 100}})
+    done = small_demo.snakemake("figures", config=small | {"figures": {"palette": "Set2", "dpi": 100}})
     assert done.returncode == 0, done.stdout
     assert "rule figures" in done.stdout
     assert "rule train" not in done.stdout
 
 
-def test_another_learning_rate_of_one_model_retrains_that_model_alone(made, small):
+def test_another_learning_rate_of_a_model_retrains_only_that_model(small_demo, small):
     resnet = small["models"]["resnet"] | {"training": {"lr": 0.002}}
-    jobs = made.plan(small | {"models": small["models"] | {"resnet": resnet}})
+    jobs = small_demo.plan(small | {"models": small["models"] | {"resnet": resnet}})
     assert jobs["train"] == jobs["evaluate"] == RUNS // 2
     assert "pack" not in jobs
     assert "stylize" not in jobs
 
 
-def test_same_bytes_with_other_shards_and_cores(made, small, workspace):
-    """Of one network that starts from another, and one with a frozen backbone. Tables follow from decisions."""
+def test_same_bytes_with_other_shards_and_cores(small_demo, small, workspace):
+    """The test covers a network with initial weights of another regime, and a frozen backbone."""
     other = workspace()
     source = small["sources"]["in"] | {"shards": {"train": 3, "val": 1, "test": 2}}
     training = small["training"] | {"workers": 1}
@@ -169,58 +169,58 @@ def test_same_bytes_with_other_shards_and_cores(made, small, workspace):
     assert other.snakemake("--cores", "1", *decisions, config=config).returncode == 0
     for name in ("in", "sin", "conflict"):
         for split in ("train", "test"):
-            assert images(other.folder, name, split) == images(made.folder, name, split)
+            assert images(other.folder, name, split) == images(small_demo.folder, name, split)
     runs = [f"results/runs/{model}/{regime}/seed0" for model, regimes in networks.items() for regime in regimes]
     for path in (f"{run}/{file}" for run in runs for file in ("model.safetensors", "history.csv")):
-        assert (other.folder / path).read_bytes() == (made.folder / path).read_bytes(), path
-    for path in decisions:  # their metadata say which commit made them
+        assert (other.folder / path).read_bytes() == (small_demo.folder / path).read_bytes(), path
+    for path in decisions:  # their metadata contain the commit
         pd.testing.assert_frame_equal(
-            pd.read_parquet(other.folder / path), pd.read_parquet(made.folder / path), check_exact=True
+            pd.read_parquet(other.folder / path), pd.read_parquet(small_demo.folder / path), check_exact=True
         )
 
 
-def test_a_lost_shard_is_named_before_the_first_job_and_made_again_without_training_anew(made, small):
+def test_a_lost_shard_is_named_before_the_first_job_and_made_again_without_training(small_demo, small):
     shard, listed = (f"results/images/in/train/{name}" for name in ("0.tar", "sha256sums.txt"))
-    before = (made.folder / shard).read_bytes()
-    (made.folder / shard).unlink()
+    before = (small_demo.folder / shard).read_bytes()
+    (small_demo.folder / shard).unlink()
     run, as_if_large = "results/runs/resnet/in/seed0/run.json", "--max-checksum-file-size=1000"
-    refused = made.snakemake(run, "--forcerun", "train", config=small)
+    refused = small_demo.snakemake(run, "--forcerun", "train", config=small)
     assert refused.returncode == 1 and "Traceback" not in refused.stdout
     assert f"1 of the shards that {listed} lists are gone" in refused.stdout
-    assert made.snakemake("images", as_if_large, config=small).returncode == 0
-    assert (made.folder / shard).read_bytes() == before
-    assert not {"train", "evaluate"} & set(made.plan(small, as_if_large))
+    assert small_demo.snakemake("images", as_if_large, config=small).returncode == 0
+    assert (small_demo.folder / shard).read_bytes() == before
+    assert not {"train", "evaluate"} & set(small_demo.plan(small, as_if_large))
 
 
-def test_a_new_benchmark_is_all_that_is_measured_of_a_network(made, small):
+def test_a_network_is_evaluated_on_a_new_benchmark_only(small_demo, small):
     again = {"kind": "suppressed", "images": "in", "suppress": {"colour": [0.5]}}
     benchmarks = small["benchmarks"] | {"again": again}
     target = "results/predictions/{}/resnet_in_seed0.parquet"
-    old = {name: (made.folder / target.format(name)).read_bytes() for name in small["benchmarks"]}
-    done = made.snakemake(target.format("again"), config=small | {"benchmarks": benchmarks})
+    old = {name: (small_demo.folder / target.format(name)).read_bytes() for name in small["benchmarks"]}
+    done = small_demo.snakemake(target.format("again"), config=small | {"benchmarks": benchmarks})
     assert done.returncode == 0, done.stdout
-    text = (made.folder / "logs/evaluate/resnet_in_seed0.log").read_text()
+    text = (small_demo.folder / "logs/evaluate/resnet_in_seed0.log").read_text()
     assert text.count("reused an earlier measurement") == len(old)
     assert text.count(" images, 0 rejected") == 1
     for name, data in old.items():
-        assert (made.folder / target.format(name)).read_bytes() == data
+        assert (small_demo.folder / target.format(name)).read_bytes() == data
 
 
-def test_an_interrupted_run_leaves_nothing_half_written_and_goes_on(small, workspace):
+def test_an_interrupted_run_leaves_no_partial_file_and_resumes(small, workspace):
     place = workspace()
     config = small | {"models": {"resnet": small["models"]["resnet"]}}
     process = place.start(config=config)
     wait_for(lambda: any(place.folder.glob("results/images/*/*/*.tar")), process)
-    os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C in a terminal does
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
     assert process.wait(timeout=60) != 0
     for path in place.folder.glob("results/images/*/*/*.tar"):
         with tarfile.open(path) as tar:
             assert tar.getmembers()
     assert not list(place.folder.glob("results/**/.*")), "drafts are removed"
-    kept = {path: path.stat().st_mtime_ns for path in place.folder.glob("results/images/*/*/*.tar")}
+    times = {path: path.stat().st_mtime_ns for path in place.folder.glob("results/images/*/*/*.tar")}
     done = place.snakemake("results/images/conflict/test/0.tar", config=config)
     assert done.returncode == 0, done.stdout
-    assert all(path.stat().st_mtime_ns == time_made for path, time_made in kept.items()), "what was done is kept"
+    assert all(path.stat().st_mtime_ns == time_made for path, time_made in times.items()), "what was done is kept"
 
 
 def wait_for(condition, process):
@@ -233,20 +233,25 @@ def wait_for(condition, process):
 
 
 def images(folder, name, split):
-    """id → bytes of all images of a set's split, whatever their shards."""
-    found = {}
+    """Return path → bytes of all images of a set's split, from all shards."""
+    contents = {}
     for path in folder.glob(f"results/images/{name}/{split}/*.tar"):
         with tarfile.open(path) as tar:
             tar.extractall(folder / "unpacked" / name / split, filter="data")
     for path in (folder / "unpacked" / name / split).rglob("*.*"):
-        found[path.relative_to(folder).as_posix()] = path.read_bytes()
-    return found
+        contents[path.relative_to(folder).as_posix()] = path.read_bytes()
+    return contents
 
 
-def test_the_report_opens_in_a_browser_without_errors(made, tmp_path, chromium):
+def test_the_report_opens_in_a_browser_without_errors(small_demo, tmp_path, chromium):
     picture = tmp_path / "page.png"
     done = subprocess.run(
-        [*chromium, f"--screenshot={picture}", "--window-size=1280,2000", f"file://{made.folder}/results/report.html"],
+        [
+            *chromium,
+            f"--screenshot={picture}",
+            "--window-size=1280,2000",
+            f"file://{small_demo.folder}/results/report.html",
+        ],
         capture_output=True,
         text=True,
         timeout=120,

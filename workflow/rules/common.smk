@@ -6,7 +6,7 @@ import shlex
 import sys
 from glob import glob
 
-# The library is reached without being installed, here and in the jobs (conda environments do not hold it).
+# The library is imported from this folder, here and in jobs: conda environments do not contain it.
 LIBRARY = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, LIBRARY)
 SCRIPTS = os.path.join(workflow.basedir, "scripts")
@@ -24,41 +24,41 @@ from snakemake.utils import update_config
 
 # Snakemake reads `--config only_finished=true`, and every nested value, as text.
 update_config(config, parse_scalars(workflow.config_settings.config))
-STUDY = unshare(config)  # as it was written, before defaults and `data_root`
+STUDY = unshare(config)  # the config as written, without defaults and with relative paths
 try:
     config = check_config(config)
 except UserError as error:
-    if workflow.remote_exec:  # by this status the executor knows that no attempt of any job will do better
+    if workflow.remote_exec:  # this status tells the executor that every attempt of every job would fail
         logger.error(str(error))
         sys.exit(os.EX_CONFIG)
     raise WorkflowError(str(error))
 
-# How jobs tell W&B of themselves. It is no parameter of a job: another project makes no result anew.
+# Flags for W&B. They are no params of a rule, because a new W&B project must not repeat a job.
 TRACKING = " ".join(f"--wandb-{key} {value}" for key, value in {**config["wandb"], "dir": "results"}.items())
-STAGING = "--stage" if config["stage_shards"] else ""  # nor is where they read their shards
+STAGING = "--stage" if config["stage_shards"] else ""  # no param either, for the same reason
 ENVIRONMENT = {"PYTHONPATH": LIBRARY, "SCRIPTS": SCRIPTS, "TRACKING": TRACKING, "STAGING": STAGING}
 if workflow.remote_exec:
     ENVIRONMENT["ON_CLUSTER"] = "yes"
 PREFIX = f"set -euo pipefail; export {shlex.join(f'{key}={value}' for key, value in ENVIRONMENT.items())}; "
 if not workflow.deployment_settings.deployment_method:
-    # Jobs run in the environment of this process, also where nobody activated it.
+    # Jobs run in the environment of this process, even if it is not activated.
     PREFIX += f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; '
 shell.prefix(PREFIX + f"source {shlex.quote(os.path.join(workflow.basedir, 'workflow/launch.sh'))}; ")
 
-# An image that holds all environments, for --software-deployment-method conda apptainer.
+# A container image with all environments, for --software-deployment-method conda apptainer.
 if "container" in config:
 
     containerized: config["container"]
 
 
-# A dry run plans without the data and warns of everything that is missing; a run refuses to start. Jobs do not look again.
+# A dry run plans without the data and warns of all missing files. A run refuses to start. Jobs do not check again.
 MISSING = data_problems(config) if workflow.is_main_process else []
 for problem in MISSING:
     logger.warning(problem)
 
 
 def existing_path(path):
-    """A file or folder of the config as a job's input; nothing while it is missing, so that a dry run can plan."""
+    """Return a path of the config as a job's input, or no input if it is missing, so that a dry run can plan."""
     return path if os.path.exists(path) else []
 
 
@@ -73,19 +73,19 @@ RUNS = {
     for seed in config["seeds"]
 }
 NETWORKS = [name for name, entry in config["observers"].items() if "timm" in entry]
-# Runs that tell melanomas see the benchmarks of that kind and nothing else, which all other networks see.
+# Melanoma runs are shown the melanoma benchmarks only, and all other networks the other benchmarks only.
 MELANOMA_RUNS = [name for name, (_, regime, _) in RUNS.items() if regime in melanoma_regimes(config)]
 MELANOMA = [name for name, entry in config["benchmarks"].items() if entry["kind"] == "melanoma"]
 OBSERVERS = [name for name in [*RUNS, *NETWORKS] if name not in MELANOMA_RUNS]
 BENCHMARKS = [name for name in config["benchmarks"] if name not in MELANOMA]
-# File name → where a network's weights are fetched from; a model and an observer may share one.
+# File name → URL and checksum of a network's weights; a model and an observer may share a file.
 NETWORK_FILES = {
     file_of(entry["weights"]): {"source": entry["weights"], "sha256": entry["weights_sha256"]}
     for _, entry in networks(config)
     if is_url(entry.get("weights", ""))
 }
 DECISIONS = {name: entry for name, entry in config["observers"].items() if "decisions" in entry}
-# Benchmarks whose shape and texture are read out of every stage of every network.
+# Benchmarks with a read-out of shape and texture from every stage of every network.
 READ_OUT = [name for name, entry in config["benchmarks"].items() if entry.get("read_out")]
 CONFLICTS = [name for name, entry in config["benchmarks"].items() if entry["kind"] == "cue_conflict"]
 PACKED = [*config["sources"], *config["styles"]]
@@ -101,7 +101,7 @@ def finished(names, results):
 
 
 def one_of(names):
-    """A wildcard's pattern: exactly these names (which may hold dots), or nothing at all."""
+    """Return a wildcard's pattern that matches exactly these names, or nothing if there are none."""
     return "|".join(map(re.escape, map(str, names))) or "(?!)"
 
 
@@ -120,27 +120,27 @@ wildcard_constraints:
 
 
 def shard_counts(name):
-    """split → number of shards of a set."""
+    """Return split → number of shards of a set."""
     return dataset_sizes.shard_counts(config, name)
 
 
 def shards(name, split):
-    """Paths of all shards of a set's split."""
+    """Return the paths of all shards of a set's split."""
     return [f"results/images/{name}/{split}/{shard}.tar" for shard in range(shard_counts(name)[split])]
 
 
 def numbered(folder, count, ending):
-    """`folder/{0..7}.tar`, WebDataset's notation: command lines stay short with thousands of shards."""
+    """Return `folder/{0..7}.tar`, WebDataset's notation, which keeps command lines short with thousands of shards."""
     return f"{folder}/{{0..{count - 1}}}.{ending}"
 
 
 def shard_range(name, split):
-    """The paths of all shards of a set's split as one word."""
+    """Return the paths of all shards of a set's split as one word."""
     return numbered(f"results/images/{name}/{split}", shard_counts(name)[split], "tar")
 
 
 def flags(values):
-    """Command-line words for a mapping: `batch_size: 64` becomes --batch-size 64; False becomes --no-…"""
+    """Return a mapping as command-line words: `batch_size: 64` becomes --batch-size 64; False becomes --no-…"""
     words = []
     for key, value in values.items():
         flag = key.replace("_", "-")
@@ -154,7 +154,7 @@ def flags(values):
 
 
 def pairs(mapping):
-    """`a=1,b=2` for a mapping."""
+    """Return a mapping as `a=1,b=2`."""
     return ",".join(f"{key}={value}" for key, value in mapping.items())
 
 
@@ -163,28 +163,28 @@ def set_entry(wildcards):
 
 
 def set_folder(name):
-    """The folder that a packed set's files are in; nothing for what is drawn by code."""
+    """Return the folder of a packed set's files, or an empty string for a set that is drawn by code."""
     return (config["styles"].get(name) or config["sources"][name]).get("folder", "")
 
 
-# Sets of files are listed once, since a look at a million photographs takes an hour; what is drawn by code needs none.
+# Sets of files, which are listed once, because listing a million photographs takes an hour. Drawn sets need no list.
 LISTED = [name for name in PACKED if set_folder(name)]
 
-# Thousands of shards as inputs of hundreds of jobs are slow to plan: one file a split stands for them, which is made
-# from all of them and anew when one is made anew.
+# Snakemake plans slowly if hundreds of jobs have thousands of shards as inputs. Their input is therefore one file per
+# split, which lists the checksums of all its shards and is made again after a shard is made again.
 CHECKSUMS = "sha256sums.txt"
 
 
 def checksums_of(name, split):
-    """What stands for the images of a set's split."""
+    """Return the checksum list of a set's split, which jobs take as their input instead of its shards."""
     return f"results/images/{name}/{split}/{CHECKSUMS}"
 
 
 def listed(folder, count, ending):
-    """The paths that `numbered` means."""
+    """Return the single paths of `numbered`."""
     return [f"{folder}/{number}.{ending}" for number in range(count)]
 
 
 def code(*patterns):
-    """Source files as inputs: editing how a figure looks redraws it, without --force."""
+    """Return source files as inputs, so that editing a figure's code redraws the figure without --force."""
     return sorted(path for pattern in patterns for path in glob(os.path.join(workflow.basedir, pattern)))

@@ -51,14 +51,14 @@ def weights_source(wildcards):
     return flags({"source": entry[wildcards.part], "sha256": entry.get(f"{wildcards.part}_sha256")})
 
 
-# Published weights with a URL in timm or torchvision: name → network. Jobs do not download them, because they would need
-# the internet and download them again for each run.
-STARTING = (
+# Name → network with published weights in timm or torchvision. Separate rules download them: training jobs have no
+# internet, and each would download them again.
+PRETRAINED_MODELS = (
     config["models"].values() if any(entry["init"] == "pretrained" for entry in config["regimes"].values()) else []
 )
 PRETRAINED = {
     pretrained_name(entry): entry
-    for entry in [*STARTING, *config["observers"].values()]
+    for entry in [*PRETRAINED_MODELS, *config["observers"].values()]
     if "timm" in entry and "weights" not in entry
 }
 

@@ -1,4 +1,4 @@
-# Photographs and styles are listed and packed. Packed photographs are stylized.
+# Sets of images: photographs and styles are listed and packed, and packed photographs are stylized.
 
 from shapebias.planning.costs import encode_seconds, pack_seconds, stylize_seconds
 
@@ -126,9 +126,10 @@ rule encode_styles:
 
 
 def files_of_split(wildcards):
-    """Return the folder, the number and the extension of a split's shards, or of its style vectors."""
-    folder = f"results/{wildcards.kept}/{wildcards.set}/{wildcards.split}"
-    return folder, shard_counts(wildcards.set)[wildcards.split], "tar" if wildcards.kept == "images" else "safetensors"
+    """Return folder, number and extension of a split's shards, or of its style vectors."""
+    extension = "tar" if wildcards.folder == "images" else "safetensors"
+    folder = f"results/{wildcards.folder}/{wildcards.set}/{wildcards.split}"
+    return folder, shard_counts(wildcards.set)[wildcards.split], extension
 
 
 rule checksums:
@@ -136,13 +137,13 @@ rule checksums:
     input:
         lambda wildcards: listed(*files_of_split(wildcards)),
     output:
-        f"results/{{kept}}/{{set}}/{{split}}/{CHECKSUMS}",
+        f"results/{{folder}}/{{set}}/{{split}}/{CHECKSUMS}",
     log:
-        "logs/checksums/{kept}/{set}/{split}.log",
+        "logs/checksums/{folder}/{set}/{split}.log",
     benchmark:
-        "logs/benchmarks/checksums/{kept}/{set}/{split}.tsv"
+        "logs/benchmarks/checksums/{folder}/{set}/{split}.tsv"
     wildcard_constraints:
-        kept="images|style_vectors/[^/]+",
+        folder="images|style_vectors/[^/]+",
     conda:
         "../../envs/stylize.yaml"
     threads: 1

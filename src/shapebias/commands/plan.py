@@ -18,7 +18,7 @@ import yaml
 
 from shapebias.cli import Parser, non_negative_float, non_negative_int, positive_int
 from shapebias.config.data_files import data_problems
-from shapebias.config.dataset_sizes import counted
+from shapebias.config.dataset_sizes import count_folders
 from shapebias.config.queries import Config
 from shapebias.config.validation import check_config
 from shapebias.errors import UserError
@@ -137,7 +137,7 @@ def collect_measurements(config: Config, path: Path | None) -> Measurements:
     """Collect the measurements for a plan; throughputs of the config replace those of the file."""
     throughputs = read_throughputs(path) if path else {}
     throughputs |= parse_throughputs(config["throughputs"], "given in the config")
-    return Measurements(throughputs, count_unlisted_networks(config), counted(config))
+    return Measurements(throughputs, count_unlisted_networks(config), count_folders(config))
 
 
 def count_unlisted_networks(config: Config) -> dict[str, NetworkSize]:

@@ -1,7 +1,7 @@
-"""Train a decoder for AdaIN, for an encoder that can be had: in one process, or in several started by torchrun.
+"""Train an AdaIN decoder for an available encoder, in one process, or in several that torchrun starts.
 
-Writes into a folder: encoder.safetensors and decoder.safetensors (the folder is then --weights of the stylizer adain),
-history.csv (the losses) and sheet.png (what the decoder makes of some images before and after).
+Writes a folder: encoder.safetensors and decoder.safetensors (pass the folder as --weights to the stylizer adain),
+history.csv (the losses) and sheet.png (some images, stylized before and after training).
 """
 
 import argparse
@@ -52,8 +52,8 @@ from shapebias.training.staging import stage_shards
 
 log = logging.getLogger(__name__)
 
-SHOWN = 6  # pairs on the sheet
-NORMALISED_ON = 32  # pairs of images for a random encoder
+SHEET_PAIRS = 6  # content and style images on the sheet
+NORMALIZATION_PAIRS = 32  # pairs of images on which a random encoder is normalized
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -63,7 +63,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     inputs.add_argument("--styles", type=Path, nargs="+", required=True, metavar="DIR|TAR", help="paintings")
     inputs.add_argument("--encoder", required=True, metavar="FILE|random", help="VGG-19 to relu4_1")
     inputs.add_argument("--width", type=positive_int, default=64, help="channels of a random encoder's first stage")
-    inputs.add_argument("--max-rejected", type=proportion, default=0.25, help="allowed fraction of images set aside")
+    inputs.add_argument("--max-rejected", type=proportion, default=0.25, help="allowed fraction of rejected images")
     recipe = parser.add_argument_group("recipe (defaults of the published code)")
     kinds = (
         positive_int,
@@ -78,14 +78,15 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     for item, kind in zip(dataclasses.fields(DecoderRecipe), kinds, strict=True):
         recipe.add_argument(f"--{item.name.replace('_', '-')}", type=kind, default=item.default, help="%(default)s")
     job = parser.add_argument_group("job")
-    job.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU where there is one")
-    job.add_argument("--threads", type=positive_int, default=1, help="CPU threads that compute (default: %(default)s)")
-    job.add_argument("--workers", type=non_negative_int, default=0, help="threads that decode (default: %(default)s)")
+    job.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU if there is one")
+    job.add_argument("--threads", type=positive_int, default=1, help="CPU threads for computing (default: %(default)s)")
+    job.add_argument("--workers", type=non_negative_int, default=0, help="threads for decoding (default: %(default)s)")
+    job.add_argument("--checkpoints", type=Path, metavar="DIR", help="folder of checkpoints (default: no checkpoints)")
     job.add_argument(
-        "--checkpoints", type=Path, metavar="DIR", help="folder of checkpoints (default: none are written)"
-    )
-    job.add_argument(
-        "--checkpoint-minutes", type=non_negative_float, default=10.0, help="between checkpoints (default: %(default)s)"
+        "--checkpoint-minutes",
+        type=non_negative_float,
+        default=10.0,
+        help="minutes between checkpoints (default: %(default)s)",
     )
     add_staging_option(job)
     job.add_argument("--out", type=Path, required=True, metavar="DIR")
@@ -95,27 +96,32 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
-def first_encoder(args: argparse.Namespace, pairs: ContentStylePairs) -> nn.Sequential:
-    """The encoder of a file, or a random one that is normalised on some of the images."""
+def make_encoder(args: argparse.Namespace, pairs: ContentStylePairs) -> nn.Sequential:
+    """Return the encoder from a file, or a random encoder that is normalized on some of the images."""
     if args.encoder == "random":
-        return random_encoder(args.width, args.seed, torch.cat(pairs.batch(-1, range(NORMALISED_ON))))
+        return random_encoder(args.width, args.seed, torch.cat(pairs.batch(-1, range(NORMALIZATION_PAIRS))))
     return load_encoder(Path(args.encoder))
 
 
-def results(encoder: nn.Sequential, before: nn.Sequential, state: DecoderState, pairs: ContentStylePairs) -> list[Cell]:
-    """Some pairs: content, style, and what the decoder made of them before and after."""
+def sheet_cells(
+    encoder: nn.Sequential, before: nn.Sequential, state: DecoderState, pairs: ContentStylePairs
+) -> list[Cell]:
+    """Return the cells of the sheet: content, style, and the stylized images before and after training."""
     networks = [AdainStylizer(encoder, decoder, "cpu") for decoder in (before, state.decoder)]
     cells: list[Cell] = []
-    for number in range(SHOWN):
+    for number in range(SHEET_PAIRS):
         content, style = pairs.pair("sheet", number)
         vector = networks[0].encode(style)[None]
-        made: list[Image.Image] = [network.apply([content], vector, 1.0)[0] for network in networks]
+        stylized: list[Image.Image] = [network.apply([content], vector, 1.0)[0] for network in networks]
         captions = ("content", "style", "before training", f"after {state.step:,} steps")
-        cells += [(image, [text]) for image, text in zip((content, style, *made), captions, strict=True)]
+        cells += [(image, [text]) for image, text in zip((content, style, *stylized), captions, strict=True)]
     return cells
 
 
-def write(args: argparse.Namespace, encoder: nn.Sequential, state: DecoderState, pairs: ContentStylePairs) -> None:
+def write_results(
+    args: argparse.Namespace, encoder: nn.Sequential, state: DecoderState, pairs: ContentStylePairs
+) -> None:
+    """Write the encoder, the history, the sheet and last the decoder."""
     recipe, history = pairs.recipe, state.history
     metadata = {"encoder": encoder_hash(encoder), "recipe": dataclasses.asdict(recipe), "losses": history[-1]}
     with atomic_write(args.out / "encoder.safetensors") as draft:
@@ -127,7 +133,7 @@ def write(args: argparse.Namespace, encoder: nn.Sequential, state: DecoderState,
     before = initial_state(encoder, recipe, torch.device("cpu")).decoder
     first, last = history[0], history[-1]
     title = ", ".join(f"{k} loss {first[f'{k}_loss']:.3g} to {last[f'{k}_loss']:.3g}" for k in ("content", "style"))
-    cells = results(encoder, before, state, pairs)
+    cells = sheet_cells(encoder, before, state, pairs)
     sheet = contact_sheet(cells, title=title, columns=4, cell_size=2 * min(recipe.size, 112))
     with atomic_write(args.out / "sheet.png") as draft:
         sheet.save(draft, format="PNG")
@@ -145,7 +151,7 @@ def main(argv: list[str] | None = None) -> None:
         with contextlib.ExitStack() as stack:
             if args.checkpoints is not None:
                 stack.enter_context(lock_checkpoints(args.checkpoints, world))
-            train_one(args, world, stack.enter_context(stage_shards(paths if args.stage else [], world)))
+            train_and_write(args, world, stack.enter_context(stage_shards(paths if args.stage else [], world)))
     except StoppedError as stopped:
         log.info("%s", stopped)
         sys.exit(RETRY_STATUS)
@@ -153,14 +159,14 @@ def main(argv: list[str] | None = None) -> None:
         leave_process_group()
 
 
-def train_one(args: argparse.Namespace, world: World, copies: Mapping[Path, Path]) -> None:
-    """Train and write the results. copies: of shards on the node's own disk."""
+def train_and_write(args: argparse.Namespace, world: World, copies: Mapping[Path, Path]) -> None:
+    """Train a decoder and write the results. copies: shard → its copy on the node's own disk."""
     recipe = DecoderRecipe(**{item.name: getattr(args, item.name) for item in dataclasses.fields(DecoderRecipe)})
     contents, styles = (
         open_pictures([copies.get(path, path) for path in expand(paths)]) for paths in (args.content, args.styles)
     )
     pairs = ContentStylePairs(contents, styles, recipe, args.max_rejected)
-    encoder = first_encoder(args, pairs)
+    encoder = make_encoder(args, pairs)
     checkpoints = None
     if args.checkpoints is not None:
         checkpoints = Checkpoints(args.checkpoints, decoder_identity(encoder, recipe), minutes=args.checkpoint_minutes)
@@ -181,7 +187,7 @@ def train_one(args: argparse.Namespace, world: World, copies: Mapping[Path, Path
         return
     if not state.history:
         raise UserError(f"--steps {recipe.steps}: no step was made")
-    write(args, encoder, state, pairs)
+    write_results(args, encoder, state, pairs)
     if checkpoints:
         checkpoints.remove()
     log.info("%s: %d steps, losses %s", args.out, state.step, state.history[-1])

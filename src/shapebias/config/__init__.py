@@ -1,1 +1,1 @@
-"""The config of a study: what is allowed, what does not fit together, what a study says of itself."""
+"""The config of a study: its keys, the checks across keys, and queries of a checked config."""

@@ -1,6 +1,6 @@
-"""What keys of a config say about each other: names that refer to nothing, sets without a split, circles.
+"""Checks across the keys of a config: names that refer to nothing, sets without a split, circles.
 
-Each mistake is one line that names the key, its value and what is allowed.
+Each message is one line with the key, its value and the allowed values.
 """
 
 import collections
@@ -31,16 +31,17 @@ from shapebias.images.archives import ARCHIVE_SUFFIXES
 from shapebias.stylize.stylizers import EMBEDDED
 from shapebias.training.recipe import Recipe
 
-ALL = "all"  # a count: every image that there is
-CLASS_COUNTS = {"categories": 207, "present": 207, "all": 1000}  # of ILSVRC, by `classes`
+ALL = "all"  # a count: every available image
+CLASS_COUNTS = {"categories": 207, "present": 207, "all": 1000}  # classes of ILSVRC, by `classes` in the config
 DOWNLOADS = ("stimuli/cue-conflict", "stimuli/silhouettes", "stimuli/edges", "decisions")
-SIZE_KEYS = {"timm": "img_size", "torchvision": "image_size"}  # an argument of networks, by library
-# Arguments with which a network of timm takes images of any size, and the values that do it.
+# Library → the argument that sets a network's input size.
+SIZE_KEYS = {"timm": "img_size", "torchvision": "image_size"}
+# With one of these arguments, a timm network takes images of any size.
 ANY_SIZE = {"dynamic_img_size": True, "use_naflex": True, "strict_img_size": False}
 
 
 def problems(config: Config) -> Iterator[str]:
-    """All mistakes of a config whose keys are right by themselves; checks that need a wrong value say nothing."""
+    """Yield a message for each contradiction between keys; a check stops at a value that is wrong by itself."""
     for check in STUDY_CHECKS:
         yield from skip_wrong_values(check(config))
     for section, check in ENTRY_CHECKS:
@@ -49,7 +50,7 @@ def problems(config: Config) -> Iterator[str]:
 
 
 def names_in(config: Config, section: str) -> list[str]:
-    """The entries of a section; none if one of them is wrong altogether."""
+    """Return the names of a section's entries, or an empty list if an entry as a whole is wrong."""
     try:
         return list(config[section])
     except WrongValueError:
@@ -57,12 +58,12 @@ def names_in(config: Config, section: str) -> list[str]:
 
 
 def nearest(value: Any, allowed: Iterable[str]) -> str | None:
-    """The allowed value that is spelt most alike, if one is."""
+    """Return the allowed value with the most similar spelling, or None if no spelling is similar."""
     return next(iter(difflib.get_close_matches(str(value), [str(word) for word in allowed], 1)), None)
 
 
 def suggestion(value: Any, allowed: Iterable[str]) -> str:
-    """The nearest allowed value, if one is near, and all of them."""
+    """Return the end of a message: the most similar allowed value, if there is one, and all allowed values."""
     allowed = list(allowed)
     near = nearest(value, allowed)
     hint = f"; did you mean {near!r}?" if near else ";"
@@ -70,12 +71,12 @@ def suggestion(value: Any, allowed: Iterable[str]) -> str:
 
 
 def unknown(key: str, value: str, noun: str, allowed: Iterable[str]) -> str:
-    """A line about a name that refers to nothing."""
+    """Return a message about a name that refers to nothing."""
     return f"{key}: {value!r} is no {noun}{suggestion(value, allowed)}"
 
 
 def set_name_problems(config: Config) -> Iterator[str]:
-    """The name of a set stands for one set, also in the paths of results."""
+    """Yield a message for each name that two sets share; results of both would have the same paths."""
     owner: dict[str, str] = {}
     for section in ("sources", "styles", "stylized"):
         for name in config[section]:
@@ -85,7 +86,7 @@ def set_name_problems(config: Config) -> Iterator[str]:
 
 
 def run_name_problems(config: Config) -> Iterator[str]:
-    """The name of a run stands for one observer."""
+    """Yield a message for each name that two runs, or a run and an observer, share."""
     runs: set[str] = set()
     for model, regime, seed in itertools.product(config["models"], config["regimes"], config["seeds"]):
         name = run_name(model, regime, seed)
@@ -98,7 +99,7 @@ def run_name_problems(config: Config) -> Iterator[str]:
 
 
 def reserved_name_problems(config: Config) -> Iterator[str]:
-    """Names that mean something else already."""
+    """Yield a message for each name that has a fixed meaning."""
     for name in EMBEDDED:
         if name in config["stylizers"]:
             yield f"stylizers.{name}: the embedded network has that name already; choose another"
@@ -138,7 +139,7 @@ def stylized_problems(config: Config, name: str) -> Iterator[str]:
 
 
 def stylizing_problems(config: Config, name: str) -> Iterator[str]:
-    """How a set is stylized, not what it is made of."""
+    """Check the stylizer and the crop of a stylized set."""
     entry, allowed = config["stylized"][name], [*EMBEDDED, *config["stylizers"]]
     if entry["stylizer"] not in allowed:
         yield unknown(f"stylized.{name}.stylizer", entry["stylizer"], "stylizer", allowed)
@@ -147,7 +148,7 @@ def stylizing_problems(config: Config, name: str) -> Iterator[str]:
 
 
 def other_category_problems(config: Config, name: str) -> Iterator[str]:
-    """A style of another category needs sources whose images all have a category."""
+    """Check that all content and style images have a category, so that the style can be of another one."""
     entry, key = config["stylized"][name], f"stylized.{name}"
     if any(is_melanoma(config, entry[part]) for part in ("content", "styles")):
         yield f"{key}.other_category: melanoma and other are no categories; leave it out"
@@ -175,7 +176,7 @@ def stylizer_problems(config: Config, name: str) -> Iterator[str]:
 
 
 def decoder_problems(config: Config, name: str) -> Iterator[str]:
-    """The training of a decoder."""
+    """Check the training of a stylizer's decoder."""
     if "training" not in config["stylizers"][name]:
         return
     recipe, key = config["stylizers"][name]["training"], f"stylizers.{name}.training"
@@ -203,7 +204,7 @@ def download_problems(config: Config) -> Iterator[str]:
 
 
 def throughput_problems(config: Config) -> Iterator[str]:
-    """Names under `throughputs` that are nothing that has a speed."""
+    """Yield a message for each name under `throughputs` that the config does not declare."""
     stylizers, observers = [*EMBEDDED, *config["stylizers"]], [n for n, e in config["observers"].items() if "timm" in e]
     allowed = {
         "pack": ("source or set of styles", [*config["sources"], *config["styles"]]),
@@ -220,7 +221,7 @@ def throughput_problems(config: Config) -> Iterator[str]:
 
 
 def palette_problems(config: Config) -> Iterator[str]:
-    """Colours that seaborn does not have."""
+    """Check that seaborn has the palette."""
     palette = config["figures"]["palette"]
     if not registries.is_palette(palette):
         near = nearest(palette, registries.palettes())
@@ -234,7 +235,7 @@ def training_problems(config: Config) -> Iterator[str]:
 
 
 def model_problems(config: Config, name: str) -> Iterator[str]:
-    """A network that does not exist, or that does not take images of `input_size`."""
+    """Check that a model's network exists and takes images of `input_size`."""
     entry, key = config["models"][name], f"models.{name}"
     yield from network_problems(f"{key}.timm", entry["timm"])
     size = config["input_size"]
@@ -271,7 +272,7 @@ def regime_problems(config: Config, name: str) -> Iterator[str]:
 
 
 def init_problems(config: Config, name: str) -> Iterator[str]:
-    """Where a regime starts from: something that exists, and not itself."""
+    """Check that the initial weights of a regime exist and do not come from the regime itself."""
     regimes = config["regimes"]
     allowed, init = ["scratch", "pretrained", *regimes], regimes[name]["init"]
     if init not in allowed:
@@ -285,7 +286,7 @@ def init_problems(config: Config, name: str) -> Iterator[str]:
 
 
 def trainable_problems(config: Config, name: str) -> Iterator[str]:
-    """Networks of torchvision have no layer groups to count."""
+    """Check that a number of layer groups is given for timm networks only; torchvision's have none."""
     count = config["regimes"][name]["trainable"]
     if not isinstance(count, int):
         return
@@ -298,7 +299,7 @@ def trainable_problems(config: Config, name: str) -> Iterator[str]:
 
 
 def recipe_problems(config: Config) -> Iterator[str]:
-    """Hyperparameters that contradict each other. A line for each contradiction, as most runs share it."""
+    """Yield a message for each contradiction between hyperparameters; most runs share it."""
     runs: dict[str, list[str]] = collections.defaultdict(list)
     for model, regime in itertools.product(config["models"], config["regimes"]):
         try:
@@ -326,7 +327,7 @@ def recipe_problem(values: dict[str, Any]) -> str | None:
 
 
 def optimizer_problems(config: Config) -> Iterator[str]:
-    """Optimizers that timm does not have."""
+    """Check that timm has the optimizers."""
     optimizers = registries.timm_optimizers()
     places = {"training": config["training"]}
     for section in ("models", "regimes"):
@@ -341,19 +342,19 @@ def optimizer_problems(config: Config) -> Iterator[str]:
 def observer_problems(config: Config, name: str) -> Iterator[str]:
     entry, key = config["observers"][name], f"observers.{name}"
     is_network = "timm" in entry
-    for strange in ("benchmark", "pool") if is_network else ("classes", "weights", "weights_sha256"):
-        if strange in entry:
-            yield f"{key}.{strange}: has no meaning for {'a network' if is_network else 'decisions'}"
+    for unused in ("benchmark", "pool") if is_network else ("classes", "weights", "weights_sha256"):
+        if unused in entry:
+            yield f"{key}.{unused}: has no meaning for {'a network' if is_network else 'decisions'}"
     if is_network:
         yield from network_problems(f"{key}.timm", entry["timm"])
         return
-    answered = [n for n, e in config["benchmarks"].items() if KINDS[e["kind"]].measures in ("bias", "accuracy")]
-    if entry["benchmark"] not in answered:
+    answerable = [n for n, e in config["benchmarks"].items() if KINDS[e["kind"]].measures in ("bias", "accuracy")]
+    if entry["benchmark"] not in answerable:
         noun = "benchmark that people or other networks could have answered"
-        yield unknown(f"{key}.benchmark", entry["benchmark"], noun, answered)
+        yield unknown(f"{key}.benchmark", entry["benchmark"], noun, answerable)
 
 
-# Which `images` suit a kind of benchmark that takes only some: a test of name and config, and its words.
+# Kinds of benchmarks that need a certain kind of set → a test of the set, and its description.
 SETS_OF_KIND: dict[str, tuple[Callable[[Config, str], bool], str]] = {
     "cue_conflict": (
         lambda config, images: bool(config["stylized"].get(images, {}).get("other_category")),
@@ -369,7 +370,7 @@ SETS_OF_KIND: dict[str, tuple[Callable[[Config, str], bool], str]] = {
 
 
 def benchmark_problems(config: Config, name: str) -> Iterator[str]:
-    """Where the images of a benchmark come from, and what its kind has."""
+    """Check a benchmark: its images, and the options that its kind allows."""
     entry, key = config["benchmarks"][name], f"benchmarks.{name}"
     yield from skip_wrong_values(suppression_problems(config, name))
     if entry["read_out"] and entry["kind"] != "cue_conflict":
@@ -397,7 +398,7 @@ def suppression_problems(config: Config, name: str) -> Iterator[str]:
 
 
 def stimuli_problems(config: Config, entry: Config, key: str) -> Iterator[str]:
-    """A benchmark with `folder`."""
+    """Check a benchmark with `folder`."""
     needed = {"melanoma": "a set of kind isic2017", "suppressed": "a source"}.get(entry["kind"])
     if needed:
         yield f"{key}: kind {entry['kind']!r} needs `images`, {needed}, and no folder"
@@ -408,7 +409,7 @@ def stimuli_problems(config: Config, entry: Config, key: str) -> Iterator[str]:
 
 
 def image_problems(config: Config, entry: Config, key: str) -> Iterator[str]:
-    """A benchmark with `images`."""
+    """Check a benchmark with `images`."""
     kind, images, sets = entry["kind"], entry["images"], [*config["sources"], *config["stylized"]]
     is_suitable, noun = SETS_OF_KIND.get(kind, (lambda *_: True, ""))
     if kind in PUBLISHED_ONLY:
@@ -425,21 +426,21 @@ def image_problems(config: Config, entry: Config, key: str) -> Iterator[str]:
 
 
 def counterpart_problems(config: Config) -> Iterator[str]:
-    """Runs that find melanomas see benchmarks of that kind alone, and no others do: each needs its counterpart."""
+    """Check that melanoma runs have a melanoma benchmark, other networks another one, and each benchmark a network."""
     melanoma = [name for name, entry in config["benchmarks"].items() if entry["kind"] == "melanoma"]
-    theirs = melanoma_regimes(config)
-    others = [f"regimes.{name}" for name in config["regimes"] if name not in theirs]
+    regimes = melanoma_regimes(config)
+    others = [f"regimes.{name}" for name in config["regimes"] if name not in regimes]
     others += [f"observers.{name}" for name, entry in config["observers"].items() if "timm" in entry]
-    if melanoma and not theirs:
+    if melanoma and not regimes:
         yield f"benchmarks.{melanoma[0]}: nobody sees it; declare a regime that is trained on an isic2017 set"
-    if theirs and not melanoma:
-        yield f"regimes.{theirs[0]}: its runs see benchmarks of kind melanoma alone; declare one"
+    if regimes and not melanoma:
+        yield f"regimes.{regimes[0]}: its runs see benchmarks of kind melanoma alone; declare one"
     if others and len(melanoma) == len(config["benchmarks"]):
         yield f"{others[0]}: sees no benchmark of kind melanoma; declare one of another kind"
 
 
 def weights_problems(config: Config) -> Iterator[str]:
-    """The weights of models and observers. Downloaded files have the name in their URL, so two may not share one."""
+    """Check the weights of models and observers. Downloads keep the file name of their URL, so names must differ."""
     files: dict[str, tuple[str, str | None]] = {}
     for owner, entry in networks(config):
         key = f"{owner}.weights"
@@ -460,14 +461,14 @@ def weights_problems(config: Config) -> Iterator[str]:
 
 
 def parse_network(name: str) -> tuple[str, str, str]:
-    """Library, network and tag of the weights ("" without one): torchvision/resnet50.IMAGENET1K_V1."""
+    """Return library, network and weights tag ("" if there is none) of torchvision/resnet50.IMAGENET1K_V1."""
     library = "torchvision" if name.startswith("torchvision/") else "timm"
     network, _, tag = name.removeprefix("torchvision/").partition(".")
     return library, network, tag
 
 
 def network_problems(key: str, name: str) -> Iterator[str]:
-    """Networks, and weights of them, that the installed libraries do not have."""
+    """Check that the installed library has a network and its weights."""
     library, network, tag = parse_network(name)
     networks = registries.networks_by_source(library)
     if networks and network not in networks:

@@ -1,7 +1,6 @@
-"""The files and folders that a config names: where they are, and what is missing.
+"""The files and folders that a config names: their paths, and the missing ones.
 
-A plan needs none of them, so that it can be made before the data are there. A run needs all of them before its first
-job.
+A plan needs none of them, so it can be made before the data exist. A run needs all of them before its first job.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from shapebias.config.dataset_sizes import class_folders
 from shapebias.config.queries import Config, is_url
 
 FOLDER, FILE, EITHER = "folder", "file", "folder or file"
-# Where a config names files and folders: section, key, what it must be.
+# Section, key and expected kind of each path in a config.
 PATH_KEYS = (
     ("sources", "folder", EITHER),  # a folder, or the tar file of ILSVRC
     ("sources", "categories", FILE),
@@ -25,12 +24,12 @@ PATH_KEYS = (
     ("observers", "weights", FILE),
     ("observers", "classes", FILE),
 )
-IS_THERE: dict[str, Callable[[Path], bool]] = {FOLDER: Path.is_dir, FILE: Path.is_file, EITHER: Path.exists}
+PATH_TESTS: dict[str, Callable[[Path], bool]] = {FOLDER: Path.is_dir, FILE: Path.is_file, EITHER: Path.exists}
 NAMED_CLASSES = 5  # in one message
 
 
 def local_paths(config: Config) -> Iterator[tuple[str, str, str, str]]:
-    """Section, name, key and expected kind of each file or folder of this machine that the config names."""
+    """Yield section, name, key and expected kind of each local file or folder in the config."""
     for section, key, kind in PATH_KEYS:
         for name, entry in config[section].items():
             value = entry.get(key, "random")
@@ -39,14 +38,14 @@ def local_paths(config: Config) -> Iterator[tuple[str, str, str, str]]:
 
 
 def resolve_paths(config: Config) -> None:
-    """Take relative paths from `data_root`."""
+    """Resolve relative paths against `data_root`."""
     for section, name, key, _ in local_paths(config):
         entry = config[section][name]
         entry[key] = str(Path(config["data_root"]) / entry[key])
 
 
 def data_problems(config: Config) -> list[str]:
-    """What a run of the checked config lacks: files and folders, and categories for the classes of its photographs."""
+    """Return a message for each file or folder that is missing, and each source with classes without a category."""
     missing = [
         f"config: {section}.{name}.{key}: {path} {problem} (data_root is {config['data_root']})"
         for section, name, key, kind in local_paths(config)
@@ -56,23 +55,23 @@ def data_problems(config: Config) -> list[str]:
 
 
 def path_problem(path: Path, kind: str) -> str | None:
-    """Why a path is not the file or folder that is needed."""
+    """Return why a path is not the needed file or folder, or None if it is."""
     if not path.exists():
         return "does not exist"
-    if not IS_THERE[kind](path):
+    if not PATH_TESTS[kind](path):
         return f"is a {FOLDER if path.is_dir() else FILE}, not a {kind}"
     return "is an empty folder" if path.is_dir() and next(path.iterdir(), None) is None else None
 
 
 def category_problems(config: Config) -> Iterator[str]:
-    """Classes of image folders that belong to none of the 16 categories."""
+    """Yield a message for each image folder with classes that belong to none of the 16 categories."""
     for name, entry in config["sources"].items():
         if entry["kind"] != "imagefolder" or not Path(entry["folder"]).is_dir():
             continue
-        own = own_categories(entry.get("categories"))
-        if own is None:
+        categories = own_categories(entry.get("categories"))
+        if categories is None:
             continue
-        classes = [folder for folder in class_folders(Path(entry["folder"])) if category_of(folder, own) is None]
+        classes = [folder for folder in class_folders(Path(entry["folder"])) if category_of(folder, categories) is None]
         if classes:
             more = f" and {len(classes) - NAMED_CLASSES} more" if len(classes) > NAMED_CLASSES else ""
             yield (
@@ -83,7 +82,7 @@ def category_problems(config: Config) -> Iterator[str]:
 
 
 def own_categories(path: str | None) -> dict[str, str] | None:
-    """Class → category of a CSV file; None if the file is missing."""
+    """Return class → category from a CSV file, or None if the file is missing."""
     if path is None:
         return {}
     if not Path(path).is_file():

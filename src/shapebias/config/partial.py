@@ -1,15 +1,15 @@
-"""A config of which some values are wrong: everything else can still be checked."""
+"""A config with some wrong values, whose other values can still be checked."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 
 class WrongValueError(Exception):
-    """A check needs a value that is wrong itself, so its answer would mean nothing."""
+    """A check needs a wrong value, so its result would mean nothing."""
 
 
 class Partial(Mapping[str, Any]):
-    """A mapping without its wrong values. Reading one of them, or going through all of them, raises WrongValueError."""
+    """A mapping without its wrong values. Reading a wrong value, or iterating, raises WrongValueError."""
 
     def __init__(self, values: dict[str, Any], wrong: set[str]) -> None:
         self.values_by_key = {key: value for key, value in values.items() if key not in wrong}
@@ -28,9 +28,9 @@ class Partial(Mapping[str, Any]):
 
 
 def mark_wrong_values(value: Any, places: Sequence[tuple[str, ...]]) -> Any:
-    """A copy of the config in which each mapping that holds one of the wrong places is a Partial.
+    """Return a copy of the config in which each mapping with a wrong value is a Partial.
 
-    places: paths of keys, ("training", "lr"); a path into a list means the list.
+    places: paths of keys, ("training", "lr"); a path into a list stands for the whole list.
     """
     if not places or not isinstance(value, dict):
         return value
@@ -43,7 +43,7 @@ def mark_wrong_values(value: Any, places: Sequence[tuple[str, ...]]) -> Any:
 
 
 def skip_wrong_values(problems: Iterator[str]) -> Iterator[str]:
-    """The problems that a check finds before it needs a wrong value."""
+    """Yield the problems that a check finds before it needs a wrong value."""
     try:
         yield from problems
     except WrongValueError:

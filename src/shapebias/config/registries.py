@@ -1,6 +1,6 @@
-"""What timm, torchvision, seaborn and matplotlib offer by name, read from their source: importing them takes seconds.
+"""Names that timm, torchvision, seaborn and matplotlib offer, read from their source: importing them takes seconds.
 
-Each function returns nothing where its package is not installed, as on a head node that only plans.
+Each function returns an empty result if its package is not installed, as on a head node that only plans.
 """
 
 import functools
@@ -21,14 +21,14 @@ PALETTE_FILES = (
     ("matplotlib", "_cm_listed.py", re.compile(r"^        \('(\w+)', _\w+_data\)", re.MULTILINE)),
     ("matplotlib", "cm.py", re.compile(r"^        '(\w+)': '\w+',", re.MULTILINE)),
 )
-FIRST_WEIGHTS = "IMAGENET1K_V1"  # of torchvision, taken where no tag is given
+FIRST_WEIGHTS = "IMAGENET1K_V1"  # of torchvision, used if no tag is given
 COMPUTED_PALETTES = ("hls", "husl")
-PALETTE_PREFIXES = ("ch:", "light:", "dark:", "blend:")  # colours that follow
+PALETTE_PREFIXES = ("ch:", "light:", "dark:", "blend:")  # colours follow the prefix
 
 
 @functools.cache
 def sources(package: str, files: str) -> tuple[str, ...]:
-    """The texts of an installed package's files that fit a pattern."""
+    """Return the texts of an installed package's files that match a pattern."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         return ()
@@ -37,19 +37,19 @@ def sources(package: str, files: str) -> tuple[str, ...]:
 
 @functools.cache
 def networks_by_source(package: str) -> dict[str, str]:
-    """Network → the text of the module that registers it; package: timm or torchvision."""
+    """Return network → source text of the module that registers it. package: timm or torchvision."""
     pattern = TIMM_NETWORK if package == "timm" else TORCHVISION_NETWORK
     return {name: text for text in sources(package, "models/*.py") for name in pattern.findall(text)}
 
 
 def timm_optimizers() -> set[str]:
-    """The optimizers of timm."""
+    """Return the names of timm's optimizers."""
     return {name for text in sources("timm", "optim/_optim_factory.py") for name in OPTIMIZER.findall(text)}
 
 
 @functools.cache
 def weights_of(package: str, network: str) -> dict[str, str]:
-    """Tag → the text that describes these weights; empty where the source is written in another way."""
+    """Return tag → source text that describes these weights, or {} if the source has another form."""
     text = networks_by_source(package).get(network, "")
     if package == "timm":
         entry = re.compile(
@@ -62,8 +62,9 @@ def weights_of(package: str, network: str) -> dict[str, str]:
 
 
 def input_size_of(package: str, network: str, tag: str) -> int | None:
-    """The only input size, in pixels, that a network takes without further arguments; None where it takes others too,
-    or where the source does not say. tag: of its weights, or "".
+    """Return the input size in pixels if a network takes no other without further arguments, else None.
+
+    It is also None if the source gives no size. tag: the weights' tag, or "".
     """
     weights = weights_of(package, network)
     if not tag and package == "torchvision":
@@ -79,7 +80,7 @@ def input_size_of(package: str, network: str, tag: str) -> int | None:
 
 
 def fixed_size(description: str, module: str) -> int | None:
-    """The input size that a timm configuration fixes: by its own arguments, else in the function that it calls."""
+    """Return the input size that a timm configuration fixes, itself or in the function that it calls, else None."""
     function = description.partition("(")[0]
     common = re.search(rf"^def {function}\(.*?^    [}})]$", module, re.DOTALL | re.MULTILINE)
     texts = [description, common[0] if common else ""]
@@ -88,7 +89,7 @@ def fixed_size(description: str, module: str) -> int | None:
 
 
 def palettes() -> list[str]:
-    """The palettes that seaborn knows by name, matplotlib's colormaps included."""
+    """Return the names of seaborn's palettes, which include matplotlib's colormaps."""
     if not sources("seaborn", "palettes.py"):
         return []
     texts = [(pattern, text) for package, file, pattern in PALETTE_FILES for text in sources(package, file)]
@@ -96,8 +97,8 @@ def palettes() -> list[str]:
 
 
 def is_palette(name: str) -> bool:
-    """Whether seaborn has colours of that name; _r reverses a colormap, _d darkens it."""
+    """Return whether seaborn has a palette of that name; _r reverses a colormap, _d darkens it."""
     names = palettes()
-    if name.lower() == "jet":  # seaborn refuses it, as it misleads
+    if name.lower() == "jet":  # seaborn refuses this misleading colormap
         return False
     return not names or name.startswith(PALETTE_PREFIXES) or re.sub("_[rd]$", "", name) in names

@@ -1,4 +1,4 @@
-"""The kind of each stylizer of a study. Apart from `queries`, since a stylizer's kind can load its network."""
+"""The kind of each stylizer of a study. It is not in `queries`, because importing a kind imports its network."""
 
 from shapebias.config.queries import Config
 from shapebias.stylize.stylizers import STYLIZERS, StylizerKind

@@ -1,7 +1,7 @@
-"""The check of a config: defaults are filled in, and all mistakes are reported at once, before the first job.
+"""The check of a config. It fills in defaults and reports all mistakes at once, before the first job.
 
-`models` describes each key by itself, `checks` what keys say about each other. Every message is one line that names the
-key, its value and what is allowed.
+`models` describes single keys, and `checks` compares several keys. Each message is one line with the key, its value and
+the allowed values.
 """
 
 import difflib
@@ -20,8 +20,8 @@ from shapebias.config.partial import mark_wrong_values
 from shapebias.config.queries import Config
 from shapebias.errors import UserError
 
-SHARD_SIZE = 1000  # images of a shard of ILSVRC, where the config does not say
-TAGGED = ("sources", "styles")  # sections whose entries have the keys of their kind
+SHARD_SIZE = 1000  # images in a shard of ILSVRC, if the config gives no number of shards
+SECTIONS_WITH_KINDS = ("sources", "styles")  # the kind of an entry decides its keys
 EXPECTED = {
     "int_type": "an integer",
     "float_type": "a number",
@@ -40,11 +40,11 @@ LIMITS = {
     "less_than": ("lt", "not below"),
 }
 QUOTED = re.compile("'([^']*)'")
-Place = tuple[Any, ...]  # keys on the way to a value: ("training", "lr")
+Place = tuple[Any, ...]  # the path of keys to a value: ("training", "lr")
 
 
 def check_config(config: Config) -> Config:
-    """Return a copy of the config with defaults filled in and paths taken from `data_root`.
+    """Return a copy of the config with defaults filled in and relative paths resolved against `data_root`.
 
     Raises UserError with one line for each mistake.
     """
@@ -64,15 +64,16 @@ def check_config(config: Config) -> Config:
 
 
 def unshare(value: Any) -> Any:
-    """A copy in which each part stands once. Places that share a part by a YAML anchor may need different defaults."""
+    """Return a deep copy that shares no parts: places with the same YAML anchor may need different defaults."""
     if isinstance(value, dict):
         return {key: unshare(part) for key, part in value.items()}
     return [unshare(part) for part in value] if isinstance(value, list) else value
 
 
 def parse_scalars(value: Any) -> Any:
-    """A copy in which texts that YAML reads as numbers, booleans or null are those: `--config "training={epochs: 3}"`
-    comes with the text "3".
+    """Return a copy with texts such as "3" or "true" replaced by the numbers, booleans or nulls that they spell.
+
+    Snakemake passes `--config "training={epochs: 3}"` on with the text "3".
     """
     if isinstance(value, dict):
         return {key: parse_scalars(part) for key, part in value.items()}
@@ -86,16 +87,17 @@ def parse_scalars(value: Any) -> Any:
 
 
 def default_shards(entry: Config) -> dict[str, int]:
-    """Shards of an ILSVRC source: each holds SHARD_SIZE images (`all` counts as 1,300 images a class)."""
+    """Return split → number of shards of an ILSVRC source, of SHARD_SIZE images each; `all` counts as 1,300 a class."""
     classes = CLASS_COUNTS[entry["classes"]]
     counts = {split: 1300 if count == "all" else count for split, count in entry["per_class"].items()}
     return {split: math.ceil(classes * count / SHARD_SIZE) for split, count in counts.items()}
 
 
 def check_keys(written: Config) -> tuple[Config, list[str], list[Place]]:
-    """Check each key by itself; return the config with defaults, a line for each mistake, and the wrong values' places.
+    """Check single keys; return the config with defaults, a line for each mistake, and the places of wrong values.
 
-    A misspelt key is taken for the nearest one, so that its value is checked too and that key is not called missing.
+    A misspelt key is renamed to the nearest allowed one. Its value is then checked too, and the right key is not
+    reported as missing.
     """
     written, lines = unshare(written), []
     while True:
@@ -116,35 +118,35 @@ def check_keys(written: Config) -> tuple[Config, list[str], list[Place]]:
 
 
 def value_at(config: Config, place: Place) -> Any:
-    """The value at a place."""
+    """Return the value at a place."""
     return functools.reduce(lambda section, name: section[key_named(section, name)], place, config)
 
 
 def key_named(section: Any, name: Any) -> Any:
-    """The key that pydantic calls so; it writes keys such as 1.5 or null as text."""
+    """Return the key that pydantic reports under a name; pydantic writes keys such as 1.5 or null as text."""
     if isinstance(section, list) or name in section:
         return name
     return next(key for key in section if str(key) == name)
 
 
 def keys_at(config: Config, place: Place, sections: dict[int, type[Section]]) -> list[str]:
-    """The keys that a section may have; one without a kind lacks that first of all."""
+    """Return the allowed keys of a section. A section without a kind needs `kind` before any other key."""
     model = sections.get(id(value_at(config, place)))
     return [*model.model_fields] if model else ["kind"]
 
 
 def place_of(error: Any) -> Place:
-    """The keys on the way to a mistake. Pydantic adds the kind of a source, and `[key]` where a name is the mistake."""
+    """Return the place of a mistake, without what pydantic adds: the kind of a source, and `[key]` for a name."""
     place = error["loc"]
     if place[-1] == "[key]":
         return place[:-1]
-    if place[0] in TAGGED and len(place) > 2:
+    if place[0] in SECTIONS_WITH_KINDS and len(place) > 2:
         place = place[:2] + place[3:]
     return (*place, "kind") if error["type"].startswith("union_tag") else place
 
 
 def misspelt_key(config: Config, error: Any) -> Place | None:
-    """The place of a key that does not exist, if the mistake is one."""
+    """Return the place of a key that does not exist, or None for any other mistake."""
     if error["type"] in ("extra_forbidden", "invalid_key"):
         return place_of(error)
     if error["type"] == "union_tag_not_found":
@@ -155,7 +157,7 @@ def misspelt_key(config: Config, error: Any) -> Place | None:
 
 
 def correct_key(written: Config, place: Place, allowed: list[str]) -> str:
-    """Rename a misspelt key to the nearest one that is not there, or else remove it; return the line about it."""
+    """Rename a misspelt key to the nearest allowed key that is missing, or remove it; return the message."""
     *above, key = place
     section = value_at(written, tuple(above))
     value, near = section.pop(key_named(section, key)), nearest(key, allowed)
@@ -166,7 +168,7 @@ def correct_key(written: Config, place: Place, allowed: list[str]) -> str:
 
 
 def wrong_places(config: Config, error: Any, sections: dict[int, type[Section]]) -> list[Place]:
-    """The places of the values that a check of several keys cannot use after this mistake."""
+    """Return the places of the values that checks across keys cannot use after this mistake."""
     place = place_of(error)
     if error["type"].startswith("union_tag"):
         return [place[:-1]]
@@ -176,7 +178,7 @@ def wrong_places(config: Config, error: Any, sections: dict[int, type[Section]])
 
 
 def explain(error: Any) -> str:
-    """One line for one mistake: the key, its value, what is allowed."""
+    """Return the message for a mistake: one line with the key, its value and the allowed values."""
     place, kind, value, details = place_of(error), error["type"], error["input"], error.get("ctx", {})
     key = ".".join(map(str, place))
     if error["loc"][-1] == "[key]":

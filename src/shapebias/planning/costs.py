@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from shapebias.config.dataset_sizes import Found, images_in_shard
+from shapebias.config.dataset_sizes import FolderSizes, images_in_shard
 from shapebias.config.queries import Config
 from shapebias.config.stylizer_kinds import stylizer_kind
 from shapebias.stylize.stylizers import ADAIN_PASS, STYLIZERS, StylizerCost
@@ -88,7 +88,7 @@ class Measurements:
 
     throughputs: Throughputs = field(default_factory=dict)
     networks: Mapping[str, NetworkSize] = field(default_factory=dict)
-    folder_sizes: Found = field(default_factory=dict)
+    folder_sizes: FolderSizes = field(default_factory=dict)
 
 
 NO_MEASUREMENTS = Measurements()

@@ -151,7 +151,7 @@ def stylize_work(inputs: PlanInputs, wildcards: Wildcards, outputs: int) -> Work
 
 def checksums_work(inputs: PlanInputs, wildcards: Wildcards, outputs: int) -> Work:
     """Return the work of reading all bytes of a split's images; style vectors are too small to count."""
-    if wildcards["kept"] != "images":
+    if wildcards["folder"] != "images":
         return Work(START["plain"])
     return Work(START["plain"] + split_bytes(inputs, wildcards["set"], wildcards["split"]) / CHECKSUM_RATE)
 

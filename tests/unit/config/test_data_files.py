@@ -16,7 +16,7 @@ DEMO = yaml.safe_load((ROOT / "config.yaml").read_text())
 
 @pytest.fixture
 def config(tmp_path) -> dict[str, Any]:
-    """The demo's config in an empty folder of data."""
+    """Return the demo's config with an empty data folder."""
     return copy.deepcopy(DEMO) | {"data_root": str(tmp_path)}
 
 
@@ -24,11 +24,11 @@ def folder_source(folder: str, **more: str) -> dict[str, Any]:
     return {"kind": "imagefolder", "folder": folder, "per_class": {"test": 1}} | more
 
 
-def test_the_demo_lacks_nothing(config):
+def test_the_demo_has_all_its_files(config):
     assert data_problems(check_config(config)) == []
 
 
-def test_everything_that_is_missing_is_reported_alike_and_at_once(config, tmp_path):
+def test_all_missing_files_are_reported_at_once(config, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     config["sources"] |= {"photos": folder_source("gone", categories="no.csv"), "none": folder_source("empty")}
@@ -60,7 +60,7 @@ def test_everything_that_is_missing_is_reported_alike_and_at_once(config, tmp_pa
     )
 
 
-def test_what_is_downloaded_or_comes_with_a_package_is_not_missing(config):
+def test_downloads_and_files_of_packages_are_not_missing(config):
     config["stylizers"] = {
         "x": {"encoder": "random", "training": {"content": "in", "styles": "in", "resize": 64, "size": 64}}
     }

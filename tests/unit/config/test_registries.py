@@ -1,4 +1,4 @@
-"""What is read from the source of timm, torchvision, seaborn and matplotlib is what they say when they are imported."""
+"""Names read from the source of timm, torchvision, seaborn and matplotlib equal those of the imported packages."""
 
 import matplotlib as mpl
 import pytest

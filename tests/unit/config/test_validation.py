@@ -1,4 +1,4 @@
-"""The configuration: defaults filled in, every mistake found before the first job and named."""
+"""The check of a config: defaults, and a message for every mistake before the first job."""
 
 import copy
 import dataclasses
@@ -23,14 +23,14 @@ DEMO = yaml.safe_load((ROOT / "config.yaml").read_text())
 
 @pytest.fixture
 def config() -> dict[str, Any]:
-    """The demo's config, free to be spoilt."""
+    """Return the demo's config, which a test may change."""
     return copy.deepcopy(DEMO)
 
 
-def test_the_demo_is_right(config):
+def test_the_demo_is_valid(config):
     before = copy.deepcopy(config)
     check_config(config)
-    assert config == before  # a copy is what gets the defaults
+    assert config == before  # defaults are filled into a copy
 
 
 def test_defaults_are_filled_in(config):
@@ -58,13 +58,13 @@ def test_a_model_differs_from_the_common_recipe_and_a_regime_from_both(config):
     assert recipe_of(full, "vit", "frozen") == {"lr": 0.2, "epochs": 3, "patience": 5}
 
 
-def test_a_stylized_set_has_its_own_splits_and_a_source_those_it_counts(config):
+def test_a_stylized_set_has_its_own_splits_and_a_source_those_of_per_class(config):
     full = check_config(config)
     assert splits_of(full, "conflict") == ["test"]
     assert splits_of(full, "in") == ["train", "val", "test"]
 
 
-def test_lesions_have_the_splits_of_their_challenge_stylized_or_not(config):
+def test_lesions_have_the_splits_of_the_challenge_even_if_stylized(config):
     with_lesions(config)
     config["stylized"]["painted"] = {"content": "isic", "styles": "paintings", "splits": ["train", "val"]}
     config["regimes"]["mela_painted"] = {"train_on": ["isic", "painted"]}
@@ -89,8 +89,8 @@ def test_the_smallest_config_measures_an_observer(tmp_path, config):
     assert full["models"] == full["regimes"] == {}
 
 
-def test_what_two_places_of_a_config_share_gets_the_defaults_of_each(config):
-    """A YAML anchor: a model, and the observer that it starts as."""
+def test_two_places_that_share_a_yaml_anchor_get_separate_defaults(config):
+    """With a YAML anchor, a model and an observer share one entry."""
     shared = {"timm": "torchvision/resnet18", "weights": URL, "weights_sha256": HEX[:8]}
     config["models"]["both"] = shared
     config["observers"] = {"both": shared}
@@ -119,33 +119,33 @@ def test_the_schema_knows_the_kinds_of_the_code():
     assert kinds == list(KINDS)
 
 
-def spoil(path: str, value: Any) -> Callable[[dict], None]:
-    """Set the key at a dotted path."""
+def put(path: str, value: Any) -> Callable[[dict], None]:
+    """Return a function that sets the key at a dotted path of a config."""
 
-    def spoiled(config: dict) -> None:
+    def set_key(config: dict) -> None:
         *above, last = path.split(".")
         for key in above:
             config = config[key]
         config[last] = value
 
-    return spoiled
+    return set_key
 
 
 def drop(path: str) -> Callable[[dict], None]:
-    def dropped(config: dict) -> None:
+    def remove_key(config: dict) -> None:
         *above, last = path.split(".")
         for key in above:
             config = config[key]
         del config[last]
 
-    return dropped
+    return remove_key
 
 
 MELANOMA = {"kind": "melanoma", "images": "isic"}
 
 
 def with_lesions(config: dict[str, Any]) -> None:
-    """Let a regime learn to tell melanomas, and a benchmark measure it."""
+    """Add a regime that learns to recognize melanoma, and its benchmark."""
     config["sources"]["isic"] = {"kind": "isic2017", "folder": "isic2017"}
     config["regimes"]["mela"] = {"train_on": ["isic"], "init": "in"}
     config["benchmarks"]["mela"] = dict(MELANOMA)
@@ -160,23 +160,23 @@ TRAINING = {"content": "in", "styles": "paintings", "resize": 96, "size": 64}
 
 MISTAKES = [
     # misspelt keys
-    (spoil("trainig", {}), ["'trainig'", "did you mean 'training'"]),
-    (spoil("training.epoch", 3), ["training.epoch", "did you mean 'epochs'"]),
-    (spoil("models.vit.training.peek_lr", 0.1), ["models.vit.training.peek_lr", "allowed: accumulate"]),
-    (spoil("sources.in.apearance", "edges"), ["sources.in.apearance", "did you mean 'appearance'"]),
-    (spoil("sources.in.folder", "x"), ["sources.in.folder", "allowed: appearance"]),
+    (put("trainig", {}), ["'trainig'", "did you mean 'training'"]),
+    (put("training.epoch", 3), ["training.epoch", "did you mean 'epochs'"]),
+    (put("models.vit.training.peek_lr", 0.1), ["models.vit.training.peek_lr", "allowed: accumulate"]),
+    (put("sources.in.apearance", "edges"), ["sources.in.apearance", "did you mean 'appearance'"]),
+    (put("sources.in.folder", "x"), ["sources.in.folder", "allowed: appearance"]),
     # networks and their weights
-    (spoil("models.vit.timm", "torchvision/vit_b_61"), ["models.vit.timm", "torchvision", "did you mean vit_b_16"]),
-    (spoil("models.vit.weights", "package:nothing/x.pth"), ["models.vit.weights", "'nothing' is not installed"]),
-    (spoil("models.vit.weights", URL), ["models.vit.weights_sha256 is missing"]),
-    (spoil("models.vit.weights_sha256", HEX), ["models.vit.weights_sha256", "but for a URL"]),
-    (spoil("models.vit.weights_sha256", "12ab"), ["models.vit.weights_sha256", "'12ab'"]),
+    (put("models.vit.timm", "torchvision/vit_b_61"), ["models.vit.timm", "torchvision", "did you mean vit_b_16"]),
+    (put("models.vit.weights", "package:nothing/x.pth"), ["models.vit.weights", "'nothing' is not installed"]),
+    (put("models.vit.weights", URL), ["models.vit.weights_sha256 is missing"]),
+    (put("models.vit.weights_sha256", HEX), ["models.vit.weights_sha256", "but for a URL"]),
+    (put("models.vit.weights_sha256", "12ab"), ["models.vit.weights_sha256", "'12ab'"]),
     (
-        spoil("observers", {"x": {"timm": "resnet10t", "weights": "https://x.org/", "weights_sha256": HEX}}),
+        put("observers", {"x": {"timm": "resnet10t", "weights": "https://x.org/", "weights_sha256": HEX}}),
         ["observers.x.weights", "does not end in the name of a file"],
     ),
     (
-        spoil(
+        put(
             "observers",
             {
                 "x": {"timm": "resnet10t", "weights": URL, "weights_sha256": HEX},
@@ -187,8 +187,8 @@ MISTAKES = [
     ),
     (
         lambda config: (
-            spoil("models.vit", {"timm": "torchvision/resnet18"})(config),
-            spoil("regimes.sin.trainable", 2)(config),
+            put("models.vit", {"timm": "torchvision/resnet18"})(config),
+            put("regimes.sin.trainable", 2)(config),
         ),
         ["regimes.sin.trainable", "2 layer groups", "models.vit", "all or head"],
     ),
@@ -198,123 +198,123 @@ MISTAKES = [
     (drop("styles.paintings.count"), ["'styles.paintings.count' is missing"]),
     (drop("benchmarks.conflict.images"), ["benchmarks.conflict", "images or folder"]),
     # wrong types and values
-    (spoil("image_size", "96"), ["image_size", "'96'", "integer"]),
-    (spoil("image_size", 8), ["image_size", "8", "16"]),
-    (spoil("seeds", 0), ["seeds", "0", "a list"]),
-    (spoil("seeds", []), ["seeds", "[]"]),
-    (spoil("seeds", [1, 1]), ["seeds", "[1, 1]"]),
-    (spoil("training.lr", "0,1"), ["training.lr", "'0,1'", "number"]),
-    (spoil("training.flip", "yes"), ["training.flip", "'yes'", "true or false"]),
-    (spoil("training.schedule", "cosin"), ["training.schedule", "'cosin'", "did you mean 'cosine'", "step"]),
-    (spoil("sources.in.per_class.train", 0), ["sources.in.per_class.train", "0"]),
-    (spoil("sources.in.kind", "imagenet"), ["sources.in.kind", "'imagenet'", "synthetic, imagefolder"]),
-    (spoil("stylized.sin.stylizer", "gatys"), ["stylized.sin.stylizer", "'gatys'", "ghiasi"]),
-    (spoil("stylized.sin.crop", 128), ["stylized.sin.crop", "128", "image_size, 96"]),
-    (spoil("stylizers", {"ghiasi": {"encoder": "e.pth", "decoder": "d.pth"}}), ["stylizers.ghiasi", "choose another"]),
-    (spoil("stylizers", {"x": {"encoder": "random"}}), ["stylizers.x", "exactly one of: decoder or training"]),
-    (spoil("stylizers", {"x": {"encoder": "random", "decoder": URL, "decoder_sha256": HEX}}), ["x.encoder", "random"]),
-    (spoil("stylizers", {"x": {"encoder": URL, "training": TRAINING}}), ["stylizers.x.encoder_sha256 is missing"]),
+    (put("image_size", "96"), ["image_size", "'96'", "integer"]),
+    (put("image_size", 8), ["image_size", "8", "16"]),
+    (put("seeds", 0), ["seeds", "0", "a list"]),
+    (put("seeds", []), ["seeds", "[]"]),
+    (put("seeds", [1, 1]), ["seeds", "[1, 1]"]),
+    (put("training.lr", "0,1"), ["training.lr", "'0,1'", "number"]),
+    (put("training.flip", "yes"), ["training.flip", "'yes'", "true or false"]),
+    (put("training.schedule", "cosin"), ["training.schedule", "'cosin'", "did you mean 'cosine'", "step"]),
+    (put("sources.in.per_class.train", 0), ["sources.in.per_class.train", "0"]),
+    (put("sources.in.kind", "imagenet"), ["sources.in.kind", "'imagenet'", "synthetic, imagefolder"]),
+    (put("stylized.sin.stylizer", "gatys"), ["stylized.sin.stylizer", "'gatys'", "ghiasi"]),
+    (put("stylized.sin.crop", 128), ["stylized.sin.crop", "128", "image_size, 96"]),
+    (put("stylizers", {"ghiasi": {"encoder": "e.pth", "decoder": "d.pth"}}), ["stylizers.ghiasi", "choose another"]),
+    (put("stylizers", {"x": {"encoder": "random"}}), ["stylizers.x", "exactly one of: decoder or training"]),
+    (put("stylizers", {"x": {"encoder": "random", "decoder": URL, "decoder_sha256": HEX}}), ["x.encoder", "random"]),
+    (put("stylizers", {"x": {"encoder": URL, "training": TRAINING}}), ["stylizers.x.encoder_sha256 is missing"]),
     (
-        spoil("stylizers", {"x": {"encoder": "random", "training": TRAINING | {"styles": "painting"}}}),
+        put("stylizers", {"x": {"encoder": "random", "training": TRAINING | {"styles": "painting"}}}),
         ["stylizers.x.training.styles", "'painting'", "did you mean 'paintings'"],
     ),
     (
-        spoil("stylizers", {"x": {"encoder": "random", "training": TRAINING | {"size": 128}}}),
+        put("stylizers", {"x": {"encoder": "random", "training": TRAINING | {"size": 128}}}),
         ["stylizers.x.training.size", "128", "resize, 96"],
     ),
     (
-        spoil("stylizers", {"x": {"encoder": "random", "training": TRAINING | {"resize": 256}}}),
+        put("stylizers", {"x": {"encoder": "random", "training": TRAINING | {"resize": 256}}}),
         ["stylizers.x.training.resize", "256", "packed, 96"],
     ),
-    (spoil("benchmarks.x", {"kind": "edges", "folder": "download:edges"}), ["x.folder", "'edges'", "stimuli/edges"]),
-    (spoil("stylized.sin.strength", 1.5), ["stylized.sin.strength", "1.5"]),
-    (spoil("regimes.frozen.trainable", "fc"), ["regimes.frozen.trainable", "'fc'", "all, head"]),
-    (spoil("models", {"../up": {"timm": "resnet10t"}}), ["models", "'../up'"]),
-    (spoil("models", {2017: {"timm": "resnet10t"}}), ["models", "2017"]),  # YAML reads it as a number
-    (spoil("regimes", {True: {"train_on": ["in"]}}), ["regimes", "True"]),  # and `on:` as a truth
-    # names of nothing
-    (spoil("models.vit.timm", "vit_tiny_patch16_2244"), ["models.vit.timm", "2244'", "did you mean vit_tiny"]),
-    (spoil("observers", {"x": {"timm": "resnet5O"}}), ["observers.x.timm", "'resnet5O'", "resnet50"]),
-    (spoil("regimes.sin.init", "inn"), ["regimes.sin.init", "'inn'", "did you mean 'in'", "scratch, pretrained"]),
-    (spoil("regimes.sin.train_on", ["sinn"]), ["regimes.sin.train_on", "'sinn'", "did you mean 'sin'"]),
-    (spoil("stylized.sin.content", "inn"), ["stylized.sin.content", "'inn'", "did you mean 'in'"]),
-    (spoil("stylized.sin.styles", "painting"), ["stylized.sin.styles", "'painting'", "did you mean 'paintings'"]),
-    (spoil("benchmarks.conflict.images", "conflicts"), ["benchmarks.conflict.images", "'conflicts'", "'conflict'"]),
+    (put("benchmarks.x", {"kind": "edges", "folder": "download:edges"}), ["x.folder", "'edges'", "stimuli/edges"]),
+    (put("stylized.sin.strength", 1.5), ["stylized.sin.strength", "1.5"]),
+    (put("regimes.frozen.trainable", "fc"), ["regimes.frozen.trainable", "'fc'", "all, head"]),
+    (put("models", {"../up": {"timm": "resnet10t"}}), ["models", "'../up'"]),
+    (put("models", {2017: {"timm": "resnet10t"}}), ["models", "2017"]),  # YAML reads it as a number
+    (put("regimes", {True: {"train_on": ["in"]}}), ["regimes", "True"]),  # and `on:` as a boolean
+    # unknown names
+    (put("models.vit.timm", "vit_tiny_patch16_2244"), ["models.vit.timm", "2244'", "did you mean vit_tiny"]),
+    (put("observers", {"x": {"timm": "resnet5O"}}), ["observers.x.timm", "'resnet5O'", "resnet50"]),
+    (put("regimes.sin.init", "inn"), ["regimes.sin.init", "'inn'", "did you mean 'in'", "scratch, pretrained"]),
+    (put("regimes.sin.train_on", ["sinn"]), ["regimes.sin.train_on", "'sinn'", "did you mean 'sin'"]),
+    (put("stylized.sin.content", "inn"), ["stylized.sin.content", "'inn'", "did you mean 'in'"]),
+    (put("stylized.sin.styles", "painting"), ["stylized.sin.styles", "'painting'", "did you mean 'paintings'"]),
+    (put("benchmarks.conflict.images", "conflicts"), ["benchmarks.conflict.images", "'conflicts'", "'conflict'"]),
     # circles
-    (spoil("regimes.in.init", "in"), ["regimes.in.init", "circle", "in ← in"]),
-    (spoil("regimes.in.init", "sin"), ["init", "circle", "in ← sin ← in"]),
-    # sets that lack what is asked of them
-    (spoil("regimes.in.train_on", ["conflict"]), ["regimes.in.train_on", "'conflict'", "no split"]),
-    (spoil("stylized.sin.splits", ["train", "val"]), ["benchmarks.sin_test.images", "'sin'", "no split 'test'"]),
-    (spoil("benchmarks.conflict.images", "in"), ["benchmarks.conflict.images", "'in'", "other_category"]),
-    (spoil("stylized.sin.content", "edges"), ["stylized.sin", "edges", "no split 'train'"]),
-    (spoil("stylized.sin.other_category", True), ["stylized.sin", "other_category", "'paintings'"]),
+    (put("regimes.in.init", "in"), ["regimes.in.init", "circle", "in ← in"]),
+    (put("regimes.in.init", "sin"), ["init", "circle", "in ← sin ← in"]),
+    # sets without the needed splits or categories
+    (put("regimes.in.train_on", ["conflict"]), ["regimes.in.train_on", "'conflict'", "no split"]),
+    (put("stylized.sin.splits", ["train", "val"]), ["benchmarks.sin_test.images", "'sin'", "no split 'test'"]),
+    (put("benchmarks.conflict.images", "in"), ["benchmarks.conflict.images", "'in'", "other_category"]),
+    (put("stylized.sin.content", "edges"), ["stylized.sin", "edges", "no split 'train'"]),
+    (put("stylized.sin.other_category", True), ["stylized.sin", "other_category", "'paintings'"]),
     (
-        spoil("sources.in", {"kind": "ilsvrc", "folder": ".", "classes": "all"}),
+        put("sources.in", {"kind": "ilsvrc", "folder": ".", "classes": "all"}),
         ["stylized.conflict", "sources.in.classes is 'all'", "classes: categories"],
     ),
-    (spoil("sources.edges.shards", {"train": 2}), ["sources.edges.shards", "'train'", "allowed: test"]),
-    # two things of one name
-    (spoil("styles.in", {"kind": "synthetic", "count": 3}), ["styles.in", "sources", "name"]),
-    (spoil("observers", {"vit_in_seed0": {"timm": "resnet50"}}), ["observers.vit_in_seed0", "name"]),
+    (put("sources.edges.shards", {"train": 2}), ["sources.edges.shards", "'train'", "allowed: test"]),
+    # names that two entries share
+    (put("styles.in", {"kind": "synthetic", "count": 3}), ["styles.in", "sources", "name"]),
+    (put("observers", {"vit_in_seed0": {"timm": "resnet50"}}), ["observers.vit_in_seed0", "name"]),
     # lesions, which have no categories
-    (spoil("stylized.conflict.styles", "isic"), ["stylized.conflict.other_category", "no categories"]),
-    (spoil("regimes.mela.train_on", ["isic", "in"]), ["regimes.mela.train_on", "'isic'", "'in'", "other classes"]),
-    (spoil("benchmarks.in_test.images", "isic"), ["benchmarks.in_test.images", "'isic'", "'in_test'"]),
-    (spoil("benchmarks.mela.images", "in"), ["benchmarks.mela.images", "'in'", "no melanomas"]),
-    (spoil("benchmarks.mela", {"kind": "melanoma", "folder": "."}), ["benchmarks.mela", "needs `images`", "isic2017"]),
+    (put("stylized.conflict.styles", "isic"), ["stylized.conflict.other_category", "no categories"]),
+    (put("regimes.mela.train_on", ["isic", "in"]), ["regimes.mela.train_on", "'isic'", "'in'", "other classes"]),
+    (put("benchmarks.in_test.images", "isic"), ["benchmarks.in_test.images", "'isic'", "'in_test'"]),
+    (put("benchmarks.mela.images", "in"), ["benchmarks.mela.images", "'in'", "no melanomas"]),
+    (put("benchmarks.mela", {"kind": "melanoma", "folder": "."}), ["benchmarks.mela", "needs `images`", "isic2017"]),
     (drop("benchmarks.mela"), ["regimes.mela", "declare one"]),
     (drop("regimes.mela"), ["benchmarks.mela", "nobody sees it"]),
-    (spoil("benchmarks", {"mela": MELANOMA}), ["regimes.in", "sees no benchmark of kind melanoma"]),
-    (spoil("sources.isic.shards", {"all": 2}), ["sources.isic.shards.all", "test, train, val"]),
-    (spoil("sources.isic.per_class", {"train": 1}), ["sources.isic.per_class", "allowed: folder"]),
+    (put("benchmarks", {"mela": MELANOMA}), ["regimes.in", "sees no benchmark of kind melanoma"]),
+    (put("sources.isic.shards", {"all": 2}), ["sources.isic.shards.all", "test, train, val"]),
+    (put("sources.isic.per_class", {"train": 1}), ["sources.isic.per_class", "allowed: folder"]),
     # models without a way to train them
-    (spoil("regimes", {}), ["models and regimes"]),
-    # benchmarks of kinds that their images do not suit
-    (spoil("benchmarks.in_test.kind", "in-test"), ["benchmarks.in_test.kind", "'in-test'", "did you mean 'in_test'"]),
-    (spoil("benchmarks.x", {"kind": "sin_test", "images": "in"}), ["x.images", "'in'", "stylized set without other"]),
-    (spoil("benchmarks.x", {"kind": "sin_test", "images": "conflict"}), ["x.images", "'conflict'", "without other"]),
-    (spoil("benchmarks.in_test.images", "conflict"), ["benchmarks.in_test.images", "'conflict'", "no source"]),
-    (spoil("benchmarks.x", {"kind": "rotation", "images": "in"}), ["benchmarks.x", "'rotation'", "needs `folder`"]),
-    (spoil("benchmarks.x", {"kind": "sketch", "images": "in"}), ["benchmarks.x", "'sketch'", "needs `folder`"]),
-    (spoil("benchmarks.x", {"kind": "edges", "folder": "README.md"}), ["x.folder", "README.md", "archive", ".tar.gz"]),
-    # what only some kinds have
-    (spoil("benchmarks.edges.read_out", True), ["benchmarks.edges.read_out", "'edges'", "cue_conflict"]),
-    (spoil("benchmarks.conflict.read_out", "yes"), ["benchmarks.conflict.read_out", "'yes'", "true or false"]),
-    (spoil("benchmarks.edges.suppress", {}), ["benchmarks.edges.suppress", "'edges'", "suppressed"]),
-    (spoil("benchmarks.x", {"kind": "suppressed", "folder": "."}), ["benchmarks.x", "needs `images`", "source"]),
-    (spoil("benchmarks.x", SUPPRESSED | {"images": "conflict"}), ["benchmarks.x.images", "'conflict'", "no source"]),
-    (spoil("benchmarks.x", SUPPRESSED | {"suppress": {"shape": [1]}}), ["x.suppress.shape.0", "1", "the minimum of 2"]),
-    (spoil("benchmarks.x", SUPPRESSED | {"suppress": {"shape": [2.5]}}), ["x.suppress.shape.0", "2.5", "integer"]),
-    (spoil("benchmarks.x", SUPPRESSED | {"suppress": {"colour": [2]}}), ["x.suppress.colour.0", "2", "maximum of 1"]),
-    (spoil("benchmarks.x", SUPPRESSED | {"suppress": {"color": [1]}}), ["suppress.color", "did you mean 'colour'"]),
+    (put("regimes", {}), ["models and regimes"]),
+    # benchmarks whose images do not suit their kind
+    (put("benchmarks.in_test.kind", "in-test"), ["benchmarks.in_test.kind", "'in-test'", "did you mean 'in_test'"]),
+    (put("benchmarks.x", {"kind": "sin_test", "images": "in"}), ["x.images", "'in'", "stylized set without other"]),
+    (put("benchmarks.x", {"kind": "sin_test", "images": "conflict"}), ["x.images", "'conflict'", "without other"]),
+    (put("benchmarks.in_test.images", "conflict"), ["benchmarks.in_test.images", "'conflict'", "no source"]),
+    (put("benchmarks.x", {"kind": "rotation", "images": "in"}), ["benchmarks.x", "'rotation'", "needs `folder`"]),
+    (put("benchmarks.x", {"kind": "sketch", "images": "in"}), ["benchmarks.x", "'sketch'", "needs `folder`"]),
+    (put("benchmarks.x", {"kind": "edges", "folder": "README.md"}), ["x.folder", "README.md", "archive", ".tar.gz"]),
+    # keys of other kinds
+    (put("benchmarks.edges.read_out", True), ["benchmarks.edges.read_out", "'edges'", "cue_conflict"]),
+    (put("benchmarks.conflict.read_out", "yes"), ["benchmarks.conflict.read_out", "'yes'", "true or false"]),
+    (put("benchmarks.edges.suppress", {}), ["benchmarks.edges.suppress", "'edges'", "suppressed"]),
+    (put("benchmarks.x", {"kind": "suppressed", "folder": "."}), ["benchmarks.x", "needs `images`", "source"]),
+    (put("benchmarks.x", SUPPRESSED | {"images": "conflict"}), ["benchmarks.x.images", "'conflict'", "no source"]),
+    (put("benchmarks.x", SUPPRESSED | {"suppress": {"shape": [1]}}), ["x.suppress.shape.0", "1", "the minimum of 2"]),
+    (put("benchmarks.x", SUPPRESSED | {"suppress": {"shape": [2.5]}}), ["x.suppress.shape.0", "2.5", "integer"]),
+    (put("benchmarks.x", SUPPRESSED | {"suppress": {"colour": [2]}}), ["x.suppress.colour.0", "2", "maximum of 1"]),
+    (put("benchmarks.x", SUPPRESSED | {"suppress": {"color": [1]}}), ["suppress.color", "did you mean 'colour'"]),
     (
-        spoil("benchmarks.x", SUPPRESSED | {"suppress": {"shape": [], "texture": [], "colour": []}}),
+        put("benchmarks.x", SUPPRESSED | {"suppress": {"shape": [], "texture": [], "colour": []}}),
         ["benchmarks.x.suppress", "suppresses nothing"],
     ),
     (
         lambda config: (
             config.update(input_size=32, models={}, regimes={}),
-            spoil("benchmarks.x", SUPPRESSED | {"suppress": {"shape": [48]}})(config),
+            put("benchmarks.x", SUPPRESSED | {"suppress": {"shape": [48]}})(config),
         ),
         ["benchmarks.x.suppress.shape", "48", "input_size, 32"],
     ),
-    (spoil("evaluation", {"workers": -1}), ["evaluation.workers", "-1", "the minimum of 0"]),
-    # decisions on benchmarks that nobody else could have seen, or without one
+    (put("evaluation", {"workers": -1}), ["evaluation.workers", "-1", "the minimum of 0"]),
+    # decisions on benchmarks that people cannot have seen, or without a benchmark
     (
         lambda config: (
-            spoil("benchmarks.x", dict(SUPPRESSED))(config),
-            spoil("observers", {"y": {"decisions": ".", "benchmark": "x"}})(config),
+            put("benchmarks.x", dict(SUPPRESSED))(config),
+            put("observers", {"y": {"decisions": ".", "benchmark": "x"}})(config),
         ),
         ["observers.y.benchmark", "'x'", "people", "allowed: conflict"],
     ),
-    (spoil("observers", {"x": {"decisions": ".", "benchmark": "mela"}}), ["observers.x.benchmark", "'mela'"]),
-    (spoil("observers", {"x": {"decisions": "."}}), ["observers.x", "decisions and benchmark"]),
+    (put("observers", {"x": {"decisions": ".", "benchmark": "mela"}}), ["observers.x.benchmark", "'mela'"]),
+    (put("observers", {"x": {"decisions": "."}}), ["observers.x", "decisions and benchmark"]),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("mistake", "named"), MISTAKES, ids=[" ".join(named) for _, named in MISTAKES])
-def test_a_mistake_is_named_with_its_value_and_what_is_allowed(config, mistake, named):
+def test_a_mistake_is_reported_with_its_value_and_the_allowed_values(config, mistake, named):
     with_lesions(config)
     mistake(config)
     with pytest.raises(UserError) as refusal:
@@ -325,7 +325,7 @@ def test_a_mistake_is_named_with_its_value_and_what_is_allowed(config, mistake, 
 
 
 def lines_of(config: dict[str, Any]) -> list[str]:
-    """The lines of the refusal of a config."""
+    """Return the lines of the error message about a config."""
     with pytest.raises(UserError) as refusal:
         check_config(config)
     return str(refusal.value).splitlines()
@@ -355,8 +355,8 @@ def test_all_mistakes_are_reported_at_once_in_a_line_each(config):
         assert sum(line.startswith(text) for line in lines) == 1, (text, lines)
 
 
-def test_a_wrong_value_makes_no_other_line(config):
-    """Nothing is said about what would follow from it, and everything else is still checked."""
+def test_a_wrong_value_causes_no_other_message(config):
+    """There is no message about consequences of the wrong value, and all other values are still checked."""
     config["image_size"] = "96"  # the largest crop
     config["stylized"]["sin"]["crop"] = 128
     config["sources"]["in"]["per_class"]["val"] = 0  # a split of regimes
@@ -372,22 +372,25 @@ def test_a_wrong_value_makes_no_other_line(config):
     ("mistake", "line"),
     [
         (
-            spoil("regimes.in.trainable", "fc"),
+            put("regimes.in.trainable", "fc"),
             "regimes.in.trainable: 'fc' is not allowed; allowed: all, head, or a number",
         ),
-        (spoil("sources.in.per_class", {}), "sources.in.per_class: {}: no split; give train, val or test"),
-        (spoil("sources.in", "photo"), "sources.in: 'photo' is not a section of keys and values"),
-        (spoil("models.vit", "photo"), "models.vit: 'photo' is not a section of keys and values"),
-        (spoil("training.crop_scale", [0.4]), "training.crop_scale: [0.4] has a length of 1; allowed: at least 2"),
+        (put("sources.in.per_class", {}), "sources.in.per_class: {}: no split; give train, val or test"),
+        (put("sources.in", "photo"), "sources.in: 'photo' is not a section of keys and values"),
+        (put("models.vit", "photo"), "models.vit: 'photo' is not a section of keys and values"),
+        (put("training.crop_scale", [0.4]), "training.crop_scale: [0.4] has a length of 1; allowed: at least 2"),
         (
-            spoil("training.crop_scale", [1, 1, 1]),
+            put("training.crop_scale", [1, 1, 1]),
             "training.crop_scale: [1, 1, 1] has a length of 3; allowed: at most 2",
         ),
-        (spoil("training.lr", 0), "training.lr: 0 is not above 0"),
-        (spoil("training.momentum", 1), "training.momentum: 1 is not below 1"),
-        (spoil("container", ""), "container: '' has a length of 0; allowed: at least 1"),
-        (spoil("wandb", {"project": "a b"}), "wandb.project: 'a b' does not match the pattern ^[A-Za-z0-9_.-]+$"),
-        (spoil("models.a b", {"timm": "resnet18"}), "models: 'a b' is not a name; allowed: letters, digits, . _ -"),
+        (put("training.lr", 0), "training.lr: 0 is not above 0"),
+        (put("training.momentum", 1), "training.momentum: 1 is not below 1"),
+        (put("container", ""), "container: '' has a length of 0; allowed: at least 1"),
+        (put("wandb", {"project": "a b"}), "wandb.project: 'a b' does not match the pattern ^[A-Za-z0-9_.-]+$"),
+        (
+            put("models.a b", {"timm": "resnet18"}),
+            "models: 'a b' is not a name; allowed: letters, digits, . _ -",
+        ),
         (drop("sources.in.kind"), "key 'sources.in.kind' is missing"),
     ],
 )
@@ -398,7 +401,7 @@ def test_each_kind_of_mistake_has_everyday_words(config, mistake, line):
 
 
 def places_in(value: Any, above: str = "") -> Iterator[str]:
-    """The dotted path of every key below a value, arguments of networks apart, which may be anything."""
+    """Yield the dotted path of every key below a value, except arguments of networks, which may be anything."""
     for key, part in value.items() if isinstance(value, dict) else ():
         if key != "kwargs":
             yield f"{above}{key}"
@@ -406,21 +409,21 @@ def places_in(value: Any, above: str = "") -> Iterator[str]:
 
 
 @pytest.mark.parametrize("place", list(places_in(DEMO)))
-def test_every_wrong_value_makes_exactly_one_line(config, place):
-    """No check of several keys fails on it, or draws conclusions from it."""
-    spoil(place, object())(config)
+def test_every_wrong_value_has_exactly_one_message(config, place):
+    """Checks across keys neither fail on it nor draw conclusions from it."""
+    put(place, object())(config)
     (line,) = lines_of(config)
     assert line.startswith(f"config: {place}")
 
 
 @pytest.mark.parametrize("key", [2, 1.5, None, True])
-def test_keys_that_are_no_text_are_mistakes_like_others(config, key):
+def test_keys_that_are_not_text_are_reported(config, key):
     config["training"][key] = 1
     config["models"][key] = {"tim": "resnet18"}
     assert len(lines_of(config)) == 3
 
 
-def test_a_mistake_that_all_runs_share_is_one_line(config):
+def test_a_mistake_that_all_runs_share_has_one_message(config):
     config["training"] |= {"epochs": 3, "warmup_epochs": 4, "optimizer": "adamx"}
     config["regimes"] = {"in": config["regimes"]["in"]}
     first, second = lines_of(config)
@@ -442,7 +445,7 @@ VIT = {"timm": "vit_tiny_patch16_224"}
         ({"timm": "resnet18"}, None),  # takes any size
     ],
 )
-def test_a_network_that_takes_other_images_is_found_before_the_first_job(config, network, sizes):
+def test_a_network_with_another_input_size_is_reported_before_the_first_job(config, network, sizes):
     config["models"]["vit"] = network
     if sizes is None:
         check_config(config)
@@ -458,7 +461,7 @@ def test_a_network_that_takes_other_images_is_found_before_the_first_job(config,
         ("torchvision/resnet50.IMAGENET1K_V3", "no weights 'IMAGENET1K_V3' of resnet50; did you mean 'IMAGENET1K_V"),
     ],
 )
-def test_weights_that_do_not_exist_are_found_before_the_first_job(config, network, hint):
+def test_unknown_weights_are_reported_before_the_first_job(config, network, hint):
     config["observers"] = {"x": {"timm": network}}
     (line,) = lines_of(config)
     assert line.startswith("config: observers.x.timm: ") and hint in line
@@ -467,20 +470,20 @@ def test_weights_that_do_not_exist_are_found_before_the_first_job(config, networ
 @pytest.mark.parametrize(
     ("palette", "hint"), [("colourblind", "did you mean 'colorblind'?"), ("jet", "no palette"), ("#ff0000", "allowed:")]
 )
-def test_a_palette_that_seaborn_lacks_is_found_before_the_first_job(config, palette, hint):
+def test_an_unknown_palette_is_reported_before_the_first_job(config, palette, hint):
     config["figures"] = {"palette": palette}
     (line,) = lines_of(config)
     assert line.startswith(f"config: figures.palette: {palette!r} is no palette of seaborn; ") and hint in line
 
 
 @pytest.mark.parametrize("palette", ["deep", "husl", "viridis_r", "Blues_d", "rocket", "Grays", "light:seagreen"])
-def test_all_palettes_of_seaborn_are_taken(config, palette):
+def test_all_palettes_of_seaborn_are_accepted(config, palette):
     config["figures"] = {"palette": palette}
     check_config(config)
 
 
 def test_values_stay_as_they_are_written_and_defaults_come_after_them(config):
-    """A number written as 1 is not 1.0: command lines, and so what reruns, follow from it."""
+    """The number 1 does not become 1.0, because command lines, and so reruns, depend on it."""
     config["training"]["lr"] = 1
     config["models"] = {"resnet": {"training": {}, "timm": "resnet10t"}}
     full = check_config(config)
@@ -498,13 +501,13 @@ def test_the_schema_in_the_repository_is_that_of_the_models():
 @pytest.mark.parametrize(
     "wrong", [{"warmup_epochs": 9, "epochs": 3}, {"crop_scale": [1.0, 0.4]}, {"optimizer": "adamx"}]
 )
-def test_a_recipe_that_no_run_can_follow_is_refused_before_the_first_job(config, wrong):
+def test_a_contradictory_recipe_is_refused_before_the_first_job(config, wrong):
     config["training"] |= wrong
     with pytest.raises(UserError, match=next(iter(wrong))):
         check_config(config)
 
 
-def test_two_runs_that_would_share_a_name_are_refused(config):
+def test_two_runs_with_one_name_are_refused(config):
     # Model `vit`, regime `small_in` and model `vit_small`, regime `in` are both run vit_small_in_seed0.
     config["models"] |= {"vit_small": config["models"]["vit"]}
     config["regimes"] |= {"small_in": {"train_on": ["in"]}}
@@ -512,15 +515,15 @@ def test_two_runs_that_would_share_a_name_are_refused(config):
         check_config(config)
 
 
-def test_drawn_images_cannot_be_counted_as_all_that_there_are(config):
+def test_the_number_of_drawn_images_cannot_be_all(config):
     config["sources"]["in"]["per_class"]["train"] = "all"
     with pytest.raises(UserError, match=r"sources\.in\.per_class\.train.*'all'"):
         check_config(config)
 
 
-def test_the_schema_describes_each_hyperparameter_that_there_is():
+def test_the_schema_describes_each_hyperparameter():
     fields = {field.name for field in dataclasses.fields(Recipe)}
-    starting = {"nodes"}  # for whoever starts the ranks
+    starting = {"nodes"}  # for starting the ranks
     assert set(SCHEMA["$defs"]["Training"]["properties"]) == fields | starting
 
 
@@ -539,7 +542,7 @@ def test_names_of_appearances_are_those_of_the_code():
 
 
 def described_keys(schema: Any, path: str = "") -> Iterator[tuple[str, dict]]:
-    """Every key that the schema describes, with what it says of it."""
+    """Yield the path and the schema of every key."""
     if isinstance(schema, list):
         schema = dict(enumerate(schema))
     if not isinstance(schema, dict):
@@ -563,10 +566,10 @@ def test_every_key_is_described():
 
 
 def test_every_object_is_closed():
-    """An open object would take a misspelt key without a word."""
+    """An open object would accept a misspelt key."""
     assert {name for name, entry in SCHEMA["$defs"].items() if entry["additionalProperties"] is not False} == set()
     assert SCHEMA["additionalProperties"] is False
-    assert "patternProperties" not in json.dumps(SCHEMA)  # which says nothing of other names
+    assert "patternProperties" not in json.dumps(SCHEMA)  # it allows other names
 
 
 @pytest.mark.parametrize(
@@ -582,7 +585,7 @@ def test_every_object_is_closed():
         (lambda c: c.update({1: 2, "zz": 3}), "unknown key 1"),
     ],
 )
-def test_what_a_later_job_would_stumble_over_is_found_now(config, mistake, named):
+def test_mistakes_that_would_fail_a_later_job_are_reported_now(config, mistake, named):
     config.setdefault("observers", {})
     mistake(config)
     with pytest.raises(UserError) as refusal:
@@ -596,7 +599,7 @@ def test_measuring_a_network_needs_no_photographs_in_the_config(tmp_path):
     assert full["sources"] == full["models"] == {}
 
 
-def test_ilsvrc_is_packed_as_the_study_did_unless_told_otherwise(tmp_path, config):
+def test_ilsvrc_has_the_defaults_of_the_study(tmp_path, config):
     config["sources"]["in"] = {"kind": "ilsvrc", "folder": str(tmp_path), "shards": {"test": 3}}
     del config["image_size"], config["models"], config["regimes"]
     full = check_config(config)
@@ -606,13 +609,13 @@ def test_ilsvrc_is_packed_as_the_study_did_unless_told_otherwise(tmp_path, confi
     assert source["shards"] == {"train": 104, "val": 11, "test": 3}  # 207 · 500 / 1000, 207 · 50 / 1000
 
 
-def test_the_whole_of_ilsvrc_has_a_shard_for_every_thousand_images(tmp_path, config):
-    whole = {"kind": "ilsvrc", "folder": str(tmp_path), "classes": "all", "per_class": {"test": "all"}}
-    config["sources"]["edges"] = whole
+def test_all_of_ilsvrc_has_a_shard_per_thousand_images(tmp_path, config):
+    ilsvrc = {"kind": "ilsvrc", "folder": str(tmp_path), "classes": "all", "per_class": {"test": "all"}}
+    config["sources"]["edges"] = ilsvrc
     assert check_config(config)["sources"]["edges"]["shards"] == {"test": 1300}
 
 
-def test_no_benchmark_has_the_name_of_all_of_them(config):
+def test_no_benchmark_has_the_name_all(config):
     config["benchmarks"]["all"] = config["benchmarks"]["in_test"]
     with pytest.raises(UserError, match=r"benchmarks\.all: .*choose another"):
         check_config(config)

@@ -74,7 +74,7 @@ def test_smoothing_removes_a_faint_pattern_and_keeps_an_edge():
     assert (filter_bilaterally(edge, 2) == edge).all()
 
 
-def plainly_smoothed(pixels: np.ndarray, window: int, deviation: float) -> np.ndarray:
+def smooth_pixel_by_pixel(pixels: np.ndarray, window: int, deviation: float) -> np.ndarray:
     """A bilateral filter pixel by pixel: a disc `window` pixels across, mirrored at the rim."""
     size, reach = len(pixels), window // 2
     inside = [(y, x) for y in range(-reach, reach + 1) for x in range(-reach, reach + 1) if math.hypot(y, x) <= reach]
@@ -83,7 +83,7 @@ def plainly_smoothed(pixels: np.ndarray, window: int, deviation: float) -> np.nd
     for i in range(size):
         for j in range(size):
             near = [pixels[mirrored[abs(i + y)], mirrored[abs(j + x)]].astype(float) for y, x in inside]
-            weights = [math.exp(-((np.abs(one - pixels[i, j]).sum() / deviation) ** 2) / 2) for one in near]
+            weights = [math.exp(-((np.abs(neighbour - pixels[i, j]).sum() / deviation) ** 2) / 2) for neighbour in near]
             result[i, j] = np.average(near, axis=0, weights=weights)
     return result
 
@@ -92,7 +92,7 @@ def plainly_smoothed(pixels: np.ndarray, window: int, deviation: float) -> np.nd
 def test_smoothing_is_a_bilateral_filter_in_the_published_settings(sigma, window, deviation):
     pixels = NOISE[:12, :12] // 3
     np.testing.assert_allclose(
-        filter_bilaterally(pixels, sigma), plainly_smoothed(pixels, window, deviation), atol=0.51
+        filter_bilaterally(pixels, sigma), smooth_pixel_by_pixel(pixels, window, deviation), atol=0.51
     )
 
 

@@ -103,10 +103,10 @@ def test_missing_and_unreadable_files_are_refused_by_name(tmp_path):
 
 
 def test_predictions_without_rows_columns_or_metadata_are_refused_by_name(tmp_path):
-    frame, known = predictions(("cat", "dog", "dog")), {"answers": list(CATEGORIES)}
+    frame, valid_metadata = predictions(("cat", "dog", "dog")), {"answers": list(CATEGORIES)}
     for table, metadata, expected in (
-        (frame.head(0), known, "no predictions"),
-        (frame.drop(columns="decision"), known, "'decision'"),
+        (frame.head(0), valid_metadata, "no predictions"),
+        (frame.drop(columns="decision"), valid_metadata, "'decision'"),
         (frame, {}, "answers"),
     ):
         write_predictions(tmp_path / "x.parquet", table, metadata)

@@ -51,7 +51,7 @@ NAMES = {
 }
 
 
-def saved(folder: Path, *names: str) -> Path:
+def save_images(folder: Path, *names: str) -> Path:
     """Write a different picture to each file."""
     for seed, name in enumerate(names):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -71,14 +71,14 @@ def member(name: str, data: bytes = b"", **more: object) -> tuple[tarfile.TarInf
     return info, io.BytesIO(data)
 
 
-def tarred(target: Path, *members: tuple[tarfile.TarInfo, io.BytesIO], mode: Literal["w", "w:gz"] = "w") -> Path:
+def write_tar(target: Path, *members: tuple[tarfile.TarInfo, io.BytesIO], mode: Literal["w", "w:gz"] = "w") -> Path:
     with tarfile.open(target, mode) as tar:
         for info, data in members:
             tar.addfile(info, data)
     return target
 
 
-def zipped(target: Path, members: dict[str | zipfile.ZipInfo, bytes]) -> Path:
+def write_zip(target: Path, members: dict[str | zipfile.ZipInfo, bytes]) -> Path:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
             archive.writestr(name, data)
@@ -86,15 +86,15 @@ def zipped(target: Path, members: dict[str | zipfile.ZipInfo, bytes]) -> Path:
 
 
 def pack_zip(target: Path, files: dict[str, bytes]) -> Path:
-    return zipped(target.with_suffix(".zip"), dict(files))
+    return write_zip(target.with_suffix(".zip"), dict(files))
 
 
 def pack_tar(target: Path, files: dict[str, bytes]) -> Path:
-    return tarred(target.with_suffix(".tar"), *(member(*file) for file in files.items()))
+    return write_tar(target.with_suffix(".tar"), *(member(*file) for file in files.items()))
 
 
 def pack_gzip(target: Path, files: dict[str, bytes]) -> Path:
-    return tarred(target.with_suffix(".tar.gz"), *(member(*file) for file in files.items()), mode="w:gz")
+    return write_tar(target.with_suffix(".tar.gz"), *(member(*file) for file in files.items()), mode="w:gz")
 
 
 PACKERS = [pack_zip, pack_tar, pack_gzip]
@@ -111,7 +111,7 @@ def test_each_published_set_has_an_example():
 def test_names_of_the_published_sets_hold_condition_and_category(tmp_path, kind):
     name, condition, category, image = NAMES[kind]
     folder = category if kind in ("silhouettes", "edges") else "dnn/session-2"
-    (pictures,) = open_benchmark([saved(tmp_path, f"{folder}/{name}")], kind)
+    (pictures,) = open_benchmark([save_images(tmp_path, f"{folder}/{name}")], kind)
     assert (pictures.label["condition"], pictures.label["shape"]) == (condition, category)
     assert pictures.label["imagename"] == name
     assert pictures.label["session"] == (1 if folder == category else 2)
@@ -131,20 +131,20 @@ def test_recorded_decisions_pair_with_the_images(tmp_path, kind):
     table = read_decisions(tmp_path / "answers.csv", kind)
     assert table["image"].tolist() == [image, image] and table["condition"].tolist() == [condition, condition]
     folder = category if kind in ("silhouettes", "edges") else "dnn/session-1"
-    (pictures,) = open_benchmark([saved(tmp_path / "set", f"{folder}/{name}")], kind)
+    (pictures,) = open_benchmark([save_images(tmp_path / "set", f"{folder}/{name}")], kind)
     assert stimulus_name(pictures.id) == image
 
 
 def test_photographs_of_imagenet_keep_their_class(tmp_path):
     names = ["0001_cl_dnn_bw_dog_40_n02091244_9271.png", "0002_cl_dnn_bw_dog_40_photo7.png"]
-    classed, plain = open_benchmark([saved(tmp_path, *names)], "colour")
+    classed, plain = open_benchmark([save_images(tmp_path, *names)], "colour")
     assert (classed.label["class"], plain.label["class"]) == ("n02091244", None)
     assert classed.label["texture"] is None and plain.id == "bw/photo7"
 
 
 def test_one_photograph_in_two_conditions_is_two_images(tmp_path):
     names = [f"000{i}_rot_dnn_{angle}_cat_20_n02123045_1.png" for i, angle in enumerate((0, 90))]
-    pictures = open_benchmark([saved(tmp_path, *names)], "rotation")
+    pictures = open_benchmark([save_images(tmp_path, *names)], "rotation")
     assert [picture.id for picture in pictures] == ["0/n02123045_1", "90/n02123045_1"]
 
 
@@ -186,7 +186,7 @@ def test_classes_without_a_category_can_be_tested(tmp_path):
 )
 def test_images_without_a_label_are_refused_by_name(tmp_path, kind, names, expected):
     with pytest.raises(UserError) as refusal:
-        open_benchmark([saved(tmp_path, *names)], kind)
+        open_benchmark([save_images(tmp_path, *names)], kind)
     assert all(text in str(refusal.value) for text in [str(tmp_path), *expected]), refusal.value
 
 
@@ -195,9 +195,9 @@ def test_the_published_stimuli_pair_with_all_published_decisions(shared_data):
     trials = read_observers(sorted((shared_data / "observers").glob("*.csv")))
     names = {stimulus_name(stimulus.id): stimulus.label for stimulus in pictures}
     assert len(pictures) == len(names) == 240
-    seen = trials[trials["image"].isin(names)]
-    assert seen.groupby("observer")["image"].nunique().tolist() == [240] * 14
-    for row in seen.to_dict("records"):
+    matching = trials[trials["image"].isin(names)]
+    assert matching.groupby("observer")["image"].nunique().tolist() == [240] * 14
+    for row in matching.to_dict("records"):
         assert (row["shape"], row["texture"]) == (names[row["image"]]["shape"], names[row["image"]]["texture"])
 
 
@@ -207,7 +207,7 @@ def test_the_published_stimuli_pair_with_all_published_decisions(shared_data):
 @pytest.mark.parametrize("pack", PACKERS)
 def test_an_archive_and_its_folder_give_the_same_benchmark(tmp_path, pack: Callable):
     names = [f"dnn/session-1/{i:04d}_rot_dnn_{90 * (i % 4)}_cat_20_n02123045_{i}.png" for i in range(8)]
-    folder = saved(tmp_path / "rotation", *names)
+    folder = save_images(tmp_path / "rotation", *names)
     files = {f"rotation/{name}": (folder / name).read_bytes() for name in reversed(names)}
     files |= {"__MACOSX/rotation/._x.png": b"", "rotation/.DS_Store": b"", "rotation/dnn/.hidden.png": b""}
     files |= {"rotation/README.txt": b"about"}
@@ -276,7 +276,7 @@ def test_members_outside_the_archives_folder_are_refused_by_name(tmp_path, pack,
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
 def test_links_and_devices_in_a_tar_file_are_refused_by_name(tmp_path, mode, kind):
     evil = member("cat/passwords.png", type=kind, linkname="/etc/passwd")
-    path = tarred(tmp_path / ("x.tar" if mode == "w" else "x.tgz"), member("cat/1.png", png()), evil, mode=mode)
+    path = write_tar(tmp_path / ("x.tar" if mode == "w" else "x.tgz"), member("cat/1.png", png()), evil, mode=mode)
     with pytest.raises(UserError, match=r"passwords\.png' is a link or device"):
         open_benchmark([path], "edges")
 
@@ -285,7 +285,7 @@ def test_links_and_encrypted_members_of_a_zip_are_refused_by_name(tmp_path):
     link = zipfile.ZipInfo("cat/passwords.png")
     link.external_attr = 0o120777 << 16
     with pytest.raises(UserError, match=r"passwords\.png' is a link or device"):
-        open_benchmark([zipped(tmp_path / "x.zip", {link: b"/etc/passwd"})], "edges")
+        open_benchmark([write_zip(tmp_path / "x.zip", {link: b"/etc/passwd"})], "edges")
     path = pack_zip(tmp_path / "y", {"cat/1.png": png()})
     data = bytearray(path.read_bytes())
     data[data.index(b"PK\x01\x02") + 8] |= 1
@@ -296,7 +296,7 @@ def test_links_and_encrypted_members_of_a_zip_are_refused_by_name(tmp_path):
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 def test_a_duplicate_file_in_an_archive_is_refused_by_name(tmp_path, mode):
-    path = tarred(
+    path = write_tar(
         tmp_path / ("x.tar" if mode == "w" else "x.tgz"),
         member("cat/1.png", png(0)),
         member("./cat/1.png", png(1)),

@@ -36,9 +36,9 @@ def test_every_icon_fills_its_square_in_one_direction(category):
 
 def test_icons_differ_at_16_pixels():
     drawn = {category: pixels(category) for category in CATEGORIES}
-    for one, other in itertools.combinations(CATEGORIES, 2):
-        ink = np.maximum(drawn[one], drawn[other]).sum()
-        assert np.abs(drawn[one] - drawn[other]).sum() > 0.25 * ink, (one, other)
+    for first, second in itertools.combinations(CATEGORIES, 2):
+        ink = np.maximum(drawn[first], drawn[second]).sum()
+        assert np.abs(drawn[first] - drawn[second]).sum() > 0.25 * ink, (first, second)
 
 
 def test_icons_keep_holes_open_and_point_upwards():

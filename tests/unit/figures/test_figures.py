@@ -398,9 +398,9 @@ def test_loss_and_accuracy_are_drawn_completely_for_every_model():
 def test_answers_beside_a_picture_are_marked_by_the_cue_that_they_follow():
     answers = {"a": "cat", "b": "dog", "c": "oven", "d": "none", "e": ""}  # e did not see the picture
     figure = sample_predictions([(picture(size=(300, 200)), "cat", "dog", answers)], 1280, benchmark="conflict")
-    shown = [text.get_text() for axes in figure.axes for text in axes.texts if text.get_text()]
-    assert shown[:4] == ["●", "shape: cat", "■", "texture: dog"]
-    assert shown[4:] == ["●", "cat", "a", "■", "dog", "b", "○", "oven", "c", "–", "no answer", "d"]
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts if text.get_text()]
+    assert texts[:4] == ["●", "shape: cat", "■", "texture: dog"]
+    assert texts[4:] == ["●", "cat", "a", "■", "dog", "b", "○", "oven", "c", "–", "no answer", "d"]
     assert cells(figure.axes[0]).shape == (149, 224, 3)  # shrunk, not distorted
 
 

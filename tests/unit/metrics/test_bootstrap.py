@@ -58,7 +58,7 @@ def test_labels_of_few_images_share_a_stratum():
 
 
 def test_the_prior_has_half_a_hit_for_either_cue_and_differs_between_two_compared_observers():
-    one, other = jeffreys_prior(50_000), jeffreys_prior(50_000, side=1)
-    for values in (*one, *other):
+    first, second = jeffreys_prior(50_000), jeffreys_prior(50_000, side=1)
+    for values in (*first, *second):
         assert abs(values.mean() - 0.5) < 0.02
-    assert not np.array_equal(one[0], other[0])
+    assert not np.array_equal(first[0], second[0])

@@ -119,9 +119,9 @@ def test_top_k_counted_by_hand():
     assert list(table["hits"]) == [1, 2, 1, 3]
     assert list(table["images"]) == [3] * 4
     assert list(table["chance"]) == pytest.approx([0.1, 0.5, 0.1, 0.5])
-    one = table.loc[("texture", "class", 5)]
-    assert one["accuracy"] == 1
-    assert one["ci_low"] == pytest.approx(3 / (3 + 1.959964**2), abs=1e-6)  # Wilson 1927, three of three
+    row = table.loc[("texture", "class", 5)]
+    assert row["accuracy"] == 1
+    assert row["ci_low"] == pytest.approx(3 / (3 + 1.959964**2), abs=1e-6)  # Wilson 1927, three of three
 
 
 def test_conflicts_with_an_unknown_category_are_left_out_of_top_k():

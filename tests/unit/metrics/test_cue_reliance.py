@@ -1,4 +1,4 @@
-"""Reliance on cues: accuracy that is left when one is suppressed, counted by hand."""
+"""Reliance on cues: the accuracy without a cue, counted by hand."""
 
 import math
 from typing import Any
@@ -14,7 +14,7 @@ METADATA: dict[str, Any] = {"observer": "net", "answers": ["cat", "dog"]}
 
 
 def answers(shape: str = "cat", **conditions: str) -> pd.DataFrame:
-    """Answers to images of one shape; condition (with _ for -) → a mark an image: + right, - wrong, blank not shown."""
+    """Answers to images of one shape; condition (with _ for -) → marks: + right, - wrong, blank not shown."""
     rows = [
         (f"image{i:03}", shape, name.replace("_", "-"), "cat" if mark == "+" else "dog")
         for name, marks in conditions.items()

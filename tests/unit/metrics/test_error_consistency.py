@@ -23,9 +23,9 @@ from shapebias.metrics.panel import NO_ANSWER, Panel, pair_trials
 
 def answers(**observers: str) -> pd.DataFrame:
     """Each observer's answers to cats: + right, - wrong, o no answer, blank not seen."""
-    said = {"+": "cat", "-": "dog", "o": None}
+    decision_of_mark = {"+": "cat", "-": "dog", "o": None}
     rows = [
-        (observer, f"image{i:03}", "cat", None, said[mark])
+        (observer, f"image{i:03}", "cat", None, decision_of_mark[mark])
         for observer, marks in observers.items()
         for i, mark in enumerate(marks)
         if mark != " "
@@ -33,8 +33,8 @@ def answers(**observers: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["observer", "image", "shape", "texture", "decision"])
 
 
-def pair(table: pd.DataFrame, one: str, two: str, condition: str = "all") -> pd.Series:
-    rows = table[(table["observer_1"] == one) & (table["observer_2"] == two) & (table["condition"] == condition)]
+def pair(table: pd.DataFrame, first: str, second: str, condition: str = "all") -> pd.Series:
+    rows = table[(table["observer_1"] == first) & (table["observer_2"] == second) & (table["condition"] == condition)]
     assert len(rows) == 1
     return rows.iloc[0]
 

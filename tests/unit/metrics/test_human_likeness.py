@@ -28,8 +28,8 @@ def consistency_inputs(benchmark: str, marks: dict[str, dict[str, str]]) -> tupl
 
 
 def likeness_table(*parts: tuple[pd.DataFrame, pd.DataFrame], **more) -> pd.DataFrame:
-    one, two = (pd.concat(tables) for tables in zip(*parts, strict=True))
-    return tabulate_human_likeness(one, two, **more).set_index(["benchmark", "observer"])
+    conditions, consistency = (pd.concat(tables) for tables in zip(*parts, strict=True))
+    return tabulate_human_likeness(conditions, consistency, **more).set_index(["benchmark", "observer"])
 
 
 NOISE = {

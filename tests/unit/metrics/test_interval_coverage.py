@@ -1,7 +1,7 @@
-"""Intervals hold what they should: simulated observers of known bias, 95 % of whose intervals contain it.
+"""Coverage of intervals: about 95 % of them contain the known bias of simulated observers.
 
-Each test simulates 1,000 observers on 1,280 images as published: 16 categories of 80, of which 75 conflict. A fraction
-of 1,000 has a standard deviation of 0.7 %, so the bounds asked for, 93 and 97 %, are nearly three of these away.
+Each test simulates 1,000 observers on 1,280 images as published: 16 categories of 80 images, 75 of them conflicts. A
+fraction of 1,000 has a standard deviation of 0.7 %. The required bounds, 93 and 97 %, are nearly three of these away.
 """
 
 from dataclasses import replace

@@ -29,7 +29,7 @@ CATEGORIES = ["bird", "cat", "dog", "oven"]
 
 
 def conflicts(each: int = 6, times: int = 5) -> pd.DataFrame:
-    """Shapes of `each` photographs a category, every one with `times` textures, of photographs in turn."""
+    """Return conflicts: each category has `each` photographs as shapes, and each of them has `times` textures."""
     rows, turn = [], dict.fromkeys(CATEGORIES, 0)
     for photograph in range(each):
         for shape in CATEGORIES:
@@ -189,8 +189,8 @@ def test_images_that_repeat_a_photograph_do_not_narrow_the_interval():
     ],
 )
 def test_photographs_are_read_from_the_label_or_from_a_published_name(tmp_path, sample_id, more, content, style):
-    known = label(sample_id, shape="cat", texture="bird", **more)
-    intervals = cue_sources(ImageFile(tmp_path, known))
+    image_label = label(sample_id, shape="cat", texture="bird", **more)
+    intervals = cue_sources(ImageFile(tmp_path, image_label))
     expected = (content or more["content"], style or more.get("style"))
     assert (intervals["content"], intervals["style"]) == expected
     assert (intervals["image"], intervals["shape"], intervals["texture"]) == (sample_id, "cat", "bird")

@@ -108,14 +108,14 @@ def test_only_right_answers_give_exact_binomial_intervals_and_no_interval_of_auc
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
-    ("shown", "undefined"),
+    ("scores", "undefined"),
     [
         (([], [0.6, 0.2]), {"sensitivity", "balanced_accuracy", "auc"}),
         (([0.6, 0.2], []), {"specificity", "balanced_accuracy", "auc"}),
     ],
 )
-def test_measures_that_need_a_missing_class_are_nan(shown, undefined):
-    row = performance_row(measure_performance(answers(*shown)), None)
+def test_measures_that_need_a_missing_class_are_nan(scores, undefined):
+    row = performance_row(measure_performance(answers(*scores)), None)
     assert {name for name in MELANOMA_MEASURES if np.isnan(row[name])} == undefined
     assert row["accuracy"] == 0.5
 
@@ -165,8 +165,8 @@ def test_markers_are_at_the_values_of_the_table_and_undefined_differences_have_n
     axes = {panel.get_title(loc="left"): panel for panel in melanoma_overview(table, benchmark="mela").axes}
 
     def markers(panel: str) -> list[float]:
-        shown = [line for line in axes[panel].lines if line.get_marker() in ("o", "X")]
-        return [float(np.asarray(line.get_xdata()).item()) for line in shown]
+        marked_lines = [line for line in axes[panel].lines if line.get_marker() in ("o", "X")]
+        return [float(np.asarray(line.get_xdata()).item()) for line in marked_lines]
 
     assert markers("ROC AUC") == pytest.approx(table["auc"].tolist())
     assert markers("sensitivity") == pytest.approx(table["sensitivity"].tolist())

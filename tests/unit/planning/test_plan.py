@@ -7,7 +7,7 @@ import pytest
 import yaml
 from helpers import ROOT
 
-from shapebias.config.dataset_sizes import DRAWN_CLASSES, counted, images_in, images_in_shard, images_shown
+from shapebias.config.dataset_sizes import DRAWN_CLASSES, count_folders, images_in, images_in_shard, images_shown
 from shapebias.config.validation import check_config
 from shapebias.errors import UserError
 from shapebias.planning.costs import Measurements, NetworkSize, Throughput, image_bytes, parse_throughputs
@@ -102,7 +102,7 @@ def test_existing_folders_are_counted_and_missing_ones_are_assumed(tmp_path):
         },
         styles={"paintings": {"kind": "folder", "folder": "paintings"}, "later": {"kind": "folder", "folder": "later"}},
     )
-    sizes = counted(config)
+    sizes = count_folders(config)
     assert sizes == {"sources.own": 2, "styles.paintings": 2}
     assert images_in(config, "own", "train", sizes) == 2 * 3
     assert images_in(config, "gone", "train", sizes) == 207 * 3

@@ -280,9 +280,9 @@ def test_an_observer_without_a_hit_and_a_benchmark_without_conflict_have_nan_and
 
 def test_undefined_accuracy_and_chance_have_a_reason():
     builder = TableBuilder()
-    answers, known = predictions(("cat", None, "dog"), ("oven", None, "dog")), network(benchmark="edges")
-    builder.add_network("few", answers.assign(answerable=False), known | {"answers": ["dog", "car"]})
-    builder.add_network("strange", answers, known | {"class_categories": {"n01": "cat", "n02": "cat"}})
+    answers, metadata = predictions(("cat", None, "dog"), ("oven", None, "dog")), network(benchmark="edges")
+    builder.add_network("few", answers.assign(answerable=False), metadata | {"answers": ["dog", "car"]})
+    builder.add_network("strange", answers, metadata | {"class_categories": {"n01": "cat", "n02": "cat"}})
     tables = builder.tables()
     undefined = tables["undefined"].set_index(["table", "benchmark"])
     assert tables["accuracy"].query("benchmark == 'few'")["accuracy"].isna().all()
@@ -334,10 +334,10 @@ def test_answers_hold_every_decision_and_separate_no_answer_from_not_shown():
 
 def test_accuracy_of_people_counts_the_images_that_they_answered():
     builder = TableBuilder()
-    shown = [("cat", None, "cat"), ("cat", None, "dog"), ("dog", None, "dog"), ("dog", None, None)]
-    builder.add_network("edges", predictions(*shown[:3]), network(benchmark="edges", answers=["cat", "dog"]))
+    trials = [("cat", None, "cat"), ("cat", None, "dog"), ("dog", None, "dog"), ("dog", None, None)]
+    builder.add_network("edges", predictions(*trials[:3]), network(benchmark="edges", answers=["cat", "dog"]))
     people = pd.concat(
-        [recorded_decisions(*shown, observer="subject-01"), recorded_decisions(*shown[:2], observer="subject-02")]
+        [recorded_decisions(*trials, observer="subject-01"), recorded_decisions(*trials[:2], observer="subject-02")]
     )
     builder.add_decisions("edges", people, ["people=subject-*"], "edges")
     tables = builder.tables()

@@ -143,11 +143,11 @@ def test_two_processes_never_hold_the_lock_together_while_its_folder_is_removed_
 
 
 def test_a_folder_removed_during_its_creation_is_created_again(tmp_path, monkeypatch):
-    mkdir, seen = Path.mkdir, []
+    mkdir, calls = Path.mkdir, []
 
     def fail_once(path: Path, **options: bool) -> None:
-        seen.append(path)
-        if len(seen) == 1:
+        calls.append(path)
+        if len(calls) == 1:
             raise FileExistsError(errno.EEXIST, "it existed, and is no longer a folder", str(path))
         mkdir(path, **options)
 
