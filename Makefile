@@ -1,14 +1,14 @@
 # make demo: the whole workflow on embedded data.  make test: every test.  Everything else is `uv run snakemake …`.
 
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
-RUN := $(UV) run --locked --no-sync
+RUN := "$(UV)" run --locked --no-sync
 
 .PHONY: setup demo plan test lint check format schema docs clean
 
 # Compile bytecode here. Each job of the workflow is a process, and would compile torch and timm again if Python may not
 # write beside them (measured: 9.3 s of CPU for `import timm`, 4.3 s compiled).
-setup: $(UV) ## install everything into .venv
-	@$(UV) sync --locked --quiet --compile-bytecode
+setup: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## install everything into .venv
+	@"$(UV)" sync --locked --quiet --compile-bytecode
 
 .uv/bin/uv: ## install uv into .uv if the machine has none
 	@python3 -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv

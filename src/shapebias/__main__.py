@@ -1,10 +1,13 @@
 """The command `shapebias`: one subcommand for each task, the same code as in scripts/."""
 
+import difflib
 import importlib
 import sys
 from importlib.metadata import version
 
 from shapebias.cli import run
+from shapebias.errors import UserError
+from shapebias.extras import explain_missing_packages
 
 COMMANDS = {
     "evaluate": "measure a network: show it stimuli and write its decisions",
@@ -28,6 +31,7 @@ COMMANDS = {
     "plan": "say what a study takes, before anything runs (in a clone of the workflow)",
 }
 MODULES = {"bias": "shape_bias"}  # where the name differs
+ALIASES = {"shape_bias": "bias", "shape-bias": "bias"}  # the script's name
 
 
 def usage() -> str:
@@ -47,18 +51,17 @@ def main() -> None:
     if name == "--version":
         print(version("shapebias"))
         return
+    name = ALIASES.get(name, name)
     if name not in COMMANDS:
-        sys.exit(f"error: no command {name!r}; there are {', '.join(COMMANDS)}")
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ";"
+        sys.exit(f"error: no command {name!r}{hint} there are {', '.join(COMMANDS)}")
     sys.argv = [f"shapebias {name}", *words]
     try:
-        command = importlib.import_module(f"shapebias.commands.{MODULES.get(name, name.replace('-', '_'))}")
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("shapebias"):
-            raise
-        sys.exit(
-            f"error: shapebias {name} needs the package {error.name}: install shapebias with the extra that has it, "
-            f"such as `pip install 'shapebias[networks]'`"
-        )
+        with explain_missing_packages():
+            command = importlib.import_module(f"shapebias.commands.{MODULES.get(name, name.replace('-', '_'))}")
+    except UserError as error:
+        sys.exit(f"error: {error}")
     run(command.main)
 
 

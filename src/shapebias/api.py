@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from shapebias.categories import CATEGORIES, category_of
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import read_observers
+from shapebias.evaluation.stimulus_names import stimulus_name
+from shapebias.extras import explain_missing_packages
 from shapebias.files import atomic_write
 from shapebias.metrics.panel import pair_trials
 from shapebias.metrics.shape_bias import CueCounts, bias_rows, count_cues
@@ -27,9 +30,12 @@ if TYPE_CHECKING:  # torch takes seconds to import, and counting decisions does 
     from shapebias.images.shards import Label
     from shapebias.networks.models import Preparation
 
+log = logging.getLogger(__name__)
+
 REQUIRED_COLUMNS = ["observer", "image", "shape", "texture", "decision"]
 
 
+@explain_missing_packages()
 def evaluate(
     network: str | nn.Module,
     images: str | Path | Sequence[str | Path],
@@ -127,10 +133,14 @@ def count_answers(answers: pd.DataFrame | str | Path | Sequence[str | Path]) -> 
         raise UserError(f"no column {', '.join(missing)} in this table; shape bias needs {', '.join(REQUIRED_COLUMNS)}")
     if trials.empty:
         raise UserError("this table has no trials; shape bias needs a row for each image and observer")
-    trials = trials.reset_index(drop=True)
+    trials = trials.reset_index(drop=True).assign(image=trials["image"].map(stimulus_name).to_numpy())
     if "answerable" not in trials:
         trials = trials.assign(answerable=answerable_trials(trials))
-    return count_cues(pair_trials(trials))
+    counts = count_cues(pair_trials(trials))
+    for name, images in zip(counts.names, counts.trials.sum(axis=1), strict=True):
+        if not images:
+            log.warning("%s: no image shows two different cues that it can name, so its bias is undefined (NaN)", name)
+    return counts
 
 
 def plot_shape_bias(
@@ -154,6 +164,7 @@ def plot_shape_bias(
     return shape_bias_by_category(table, benchmark=title)
 
 
+@explain_missing_packages()
 def stylize_photographs(
     photographs: str | Path | Sequence[str | Path],
     styles: str | Path | Sequence[str | Path],

@@ -15,6 +15,7 @@ from typing import NoReturn, TypeVar
 from tqdm import tqdm
 
 from shapebias.errors import BadImageError, UserError
+from shapebias.extras import explain_missing_packages
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,8 @@ def run(main: Callable[[], None]) -> None:
     # SIGTERM (scancel, Snakemake stopping its jobs) unwinds like Ctrl-C, so that half-written files are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        main()
+        with explain_missing_packages():
+            main()
     except (UserError, BadImageError) as error:
         sys.exit(f"error: {error}")
     except BrokenPipeError:  # the reader of the output has exited

@@ -136,7 +136,15 @@ def test_unchanged_measurements_come_from_the_cache(inputs, tmp_path, monkeypatc
     evaluate = script("evaluate")
     for name in ("net.safetensors", "photographs.tar"):
         (tmp_path / name).write_bytes((inputs / name).read_bytes())
-    network = [*flags_of(inputs), "--weights", tmp_path / "net.safetensors", "--reuse", tmp_path / "kept"]
+    network = [
+        *flags_of(inputs),
+        "--weights",
+        tmp_path / "net.safetensors",
+        "--reuse",
+        tmp_path / "kept",
+        "--observer",
+        "mine",
+    ]
 
     def run(*kinds, batch=4):
         flags = [*network, "--batch-size", batch]

@@ -50,7 +50,11 @@ def test_tables_and_the_report_need_neither_torch_nor_snakemake(installed, share
 def test_a_command_that_needs_an_extra_names_it(installed, tmp_path):
     done = run(installed / "shapebias", "evaluate", "--help", folder=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: shapebias evaluate needs the package torch") and "[networks]" in done.stderr
+    assert done.stderr == "error: the package 'torch' is not installed: pip install 'shapebias[networks]'\n"
+    done = run(installed / "shapebias", "stylise", folder=tmp_path)
+    assert done.returncode == 1 and "did you mean 'stylize'?" in done.stderr
+    done = run(installed / "shapebias", "shape_bias", "--help", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_commands_are_listed_and_unknown_ones_refused(installed, tmp_path):

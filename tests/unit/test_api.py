@@ -16,7 +16,7 @@ import shapebias
 from shapebias import evaluate, plot_shape_bias, shape_bias, stylize_photographs, write_report
 from shapebias.api import shared_image_cache
 from shapebias.errors import UserError
-from shapebias.evaluation.decisions import write_decisions
+from shapebias.evaluation.decisions import write_decisions, write_predictions
 from shapebias.images.pictures import open_pictures
 from shapebias.networks.models import preparation
 
@@ -184,6 +184,17 @@ def test_a_network_that_returns_a_dict_is_refused_with_a_hint(stimuli):
 
     with pytest.raises(UserError, match=r"returns a dict, expected a tensor of logits .*returns the logits alone"):
         evaluate(Wrapped(), stimuli, classes=["cat", "dog"])
+
+
+def test_the_same_answers_in_memory_and_in_a_file_have_the_same_interval(stimuli, tmp_path):
+    table = classify(tiny_resnet(), stimuli)
+    write_predictions(tmp_path / "mine.parquet", table, {str(key): value for key, value in table.attrs.items()})
+    pd.testing.assert_frame_equal(shape_bias(table), shape_bias(tmp_path / "mine.parquet"))
+
+
+def test_an_observer_without_a_conflict_is_named(caplog):
+    shape_bias(trials(("cat", "cat", "cat"), observer="mine"))
+    assert "mine: no image shows two different cues that it can name" in caplog.text
 
 
 # plot_shape_bias

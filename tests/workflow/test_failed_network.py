@@ -50,7 +50,7 @@ def test_the_finished_network_gets_a_report_that_names_the_others(config, place)
     assert failed.returncode == 1 and "Traceback" not in failed.stdout
     assert not (place.folder / "results/tables").exists()
     assert "1 of 3 networks are evaluated" in failed.stdout
-    assert "repeat the command with --config only_finished=true" in failed.stdout
+    assert "repeat the command with only_finished=true behind --config" in failed.stdout
 
     done = place.snakemake("--config", "only_finished=true", config=config)
     assert done.returncode == 0, done.stdout

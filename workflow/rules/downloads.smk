@@ -30,7 +30,9 @@ def network_weights(entry):
 
 def weights_input(weights):
     """Return weights as a job's input; those of a package come with its environment."""
-    return [] if weights.startswith("package:") else weights
+    if weights.startswith("package:"):
+        return []
+    return weights if weights.startswith("results/") else existing_path(weights)
 
 
 def downloaded_weights(stylizer, part):

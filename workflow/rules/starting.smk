@@ -91,7 +91,7 @@ def partial_report_hint():
         return None
     return (
         f"{len(evaluated)} of {len(networks)} networks are evaluated. For tables and a report of these alone, repeat the "
-        "command with --config only_finished=true"
+        "command with only_finished=true behind --config (one --config takes several values)"
     )
 
 
@@ -106,7 +106,7 @@ onstart:
     if MISSING and not all(job.rule.name.startswith("download") for job in workflow.dag.needrun_jobs()):
         raise WorkflowError("\n".join(MISSING))
     if STUDY_CONFLICT:
-        raise WorkflowError("no job was run: the results in this folder belong to another study (see above)")
+        raise WorkflowError(STUDY_CONFLICT)
     with atomic_write(RECORD) as draft:
         draft.write_text(f"{study_file()}\n")
     refuse_lost_shards()

@@ -49,7 +49,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     network.add_argument(
         "--classes", type=Path, help="CSV class,category with the outputs in order (default: ILSVRC's 1,000 classes)"
     )
-    network.add_argument("--observer", help="the network's name in the results (default: its timm name)")
+    network.add_argument(
+        "--observer", help="the network's name in the results (default: the name of --out, without .parquet)"
+    )
     images = parser.add_argument_group("benchmarks (repeat the options in the same order)")
     images.add_argument(
         "--images",
@@ -120,6 +122,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         parser.error("give --suppress once for each benchmark of kind suppressed, or not at all")
     if len(args.read_out) not in (0, args.benchmark.count("cue_conflict")):
         parser.error("give --read-out once for each benchmark of kind cue_conflict, or not at all")
+    if wrong := [path for path in args.out if path.suffix != ".parquet"]:
+        parser.error(f"--out {wrong[0]}: predictions are a Parquet file; give a name that ends in .parquet")
+    stems = {path.stem for path in args.out}
+    if args.observer is None and len(stems) == 1:
+        [args.observer] = stems
     if wrong := [text for text in args.read_out if text != "-" and "=" not in text]:
         parser.error(f"--read-out {wrong[0]!r} is not NAME=X.csv, and not -")
     return args

@@ -10,7 +10,9 @@ from shapebias.stylize.stylizers import STYLIZERS, Stylizer, make_stylizer
 def add_stylizer_flags(parser: argparse.ArgumentParser) -> None:
     """Add the options for the network, its weights and its device."""
     group = parser.add_argument_group("stylizer")
-    group.add_argument("--stylizer", choices=STYLIZERS, required=True, help="the style-transfer network")
+    group.add_argument(
+        "--stylizer", choices=STYLIZERS, default="ghiasi", help="the style-transfer network (default: %(default)s)"
+    )
     group.add_argument("--weights", type=Path, metavar="DIR", help="folder of its encoder and decoder (adain)")
     group.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU if available (adain)")
     group.add_argument(

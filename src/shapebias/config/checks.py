@@ -276,7 +276,7 @@ def init_problems(config: Config, name: str) -> Iterator[str]:
     regimes = config["regimes"]
     allowed, init = ["scratch", "pretrained", *regimes], regimes[name]["init"]
     if init not in allowed:
-        yield unknown(f"regimes.{name}.init", init, "start", allowed)
+        yield unknown(f"regimes.{name}.init", init, "start", [start for start in allowed if start != name])
     chain = [name]
     while init in regimes and init not in chain:
         chain.append(init)

@@ -1,7 +1,7 @@
 """A config with some wrong values, whose other values can still be checked."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 
 class WrongValueError(Exception):
@@ -9,22 +9,27 @@ class WrongValueError(Exception):
 
 
 class Partial(Mapping[str, Any]):
-    """A mapping without its wrong values. Reading a wrong value, or iterating, raises WrongValueError."""
+    """A mapping with all of its keys, but without its wrong values: reading one raises WrongValueError.
+
+    The name of an entry is known, and others can refer to it, even if the entry itself is wrong.
+    """
 
     def __init__(self, values: dict[str, Any], wrong: set[str]) -> None:
-        self.values_by_key = {key: value for key, value in values.items() if key not in wrong}
-        self.wrong = wrong
+        self.values_by_key, self.wrong = values, wrong
 
     def __getitem__(self, key: str) -> Any:
         if key in self.wrong:
             raise WrongValueError(key)
         return self.values_by_key[key]
 
-    def __iter__(self) -> NoReturn:
-        raise WrongValueError(*self.wrong)
+    def __contains__(self, key: object) -> bool:
+        return key in self.values_by_key
 
-    def __len__(self) -> NoReturn:
-        raise WrongValueError(*self.wrong)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_by_key)
+
+    def __len__(self) -> int:
+        return len(self.values_by_key)
 
 
 def mark_wrong_values(value: Any, places: Sequence[tuple[str, ...]]) -> Any:

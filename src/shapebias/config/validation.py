@@ -96,8 +96,8 @@ def default_shards(entry: Config) -> dict[str, int]:
 def check_keys(written: Config) -> tuple[Config, list[str], list[Place]]:
     """Check single keys; return the config with defaults, a line for each mistake, and the places of wrong values.
 
-    A misspelt key is renamed to the nearest allowed one. Its value is then checked too, and the right key is not
-    reported as missing.
+    A misspelt key is renamed to the nearest allowed one, and a misspelt kind becomes the nearest one. What depends on
+    them is then checked too, and the right key is not reported as missing.
     """
     written, lines = unshare(written), []
     while True:
@@ -109,10 +109,14 @@ def check_keys(written: Config) -> tuple[Config, list[str], list[Place]]:
         else:
             return config, lines, []
         misspelt = [place for error in errors if (place := misspelt_key(config, error))]
-        if not misspelt:
+        kinds = {place_of(error): kind for error in errors if (kind := nearest_kind(error))}
+        if not misspelt and not kinds:
             break
         for place in misspelt:
             lines.append(correct_key(written, place, sorted(keys_at(config, place[:-1], sections))))
+        lines += [explain(error) for error in errors if place_of(error) in kinds]
+        for (*above, key), kind in kinds.items():
+            value_at(written, tuple(above))[key] = kind
     wrong = [place for error in errors for place in wrong_places(config, error, sections)]
     return config, lines + [explain(error) for error in errors], wrong
 
@@ -154,6 +158,13 @@ def misspelt_key(config: Config, error: Any) -> Place | None:
         near = difflib.get_close_matches("kind", map(str, value_at(config, tuple(above))), 1)
         return (*above, near[0]) if near else None
     return None
+
+
+def nearest_kind(error: Any) -> str | None:
+    """Return the kind that is spelt most like the unknown kind of an entry, or None for any other mistake."""
+    if error["type"] != "union_tag_invalid":
+        return None
+    return nearest(error["ctx"]["tag"], QUOTED.findall(error["ctx"]["expected_tags"]))
 
 
 def correct_key(written: Config, place: Place, allowed: list[str]) -> str:

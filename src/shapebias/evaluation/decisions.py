@@ -123,7 +123,8 @@ def read_decisions(path: Path, kind: str = "cue_conflict") -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a readable CSV: {error}") from None
+        reason = "no such file" if isinstance(error, FileNotFoundError) else f"not a readable CSV: {error}"
+        raise UserError(f"{path}: {reason}") from None
     table.columns = table.columns.str.strip().str.lower()  # some of the toolbox's files write Session
     required = {"subj", "object_response", "category", "imagename"} | (
         {"condition"} if KINDS[kind].conditions else set()
@@ -228,7 +229,8 @@ def read_observers(paths: list[Path], kind: str = "cue_conflict") -> pd.DataFram
         elif path.suffix.lower() == ".csv":
             frames.append(read_decisions(path, kind).assign(answerable=True))
         else:
-            raise UserError(f"{path}: expected predictions (.parquet) or decisions (.csv)")
+            noun = "a folder; give its files, " if path.is_dir() else ""
+            raise UserError(f"{path}: {noun}expected predictions (.parquet) or decisions (.csv)")
     frames = [frame.assign(image=frame["image"].map(stimulus_name))[TRIALS] for frame in frames]
     trials = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=TRIALS)
     if trials.empty:

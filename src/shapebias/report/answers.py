@@ -27,6 +27,7 @@ from shapebias.tables.summaries import PEOPLE, is_interpretable, observer_names
 ALL = "all"  # marks rows over all conditions, or over all benchmarks
 
 MAX_PAIRS = 8000  # over all benchmarks
+MAX_CAUSES = 3  # examples of observers that guess
 
 
 # How human-like are the errors?
@@ -215,9 +216,11 @@ def consistency_findings(
         statements[str(benchmark)] = statement
     for benchmark, table in doubtful.groupby("benchmark", sort=False):
         causes = list(dict.fromkeys(cause for text in table["caution"] for cause in text.split("; ")))
+        for observer, name in names.items():
+            causes = [cause.replace(f"{observer} ", f"{name} ", 1) for cause in causes]
         statement = (
-            f"κ says nothing about likeness for {wording.pluralize(len(table), 'pair')} on “{benchmark}”: "
-            f"{wording.join_names(causes)}."
+            f"For {wording.pluralize(len(table), 'pair')} on “{benchmark}” κ says nothing about likeness, because an "
+            f"observer guesses or nearly always gives one answer: {wording.join_names(causes, MAX_CAUSES)}."
         )
         statements[str(benchmark)] = f"{statements.get(str(benchmark), '')} {statement}".strip()
     return statements

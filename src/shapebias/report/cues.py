@@ -141,9 +141,12 @@ def read_out_findings(read_out: pd.DataFrame, regimes: Regimes) -> dict[str, str
     """
     statements = {}
     for benchmark, table in read_out.groupby("benchmark", sort=False):
-        keys = ["observer", "model", "regime", "seed", "depth", "stage", "chance"]
+        keys, values = (
+            ["observer", "model", "regime", "seed", "depth", "stage"],
+            ["accuracy", "ci_low", "ci_high", "chance"],
+        )
         stages = table.dropna(subset=["accuracy"])
-        shape, texture = (stages.loc[stages["cue"] == cue, [*keys, "accuracy", "ci_low", "ci_high"]] for cue in CUES)
+        shape, texture = (stages.loc[stages["cue"] == cue, [*keys, *values]] for cue in CUES)
         pairs = shape.merge(texture, on=keys, suffixes=("_shape", "_texture"))
         if pairs.empty:
             continue
@@ -156,7 +159,9 @@ def read_out_findings(read_out: pd.DataFrame, regimes: Regimes) -> dict[str, str
                 trained = f" after {regimes.describe_training(regime)}" if treatment else ""
                 clauses.append(f"the last stage{trained} gives {_better_cues(rows)}")
         images = wording.format_image_count(table["images"])
-        statement = f"On “{benchmark}” (n = {images}, chance {pairs['chance'].mean():.2f}), {'; '.join(clauses)}."
+        chances = [f"{pairs[f'chance_{cue}'].mean():.2f}" for cue in CUES]
+        chance = chances[0] if chances[0] == chances[1] else f"{chances[0]} for the shape, {chances[1]} for the texture"
+        statement = f"On “{benchmark}” (n = {images}; chance {chance}), {'; '.join(clauses)}."
         changes = [_last_stage_change(stages[stages["cue"] == cue], cue, regimes) for cue in ("texture", "shape")]
         if treatment and all(changes):
             training = regimes.describe_training(treatment)

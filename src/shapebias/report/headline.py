@@ -68,8 +68,8 @@ def unreadable_cues(tables: Tables, benchmark: str) -> str:
     cues = " or the ".join(missing)
     return (
         f"The answers to “{benchmark}” are no measure of shape bias: no observer here reads the {cues} of its images. "
-        f"{wording.capitalize('; '.join(best))}; guessing gives {_percent(row['chance'])}. Use images that carry both "
-        "cues, such as the published stimuli."
+        f"{wording.capitalize('; '.join(best))}; guessing gives {_chance(row['chance'])}. Use images that carry "
+        "both cues, such as the published stimuli."
     )
 
 
@@ -118,12 +118,15 @@ def _subject(count: int, total: int, *, first: bool) -> str:
 
 
 def describe_effect(effect: Effect) -> str:
-    """Return what moved in one network, as in `vit: bias 0.30 → 0.60; shape answers 9 % → 31 %, texture …`."""
-    difference = wording.typeset_minus(f"{effect.difference:+.2f} [{effect.low:+.2f}, {effect.high:+.2f}]")
+    """Return what moved in one network, as in `vit: bias 0.30 → 0.60; shape answers 9 % → 31 %, texture …`.
+
+    The interval stands without the estimate of the change, which need not be the difference of the rounded biases.
+    """
+    change = wording.typeset_minus(f"change by {effect.low:+.2f} to {effect.high:+.2f}, 95 % interval")
+    shape, texture = (f"{_percent(cue.before)} → {_percent(cue.after)}" for cue in (effect.shape, effect.texture))
     return (
-        f"{effect.model}: bias {wording.format_bias(effect.before)} → {wording.format_bias(effect.after)} "
-        f"({difference}); shape answers {_percent(effect.shape.before)} → {_percent(effect.shape.after)}, texture "
-        f"answers {_percent(effect.texture.before)} → {_percent(effect.texture.after)}"
+        f"{effect.model}: bias {wording.format_bias(effect.before)} → {wording.format_bias(effect.after)} ({change}); "
+        f"shape answers {shape}, texture answers {texture}"
     )
 
 
@@ -135,7 +138,7 @@ def effect_findings(tables: Tables, benchmark: str, regimes: Regimes) -> dict[st
         opening = f"after {regimes.describe_training(regime)} (compared with {baseline}), "
         lines = [describe_effect(effect) for effect in effects[: wording.MAX_NAMES]]
         rest = len(effects) - len(lines)
-        guessing = f"Guessing names each cue in {_percent(effects[0].chance)} of answers and has a bias of 0.5."
+        guessing = f"Guessing names each cue in {_chance(effects[0].chance)} of answers and has a bias of 0.5."
         findings[regime] = [
             wording.capitalize(effect_sentence(effects, opening)) + f" {guessing}",
             *lines,
@@ -168,12 +171,12 @@ def effect_numbers(
         ),
         KeyNumber(
             _arrow(shape, _percent),
-            f"answers that name the shape (guessing: {_percent(chance)})",
+            f"answers that name the shape (guessing: {_chance(chance)})",
             _spans(shape, _percent),
         ),
         KeyNumber(
             _arrow(coverage, _percent),
-            f"answers that name shape or texture (guessing: {_percent(2 * chance)})",
+            f"answers that name shape or texture (guessing: {_chance(2 * chance)})",
             _spans(coverage, _percent),
         ),
     ]
@@ -184,7 +187,7 @@ def effect_numbers(
             pooled = pool_accuracy(rows)
             values = [_values(pooled, regime, models, "accuracy") for regime in (baseline, treatment)]
             if all(values):
-                label = f"accuracy on {regimes.noun} (chance: {_percent(float(pooled['chance'].iloc[0]))})"
+                label = f"accuracy on {regimes.noun} (chance: {_chance(float(pooled['chance'].iloc[0]))})"
                 numbers.append(KeyNumber(_arrow(values, _percent), label, _spans(values, _percent)))
             break
     return numbers
@@ -209,6 +212,10 @@ def _spans(ends: Sequence[Sequence[float]], form: Any) -> str:
 
 def _percent(share: float) -> str:
     return "undefined" if pd.isna(share) else f"{100 * share:.0f} %"
+
+
+def _chance(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
 # Observers without a comparison of regimes
@@ -338,7 +345,7 @@ def cautions(tables: Tables, regimes: Regimes) -> list[str]:
                 f"{row['model']} {regimes.label(row['regime'])}".strip() + f" ({_percent(row['coverage_accuracy'])})"
                 for row in wording.records(guessers)
             ]
-            guessing = _percent(2 * float(guessers["chance"].iloc[0]))
+            guessing = _chance(2 * float(guessers["chance"].iloc[0]))
             notes.append(
                 f"On “{benchmark}”, some networks name shape or texture no more often than by guessing ({guessing}), "
                 f"so their biases mean nothing: {wording.join_names(names)}."

@@ -5,6 +5,7 @@ is paired by image, the interval of the difference must exclude 0. For two value
 must not overlap. Where intervals overlap, the report says only that.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ import pandas as pd
 from shapebias.tables.summaries import format_range
 
 MAX_NAMES = 8  # names in one sentence
+SIGNED_ZERO = re.compile(r"[-+](0\.0+)(?!\d)")
 Row = Mapping[Any, Any] | pd.Series
 
 
@@ -104,8 +106,8 @@ def format_image_count(images: pd.Series) -> str:
 
 
 def typeset_minus(numbers: str) -> str:
-    """Return the text with minus signs in place of hyphens, as in charts and figures."""
-    return numbers.replace("-", "−")
+    """Return the text with minus signs in place of hyphens, as in charts and figures, and zeros without a sign."""
+    return SIGNED_ZERO.sub(r"\1", numbers).replace("-", "−")
 
 
 def describe_biases(pooled: pd.DataFrame) -> str:

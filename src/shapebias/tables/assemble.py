@@ -148,7 +148,8 @@ class TableBuilder:
         duplicates = set(answers.identities) & set(observers)
         if duplicates:
             raise UserError(
-                f"benchmark {name!r}: two observers are called {min(duplicates)!r}; rename one in `observers`"
+                f"benchmark {name!r}: two observers are called {min(duplicates)!r}; rename one in `observers`, or "
+                f"with --observer of scripts/evaluate.py"
             )
         return answers
 

@@ -624,3 +624,23 @@ def test_no_benchmark_has_the_name_all(config):
 def test_texts_that_yaml_reads_as_numbers_become_numbers_and_no_other_text_changes():
     texts = {"a": ["7", "0.5", "true", "null", ""], "b": {"c": "0676ba61", "d": "2026-11-29", "e": "[x", "f": "a: b"}}
     assert parse_scalars(texts) == {"a": [7, 0.5, True, None, None], "b": texts["b"]}
+
+
+def test_references_are_checked_although_the_entry_that_they_name_is_wrong():
+    config = {
+        "sources": {"in": {"kind": "sinthetic", "per_clas": {"train": 4, "val": 1, "test": 2}}},
+        "models": {"net": {"timm": "resnet10t"}},
+        "regimes": {"first": {"train_on": ["inn"], "init": "pretraned"}},
+        "benchmarks": {"test": {"kind": "in_test", "images": "inn"}},
+    }
+    with pytest.raises(UserError) as refusal:
+        check_config(config)
+    message = str(refusal.value)
+    for line in (
+        "sources.in.kind: 'sinthetic' is not allowed; did you mean 'synthetic'?",
+        "unknown key 'sources.in.per_clas'; did you mean 'per_class'?",
+        "regimes.first.train_on: 'inn' is no set of images; did you mean 'in'?",
+        "regimes.first.init: 'pretraned' is no start; did you mean 'pretrained'? allowed: scratch, pretrained",
+        "benchmarks.test.images: 'inn' is no set of images; did you mean 'in'?",
+    ):
+        assert line in message, message

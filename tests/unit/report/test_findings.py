@@ -180,10 +180,13 @@ def test_each_change_says_which_answers_moved():
     sentence, first, second = effect_findings(tables, "conflict", REGIMES)["sin"]
     assert sentence == (
         "After training on stylized photographs (compared with photographs), 1 of 2 networks turns towards shape; 1 "
-        "names the texture less often, but the shape not more often than by guessing. Guessing names each cue in 6 % "
-        "of answers and has a bias of 0.5."
+        "names the texture less often, but the shape not more often than by guessing. Guessing names each cue in "
+        "6.25 % of answers and has a bias of 0.5."
     )
-    assert first == "a: bias 0.10 → 0.50 (+0.40 [+0.35, +0.45]); shape answers 6 % → 30 %, texture answers 54 % → 30 %"
+    assert first == (
+        "a: bias 0.10 → 0.50 (change by +0.35 to +0.45, 95 % interval); shape answers 6 % → 30 %, texture answers "
+        "54 % → 30 %"
+    )
     assert second.endswith("shape answers 4 % → 6 %, texture answers 54 % → 6 %")
 
 
@@ -201,8 +204,8 @@ def test_the_head_holds_bias_shape_answers_coverage_and_accuracy_together():
     assert head.statement == "After training on stylized photographs, both networks turn towards shape."
     assert [number.value for number in head.numbers] == ["0.20 → 0.60", "12 % → 36 %", "60 % → 60 %", "85 % → 45 %"]
     labels = [number.label for number in head.numbers]
-    assert labels[0] == "shape bias, mean of 2 networks" and "(guessing: 6 %)" in labels[1]
-    assert "(guessing: 12 %)" in labels[2] and labels[3] == "accuracy on photographs (chance: 6 %)"
+    assert labels[0] == "shape bias, mean of 2 networks" and "(guessing: 6.25 %)" in labels[1]
+    assert "(guessing: 12.5 %)" in labels[2] and labels[3] == "accuracy on photographs (chance: 6.25 %)"
     assert head.numbers[3].note == "networks: 80 % to 90 % → 40 % to 50 %"
 
 
@@ -211,7 +214,7 @@ def test_the_head_claims_no_shape_bias_if_nobody_reads_the_texture():
     statement = headline(tables, REGIMES).statement
     assert statement == unreadable_cues(tables, "conflict")
     assert "no measure of shape bias: no observer here reads the texture" in statement
-    assert "The most answers that name the texture are 2 % (b); guessing gives 6 %." in statement
+    assert "The most answers that name the texture are 2 % (b); guessing gives 6.25 %." in statement
     published = tables["benchmarks"].assign(origin="published")
     assert unreadable_cues(tables | {"benchmarks": published}, "conflict") == ""
 
@@ -255,7 +258,7 @@ def test_a_preference_needs_an_interval_that_excludes_one_half():
 def test_a_caution_names_networks_that_guess():
     guessing = study(("vit", "sin", 0.7, 0.08, 0.06), ("net", "sin", 0.7))
     (note,) = [text for text in cautions(guessing, REGIMES) if "guessing" in text]
-    assert "no more often than by guessing (12 %), so their biases mean nothing: vit stylized (14 %)." in note
+    assert "no more often than by guessing (12.5 %), so their biases mean nothing: vit stylized (14 %)." in note
     assert not any("guessing" in text for text in cautions(study(("vit", "sin", 0.7)), REGIMES))
 
 
@@ -389,7 +392,7 @@ def test_kappa_of_collapsed_networks_is_never_quoted():
     rows.append({"observer_1": "b", "observer_2": "c", "kappa": 0.9, "caution": ""})
     sentence = consistency_findings(rows_of("error_consistency", *rows, **shared))["b"]
     assert "a with b" not in sentence and "b with c 0.90" in sentence
-    assert sentence.endswith(f"κ says nothing about likeness for 1 pair on “b”: {caution}.")
+    assert "For 1 pair on “b” κ says nothing about likeness" in sentence and sentence.endswith(f": {caution}.")
 
 
 def test_likeness_to_people_is_ranked_by_mean_rank():
@@ -445,7 +448,7 @@ def test_the_pixels_are_described_and_the_last_stage_needs_intervals_apart():
     rows += [("sin", "pixels", 0.0, 0.2, 0.3), ("sin", "s2", 1.0, 0.6, 0.7)]
     sentence = read_out_findings(read_out(*rows), REGIMES)["b"]
     assert sentence.startswith(
-        "On “b” (n = 80, chance 0.06), the pixels themselves give the shape with an accuracy of 0.20 [0.10, 0.30] and "
+        "On “b” (n = 80; chance 0.06), the pixels themselves give the shape with an accuracy of 0.20 [0.10, 0.30] and "
         "the texture with 0.30 [0.20, 0.40]; the last stage after training on photographs gives the texture more "
         "accurately in 1 of 1 network; the last stage after training on stylized photographs gives both about equally "
         "(intervals overlap) in 1 of 1 network."
