@@ -132,6 +132,14 @@ def proportion(text: str) -> float:
     return value
 
 
+def named_text(text: str) -> tuple[str, str]:
+    """Parse `NAME=TEXT` (an argparse type)."""
+    name, _, value = text.partition("=")
+    if not name or not value:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=TEXT")
+    return name, value
+
+
 def named_path(text: str) -> tuple[str, Path]:
     """Parse `NAME=PATH` (an argparse type)."""
     name, _, path = text.partition("=")

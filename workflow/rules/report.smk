@@ -1,5 +1,9 @@
 # Figures and the report: cheap, and repeated when their code or style changes.
 
+from shapebias.config.regimes import describe_regimes
+
+REGIMES = describe_regimes(config)
+
 # Kind of figure → its category in Snakemake's own report; workflow/report/<kind>.rst is its caption.
 CONFLICT_FIGURES = {
     "shape_bias": "Shape bias",
@@ -69,10 +73,16 @@ rule figures:
         melanoma=["--melanoma", *MELANOMA] if MELANOMA else [],
         samples=lambda wildcards: images_of_conflicts("--sample-images"),
         looks=flags(config["figures"]),
+        regimes=flags(
+            {
+                "regime_labels": [f"{name}={regime.label}" for name, regime in REGIMES.by_name.items()] or None,
+                "baseline": REGIMES.baseline(REGIMES.treatment) if REGIMES.treatment else None,
+            }
+        ),
     shell:
         'python "$SCRIPTS"/figures.py --tables {params.tables:q} --runs results/runs --people {input.people:q}'
         " --out {params.folder:q} --benchmarks {params.benchmarks:q} {params.melanoma:q}"
-        " {params.samples:q} {params.looks:q} > {log:q} 2>&1"
+        " {params.samples:q} {params.looks:q} {params.regimes:q} > {log:q} 2>&1"
 
 
 rule settings:

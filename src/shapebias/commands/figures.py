@@ -11,7 +11,7 @@ import argparse
 from collections import defaultdict
 from pathlib import Path
 
-from shapebias.cli import Parser, named_path
+from shapebias.cli import Parser, named_path, named_text
 from shapebias.figures.draw import draw_figures
 from shapebias.figures.style import FigureStyle
 
@@ -43,6 +43,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--font-scale", type=float, default=style.font_scale, help="factor on all text sizes (%(default)s)"
     )
+    parser.add_argument(
+        "--regime-labels", type=named_text, nargs="*", default=[], metavar="REGIME=LABEL", help="names in the figures"
+    )
+    parser.add_argument("--baseline", metavar="REGIME", help="the regime that others are compared with")
     return parser.parse_args(argv)
 
 
@@ -60,4 +64,6 @@ def main(argv: list[str] | None = None) -> None:
         people=args.people,
         images=images,
         melanoma=args.melanoma,
+        regime_labels=dict(args.regime_labels),
+        baseline=args.baseline,
     )

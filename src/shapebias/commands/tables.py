@@ -12,24 +12,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from shapebias.cli import Parser, progress
+from shapebias.cli import Parser, named_text, progress
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.tables.collect import DecisionFiles, PredictionFile, collect_tables, find_answers, write_tables
 
 log = logging.getLogger(__name__)
 
 
-def name_value(text: str) -> tuple[str, str]:
-    """Parse `NAME=VALUE` (an argparse type)."""
-    name, sign, value = text.partition("=")
-    if not sign or not name or not value:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value
-
-
 def name_kind(text: str) -> tuple[str, str]:
     """Parse `NAME=KIND` (an argparse type)."""
-    name, kind = name_value(text)
+    name, kind = named_text(text)
     if kind not in KINDS:
         raise argparse.ArgumentTypeError(f"{text!r}: no kind {kind!r}; allowed: {', '.join(KINDS)}")
     return name, kind
@@ -40,7 +32,7 @@ class Decisions(argparse.Action):
 
     def __call__(self, parser, namespace, values, option_string=None):
         try:
-            first, *_ = [name_value(value) for value in values]
+            first, *_ = [named_text(value) for value in values]
         except argparse.ArgumentTypeError as error:
             parser.error(f"argument {option_string}: {error}")
         setattr(namespace, self.dest, [*getattr(namespace, self.dest), [*first, *values[1:]]])

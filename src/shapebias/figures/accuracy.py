@@ -209,7 +209,7 @@ def reliance_lines(reliance: pd.DataFrame, *, style: FigureStyle | None = None) 
         for axes, cue in zip(grid[0], cues, strict=True):
             axes.set_title(SUPPRESSION_LABELS[cue], fontsize="medium")
         figure.supylabel("accuracy", fontsize="medium")
-        add_title(figure, f"Accuracy without one cue ({format_image_count(pooled)} photographs)")
+        add_title(figure, f"Accuracy without one cue ({format_image_count(pooled)} images)")
         add_legend_beside(figure, [*series_legend(styles, by="regime"), legend_heading("reference"), CHANCE_HANDLE])
         left = len(panels) - len(drawn_panels)
         remarks = [f"bar: {describe_interval(pooled)}"]

@@ -28,7 +28,6 @@ from shapebias.figures.style import (
     set_difference_axis,
 )
 from shapebias.tables.summaries import (
-    BASELINE,
     PEOPLE,
     describe_interval,
     observer_kinds,
@@ -131,14 +130,14 @@ def bias_differences(
     shape_bias: pd.DataFrame,
     *,
     benchmark: str,
-    baseline: str = BASELINE,
+    baseline: str | None = None,
     style: FigureStyle | None = None,
 ) -> Figure:
     """Draw the difference in shape bias between every run and the baseline run of its model and seed.
 
     differences: `shape_bias_differences.csv`; shape_bias: `shape_bias.csv`, with the model, regime and seed of each
-    observer. baseline: the regime of the baseline runs. Bars are 95 % intervals. Observers without a baseline run
-    (networks not trained here, people) are compared with each other in a matrix.
+    observer. baseline: the regime of the baseline runs, if there is one. Bars are 95 % intervals. Observers without a
+    baseline run (networks not trained here, people) are compared with each other in a matrix.
     """
     style = style or FigureStyle()
     observers = shape_bias[shape_bias["benchmark"] == benchmark]
@@ -180,7 +179,7 @@ def bias_differences(
     return figure
 
 
-def _differences_from_baseline(pairs: pd.DataFrame, observers: pd.DataFrame, baseline: str) -> pd.DataFrame:
+def _differences_from_baseline(pairs: pd.DataFrame, observers: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
     """Return the difference of each run from the run of the same model and seed in the baseline regime."""
     runs = observers[observer_kinds(observers) == "run"]
     pair_rows = {}

@@ -45,19 +45,25 @@ def draw_figures(
     people: Path | None = None,
     images: Mapping[str, Sequence[Path]] | None = None,
     melanoma: Sequence[str] = (),
+    regime_labels: Mapping[str, str] | None = None,
+    baseline: str | None = None,
 ) -> None:
     """Draw every figure as PNG and SVG into a folder.
 
     folder: folder of the tables. benchmarks: cue-conflict benchmarks to draw, all if empty. runs: folder that holds
     <model>/<regime>/seed<n>. people: table of people's hits on the published stimuli. images: benchmark → folders,
     shards or archives of its images, for a figure of some images with answers. melanoma: melanoma benchmarks to draw.
+    regime_labels: regime → its name in the figures. baseline: the regime that the others are compared with.
     Raises UserError for missing or broken tables, and for a benchmark or a style that does not exist.
     """
     check_style(style)
-    tables = {name: read_table(folder, name) for name in TABLES}
+    labels = regime_labels or {}
+    tables = {name: label_regimes(read_table(folder, name), labels) for name in TABLES}
     style = replace(style, **observers_of([tables[name] for name in OBSERVER_TABLES]))
     if runs is None and len(tables["runs"]):
         raise UserError(f"{folder / 'runs.csv'} names trained networks: give the folder of their runs")
+    histories = label_regimes(read_histories(runs or Path(), read_table(folder, "runs")), labels)
+    shown_baseline = labels.get(baseline or "", baseline)
     benchmarks = benchmarks or list(dict.fromkeys(tables["shape_bias"]["benchmark"]))
     unmeasured = sorted({*(images or {})} - {*benchmarks})
     if unmeasured:
@@ -67,7 +73,7 @@ def draw_figures(
 
     figures: dict[str, Callable[..., Figure]] = {}
     for benchmark in benchmarks:
-        conflicts = conflict_figures(benchmark, tables, read_people(people) if people else None)
+        conflicts = conflict_figures(benchmark, tables, read_people(people) if people else None, shown_baseline)
         figures |= {f"{name}.{benchmark}": draw for name, draw in conflicts.items()}
         if images and benchmark in images:
             samples, total = choose_samples(folder, benchmark, tables["shape_bias"], images[benchmark])
@@ -75,7 +81,7 @@ def draw_figures(
                 sample_predictions, samples, total, benchmark=benchmark
             )
     for benchmark in melanoma:
-        lesions = read_table(folder, "melanoma")
+        lesions = label_regimes(read_table(folder, "melanoma"), labels)
         figures[f"melanoma.{benchmark}"] = partial(melanoma_overview, lesions, benchmark=benchmark)
         figures[f"melanoma_confusion.{benchmark}"] = partial(confusion_matrices, lesions, benchmark=benchmark)
     by_condition = tables["accuracy_by_condition"]
@@ -84,10 +90,16 @@ def draw_figures(
         "accuracy_by_condition": partial(condition_lines, by_condition, condition_axes(by_condition)),
         "human_likeness": partial(likeness_dots, tables["human_likeness"]),
         "reliance": partial(reliance_lines, tables["reliance"]),
-        "training_curves": partial(training_curves, read_histories(runs or Path(), tables["runs"])),
+        "training_curves": partial(training_curves, histories),
     }
     for name, draw in figures.items():
         save_figure(draw(style=style), out / name, style.dpi)
+
+
+def label_regimes(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
+    """Return a table with the labels of its regimes in place of their names."""
+    columns = [name for name in ("regime", "regime_1", "regime_2") if name in table]
+    return table.assign(**{name: table[name].replace(dict(labels)) for name in columns})
 
 
 def observers_of(tables: Sequence[pd.DataFrame]) -> dict[str, tuple[str, ...]]:
@@ -99,7 +111,7 @@ def observers_of(tables: Sequence[pd.DataFrame]) -> dict[str, tuple[str, ...]]:
 
 
 def conflict_figures(
-    benchmark: str, tables: Mapping[str, pd.DataFrame], people: pd.DataFrame | None
+    benchmark: str, tables: Mapping[str, pd.DataFrame], people: pd.DataFrame | None, baseline: str | None
 ) -> dict[str, Callable[..., Figure]]:
     """Return functions that draw the figures of one cue-conflict benchmark, by name.
 
@@ -109,7 +121,7 @@ def conflict_figures(
     figures: dict[str, Callable[..., Figure]] = {
         "shape_bias_by_category": partial(shape_bias_by_category, tables["shape_bias_by_category"], people),
         "shape_bias": partial(shape_bias_overview, tables["shape_bias_pooled"], bias, tables["cue_accuracy"], people),
-        "shape_bias_differences": partial(bias_differences, tables["shape_bias_differences"], bias),
+        "shape_bias_differences": partial(bias_differences, tables["shape_bias_differences"], bias, baseline=baseline),
         "cue_accuracy": partial(cue_plane, tables["cue_accuracy"]),
         "top_k": partial(top_k_lines, tables["top_k"]),
         "confusion": partial(answer_matrices, tables["confusion"]),

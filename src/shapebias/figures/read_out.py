@@ -36,6 +36,7 @@ from shapebias.tables.summaries import describe_interval, drop_repeated_features
 
 CUE_LINES: dict[str, Any] = {"shape": "-", "texture": (0, (4, 2))}
 CHANCE_COLOR: Color = (0.35, 0.35, 0.35)
+PIXELS_COLOR: Color = (0.45, 0.45, 0.45)
 MOST_BANDED_LINES = 8  # lines in one panel; more bands would hide each other
 
 
@@ -43,7 +44,8 @@ def read_out_lines(read_out: pd.DataFrame, *, benchmark: str, style: FigureStyle
     """Draw the accuracy of linear read-outs of shape and of texture from each stage of a network, over depth.
 
     read_out: `read_out.csv`. Depth is 0 at the pixels and 1 at the input of the classifier. Bands are 95 % intervals.
-    No line joins the pixels to the first stage: pixels keep their positions, and stages are averaged over positions.
+    The pixels are short grey lines that nothing joins to the first stage: pixels keep their positions, and stages are
+    averaged over positions.
     Runs that repeat the features of another run are left out.
     """
     style = style or FigureStyle()
@@ -103,6 +105,8 @@ def _draw_cue_lines(
                 axes.set_ylabel(labels["y"])
         legend = series_legend(styles, by="regime") + [legend_heading("cue")]
         legend += [Line2D([], [], color="0.25", linestyle=line, label=cue) for cue, line in CUE_LINES.items()]
+        if over == "depth":
+            legend += [Line2D([], [], color=PIXELS_COLOR, linewidth=1.8, label="the pixels")]
         legend += [Line2D([], [], color=CHANCE_COLOR, linestyle=":", label="chance")]
         add_title(figure, title_text)
         add_legend_beside(figure, legend)
@@ -125,9 +129,10 @@ def _draw_cues(
             x = rows[over].to_numpy(dtype=float)
             label = f"{model} {regime} {cue}".replace("  ", " ")
             pixels = (x == 0) & (over == "depth")
-            for part in filter(np.any, (pixels, ~pixels)):
-                style = styles[model, regime]
-                draw_line(axes, x[part], rows[part], "accuracy", style, line=line, band=bands, label=label)
+            if pixels.any():  # the same for all networks of one input size
+                axes.hlines(rows["accuracy"][pixels], -0.02, 0.06, color=PIXELS_COLOR, linestyle=line, linewidth=1.8)
+            style = styles[model, regime]
+            draw_line(axes, x[~pixels], rows[~pixels], "accuracy", style, line=line, band=bands, label=label)
     panel_rows = pooled[pooled["model"].isin([model for model, _ in panel.series])]
     chance = panel_rows.groupby(over)["chance"].mean()
     options: ArtistStyle = {"color": CHANCE_COLOR, "linestyle": ":", "linewidth": 1.3, "zorder": 1}

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from shapebias.config.regimes import Regimes
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.report import charts, html_tables, wording
 from shapebias.report.charts import Chart, Control, label_observers
 from shapebias.report.html_tables import ReportTable, csv_download, make_report_table
-from shapebias.report.regimes import Regimes
 from shapebias.report.study import (
     ReportFigure,
     Section,
@@ -121,7 +121,7 @@ def cost_section(study: StudyResults) -> Section | None:
 
 def accuracy_chart(accuracy: pd.DataFrame, encoding: charts.Encoding) -> Chart:
     """Return the chart of each observer's accuracy on each benchmark."""
-    rows = label_observers(pool_accuracy(accuracy))
+    rows = label_observers(pool_accuracy(accuracy), encoding)
     rows["interval_text"] = format_intervals(rows, "ci_low", "ci_high")
     rows["value_text"] = rows["accuracy"].map(html_tables.format_fraction)
     columns = [
@@ -165,7 +165,7 @@ def condition_chart(distorted: pd.DataFrame, study: StudyResults) -> Chart:
     """Return the chart of accuracy over the conditions of one benchmark; the reader picks the benchmark."""
     bounds = {"accuracy": ("ci_low", "ci_high")}
     pooled = pool_means(distorted, bounds, by=["benchmark", "condition"], first=["images"])
-    rows = label_observers(pooled)
+    rows = label_observers(pooled, study.encoding)
     labels: dict[tuple[str, str], tuple[str, int]] = {}  # (benchmark, condition) → (label, position on the axis)
     for benchmark, group_rows in distorted.groupby("benchmark", sort=False):
         kind = KINDS.get(study.kind(str(benchmark)))
@@ -219,7 +219,7 @@ def sort_conditions(conditions: Iterable[str]) -> list[str]:
 def cue_chart(benchmark: str, cues: pd.DataFrame, encoding: charts.Encoding) -> Chart:
     """Return the chart of shape answers against texture answers."""
     kinds = observer_kinds(cues)
-    rows = label_observers(cues[kinds != "person"] if (kinds == PEOPLE).any() else cues)
+    rows = label_observers(cues[kinds != "person"] if (kinds == PEOPLE).any() else cues, encoding)
     for cue in ("shape", "texture"):
         rows[f"{cue}_text"] = rows[f"{cue}_accuracy"].map(html_tables.format_fraction)
         rows[f"{cue}_interval"] = format_intervals(rows, f"{cue}_low", f"{cue}_high")

@@ -14,7 +14,6 @@ from shapebias.report.study import (
     Section,
     StudyResults,
     Subsection,
-    all_observers,
     drop_pooled_people,
     format_cells,
     format_intervals,
@@ -22,7 +21,7 @@ from shapebias.report.study import (
     label_pairs,
     select_benchmark,
 )
-from shapebias.tables.summaries import PEOPLE, is_interpretable, observer_names
+from shapebias.tables.summaries import PEOPLE, is_interpretable
 
 ALL = "all"  # marks rows over all conditions, or over all benchmarks
 
@@ -39,7 +38,7 @@ def likeness_section(study: StudyResults) -> Section | None:
     consistency, ranks = tables["error_consistency"], tables["human_likeness"]
     persons = set(tables["shape_bias"].loc[tables["shape_bias"]["model"] == PEOPLE, "observer"])
     persons |= set(tables["accuracy_by_condition"].loc[tables["accuracy_by_condition"]["model"] == PEOPLE, "observer"])
-    names = observer_names(all_observers(study))
+    names = study.observer_names()
     statements = consistency_findings(consistency, persons, names)
     subsections = []
     overall = consistency[consistency["condition"] == ALL]

@@ -153,7 +153,7 @@ ORIGIN_WARNINGS = {  # origin of a benchmark's images → warning
 
 def bias_chart(benchmark: str, pooled: pd.DataFrame, encoding: charts.Encoding) -> Chart:
     """Return the chart of every observer's shape bias with its interval."""
-    rows = label_observers(pooled)
+    rows = label_observers(pooled, encoding)
     rows["interval_text"] = format_intervals(rows, "ci_low", "ci_high")
     rows["value_text"] = rows["shape_bias"].map(html_tables.format_fraction)
     return charts.forest_chart(
@@ -201,7 +201,7 @@ def architectures_section(study: StudyResults) -> Section | None:
                     [category_chart(name, study)],
                 )
             )
-            pooled = label_observers(pool_bias(by_category, by=["category"]))
+            pooled = label_observers(pool_bias(by_category, by=["category"]), study.encoding)
             report_tables.append(
                 ReportTable(
                     "Bias by category of the shape",
@@ -211,7 +211,7 @@ def architectures_section(study: StudyResults) -> Section | None:
             )
         by_answer = select_benchmark(tables["shape_bias_by_answer"], name)
         if len(by_answer):
-            pooled = label_observers(pool_bias(by_answer, by=["category"]))
+            pooled = label_observers(pool_bias(by_answer, by=["category"]), study.encoding)
             report_tables.append(
                 ReportTable(
                     "Bias by category of the answer (the grouping of the original study)",
@@ -245,7 +245,7 @@ def pivot_by_observer(pooled: pd.DataFrame, row_column: str) -> TextTable:
 
 def change_chart(benchmark: str, model_changes: pd.DataFrame, encoding: charts.Encoding) -> Chart:
     """Return the chart of each run's change from the baseline of its model."""
-    rows = label_observers(model_changes)
+    rows = label_observers(model_changes, encoding)
     rows["interval_text"] = format_intervals(rows, "ci_low", "ci_high")
     for column in ("before", "after", "difference"):
         rows[f"{column}_text"] = rows[column].map(html_tables.format_fraction)
@@ -284,7 +284,7 @@ def category_chart(benchmark: str, study: StudyResults) -> Chart:
         table = select_benchmark(study.tables[name], benchmark)
         if len(table):
             pooled = pool_bias(table, by=["category"])
-            grouped_rows.append(label_observers(pooled).assign(grouped=name))
+            grouped_rows.append(label_observers(pooled, study.encoding).assign(grouped=name))
             picks.append((name, label))
     rows = pd.concat(grouped_rows, ignore_index=True).dropna(subset=["shape_bias"])
     if study.people is not None and not has_people(rows):

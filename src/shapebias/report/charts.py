@@ -70,6 +70,10 @@ class Encoding:
     models: list[str]  # people come last, if there are any
     regimes: list[str]
     style: FigureStyle = field(default_factory=FigureStyle)
+    labels: Mapping[str, str] = field(default_factory=dict)  # regime → its name on the page
+
+    def label(self, regime: str) -> str:
+        return self.labels.get(regime, regime)
 
     @functools.cached_property
     def model_colors(self) -> dict[str, str]:
@@ -79,16 +83,16 @@ class Encoding:
 
     @functools.cached_property
     def group_colors(self) -> dict[str, str]:
-        colors = {regime: to_hex(color) for regime, color in self.style.regime_colors(self.regimes).items()}
+        colors = {self.label(regime): to_hex(c) for regime, c in self.style.regime_colors(self.regimes).items()}
         return colors | {NOT_TRAINED: to_hex(PRETRAINED_COLOR), PEOPLE: to_hex(PEOPLE_COLOR)}
 
     @property
     def group_shapes(self) -> dict[str, str]:
-        return assign_in_order(self.regimes, SHAPES) | {NOT_TRAINED: STAR, PEOPLE: "diamond"}
+        return assign_in_order(map(self.label, self.regimes), SHAPES) | {NOT_TRAINED: STAR, PEOPLE: "diamond"}
 
     @property
     def group_dashes(self) -> dict[str, list[int]]:
-        return assign_in_order(self.regimes, DASHES) | {NOT_TRAINED: DASHES[0], PEOPLE: DASHES[0]}
+        return assign_in_order(map(self.label, self.regimes), DASHES) | {NOT_TRAINED: DASHES[0], PEOPLE: DASHES[0]}
 
     def dark_colors(self) -> dict[str, str]:
         """Return colour → its replacement on a dark background."""
@@ -97,31 +101,36 @@ class Encoding:
 
 
 def make_encoding(
-    tables: Iterable[pd.DataFrame], style: FigureStyle | None = None, *, people: bool = False
+    tables: Iterable[pd.DataFrame],
+    style: FigureStyle | None = None,
+    *,
+    people: bool = False,
+    labels: Mapping[str, str] | None = None,
 ) -> Encoding:
     """Return the encoding for all observers of some tables.
 
     Models keep their order in the tables, as in the figures; people come last. people: whether to include people even
-    if no table holds them.
+    if no table holds them. labels: regime → its name on the page.
     """
     nonempty = [table[["observer", "model", "regime"]] for table in tables if len(table)]
     observers = pd.concat(nonempty) if nonempty else pd.DataFrame(columns=["observer", "model", "regime"])
     models = list(dict.fromkeys(observers["model"][observers["model"] != PEOPLE]))
     people = people or bool((observers["model"] == PEOPLE).any())
     regimes = order_regimes(observers["regime"][observer_kinds(observers) == "run"])
-    return Encoding([*models, *([PEOPLE] if people else [])], regimes, style or FigureStyle())
+    return Encoding([*models, *([PEOPLE] if people else [])], regimes, style or FigureStyle(), labels or {})
 
 
-def label_observers(table: pd.DataFrame) -> pd.DataFrame:
+def label_observers(table: pd.DataFrame, encoding: Encoding) -> pd.DataFrame:
     """Return the table in the order of the figures, with two columns more.
 
-    `observer_name` is a name to print. `group` is the regime, `people`, or NOT_TRAINED. A missing regime becomes "",
-    the value of its check box on the page.
+    `observer_name` is a name to print. `group` is the regime's label, `people`, or NOT_TRAINED. A missing regime
+    becomes "", the value of its check box on the page.
     """
     table = sort_observers(table if "seed" in table else table.assign(seed=float("nan")))
     regime = table["regime"].fillna("").astype(str)
-    group = regime.mask(regime == "", NOT_TRAINED).mask(table["model"] == PEOPLE, PEOPLE)
-    observer_name = (table["model"].astype(str) + " " + regime).str.strip()
+    label = regime.map(encoding.label)
+    group = label.mask(regime == "", NOT_TRAINED).mask(table["model"] == PEOPLE, PEOPLE)
+    observer_name = (table["model"].astype(str) + " " + label).str.strip()
     if table["seed"].notna().any():
         several = table.groupby([table["model"], regime])["seed"].transform("nunique") > 1
         observer_name = observer_name.mask(

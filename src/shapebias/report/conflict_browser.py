@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 MAX_IMAGES = 240  # images
 THUMBNAIL_PIXELS = 96  # pixels
+EXAMPLE_PIXELS = 224  # pixels, the largest side of the picture in the head of the page
 MAX_BYTES = 3_000_000  # all thumbnails together, in base64
 QUALITIES = (80, 60, 40, 20)  # WebP qualities to try, best first
 LABEL_COLUMNS = ("image", "shape", "texture")
@@ -58,6 +59,7 @@ class ConflictBrowser:
     observers: list[str]
     thumbnails: list[Thumbnail]
     total: int  # number of conflict images in the benchmark
+    example: Thumbnail | None = None  # a larger picture for the head of the page
 
     def data(self) -> dict[str, Any]:
         """Return the observers and their answers, in the order of the thumbnails, for the page's script."""
@@ -94,14 +96,35 @@ def make_browser(
         except BadImageError as error:
             log.warning("%s: left out of the report (%s)", row["image"], error)
             continue
-        image.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), Image.Resampling.LANCZOS)
         thumbnails_by_row.append((row, image))
+    codes = [[answer_code(row[name]) for name in observers] for row, _ in thumbnails_by_row]
+    example = make_example([row for row, _ in thumbnails_by_row], [image for _, image in thumbnails_by_row], codes)
+    for _, image in thumbnails_by_row:
+        image.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), Image.Resampling.LANCZOS)
     files = encode_thumbnails([image for _, image in thumbnails_by_row], most_bytes)
     thumbnails = [
-        Thumbnail(row["image"], row["shape"], row["texture"], uri, [answer_code(row[name]) for name in observers])
-        for (row, _), uri in zip(thumbnails_by_row, files, strict=False)  # fewer files if even the smallest do not fit
+        Thumbnail(row["image"], row["shape"], row["texture"], uri, answers_of_row)
+        # fewer files if even the smallest do not fit
+        for (row, _), answers_of_row, uri in zip(thumbnails_by_row, codes, files, strict=False)
     ]
-    return ConflictBrowser(benchmark, observers, thumbnails, len(conflicts))
+    return ConflictBrowser(benchmark, observers, thumbnails, len(conflicts), example)
+
+
+def make_example(
+    rows: Sequence[dict[str, Any]], images: Sequence[Image.Image], codes: Sequence[list[int]]
+) -> Thumbnail | None:
+    """Return a larger picture of the image whose shape and whose texture are both named most often."""
+    if not rows:
+        return None
+
+    def named(place: int, cue: str) -> int:
+        return codes[place].count(CATEGORIES.index(rows[place][cue]))
+
+    best = max(range(len(rows)), key=lambda place: (named(place, "shape") * named(place, "texture"), -place))
+    image = images[best].copy()
+    image.thumbnail((EXAMPLE_PIXELS, EXAMPLE_PIXELS), Image.Resampling.LANCZOS)
+    row = rows[best]
+    return Thumbnail(row["image"], row["shape"], row["texture"], _uri(image, QUALITIES[0]), codes[best])
 
 
 def choose_images(conflicts: pd.DataFrame, most: int) -> pd.DataFrame:

@@ -2,10 +2,10 @@
 
 import pandas as pd
 
+from shapebias.config.regimes import Regimes
 from shapebias.report import charts, html_tables, wording
 from shapebias.report.charts import Chart, label_observers
 from shapebias.report.html_tables import csv_download, make_report_table
-from shapebias.report.regimes import Regimes
 from shapebias.report.study import ReportFigure, Section, StudyResults, Subsection, format_intervals, format_span
 from shapebias.tables.summaries import describe_suppression, drop_repeated_features, pool_means
 
@@ -61,7 +61,7 @@ def curve_chart(
     """Return the chart with one curve per observer for one cue."""
     first = ["images", *(["stage"] if "stage" in table else [])]
     pooled = pool_means(table, {value: bounds}, by=[x[0]], first=first)
-    rows = label_observers(pooled)
+    rows = label_observers(pooled, encoding)
     rows["interval_text"] = format_intervals(rows, *bounds)
     rows["value_text"] = rows[value].map(html_tables.format_fraction)
     highest = float(rows[[value, bounds[1]]].max(axis=None))

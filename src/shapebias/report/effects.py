@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from shapebias.report.regimes import Regimes
+from shapebias.config.regimes import Regimes
 from shapebias.report.wording import records
 from shapebias.tables.summaries import observer_kinds, order_regimes, pool_means
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from shapebias.config.regimes import Regimes
 from shapebias.report import wording
 from shapebias.report.effects import Effect, Tables, all_effects, mean_answers, regime_effects
-from shapebias.report.regimes import Regimes
 from shapebias.tables.summaries import PEOPLE, observer_kinds, pool_accuracy
 
 LARGEST_SMALL_NETWORK = 2_000_000  # weights; the smallest networks of the field have three times as many

@@ -16,6 +16,7 @@ import yaml
 
 from shapebias.categories import CATEGORIES
 from shapebias.config.queries import network_names
+from shapebias.config.regimes import describe_regimes
 from shapebias.figures.style import FigureStyle
 from shapebias.report import charts
 from shapebias.report.accuracy import cost_section, melanoma_section
@@ -31,7 +32,6 @@ from shapebias.report.html_tables import (
     format_undefined_table,
     software_versions,
 )
-from shapebias.report.regimes import describe_regimes
 from shapebias.report.study import EmbeddedImage, Section, StudyResults, all_observers, nonempty_tables
 from shapebias.report.wording import join_names
 from shapebias.tables.reading import FILE_COLUMNS
@@ -63,10 +63,13 @@ def render_page(
     complete_tables = {name: pd.DataFrame(columns=columns) for name, columns in FILE_COLUMNS.items()} | dict(tables)
     palette = config.get("figures", {}).get("palette")
     style = FigureStyle(palette) if palette else None
-    encoding = charts.make_encoding(
-        [complete_tables[name] for name in OBSERVER_TABLES], style, people=people is not None
-    )
     regimes = describe_regimes(config)
+    encoding = charts.make_encoding(
+        [complete_tables[name] for name in OBSERVER_TABLES],
+        style,
+        people=people is not None,
+        labels={name: regime.label for name, regime in regimes.by_name.items()},
+    )
     study = StudyResults(complete_tables, people, figures, config, encoding, regimes)
     sections = make_sections(study)
     benchmarks = list(dict.fromkeys(complete_tables["shape_bias_pooled"]["benchmark"]))
@@ -97,7 +100,8 @@ def render_page(
         categories=CATEGORIES,
         nonempty_tables=nonempty_tables,
         models=encoding.models,
-        regimes=[(regime, regime) for regime in encoding.regimes] + _untrained_option(encoding),
+        regimes=[(regime, encoding.label(regime)) for regime in encoding.regimes] + _untrained_option(encoding),
+        glossary=regimes.glossary(),
         missing_measurements=missing_measurements(study) if config.get("benchmarks") else [],
         sheets={
             name: EmbeddedImage(data, "webp", f"Sample images: {name}") for name, data in (contact_sheets or {}).items()

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from shapebias.config.regimes import Regimes
 from shapebias.report import charts, html_tables
 from shapebias.report.charts import Chart
 from shapebias.report.html_tables import ReportTable
-from shapebias.report.regimes import Regimes
 from shapebias.report.wording import typeset_minus
 from shapebias.tables.summaries import PEOPLE, observer_kinds, observer_names
 
@@ -96,6 +96,12 @@ class StudyResults:
         text = f"{alt}. {NUMBERS}" if numbers else f"{alt}."
         return EmbeddedImage(self.figures[name], "svg+xml", text) if name in self.figures else None
 
+    def observer_names(self) -> dict[str, str]:
+        """Return observer → its name on the page, in the order of the figures."""
+        observers = all_observers(self)
+        regimes = observers["regime"].astype(object).fillna("").astype(str)
+        return observer_names(observers.assign(regime=regimes.map(self.encoding.label)))
+
     def kind(self, benchmark: str) -> str:
         """Return the kind of a benchmark."""
         kinds = self.tables["benchmarks"].set_index("benchmark")["kind"]
@@ -165,7 +171,7 @@ def nonempty_tables(tables: Sequence[ReportTable]) -> list[ReportTable]:
 def label_pairs(pairs: pd.DataFrame, study: StudyResults) -> pd.DataFrame:
     """Return the benchmark of each pair and, for both observers, name, model, regime and position in the order."""
     observers = all_observers(study)
-    display_names = observer_names(observers)
+    display_names = study.observer_names()
     identities = observers.drop_duplicates("observer").set_index("observer")
     places = {name: place for place, name in enumerate(display_names)}
     rows = pd.DataFrame({"benchmark": pairs["benchmark"]})

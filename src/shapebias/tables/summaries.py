@@ -15,9 +15,8 @@ T = TypeVar("T")
 K = TypeVar("K")
 
 PEOPLE = "people"
-BASELINE = "in"
 LONGEST_NAME = 26  # letters of an observer in a figure
-REGIMES = (BASELINE, "sin", "combined", "frozen")  # display order; other regimes follow
+REGIMES = ("in", "sin", "combined", "frozen")  # display order; other regimes follow
 
 
 def observer_kinds(table: pd.DataFrame) -> pd.Series:

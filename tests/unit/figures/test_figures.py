@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import picture
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from shapebias.categories import CATEGORIES
@@ -164,7 +165,7 @@ def biases(*observers: dict[str, Any]) -> pd.DataFrame:
 
 @pytest.mark.parametrize("pair", [(SIN, RUN, 0.3), (RUN, SIN, -0.3)])
 def test_a_run_is_compared_with_its_baseline_in_either_order_of_the_pair(pair):
-    figure = bias_differences(differences(pair), biases(RUN, SIN), benchmark="conflict")
+    figure = bias_differences(differences(pair), biases(RUN, SIN), benchmark="conflict", baseline="in")
     (axes,) = figure.axes
     (point,) = [line for line in axes.lines if len(xs(line)) == 1]
     assert xs(point)[0] == pytest.approx(0.3)
@@ -182,7 +183,7 @@ def test_runs_of_the_same_seed_are_compared_and_observers_without_a_baseline_wit
         (runs[3], runs[0], 0.9),
         (NETWORKS[0], NETWORKS[1], 0.25),
     ]
-    figure = bias_differences(differences(*pairs), biases(*runs, *NETWORKS), benchmark="conflict")
+    figure = bias_differences(differences(*pairs), biases(*runs, *NETWORKS), benchmark="conflict", baseline="in")
     forest, matrix, _ = figure.axes
     points = sorted(float(xs(line)[0]) for line in forest.lines if line.get_marker() == "X")
     assert points == pytest.approx([0.3])
@@ -351,8 +352,10 @@ def test_both_cues_are_drawn_over_depth_and_over_k_in_order():
     table = pd.DataFrame(rows).assign(ci_low=0, ci_high=1, images=1280, chance=1 / 16)
     drawn = lines_of(read_out_lines(table, benchmark="conflict").axes[0])
     assert {name: y.tolist() for name, y in drawn.items()} == {"vit in shape": [0.3, 0.5], "vit in texture": [0.3, 0.5]}
-    pixels = [ys(line) for line in read_out_lines(table, benchmark="conflict").axes[0].lines if xs(line) == [0]]
-    assert pixels == [[0.1], [0.1]]  # no line joins them to the first stage
+    axes = read_out_lines(table, benchmark="conflict").axes[0]
+    lines = [part for part in axes.collections if isinstance(part, LineCollection)]
+    pixels = [np.asarray(part.get_segments()[0])[:, 1].tolist() for part in lines]
+    assert pixels == [[0.1, 0.1], [0.1, 0.1]]  # apart from the first stage
 
     ranked = table[table["depth"] != 0.5].assign(k=[5, 5, 1, 1], of="best class of the category")
     figure = top_k_lines(ranked, benchmark="conflict")
@@ -422,7 +425,7 @@ def test_without_data_a_figure_is_a_message():
         accuracy_overview(pd.DataFrame()),
         training_curves(pd.DataFrame()),
         cue_plane(none, benchmark="conflict"),
-        bias_differences(none, empty, benchmark="conflict"),
+        bias_differences(none, empty, benchmark="conflict", baseline="in"),
         answer_matrices(none.assign(regime=""), benchmark="conflict"),
         consistency_matrix(none, empty, benchmark="conflict"),
         condition_lines(none, {}),
@@ -436,7 +439,7 @@ def test_without_data_a_figure_is_a_message():
 
 
 def test_a_single_observer_has_no_differences():
-    figure = bias_differences(differences((RUN, SIN, 0.1))[:0], biases(RUN), benchmark="conflict")
+    figure = bias_differences(differences((RUN, SIN, 0.1))[:0], biases(RUN), benchmark="conflict", baseline="in")
     assert "no two observers" in figure.texts[0].get_text()
 
 

@@ -33,16 +33,22 @@ TABLE = observers(("vit", "sin", 0), ("vit", "in", 0), ("tf_net", None, None), (
 def chart_of(table: pd.DataFrame, encoding: Encoding) -> charts.Chart:
     tooltip = [("observer_name", "observer")]
     return forest_chart(
-        "x", label_observers(table), encoding, value=("value", "bias"), description="d", tooltip=tooltip, reference=0.5
+        "x",
+        label_observers(table, encoding),
+        encoding,
+        value=("value", "bias"),
+        description="d",
+        tooltip=tooltip,
+        reference=0.5,
     )
 
 
 def test_observers_have_the_names_and_the_order_of_the_figures():
-    rows = label_observers(TABLE)
+    rows = label_observers(TABLE, make_encoding([TABLE]))
     assert list(rows["observer_name"]) == ["vit in", "vit sin", "tf_net", "people"]
     assert list(rows["group"]) == ["in", "sin", charts.NOT_TRAINED, "people"]
     assert list(rows["regime"]) == ["in", "sin", "", ""]
-    several = label_observers(observers(("vit", "in", 0), ("vit", "in", 1)))
+    several = label_observers(observers(("vit", "in", 0), ("vit", "in", 1)), make_encoding([TABLE]))
     assert list(several["observer_name"]) == ["vit in seed 0", "vit in seed 1"]
 
 
@@ -104,7 +110,7 @@ def test_a_large_matrix_has_no_numbers_in_its_cells():
 
 
 def test_dot_charts_show_intervals_and_the_chance_level():
-    rows = label_observers(TABLE).assign(benchmark="b", chance=0.0625)
+    rows = label_observers(TABLE, make_encoding([TABLE])).assign(benchmark="b", chance=0.0625)
     chart = charts.dot_chart(
         "x",
         rows,

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shapebias.config.regimes import Regimes, describe_regimes
 from shapebias.report.accuracy import condition_findings, cost_findings, cue_findings, melanoma_findings
 from shapebias.report.answers import answer_findings, consistency_findings, likeness_findings
 from shapebias.report.cues import read_out_findings, reliance_findings
@@ -20,7 +21,6 @@ from shapebias.report.headline import (
     preferred_cue_finding,
     unreadable_cues,
 )
-from shapebias.report.regimes import Regimes, describe_regimes
 from shapebias.tables.reading import FILE_COLUMNS
 from shapebias.tables.summaries import drop_repeated_features
 

@@ -69,6 +69,18 @@ class Regimes:
         }.get(regime.images, f"{self.noun} and stylized {self.noun}")
         return f"training {'the head alone ' if regime.head_only else ''}on {images}"
 
+    def glossary(self) -> list[tuple[str, str]]:
+        """Return label and explanation of each regime of a study that trains."""
+        entries = []
+        for regime in self.by_name.values():
+            start = {"scratch": "from random weights", "pretrained": "from published weights"}.get(
+                regime.start, f"from the network “{self.label(regime.start)}”"
+            )
+            entries.append(
+                (regime.label, f"{self.describe_training(regime.name)}, {start} (“{regime.name}” in the tables)")
+            )
+        return entries
+
     def _is_plain(self, name: str) -> bool:
         regime = self.by_name[name]
         return regime.images == {PHOTOGRAPHS} and not regime.head_only
