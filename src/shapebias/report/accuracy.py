@@ -64,7 +64,7 @@ def cost_section(study: StudyResults) -> Section | None:
             study.figure("accuracy_by_condition", "Accuracy of every observer in each condition"),
             f"n = {format_span(distorted['images'])} images per condition and observer. How to read it: the "
             "distortion grows from left to right; the curve of a robust observer stays high. "
-            f"{'Black: people on the same images.' if has_people_curve else ''}",
+            f"{'Diamonds: people on the same images.' if has_people_curve else ''}",
             "wide",
             [condition_chart(distorted, study)],
         )
@@ -240,6 +240,7 @@ def cue_chart(benchmark: str, cues: pd.DataFrame, encoding: charts.Encoding) -> 
         rows[[*columns, "texture_low", "texture_high", *texts]],
         encoding,
         description=f"Share of texture answers against share of shape answers on {benchmark}",
+        chance=float(cues["chance"].mean()),
         tooltip=[
             *(("observer_name", "observer"), ("shape_text", "shape answers"), ("shape_interval", "95 % interval")),
             *(("texture_text", "texture answers"), ("texture_interval", "95 % interval ")),

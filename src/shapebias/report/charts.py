@@ -248,8 +248,12 @@ def cue_plane_chart(
     *,
     description: str,
     tooltip: Sequence[tuple[str, str]],
+    chance: float,
 ) -> Chart:
-    """Return a chart of texture answers (x) and shape answers (y); on the diagonal, the bias is one half."""
+    """Return a chart of texture answers (x) and shape answers (y); on the diagonal, the bias is one half.
+
+    chance: the share of each cue in the answers of an observer that guesses; a cross marks it.
+    """
     highest = float(rows[["shape_accuracy", "texture_accuracy"]].max(axis=None))
     scale = alt.Scale(domain=[0, min(1.0, 1.08 * highest) if highest > 0 else 1.0], nice=False)
     axis = alt.Axis(tickCount=5)
@@ -259,8 +263,13 @@ def cue_plane_chart(
     ends = pd.DataFrame({"x": [0, 1], "y": [0, 1]}).to_dict("records")
     diagonal = make_mark("line", alt.Data(values=ends), strokeDash=[4, 3], strokeWidth=1, color="#808080", clip=True)
     bars, point = make_mark("rule", opacity=0.45), make_mark("point", filled=True, size=90, opacity=1)
+    guess = pd.DataFrame({"x": [chance], "y": [chance], "text": ["guessing"]}).to_dict("records")
+    guessing = make_mark("point", alt.Data(values=guess), shape="cross", size=120, color="#808080", filled=False)
+    guessing_text = make_mark("text", alt.Data(values=guess), dx=9, dy=12, align="left", color="#808080", fontSize=11)
     layers = [
         diagonal.encode(x=_with_column(x, "x"), y=_with_column(y, "y")),
+        guessing.encode(x=_with_column(x, "x"), y=_with_column(y, "y")),
+        guessing_text.encode(x=_with_column(x, "x"), y=_with_column(y, "y"), text="text:N"),
         bars.encode(x=x, y="shape_low:Q", y2="shape_high:Q", color=color),
         bars.encode(x="texture_low:Q", x2="texture_high:Q", y=y, color=color),
         point.encode(

@@ -121,8 +121,9 @@ def format_pooled_table(pooled: pd.DataFrame) -> TextTable:
 
 
 def format_bias_table(shape_bias: pd.DataFrame, cue_accuracy: pd.DataFrame, runs: pd.DataFrame) -> TextTable:
-    """Return bias, interval, hits, coverage and training of every observer."""
-    coverage = cue_accuracy[["benchmark", "observer", "coverage"]]
+    """Return bias, interval, hits, coverage, corrected bias and training of every observer."""
+    answers = ["coverage", "corrected_bias", "corrected_low", "corrected_high"]
+    coverage = cue_accuracy[["benchmark", "observer", *answers]]
     training = runs[["observer", "init", "train_on", "trainable", "epochs", "images_seen"]]
     joined = shape_bias.merge(coverage, on=["benchmark", "observer"], how="left")
     joined = sort_observers(joined.merge(training, on="observer", how="left"))
@@ -139,6 +140,8 @@ def format_bias_table(shape_bias: pd.DataFrame, cue_accuracy: pd.DataFrame, runs
             integer_column("shape hits", "shape_hits"),
             integer_column("texture hits", "texture_hits"),
             optional_fraction_column("coverage"),
+            optional_fraction_column("corrected_bias", "bias, corrected for guessing"),
+            interval_column("corrected_low", "corrected_high", "its interval"),
         ),
         *(
             text_column("starts from", "start"),

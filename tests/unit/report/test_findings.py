@@ -21,6 +21,7 @@ from shapebias.report.headline import (
     preferred_cue_finding,
     unreadable_cues,
 )
+from shapebias.report.wording import typeset_minus
 from shapebias.tables.reading import FILE_COLUMNS
 from shapebias.tables.summaries import drop_repeated_features
 
@@ -508,3 +509,7 @@ def test_a_gain_on_melanoma_is_claimed_only_if_the_interval_excludes_0():
     assert "higher in 1, not measurably different in 1 of 2 runs of after_sin" in sentence
     (sentence,) = melanoma_findings(rows_of("melanoma", {"regime": "baseline"}, benchmark="b"))
     assert "the effect of the initialization is unknown" in sentence
+
+
+def test_numbers_have_minus_signs_and_zeros_have_none():
+    assert typeset_minus("+0.01 [-0.00, +0.03], -0.001, 0.00, -0.000") == "+0.01 [0.00, +0.03], −0.001, 0.00, 0.000"

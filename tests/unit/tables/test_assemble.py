@@ -10,6 +10,7 @@ from helpers import trials
 from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.evaluation.decisions import PROBABILITIES
+from shapebias.evaluation.stimulus_names import published_conflicts
 from shapebias.tables.assemble import TableBuilder, format_lineage
 from shapebias.tables.columns import TABLE_COLUMNS
 
@@ -304,6 +305,40 @@ def test_a_benchmark_with_the_name_all_is_refused():
 def test_decisions_on_kinds_that_they_cannot_measure_are_refused(kind):
     with pytest.raises(UserError, match=f"'dark': nothing can be measured from decisions on images of kind {kind}"):
         TableBuilder().add_decisions("dark", recorded_decisions(CUES[0]), [], kind)
+
+
+def test_the_origin_of_images_travels_with_the_answers():
+    builder = TableBuilder()
+    home_made = predictions(*CUES).assign(style="painting.jpg")
+    builder.add_network("stylized", home_made, network())
+    builder.add_network("plain", predictions(*CUES), network())
+    names = sorted(published_conflicts())[:120]
+    published = pd.concat([recorded_decisions(*CUES)] * 40, ignore_index=True).assign(image=names)
+    builder.add_decisions("original", published, [], "cue_conflict")
+    origins = builder.tables()["benchmarks"].set_index("benchmark")["origin"]
+    assert origins.to_dict() == {"stylized": "stylized here", "plain": "", "original": "published"}
+
+
+def test_regimes_of_one_model_and_seed_are_compared_on_the_same_images():
+    builder = TableBuilder()
+    for regime, seed, answers in (("in", 0, "cat"), ("sin", 0, "dog"), ("sin", 1, "cat")):
+        rows = [("cat", None, answers)] * 8
+        name = f"net_{regime}_seed{seed}"
+        table = predictions(*rows, observer=name).assign(image=[f"image{i}" for i in range(8)])
+        builder.add_network("test", table, network(observer=name, regime=regime, seed=seed, benchmark="in_test"))
+    (row,) = builder.tables()["accuracy_differences"].to_dict("records")
+    assert (row["observer_1"], row["observer_2"], row["difference"]) == ("net_in_seed0", "net_sin_seed0", 1.0)
+    assert row["p"] == row["p_adjusted"] == pytest.approx(2 / 2**8)
+
+
+def test_pairs_with_an_observer_that_guesses_have_a_caution():
+    rows = [(category, None, "clock") for category in CATEGORIES]
+    builder = TableBuilder()
+    builder.add_network("test", predictions(*rows), network(benchmark="in_test"))
+    other = [(category, None, category) for category in CATEGORIES]
+    builder.add_network("test", predictions(*other, observer="other"), network(observer="other", benchmark="in_test"))
+    (pair,) = builder.tables()["error_consistency"].to_dict("records")
+    assert pair["caution"] == "net_in_seed0 answers clock to 16 of 16 images"
 
 
 def test_only_networks_have_reciprocal_ranks():
