@@ -114,7 +114,7 @@ def test_ranks_share_one_copy(shards, disk, tmp_path):
 def test_a_decoder_trained_from_the_node_s_disk_is_the_same(shards, disk, tmp_path, monkeypatch):
     monkeypatch.setitem(ENV, "TMPDIR", str(disk))
     styles = image_folder(tmp_path / "styles", {"painter": 3})
-    flags = ["--content", shards[0], "--styles", styles, *DECODER, "--checkpoint", tmp_path / "checkpoint.pt"]
+    flags = ["--content", shards[0], "--styles", styles, *DECODER, "--checkpoints", tmp_path / "checkpoints"]
     results = []
     for more in ([], ["--stage"]):
         out = tmp_path / f"out{len(more)}"
@@ -156,7 +156,7 @@ def test_a_run_that_another_process_holds_ends_with_the_retry_status(shards, tmp
     arguments = {
         "train": [*training(shards, out), "--checkpoints", str(checkpoint.parent)],
         "train_stylizer": ["--content", str(shards[0]), "--styles", str(shards[0]), *DECODER]
-        + ["--checkpoint", str(checkpoint), "--out", str(out)],
+        + ["--checkpoints", str(checkpoint.parent), "--out", str(out)],
     }
     with caplog.at_level("INFO"), pytest.raises(SystemExit) as left:
         module.main(arguments[name])

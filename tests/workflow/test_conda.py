@@ -12,11 +12,10 @@ import sys
 
 import pytest
 
-STAND_IN = f"""#!{sys.executable}
-import json, pathlib, shutil, subprocess, sys
+STAND_IN = """import json, pathlib, shutil, subprocess, sys
 words = sys.argv[1:]
 if words[0] == "info":
-    print(json.dumps({{"conda_prefix": str(pathlib.Path(__file__).parents[1]), "platform": "linux-64"}}))
+    print(json.dumps({"conda_prefix": str(pathlib.Path(__file__).parents[1]), "platform": "linux-64"}))
 elif words[0] == "--version":
     print("conda 25.1.1")
 elif words[:2] == ["env", "create"]:
@@ -26,7 +25,7 @@ elif words[:2] == ["env", "create"]:
     (site / "packages.pth").write_text("\\n".join(path for path in sys.path if path.endswith("site-packages")))
     shutil.copy(file, prefix / "made_from.yaml")
 else:
-    print(json.dumps({{"get": {{"channel_priority": "strict"}}}}))
+    print(json.dumps({"get": {"channel_priority": "strict"}}))
 """
 ACTIVATE = 'export CONDA_PREFIX="$1" PATH="$1/bin:$PATH"\n'
 
@@ -36,7 +35,9 @@ def conda(tmp_path, monkeypatch):
     """The stand-in as the command `conda` on the path."""
     folder = tmp_path / "conda" / "bin"
     folder.mkdir(parents=True)
-    (folder / "conda").write_text(STAND_IN)
+    (folder / "conda.py").write_text(STAND_IN)
+    # A shebang cannot name an interpreter whose path has a space.
+    (folder / "conda").write_text(f'#!/bin/sh\nexec "{sys.executable}" "{folder / "conda.py"}" "$@"\n')
     (folder / "conda").chmod(0o755)
     (folder / "activate").write_text(ACTIVATE)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")

@@ -478,7 +478,8 @@ def test_published_decisions_are_enough_for_a_report(open_report, shared_data, t
     page = open_report(tmp_path / "report.html")
     told = page.locator("#run").inner_text()
     assert "report-tables" in told and "answers.cue-conflict.csv" in told
-    headline = page.locator(".headline").inner_text()
+    assert "of 4 observers, 4 decide by texture more often than by shape" in page.locator(".headline").inner_text()
+    findings = page.locator("#bias").inner_text()
     for told in (
         "alexnet 0.43",
         "googlenet 0.31",
@@ -486,7 +487,7 @@ def test_published_decisions_are_enough_for_a_report(open_report, shared_data, t
         "vgg 0.17",
         "People on the same images: 0.96",
     ):
-        assert told in headline
+        assert told in findings
     assert "229 of 1,200 conflict images" in page.locator("#browse").inner_text()
     page.screenshot(path=screenshots / "published-desk-light.png", full_page=True)
 
@@ -504,7 +505,8 @@ def test_a_page_with_fifty_observers_and_ten_thousand_images_opens(open_report, 
     assert (tmp_path / "report.html").stat().st_size < 15_000_000
     page = open_report(tmp_path / "report.html")
     assert len(marks(page, "shape_bias.conflict")) == 50
-    assert "of 50 networks range from" in page.locator(".headline").inner_text()
+    assert "of 50 observers, 6 decide by texture" in page.locator(".headline").inner_text()
+    assert "of 50 networks range from" in page.locator("#bias").inner_text()
     for width in (PHONE, DESK):
         page = open_report(tmp_path / "report.html", viewport=width)
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
