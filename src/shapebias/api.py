@@ -152,7 +152,7 @@ def plot_shape_bias(
     Observers with names subject-… are drawn as people, pooled. title: name of the images, for the figure's title.
     The result has a method `savefig` and is shown by a notebook.
     """
-    from shapebias.figures.shape_bias import shape_bias_by_category
+    from shapebias.figures.category_bias import shape_bias_by_category
 
     counts = count_answers(answers)
     parts = [pd.DataFrame(bias_rows(counts.select_shape(category))) for category in CATEGORIES]

@@ -76,7 +76,7 @@ rule figures:
         regimes=flags(
             {
                 "regime_labels": [f"{name}={regime.label}" for name, regime in REGIMES.by_name.items()] or None,
-                "baseline": REGIMES.baseline(REGIMES.treatment) if REGIMES.treatment else None,
+                "compared": [REGIMES.baseline(REGIMES.treatment), REGIMES.treatment] if REGIMES.treatment else None,
             }
         ),
     shell:

@@ -46,7 +46,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--regime-labels", type=named_text, nargs="*", default=[], metavar="REGIME=LABEL", help="names in the figures"
     )
-    parser.add_argument("--baseline", metavar="REGIME", help="the regime that others are compared with")
+    parser.add_argument(
+        "--compared",
+        nargs=2,
+        metavar=("BASELINE", "REGIME"),
+        help="the regimes before and after, which figures compare",
+    )
     return parser.parse_args(argv)
 
 
@@ -65,5 +70,5 @@ def main(argv: list[str] | None = None) -> None:
         images=images,
         melanoma=args.melanoma,
         regime_labels=dict(args.regime_labels),
-        baseline=args.baseline,
+        compared=tuple(args.compared) if args.compared else None,
     )

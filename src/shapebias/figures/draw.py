@@ -15,11 +15,12 @@ from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.evaluation.stimulus_names import stimulus_name
 from shapebias.figures.accuracy import ConditionAxis, accuracy_overview, condition_lines, reliance_lines
 from shapebias.figures.answers import MOST_ANSWERS, MOST_SAMPLES, SampleAnswers, answer_matrices, sample_predictions
+from shapebias.figures.category_bias import shape_bias_by_category
 from shapebias.figures.cues import bias_differences, cue_plane
 from shapebias.figures.likeness import consistency_matrix, likeness_dots
 from shapebias.figures.melanoma import confusion_matrices, melanoma_overview
 from shapebias.figures.read_out import read_out_lines, top_k_lines
-from shapebias.figures.shape_bias import shape_bias_by_category, shape_bias_overview
+from shapebias.figures.shape_bias import shape_bias_overview
 from shapebias.figures.style import FigureStyle, save_figure
 from shapebias.figures.training_curves import training_curves
 from shapebias.images.pictures import Picture
@@ -46,14 +47,14 @@ def draw_figures(
     images: Mapping[str, Sequence[Path]] | None = None,
     melanoma: Sequence[str] = (),
     regime_labels: Mapping[str, str] | None = None,
-    baseline: str | None = None,
+    compared: tuple[str, str] | None = None,
 ) -> None:
     """Draw every figure as PNG and SVG into a folder.
 
     folder: folder of the tables. benchmarks: cue-conflict benchmarks to draw, all if empty. runs: folder that holds
     <model>/<regime>/seed<n>. people: table of people's hits on the published stimuli. images: benchmark → folders,
     shards or archives of its images, for a figure of some images with answers. melanoma: melanoma benchmarks to draw.
-    regime_labels: regime → its name in the figures. baseline: the regime that the others are compared with.
+    regime_labels: regime → its name in the figures. compared: the baseline and the regime whose effect is the question.
     Raises UserError for missing or broken tables, and for a benchmark or a style that does not exist.
     """
     check_style(style)
@@ -63,7 +64,7 @@ def draw_figures(
     if runs is None and len(tables["runs"]):
         raise UserError(f"{folder / 'runs.csv'} names trained networks: give the folder of their runs")
     histories = label_regimes(read_histories(runs or Path(), read_table(folder, "runs")), labels)
-    shown_baseline = labels.get(baseline or "", baseline)
+    before_after = (labels.get(compared[0], compared[0]), labels.get(compared[1], compared[1])) if compared else None
     benchmarks = benchmarks or list(dict.fromkeys(tables["shape_bias"]["benchmark"]))
     unmeasured = sorted({*(images or {})} - {*benchmarks})
     if unmeasured:
@@ -73,7 +74,7 @@ def draw_figures(
 
     figures: dict[str, Callable[..., Figure]] = {}
     for benchmark in benchmarks:
-        conflicts = conflict_figures(benchmark, tables, read_people(people) if people else None, shown_baseline)
+        conflicts = conflict_figures(benchmark, tables, read_people(people) if people else None, before_after)
         figures |= {f"{name}.{benchmark}": draw for name, draw in conflicts.items()}
         if images and benchmark in images:
             samples, total = choose_samples(folder, benchmark, tables["shape_bias"], images[benchmark])
@@ -111,15 +112,17 @@ def observers_of(tables: Sequence[pd.DataFrame]) -> dict[str, tuple[str, ...]]:
 
 
 def conflict_figures(
-    benchmark: str, tables: Mapping[str, pd.DataFrame], people: pd.DataFrame | None, baseline: str | None
+    benchmark: str, tables: Mapping[str, pd.DataFrame], people: pd.DataFrame | None, compared: tuple[str, str] | None
 ) -> dict[str, Callable[..., Figure]]:
     """Return functions that draw the figures of one cue-conflict benchmark, by name.
 
     The figure read_out is among them only if the table has read-outs of the benchmark.
     """
-    bias = tables["shape_bias"]
+    bias, baseline = tables["shape_bias"], compared[0] if compared else None
     figures: dict[str, Callable[..., Figure]] = {
-        "shape_bias_by_category": partial(shape_bias_by_category, tables["shape_bias_by_category"], people),
+        "shape_bias_by_category": partial(
+            shape_bias_by_category, tables["shape_bias_by_category"], people, compared=compared
+        ),
         "shape_bias": partial(shape_bias_overview, tables["shape_bias_pooled"], bias, tables["cue_accuracy"], people),
         "shape_bias_differences": partial(bias_differences, tables["shape_bias_differences"], bias, baseline=baseline),
         "cue_accuracy": partial(cue_plane, tables["cue_accuracy"]),

@@ -15,12 +15,13 @@ from matplotlib.figure import Figure
 from shapebias.categories import CATEGORIES
 from shapebias.figures.accuracy import ConditionAxis, accuracy_overview, condition_lines, reliance_lines
 from shapebias.figures.answers import answer_matrices, sample_predictions
+from shapebias.figures.category_bias import shape_bias_by_category
 from shapebias.figures.cues import bias_differences, cue_plane
 from shapebias.figures.forest_plot import describe_ticks
 from shapebias.figures.likeness import consistency_matrix, likeness_dots
 from shapebias.figures.melanoma import confusion_matrices
 from shapebias.figures.read_out import read_out_lines, top_k_lines
-from shapebias.figures.shape_bias import shape_bias_by_category, shape_bias_overview
+from shapebias.figures.shape_bias import shape_bias_overview
 from shapebias.figures.style import FigureStyle, save_figure, wrap_name
 from shapebias.figures.training_curves import training_curves
 from shapebias.metrics.melanoma import MELANOMA_COUNTS
@@ -94,6 +95,24 @@ def test_intervals_are_drawn_for_few_series_and_the_number_of_series_is_limited(
     figure = shape_bias_by_category(many, benchmark="conflict")
     assert "41 more observers" in below(figure) and "intervals: in the table" in below(figure)
     assert markers(figure, "net49") == pytest.approx([0.75])  # as a grey tick
+
+
+def test_each_model_has_a_panel_with_the_regimes_before_and_after():
+    rows = [
+        (model, regime, 0, category, hits, 10 - hits)
+        for model, before in (("vit", 1), ("net", 2))
+        for regime, hits in (("in", before), ("sin", 6), ("combined", 3))
+        for category in ("cat", "dog")
+    ]
+    figure = shape_bias_by_category(decisions(*rows), PEOPLE, benchmark="conflict", compared=("in", "sin"))
+    panels = [axes for axes in figure.axes if axes.get_title(loc="left")]
+    assert [axes.get_title(loc="left") for axes in panels] == ["vit", "net"]
+    labels = {line.get_label() for line in panels[0].lines if line.get_linestyle() == "None"}
+    assert labels == {"vit in", "vit sin", "people, published stimuli"}
+    colours = [{str(line.get_label())[-3:]: line.get_color() for line in axes.lines} for axes in panels]
+    assert colours[0]["sin"] == colours[1]["sin"] != colours[0][" in"]
+    many = [(f"net{i}", "in", 0, "cat", 3, 1) for i in range(7)]
+    assert len(shape_bias_by_category(decisions(*many), benchmark="conflict").axes) == 1
 
 
 def test_the_overview_prints_bias_and_coverage_and_marks_undefined_bias():
