@@ -160,7 +160,8 @@ def report(tmp_path_factory) -> Path:
     write_images(place / "images", conflicts(20), 64)
     write_read_out(place / "read_out.csv")
     config = {
-        "stylized": {"conflict": {}},
+        "image_size": 224,
+        "stylized": {"conflict": {"content": "in", "styles": "in", "stylizer": "ghiasi", "strength": 1}},
         "benchmarks": {
             "conflict": {"kind": "cue_conflict", "images": "conflict", "read_out": True},
             "in_test": {"kind": "in_test"},
@@ -198,14 +199,16 @@ def open_report(chrome: Browser) -> Iterator[Callable[..., Page]]:
         if message.type in ("error", "assert", "warning"):
             complaints.append(message.text)
 
-    def open_page(file: Path, *, viewport: ViewportSize = DESK, script: bool = True, **options) -> Page:
+    def open_page(
+        file: Path, *, query: str = "", viewport: ViewportSize = DESK, script: bool = True, **options
+    ) -> Page:
         context = chrome.new_context(viewport=viewport, java_script_enabled=script, **options)
         contexts.append(context)
         page = context.new_page()
         page.on("console", complain)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
-        page.goto(file.as_uri())
+        page.goto(file.as_uri() + query)
         if script:
             page.wait_for_selector("html[data-charts=drawn]", timeout=60_000)
         return page
@@ -436,6 +439,35 @@ def test_charts_follow_a_change_of_the_colour_scheme(open_report, report):
 
 
 # Without JavaScript, and on paper
+
+
+def test_a_click_on_a_heading_sorts_a_table_by_number(open_report, report):
+    page = open_report(report)
+    page.evaluate("() => document.querySelectorAll('details').forEach((part) => part.open = true)")
+    table = page.locator("table", has=page.locator("th", has_text="shape hits")).first
+    headings = [text.strip() for text in table.locator("th").all_inner_texts()]
+    column = headings.index("shape hits")
+
+    def hits() -> list[int]:
+        return [
+            int(row.locator("td").nth(column).inner_text().replace(",", "")) for row in table.locator("tbody tr").all()
+        ]
+
+    assert hits() != sorted(hits())
+    table.locator("th button").nth(column).click()
+    assert hits() == sorted(hits()) and table.locator("th").nth(column).get_attribute("aria-sort") == "ascending"
+    table.locator("th button").nth(column).click()
+    assert hits() == sorted(hits(), reverse=True)
+
+
+def test_the_selection_stays_in_the_address(open_report, report):
+    page = open_report(report)
+    page.locator(".chooser summary").click()
+    page.locator("fieldset[data-axis=regime] input").first.uncheck()
+    summary = page.locator(".chooser summary").text_content()
+    query = page.evaluate("() => location.search")
+    assert "regime=" in query
+    assert open_report(report, query=query).locator(".chooser summary").text_content() == summary
 
 
 def test_without_javascript_there_are_pictures_and_tables(open_report, report, screenshots):

@@ -32,6 +32,7 @@ from shapebias.report.html_tables import (
     format_undefined_table,
     software_versions,
 )
+from shapebias.report.methods import bibtex, methods_paragraph, training_dates
 from shapebias.report.study import EmbeddedImage, Section, StudyResults, all_observers, nonempty_tables
 from shapebias.report.wording import join_names
 from shapebias.tables.reading import FILE_COLUMNS
@@ -82,6 +83,7 @@ def render_page(
     data |= {"categories": CATEGORIES, "browsers": {browser.benchmark: browser.data() for browser in browsers}}
     data["observers"] = _observer_identities(study)
     scripts = [charts.vega_script(), _read_resource("report.js")]
+    software = software_versions(records or ([writer_record] if writer_record else []))
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("shapebias.report"),
         autoescape=True,  # a name from a config or a file is text, never markup
@@ -118,7 +120,10 @@ def render_page(
         undefined_csv=csv_download("undefined", complete_tables["undefined"]),
         runs=format_runs_table(records),
         runs_csv=csv_download("runs", complete_tables["runs"]),
-        software=software_versions(records or ([writer_record] if writer_record else [])),
+        software=software,
+        methods=methods_paragraph(study, records, software),
+        bibtex=bibtex(study, software),
+        trained=training_dates(records),
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True) if config else "",
         data=charts.script_json(data),
         scripts=scripts,

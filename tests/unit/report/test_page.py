@@ -40,7 +40,8 @@ def biases(*rows: tuple) -> dict[str, pd.DataFrame]:
 def page(tables: dict[str, pd.DataFrame], **changes) -> str:
     config = {
         "sources": {"photos": {"kind": "imagefolder"}},
-        "stylized": {"painted": {"content": "photos"}},
+        "stylized": {"painted": {"content": "photos", "styles": "art", "stylizer": "ghiasi", "strength": 1}},
+        "image_size": 224,
         "benchmarks": {"conflict": {"images": "conflict", "kind": "cue_conflict"}},
         "regimes": {
             "in": {"train_on": ["photos"]},
@@ -78,7 +79,16 @@ def test_text_from_inputs_is_escaped_everywhere():
     tables = biases((BAD, "in", 3, 1)) | {
         "rejected": pd.DataFrame([["in", "train", BAD, BAD]], columns=FILE_COLUMNS["rejected"])
     }
-    record = {"model": BAD, "regime": "in", "seed": 0, "commit": BAD, "versions": {BAD: BAD}, "seconds": {BAD: 1.0}}
+    recipe = {"epochs": 1, "optimizer": BAD, "lr": 0.1, "batch_size": 8}
+    record = {
+        "timm": BAD,
+        "parameters": 10**6,
+        "images": {BAD: 8},
+        "recipe": recipe,
+        "device": BAD,
+        "started": "2026-11-30T1",
+    }
+    record |= {"model": BAD, "regime": "in", "seed": 0, "commit": BAD, "versions": {BAD: BAD}, "seconds": {BAD: 1.0}}
     thumbnail = Thumbnail(BAD, "cat", "dog", "data:image/webp;base64,", [0])
     html = page(
         tables,
@@ -141,6 +151,30 @@ def test_the_origin_of_conflict_images_is_stated():
         row = {"benchmark": "conflict", "kind": "cue_conflict", "origin": origin, "readable": "both"}
         html = page(tables | {"benchmarks": pd.DataFrame([row]).reindex(columns=FILE_COLUMNS["benchmarks"])})
         assert (warning is None or warning in html) and ('class="warning"' in html) == (warning is not None)
+
+
+def test_the_methods_name_images_stylizer_networks_recipe_and_versions():
+    record: dict[str, Any] = {"model": "vit", "regime": "sin", "seed": 0, "timm": "vit_tiny", "parameters": 500_000}
+    record |= {
+        "device": "cpu",
+        "images": {"painted": 2560},
+        "started": "2026-11-30T05:00:00",
+        "versions": {"torch": "2.15.0"},
+    }
+    record |= {"recipe": {"epochs": 7, "optimizer": "adamw", "lr": 0.001, "batch_size": 32}}
+    html = page(biases(("vit", "in", 3, 1), ("vit", "sin", 3, 1)), records=[record])
+    for text in (
+        "Shape bias was measured on 100 cue-conflict images",
+        "in the style of “art”, made by the network of Ghiasi et al. 2017 at a strength of 1 and 224 pixels",
+        "vit (vit_tiny of timm, 0.5 million weights)",
+        "“stylized”: training on stylized photographs (2,560 images), 7 epochs with adamw, learning rate 0.001,",
+        "10,000 resamples",
+        "torch 2.15.0",
+        "<dt>trained</dt><dd>2026-11-30</dd>",
+        "@inproceedings{ghiasi2017,",
+    ):
+        assert text in html, text
+    assert "huang2017" not in html
 
 
 def test_a_section_without_data_is_left_out_and_the_page_suggests_how_to_measure_it():

@@ -195,6 +195,7 @@ function startChooser() {
   };
   const updateAll = () => {
     read();
+    writeAddress(boxes);
     for (const chart of charts) chart.update();
     for (const browser of browsers) browser.update();
   };
@@ -210,7 +211,61 @@ function startChooser() {
     document.documentElement.style.scrollPaddingTop = `${chooser.getBoundingClientRect().height + 12}px`;
   };
   new ResizeObserver(setScrollPadding).observe(chooser);
+  readAddress(boxes);
   read();
+}
+
+// The selection in the address of the page, so that a link keeps it
+
+function readAddress(boxes) {
+  const query = new URLSearchParams(location.search);
+  for (const axis of ["model", "regime"]) {
+    if (!query.has(axis)) continue;
+    const names = query.getAll(axis);
+    for (const box of boxes(axis)) box.checked = names.includes(box.value);
+  }
+}
+
+function writeAddress(boxes) {
+  const query = new URLSearchParams();
+  for (const axis of ["model", "regime"]) {
+    const ticked = boxes(axis).filter((box) => box.checked);
+    if (ticked.length < boxes(axis).length) for (const box of ticked) query.append(axis, box.value);
+  }
+  const search = query.size ? `?${query}` : "";
+  history.replaceState(null, "", `${location.pathname}${search}${location.hash}`);
+}
+
+// Tables that a click on a heading sorts
+
+function startSorting() {
+  for (const table of all("main table")) {
+    const body = table.tBodies[0];
+    if (body === undefined || body.rows.length < 2) continue;
+    all("th", table.tHead).forEach((heading, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = heading.textContent;
+      heading.replaceChildren(button);
+      button.addEventListener("click", () => sortTable(table, heading, column));
+    });
+  }
+}
+
+function sortTable(table, heading, column) {
+  const ascending = heading.getAttribute("aria-sort") !== "ascending";
+  const text = (row) => row.cells[column].textContent.trim();
+  // A number with a minus sign or thousands; anything else sorts as text, behind the numbers.
+  const number = (row) => Number.parseFloat(text(row).replace("−", "-").replaceAll(",", ""));
+  const compare = (a, b) => {
+    const [x, y] = [number(a), number(b)];
+    if (Number.isNaN(x) !== Number.isNaN(y)) return Number.isNaN(x) ? 1 : -1;
+    const order = Number.isNaN(x) ? text(a).localeCompare(text(b)) : x - y;
+    return ascending ? order : -order;
+  };
+  for (const other of all("th", table.tHead)) other.removeAttribute("aria-sort");
+  heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+  table.tBodies[0].append(...[...table.tBodies[0].rows].sort(compare));
 }
 
 // Conflict images with answers
@@ -345,5 +400,6 @@ addEventListener("afterprint", () => {
 
 const browsers = all(".browser").map((element) => new Browser(element));
 startChooser();
+startSorting();
 darkMode.addEventListener("change", redrawAll);
 await drawAll();
