@@ -5,7 +5,7 @@ import threading
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -51,18 +51,23 @@ class PictureInCondition:
 
 @dataclass(frozen=True)
 class FittedImage:
-    """A network's input image, uint8 [size, size, 3], and whether the original image was resized for it."""
+    """A network's input image, uint8 [size, size, 3].
+
+    resized: whether the original image was resized for it. uses_crop: whether it depends on the network's crop.
+    """
 
     pixels: np.ndarray
     resized: bool
+    uses_crop: bool
 
 
 @dataclass(frozen=True)
 class PreparedPicture:
-    """A picture in each of its conditions, uint8 [conditions, size, size, 3], and whether it was resized."""
+    """A picture in each of its conditions, uint8 [conditions, size, size, 3]; resized, uses_crop: as in FittedImage."""
 
     views: Sequence[np.ndarray]
     resized: bool
+    uses_crop: bool
 
 
 class ImageCache:
@@ -131,18 +136,25 @@ class PreparedImages:
         if self.shared is None or 3 * self.preparation.size**2 * len(self) > SHARED_BYTES:
             yield from prepared
             return
-        settings = {key: getattr(self.preparation, key) for key in ("size", "interpolation", "crop")}
-        fingerprint = fingerprint_measurement({"prepare": settings, "suppress": self.suppress}, self.pictures)
-        arrays = self.shared.read(fingerprint)
-        if arrays:
-            yield from unpack_pictures(arrays)
-            return
+        # Packed images are square, and networks that differ in their crop alone share them.
+        for uses_crop in (False, True):
+            if arrays := self.shared.read(self.fingerprint(uses_crop)):
+                yield from unpack_pictures(arrays)
+                return
         made = []
         for outcome in prepared:
             made.append(outcome)
             yield outcome
-        if any(isinstance(outcome, PreparedPicture) for outcome in made):
+        usable = [outcome for outcome in made if isinstance(outcome, PreparedPicture)]
+        if usable:
+            fingerprint = self.fingerprint(any(picture.uses_crop for picture in usable))
             self.shared.write(fingerprint, pack_pictures(made))
+
+    def fingerprint(self, uses_crop: bool) -> str:
+        """Return the name of the shared file with the prepared images; uses_crop: whether they depend on the crop."""
+        settings: dict[str, Any] = {"size": self.preparation.size, "interpolation": self.preparation.interpolation}
+        settings |= {"crop": self.preparation.crop if uses_crop else None, "suppress": self.suppress}
+        return fingerprint_measurement({"prepare": settings}, self.pictures)
 
     def prepare(self, picture: Picture) -> PreparedPicture | BadImageError:
         """Return a picture in each condition, or the error if the picture is broken."""
@@ -151,9 +163,9 @@ class PreparedImages:
         except BadImageError as error:
             return error
         if not self.suppress:
-            return PreparedPicture([fitted.pixels], fitted.resized)
+            return PreparedPicture([fitted.pixels], fitted.resized, fitted.uses_crop)
         views = [pixels for _, pixels in suppress_each(fitted.pixels, picture.id, self.suppress)]
-        return PreparedPicture(views, fitted.resized)
+        return PreparedPicture(views, fitted.resized, fitted.uses_crop)
 
     def fit_cached(self, picture: Picture) -> FittedImage:
         """Return the picture's fitted image, from the cache or decoded now. Raises BadImageError."""
@@ -180,8 +192,10 @@ def fit_picture(picture: Picture, preparation: Preparation) -> FittedImage:
     transform, including its crop.
     """
     image = picture.image()
-    pixels = np.asarray(preparation.resize_and_crop(image, keep_square=isinstance(picture, Sample)))
-    return FittedImage(pixels, resized=min(image.size) != preparation.size)
+    keep_square = isinstance(picture, Sample)
+    pixels = np.asarray(preparation.resize_and_crop(image, keep_square=keep_square))
+    uses_crop = preparation.uses_crop(image, keep_square=keep_square)
+    return FittedImage(pixels, min(image.size) != preparation.size, uses_crop)
 
 
 def pack_pictures(pictures: Sequence[PreparedPicture | BadImageError]) -> dict[str, np.ndarray]:
@@ -191,12 +205,13 @@ def pack_pictures(pictures: Sequence[PreparedPicture | BadImageError]) -> dict[s
     return {
         "pixels": np.stack([np.stack(picture.views) for picture in usable]),
         "resized": np.array([picture.resized for picture in usable]),
+        "uses_crop": np.array([picture.uses_crop for picture in usable]),
         "errors": np.frombuffer(json.dumps(errors).encode(), dtype=np.uint8),
     }
 
 
 def unpack_pictures(arrays: dict[str, np.ndarray]) -> Iterator[PreparedPicture | BadImageError]:
     """Yield the pictures and errors of `pack_pictures`, in order."""
-    usable = zip(arrays["pixels"], arrays["resized"].tolist(), strict=True)
+    usable = zip(arrays["pixels"], arrays["resized"].tolist(), arrays["uses_crop"].tolist(), strict=True)
     for error in json.loads(arrays["errors"].tobytes()):
         yield PreparedPicture(*next(usable)) if error is None else BadImageError(error)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import bad_images, picture, tiny_resnet
+from helpers import bad_images, colour_shard, picture, tiny_resnet
 
 from shapebias.errors import UserError
 from shapebias.evaluation import fingerprints, inputs
@@ -18,7 +18,7 @@ from shapebias.evaluation.shared_files import SharedFolder
 from shapebias.images import pictures as pictures_module
 from shapebias.images.pictures import ImageFile
 from shapebias.images.rejections import Rejections
-from shapebias.images.shards import label
+from shapebias.images.shards import Shard, label
 from shapebias.networks.models import preparation
 
 PREPARATION = preparation(tiny_resnet(), 32)
@@ -99,6 +99,17 @@ def test_normalization_does_not_matter(photographs, tmp_path, decodings):
     darker = replace(PREPARATION, mean=(0.1, 0.1, 0.1))
     prepare(photographs, tmp_path, prepared=darker)
     assert len(decodings) == 6
+
+
+def test_the_crop_matters_for_files_but_not_for_square_packed_images(photographs, tmp_path, decodings):
+    other = replace(PREPARATION, crop=0.5)
+    for prepared in (PREPARATION, other, PREPARATION, other):
+        assert prepare(photographs, tmp_path, prepared=prepared) == prepare(photographs, None, prepared=prepared)
+    assert len(decodings) == 6 * (4 + 2)
+    packed = Shard(colour_shard(tmp_path / "packed.tar", 3, size=40)).samples
+    first, second = (prepare(packed, tmp_path / "packed", prepared=prepared) for prepared in (PREPARATION, other))
+    assert first == second == prepare(packed, None, prepared=other)
+    assert len(list((tmp_path / "packed").iterdir())) == 1
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
