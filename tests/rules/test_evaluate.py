@@ -178,6 +178,25 @@ def test_unchanged_measurements_come_from_the_cache(inputs, tmp_path, monkeypatc
     assert (tmp_path / "in_test.parquet").read_bytes() == last != first
 
 
+def test_networks_share_prepared_images_and_each_has_its_own_answers(inputs, tmp_path, monkeypatch):
+    """The first network writes the folder, and the second one decodes nothing. No byte of a result changes."""
+    decoded = []
+    decode = shards.load_rgb
+    monkeypatch.setattr(shards, "load_rgb", lambda data: decoded.append(data) or decode(data))
+    save_file(tiny_resnet(seed=1).state_dict(), tmp_path / "second.safetensors")
+    shared, counts, answers = ["--shared", tmp_path / "shared"], [], []
+    for weights in (inputs / "net.safetensors", tmp_path / "second.safetensors"):
+        for name, flags in (("alone", []), ("shared", shared)):
+            out = tmp_path / weights.stem / name
+            words = [*flags_of(inputs), "--weights", weights, *benchmarks(inputs, out, "--suppress", "shape=2"), *flags]
+            decoded.clear()
+            script("evaluate").main(list(map(str, words)))
+            counts.append(len(decoded))
+            answers.append([(out / f"{kind}.parquet").read_bytes() for kind in ("in_test", "suppressed", "contrast")])
+    assert counts == [8, 8, 8, 0]
+    assert answers[0] == answers[1] != answers[2] == answers[3]
+
+
 def test_a_stimulus_moved_to_another_category_is_measured_again_although_its_bytes_are_equal(inputs, tmp_path):
     picture(1, (32, 32)).save((tmp_path / "set/cat").mkdir(parents=True) or tmp_path / "set/cat/1.png")
     flags = [*flags_of(inputs), "--images", tmp_path / "set", "--benchmark", "silhouettes"]

@@ -48,10 +48,10 @@ def network(tmp_path_factory) -> list[object]:
     return ["--timm", "resnet10t", "--weights", weights, "--observer", "resnet_in_seed3", "--device", "cpu"]
 
 
-def read_out(network, images, out, name="conflict", *, run=run_script):
+def read_out(network, images, out, name="conflict", *, run=run_script, more=()):
     """Evaluate a network on conflict images and read its stages out into a table."""
     flags = ["--images", images, "--benchmark", "cue_conflict", "--out", out.with_suffix(".parquet")]
-    return run("evaluate", *network, *flags, "--read-out", f"{name}={out}")
+    return run("evaluate", *network, *flags, "--read-out", f"{name}={out}", *more)
 
 
 def conflict_shard(target: Path) -> Path:
@@ -69,12 +69,13 @@ def conflict_shard(target: Path) -> Path:
 def test_a_colour_is_read_out_as_texture_at_every_stage_with_reproducible_bytes(network, tmp_path):
     shard = conflict_shard(tmp_path / "conflict.tar")
     tables = []
-    for name, run in (("one", run_script), ("other", run_process)):
+    shared = ["--shared", tmp_path / "shared"]
+    for name, run, more in (("one", run_script, []), ("other", run_process, shared), ("again", run_process, shared)):
         out = tmp_path / name / "x.csv"
-        done = read_out(network, shard, out, "own", run=run)
+        done = read_out(network, shard, out, "own", run=run, more=more)
         assert "7 stages on 48 images" in succeeded(done).stderr
         tables.append(out.read_bytes())
-    assert tables[0] == tables[1]
+    assert tables[0] == tables[1] == tables[2]
     table = pd.read_csv(tmp_path / "one" / "x.csv", keep_default_na=False)
     assert list(table.columns) == COLUMNS
     assert table[WHO].drop_duplicates().values.tolist() == [["own", "resnet_in_seed3", "resnet", "in", 3]]

@@ -72,7 +72,8 @@ def evaluate_minutes(wildcards, attempt):
 
 rule evaluate:
     """Evaluate one observer on all benchmarks but melanoma, and read shape and texture out of its stages. The network is
-    loaded once. Results for the same network, images, settings and code are taken from the cache.
+    loaded once. Results for the same network, images, settings and code are taken from the cache. Networks with the same
+    input share prepared images, and read-outs of equal features.
     """
     input:
         weights=observer_weights,
@@ -102,7 +103,7 @@ rule evaluate:
         benchmarks=lambda wildcards: benchmark_flags(wildcards, BENCHMARKS),
     shell:
         'python "$SCRIPTS"/evaluate.py {params.network:q} --observer {wildcards.observer} {params.evaluation:q}'
-        " {params.benchmarks:q} --reuse results/checkpoints/measured > {log:q} 2>&1"
+        " {params.benchmarks:q} --reuse results/checkpoints/measured --shared results/checkpoints/shared > {log:q} 2>&1"
 
 
 @within_partition("runtime")
@@ -140,7 +141,7 @@ rule evaluate_melanoma:
         benchmarks=lambda wildcards: benchmark_flags(wildcards, MELANOMA),
     shell:
         'python "$SCRIPTS"/evaluate.py {params.network:q} --observer {wildcards.observer} {params.evaluation:q}'
-        " {params.benchmarks:q} --reuse results/checkpoints/measured > {log:q} 2>&1"
+        " {params.benchmarks:q} --reuse results/checkpoints/measured --shared results/checkpoints/shared > {log:q} 2>&1"
 
 
 def predictions_of(observer):

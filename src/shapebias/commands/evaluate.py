@@ -3,17 +3,19 @@
 One call measures one network on one or more benchmarks: the i-th --benchmark takes the i-th --images and the i-th
 --out. An image that appears in several benchmarks is decoded once. With --reuse, a measurement is copied from that
 folder if the same network, images, settings and code have made it before. The network is loaded only if a measurement
-is missing.
+is missing. With --shared, networks with the same input share prepared images, and read-outs of equal features.
 """
 
 import argparse
 import logging
 import math
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 
 from shapebias.cli import Parser, non_negative_int, positive_int, proportion
@@ -24,9 +26,11 @@ from shapebias.evaluation.decisions import read_observers, read_raw_predictions,
 from shapebias.evaluation.fingerprints import fingerprint_measurement
 from shapebias.evaluation.inputs import CAPACITY, ImageCache
 from shapebias.evaluation.observer import load_observer, measure
+from shapebias.evaluation.shared_files import SharedFolder
 from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.files import atomic_write
 from shapebias.images.image_folder import read_categories
+from shapebias.images.pictures import Picture
 from shapebias.metrics.linear_read_out import StageReader, is_conflict
 from shapebias.metrics.panel import pair_trials
 from shapebias.metrics.shape_bias import accuracy_row, bias_rows, count_cues, describe_bias
@@ -100,6 +104,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--reuse", type=Path, metavar="FOLDER", help="keep copies of measurements in this folder and reuse them"
     )
+    parser.add_argument(
+        "--shared",
+        type=Path,
+        metavar="FOLDER",
+        help="keep prepared images and read-outs in this folder, for other networks with the same input",
+    )
     parser.add_argument("--batch-size", type=positive_int, default=16, help="images at a time (default: %(default)s)")
     parser.add_argument(
         "--threads",
@@ -165,13 +175,13 @@ def measurements(args: argparse.Namespace) -> list[Measurement]:
     return requested
 
 
-def fingerprint_of(measurement: Measurement, args: argparse.Namespace, device: str) -> str:
+def fingerprint_of(measurement: Measurement, pictures: Sequence[Picture], args: argparse.Namespace, device: str) -> str:
     """Return the fingerprint of everything that determines a measurement's result."""
     keys = ("timm", "kwargs", "observer", "batch_size", "threads", "max_rejected")
     settings = {key: getattr(args, key) for key in keys} | {"device": device, "kind": measurement.kind}
     settings |= {"suppress": measurement.suppress, "read_out": measurement.read_out and measurement.read_out[0]}
     files = [Path(__file__), *filter(None, [args.classes])] + ([weights_path(args.weights)] if args.weights else [])
-    return fingerprint_measurement(settings, open_benchmark(measurement.images, measurement.kind), files)
+    return fingerprint_measurement(settings, pictures, files)
 
 
 def copy_whole(source: Path, target: Path) -> None:
@@ -180,9 +190,8 @@ def copy_whole(source: Path, target: Path) -> None:
         shutil.copyfile(source, draft)
 
 
-def write_read_out(target: Path, reader: StageReader, record: dict[str, Any]) -> None:
+def write_read_out(target: Path, table: pd.DataFrame, record: dict[str, Any]) -> None:
     """Write the accuracy of the read-out from each stage; record: values to put before the columns of each row."""
-    table = reader.read_out()
     for position, (key, value) in enumerate(record.items()):
         table.insert(position, key, "" if value is None else value)
     with atomic_write(target) as draft:
@@ -211,13 +220,14 @@ def main(argv: list[str] | None = None) -> None:
     device = resolve_device(args.device)
     due = []
     for measurement in measurements(args):
-        copies = args.reuse / fingerprint_of(measurement, args, device) if args.reuse else None
+        pictures = open_benchmark(measurement.images, measurement.kind)
+        copies = args.reuse / fingerprint_of(measurement, pictures, args, device) if args.reuse else None
         if copies and all((copies / name).exists() for name in measurement.outputs):
             for name, path in measurement.outputs.items():
                 copy_whole(copies / name, path)
             log.info("%s: reused an earlier measurement", measurement.out)
         else:
-            due.append((measurement, copies))
+            due.append((measurement, pictures, copies))
     if not due:
         return
     observer = load_observer(
@@ -229,8 +239,8 @@ def main(argv: list[str] | None = None) -> None:
     )
     record = observer.facts | {"threads": args.threads, **provenance(device)}
     images = ImageCache(CAPACITY if len(due) > 1 else 0)
-    for measurement, copies in due:
-        pictures = open_benchmark(measurement.images, measurement.kind)
+    shared = SharedFolder(args.shared) if args.shared else None
+    for measurement, pictures, copies in due:
         reader = StageReader(observer) if measurement.read_out else None
         if reader and not any(map(is_conflict, pictures)):
             raise UserError(
@@ -247,12 +257,13 @@ def main(argv: list[str] | None = None) -> None:
             max_rejected=args.max_rejected,
             suppress=measurement.suppress,
             cache=images,
+            shared=shared,
             tap=reader.tap if reader else None,
         )
         if measurement.read_out and reader:
             name, table = measurement.read_out
             network = {key: observer.facts[key] for key in ("observer", "model", "regime", "seed")}
-            write_read_out(table, reader, {"benchmark": name} | network)
+            write_read_out(table, reader.read_out(shared), {"benchmark": name} | network)
         if measurement.decisions:
             write_decisions(measurement.decisions, predictions, observer.name)
         write_predictions(measurement.out, predictions, record | facts)

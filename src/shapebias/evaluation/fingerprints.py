@@ -3,6 +3,7 @@
 The fingerprint is a digest of code, library versions, files, labels and settings.
 """
 
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -10,32 +11,47 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import shapebias
 from shapebias.images.pictures import Picture
 from shapebias.provenance import versions
 
-CHUNK_SIZE = 2**20  # bytes read at a time
 # These packages read weights and tables and fit read-outs. `versions` covers the other packages.
 FINGERPRINT_PACKAGES = ("pandas", "safetensors", "scikit-learn", "scipy", "threadpoolctl")
-LIBRARY_FOLDER = Path(__file__).parent
+LIBRARY_FOLDER = Path(shapebias.__file__).parent
 
 
-def fingerprint_measurement(settings: dict[str, Any], pictures: Sequence[Picture], files: Iterable[Path]) -> str:
-    """Return the SHA-256 (hexadecimal) of everything that a measurement depends on.
+def fingerprint_measurement(settings: dict[str, Any], pictures: Sequence[Picture], files: Iterable[Path] = ()) -> str:
+    """Return the fingerprint of a measurement, or of images that are prepared for one.
 
     settings: values that JSON can hold.
     pictures: the images that are shown. Their ids, their labels and the content of their files enter the digest.
     files: other files, such as weights and the script. Their content enters the digest.
-    All code and data of this library enter the digest too, so any edit to the library changes every fingerprint.
     """
     origins = dict.fromkeys(picture.origin for picture in pictures)
-    parts = {
-        "settings": settings,
-        "pictures": [(picture.id, picture.label) for picture in pictures],
-        "files": [digest_of_file(path) for path in (*origins, *files)],
+    return fingerprint(
+        {
+            "settings": settings,
+            "pictures": [(picture.id, picture.label) for picture in pictures],
+            "files": [digest_of_file(path) for path in (*origins, *files)],
+        }
+    )
+
+
+def fingerprint(facts: dict[str, Any]) -> str:
+    """Return the SHA-256 (hexadecimal) of facts, of the code and of library versions; facts: values that JSON can hold.
+
+    All code and data of this library enter the digest, so any edit to the library changes every fingerprint.
+    """
+    return hashlib.sha256(json.dumps(facts | code_and_versions(), sort_keys=True, default=str).encode()).hexdigest()
+
+
+@functools.cache
+def code_and_versions() -> dict[str, Any]:
+    """Return the digests of all files of this library, and the versions of the packages that results depend on."""
+    return {
         "code": [digest_of_file(path) for path in library_files()],
         "versions": versions() | {name: importlib.metadata.version(name) for name in FINGERPRINT_PACKAGES},
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def library_files() -> list[Path]:
@@ -45,8 +61,5 @@ def library_files() -> list[Path]:
 
 def digest_of_file(path: Path) -> str:
     """Return the SHA-256 of a file's content. Raises OSError if the file cannot be read."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK_SIZE):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

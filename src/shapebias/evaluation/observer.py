@@ -26,6 +26,7 @@ from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.cue_suppression import DEFAULT_STRENGTHS, Strengths, validate_strengths
 from shapebias.evaluation.decisions import PROBABILITIES
 from shapebias.evaluation.inputs import ImageCache, LabelledPicture, PreparedImages
+from shapebias.evaluation.shared_files import SharedFolder
 from shapebias.images.isic2017 import MELANOMA
 from shapebias.images.pictures import Picture
 from shapebias.images.rejections import Rejections
@@ -175,18 +176,20 @@ def measure(
     max_rejected: float,
     suppress: Strengths | None = None,
     cache: ImageCache | None = None,
+    shared: SharedFolder | None = None,
     tap: Callable[[Batches], Batches] | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Show a benchmark to an observer. Return its answers and facts for the record.
 
     kind: a name of KINDS. workers: threads that decode ahead. max_rejected: the allowed fraction of broken images.
     suppress: cue → strengths for the kind `suppressed`, DEFAULT_STRENGTHS by default. cache: images of earlier calls.
+    shared: images that another job prepared, see `PreparedImages`.
     tap: a generator that passes the batches through and reads the network's features (`StageReader.tap`).
     The answers are described in `observe` and `observe_melanoma`. The facts are benchmark; conditions, in order; shown
     (how many images were resized and how many were not); rejected.
     """
     strengths = validate_strengths(suppress or DEFAULT_STRENGTHS) if KINDS[kind].measures == "reliance" else None
-    images = PreparedImages(pictures, observer.preparation, Rejections(max_rejected), workers, cache, strengths)
+    images = PreparedImages(pictures, observer.preparation, Rejections(max_rejected), workers, cache, strengths, shared)
     bar = progress(images, total=len(images), unit="image", label=kind)
     run_observer = observe_melanoma if KINDS[kind].measures == "melanoma" else partial(observe, tap=tap)
     answers = run_observer(observer, bar, batch_size=batch_size, device=device)

@@ -9,6 +9,7 @@ Hermann, Chen and Kornblith 2020 (arXiv 1911.09071), Hermann and Lampinen 2020 (
 stages of a network, by other measures, Islam et al. 2021 (arXiv 2101.11604).
 """
 
+import hashlib
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -16,14 +17,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 from shapebias.errors import UserError
+from shapebias.evaluation.fingerprints import fingerprint
 from shapebias.evaluation.inputs import LabelledPicture
 from shapebias.evaluation.observer import Batches, Observer
+from shapebias.evaluation.shared_files import SharedFolder
 from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stimulus_name
 from shapebias.metrics.bootstrap import assign_strata, image_weights, resampled_sums
 from shapebias.metrics.classification import READ_OUT_COLUMNS
@@ -86,19 +85,23 @@ class StageReader:
                     stage_features.append(latest[stage.name][rows].cpu().numpy())
                 yield pictures, logits
 
-    def read_out(self) -> pd.DataFrame:
+    def read_out(self, shared: SharedFolder | None = None) -> pd.DataFrame:
         """Call the function `read_out`. Raises UserError if no image had cues of different categories."""
         if not self.images:
             raise UserError("no image has a shape and a texture of different categories: nothing can be read out")
-        return read_out(self.stages, [np.concatenate(part) for part in self.parts], pd.DataFrame(self.images))
+        return read_out(self.stages, [np.concatenate(part) for part in self.parts], pd.DataFrame(self.images), shared)
 
 
-def read_out(stages: Sequence[Stage], features: Sequence[np.ndarray], images: pd.DataFrame) -> pd.DataFrame:
+def read_out(
+    stages: Sequence[Stage], features: Sequence[np.ndarray], images: pd.DataFrame, shared: SharedFolder | None = None
+) -> pd.DataFrame:
     """Return the accuracy of linear read-outs, one row per stage and cue; columns: READ_OUT_COLUMNS.
 
     features: of each stage, float32 [images, D].
     images: one row per image, with `shape` and `texture` (categories), and `content` and `style` (the photographs of
     the cues).
+    shared: a folder for read-outs of equal features. Networks share those of the pixels, and networks that differ in
+    the classifier alone share those of all stages.
 
     Each image is tested once, by a read-out that was trained without images of the same photograph. Otherwise the
     read-out could recognize the photograph instead of the category. chance: the share of the largest category, which
@@ -110,9 +113,10 @@ def read_out(stages: Sequence[Stage], features: Sequence[np.ndarray], images: pd
     for cue, photograph in CUE_PHOTOGRAPHS.items():
         categories, photographs = images[cue].to_numpy(dtype=object), images[photograph].to_numpy(dtype=object)
         reason = read_out_problem(cue, categories, photographs)
-        right = (
-            [] if reason else cross_validate(features, categories.astype(str), assign_folds(categories, photographs))
-        )
+        right = []
+        if not reason:
+            parts = assign_folds(categories, photographs)
+            right = [cross_validate_once(rows, categories.astype(str), parts, shared) for rows in features]
         intervals = cluster_intervals(right, categories, photographs) if right else np.full((len(stages), 2), np.nan)
         chance = max(Counter(categories).values()) / len(images)
         for k, stage in enumerate(stages):
@@ -155,24 +159,39 @@ def assign_folds(categories: np.ndarray, photographs: np.ndarray) -> np.ndarray:
     return np.array([parts[photograph] for photograph in photographs])
 
 
-def cross_validate(features: Sequence[np.ndarray], categories: np.ndarray, parts: np.ndarray) -> list[np.ndarray]:
-    """Return, for each stage, bool [images]: whether the read-out trained on the remaining folds is right."""
-    results = []
+def cross_validate_once(
+    rows: np.ndarray, categories: np.ndarray, parts: np.ndarray, shared: SharedFolder | None
+) -> np.ndarray:
+    """Call `cross_validate`, or read its result for equal arguments from the shared folder."""
+    if shared is None:
+        return cross_validate(rows, categories, parts)
+    features = {"sha256": hashlib.sha256(rows.tobytes()).hexdigest(), "shape": rows.shape}
+    key = fingerprint({"features": features, "categories": categories.tolist(), "folds": parts.tolist()})
+    arrays = shared.read(key)
+    if arrays is None:
+        arrays = {"right": cross_validate(rows, categories, parts)}
+        shared.write(key, arrays)
+    return arrays["right"]
+
+
+def cross_validate(rows: np.ndarray, categories: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """Return bool [images]: whether the read-out trained on the remaining folds is right; rows: the features."""
+    # scikit-learn takes a second to import, and a job that finds its read-outs in a shared folder does without.
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
+
+    right = np.zeros(len(rows), dtype=bool)
+    penalty = LOGIT_VARIANCE / rows.shape[1]
     # One thread, because the last bits depend on the number of threads.
     with threadpool_limits(1):
-        for rows in features:
-            right = np.zeros(len(rows), dtype=bool)
-            for fold in np.unique(parts):
-                test = parts == fold
-                model = make_pipeline(StandardScaler(), probe(rows.shape[1]))
-                right[test] = model.fit(rows[~test], categories[~test]).predict(rows[test]) == categories[test]
-            results.append(right)
-    return results
-
-
-def probe(width: int) -> LogisticRegression:
-    """Return a multinomial logistic regression with an L2 penalty for `width` features."""
-    return LogisticRegression(C=LOGIT_VARIANCE / width, max_iter=ITERATIONS, tol=READ_OUT_TOLERANCE)
+        for fold in np.unique(parts):
+            test = parts == fold
+            probe = LogisticRegression(C=penalty, max_iter=ITERATIONS, tol=READ_OUT_TOLERANCE)
+            model = make_pipeline(StandardScaler(), probe)
+            right[test] = model.fit(rows[~test], categories[~test]).predict(rows[test]) == categories[test]
+    return right
 
 
 def cluster_intervals(right: Sequence[np.ndarray], categories: np.ndarray, photographs: np.ndarray) -> np.ndarray:

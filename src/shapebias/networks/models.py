@@ -53,11 +53,15 @@ class Preparation:
         because they were cropped before.
         """
         if min(image.size) != self.size:
-            scale = 1.0 if keep_square and image.width == image.height else self.crop
+            scale = self.crop if self.uses_crop(image, keep_square=keep_square) else 1.0
             target = int(self.size / scale)
             sides = [max(target, round(side * target / min(image.size))) for side in image.size]
             image = image.resize((sides[0], sides[1]), PILLOW_FILTERS[self.interpolation])
         return centre_crop(image, self.size)
+
+    def uses_crop(self, image: Image.Image, *, keep_square: bool) -> bool:
+        """Return whether the result of `resize_and_crop` depends on `crop`."""
+        return min(image.size) != self.size and not (keep_square and image.width == image.height)
 
     def tensor(self, pictures: list[np.ndarray]) -> torch.Tensor:
         """Turn uint8 arrays [H, W, 3] into normalized float32 [B, 3, H, W], channels last in memory."""

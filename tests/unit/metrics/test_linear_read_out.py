@@ -11,8 +11,10 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from shapebias.evaluation.shared_files import SharedFolder
 from shapebias.images.pictures import ImageFile
 from shapebias.images.shards import label
+from shapebias.metrics import linear_read_out
 from shapebias.metrics.classification import READ_OUT_COLUMNS
 from shapebias.metrics.linear_read_out import (
     FOLDS,
@@ -77,7 +79,7 @@ def test_features_of_the_photograph_do_not_reveal_the_category():
     # Folds that split the images of a photograph would report this accuracy.
     torn = np.arange(len(images)) % FOLDS
     for rows, cue in zip(features, ("shape", "texture"), strict=True):
-        [right] = cross_validate([rows], images[cue].to_numpy(dtype=str), torn)
+        right = cross_validate(rows, images[cue].to_numpy(dtype=str), torn)
         assert right.mean() == 1
 
 
@@ -90,6 +92,23 @@ def test_the_accuracy_equals_cross_validation_of_scikit_learn():
     expected = (cross_val_predict(model, features, images["shape"], cv=parts) == images["shape"]).mean()
     assert 0.3 < expected < 0.9
     assert row["accuracy"] == pytest.approx(expected, abs=1 / len(images))
+
+
+def test_networks_with_equal_features_share_a_read_out(tmp_path, monkeypatch):
+    images, fits = conflicts(), []
+    monkeypatch.setattr(linear_read_out, "cross_validate", lambda *a: fits.append(a) or cross_validate(*a))
+    features = [one_hot(images["shape"]) + noise(images, 4), noise(images)]
+    stages = [Stage("a", 0.2), Stage("b", 0.5)]
+    alone, first, second = (
+        read_out(stages, features, images, shared) for shared in (None, SharedFolder(tmp_path), SharedFolder(tmp_path))
+    )
+    pd.testing.assert_frame_equal(first, alone, check_exact=True)
+    pd.testing.assert_frame_equal(second, alone, check_exact=True)
+    assert len(fits) == 4 + 4  # two stages, two cues
+    read_out(stages, [features[0], features[1] + 1], images, SharedFolder(tmp_path))
+    assert len(fits) == 4 + 4 + 2
+    read_out(stages, features, images.assign(style=images["style"] + "b"), SharedFolder(tmp_path))
+    assert len(fits) == 4 + 4 + 2 + 2  # the textures come from other photographs, so their folds differ
 
 
 def test_folds_keep_photographs_together_and_spread_each_category():
