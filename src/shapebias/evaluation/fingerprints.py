@@ -11,13 +11,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import shapebias
 from shapebias.images.pictures import Picture
 from shapebias.provenance import versions
 
 # These packages read weights and tables and fit read-outs. `versions` covers the other packages.
 FINGERPRINT_PACKAGES = ("pandas", "safetensors", "scikit-learn", "scipy", "threadpoolctl")
-LIBRARY_FOLDER = Path(shapebias.__file__).parent
+LIBRARY_FOLDER = Path(__file__).parents[1]
 
 
 def fingerprint_measurement(settings: dict[str, Any], pictures: Sequence[Picture], files: Iterable[Path] = ()) -> str:
