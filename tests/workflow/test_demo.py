@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from helpers import ROOT
 
+MARGIN = 0.05  # another processor rounds differently, and so trains somewhat different networks
 NETWORKS = ("resnet", "convnext", "vit", "coatnet")
-REGIMES = ("in", "sin", "combined", "frozen")
 
-pytestmark = pytest.mark.skipif(not os.environ.get("CI"), reason="eleven minutes; set CI=true to run the real demo")
+pytestmark = pytest.mark.skipif(not os.environ.get("CI"), reason="nine minutes; set CI=true to run the real demo")
 
 
 @pytest.fixture(scope="module")
@@ -25,32 +25,42 @@ def demo_folder(workspace, demo_config):
 @pytest.fixture(scope="module")
 def tables(demo_folder):
     folder = demo_folder / "results/tables"
-    return {name: pd.read_csv(folder / f"{name}.csv") for name in ("shape_bias", "accuracy", "runs")}
+    return {name: pd.read_csv(folder / f"{name}.csv") for name in ("shape_bias", "accuracy", "cue_accuracy", "runs")}
+
+
+def accuracy_of(tables, network: str, regime: str, benchmark: str) -> pd.Series:
+    rows = tables["accuracy"].set_index(["unit", "benchmark", "model", "regime"])
+    return rows.loc[("category", benchmark, network, regime)]
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_training_on_stylized_images_moves_each_network_towards_shape(tables, network):
+def test_training_on_stylized_images_turns_each_network_towards_shape(tables, network):
     bias = tables["shape_bias"].set_index(["model", "regime"]).loc[network]
-    assert bias.loc["in", "shape_bias"] < 0.5, "photographs make a texture-biased network"
-    assert bias.loc["in", "ci_high"] < bias.loc["sin", "ci_low"], "and stylized ones move it beyond the intervals"
+    answers = tables["cue_accuracy"].set_index(["model", "regime"]).loc[network]
+    assert bias.loc["in", "shape_bias"] < 0.3, "drawings make a texture-biased network"
+    assert bias.loc["sin", "ci_low"] > 0.5, "and stylized ones a shape-biased one"
+    assert answers.loc["sin", "shape_accuracy"] >= 0.3, "which names the shape far more often than by guessing"
+    for regime in ("in", "sin", "combined"):
+        assert answers.loc[regime, "coverage"] >= 0.5 - MARGIN
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("regime", REGIMES)
-def test_accuracy_on_photographs_is_well_above_chance(tables, network, regime):
-    accuracy = tables["accuracy"]
-    row = accuracy[
-        (accuracy["benchmark"] == "in_test")
-        & (accuracy["unit"] == "category")
-        & (accuracy["model"] == network)
-        & (accuracy["regime"] == regime)
-    ].iloc[0]
-    assert row["chance"] == 1 / 16
-    assert row["ci_low"] > 2 * row["chance"]
+def test_networks_learn_what_they_are_trained_on_and_keep_most_of_what_they_knew(tables, network):
+    assert accuracy_of(tables, network, "sin", "sin_test")["accuracy"] >= 0.5
+    assert accuracy_of(tables, network, "sin", "in_test")["accuracy"] >= 0.6 - MARGIN
+    assert accuracy_of(tables, network, "combined", "in_test")["accuracy"] >= 0.85
 
 
-def test_the_published_number_of_conflict_images_is_shown(tables):
-    assert (tables["shape_bias"]["conflict_images"] == 1280).all()
+@pytest.mark.parametrize("network", ["resnet", "convnext"])
+def test_silhouettes_are_named_above_chance_after_stylized_training(tables, network):
+    """The other two networks do not reach this; docs/limits.md says so."""
+    after = accuracy_of(tables, network, "sin", "silhouettes")
+    assert after["ci_low"] > after["chance"]
+    assert after["accuracy"] > accuracy_of(tables, network, "in", "silhouettes")["accuracy"]
+
+
+def test_the_conflict_set_has_fifty_images_in_each_category(tables):
+    assert (tables["shape_bias"]["conflict_images"] == 16 * 50).all()
 
 
 def test_the_planned_time_is_within_a_factor_of_two(demo_folder):

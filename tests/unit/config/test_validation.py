@@ -34,12 +34,13 @@ def test_the_demo_is_valid(config):
 
 
 def test_defaults_are_filled_in(config):
-    for key in ("title", "input_size", "seeds"):
+    for key in ("title", "input_size", "seeds", "evaluation"):
         config.pop(key, None)
-    config["models"]["vit"]["kwargs"]["img_size"] = config["models"]["coatnet"]["kwargs"]["img_size"] = 96
+    config["stylized"]["sin"].pop("strength")
+    config["models"]["vit"]["kwargs"]["img_size"] = config["models"]["coatnet"]["kwargs"]["img_size"] = 160
     full = check_config(config)
     assert (full["data_seed"], full["format"], full["max_rejected"], full["gpus"]) == (0, "jpeg", 0.25, 0)
-    assert full["input_size"] == full["image_size"] == 96
+    assert full["input_size"] == full["image_size"] == 160
     assert full["seeds"] == [0]
     assert (
         full["stylized"]["sin"] | {"stylizer": "ghiasi", "strength": 1, "other_category": False}
@@ -209,7 +210,7 @@ MISTAKES = [
     (put("sources.in.per_class.train", 0), ["sources.in.per_class.train", "0"]),
     (put("sources.in.kind", "imagenet"), ["sources.in.kind", "'imagenet'", "synthetic, imagefolder"]),
     (put("stylized.sin.stylizer", "gatys"), ["stylized.sin.stylizer", "'gatys'", "ghiasi"]),
-    (put("stylized.sin.crop", 128), ["stylized.sin.crop", "128", "image_size, 96"]),
+    (put("stylized.sin.crop", 256), ["stylized.sin.crop", "256", "image_size, 160"]),
     (put("stylizers", {"ghiasi": {"encoder": "e.pth", "decoder": "d.pth"}}), ["stylizers.ghiasi", "choose another"]),
     (put("stylizers", {"x": {"encoder": "random"}}), ["stylizers.x", "exactly one of: decoder or training"]),
     (put("stylizers", {"x": {"encoder": "random", "decoder": URL, "decoder_sha256": HEX}}), ["x.encoder", "random"]),
@@ -224,7 +225,7 @@ MISTAKES = [
     ),
     (
         put("stylizers", {"x": {"encoder": "random", "training": TRAINING | {"resize": 256}}}),
-        ["stylizers.x.training.resize", "256", "packed, 96"],
+        ["stylizers.x.training.resize", "256", "packed, 160"],
     ),
     (put("benchmarks.x", {"kind": "edges", "folder": "download:edges"}), ["x.folder", "'edges'", "stimuli/edges"]),
     (put("stylized.sin.strength", 1.5), ["stylized.sin.strength", "1.5"]),
@@ -490,7 +491,7 @@ def test_values_stay_as_they_are_written_and_defaults_come_after_them(config):
     assert repr(full["training"]["lr"]) == "1"
     assert list(full["models"]["resnet"]) == ["training", "timm", "kwargs"]
     assert list(full)[: len(config)] == list(config)
-    assert repr(full["stylized"]["sin"]["strength"]) == "1"
+    assert repr(full["stylized"]["conflict"]["strength"]) == "1"
 
 
 def test_the_schema_in_the_repository_is_that_of_the_models():

@@ -33,9 +33,9 @@ from shapebias.planning.summary import (
 from shapebias.planning.throughput import count_networks, count_operations
 from shapebias.synthetic.scene import CLASSES
 
-# The demo on two cores: seconds of all jobs of a rule (logs/benchmarks, 24 November 2026).
-DEMO = {"pack": 47, "encode_styles": 16, "stylize": 68, "train": 574, "evaluate": 404, "read_out": 225, "figures": 12}
-DEMO |= {"scan": 3, "manifest": 14, "contact_sheet": 6, "rejected_sheet": 1, "tables": 6, "report": 7}
+# The demo on two idle cores: seconds of all jobs of a rule (logs/benchmarks, 30 November 2026).
+DEMO = {"pack": 95, "encode_styles": 8, "stylize": 127, "train": 467, "evaluate": 217, "figures": 12, "checksums": 2}
+DEMO |= {"catalogue": 7, "rejected_sheet": 1, "tables": 6, "report": 8}
 
 
 def study(**changes):
