@@ -192,7 +192,7 @@ def test_values_on_the_command_line_change_the_study(workspace, demo):
     (place.folder / "my photographs/cat/1.jpg").touch()
     demo["sources"]["own"] = {"kind": "imagefolder", "folder": "somewhere", "per_class": {"test": 1}}
     demo["benchmarks"]["own"] = {"kind": "in_test", "images": "own"}
-    demo["regimes"] = {"in": {"train_on": ["in"]}}
+    demo["models"], demo["regimes"] = {"resnet": {"timm": "resnet10t"}}, {"in": {"train_on": ["in"]}}
     changes = ["seeds=[7]", "training={epochs: 3}", f"data_root={place.folder}"]
     changes.append("sources={'own': {'folder': 'my photographs'}}")
     page = place.snakemake("-n", "-p", "--config", *changes, config=demo).stdout
