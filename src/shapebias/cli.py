@@ -133,10 +133,10 @@ def proportion(text: str) -> float:
 
 
 def named_text(text: str) -> tuple[str, str]:
-    """Parse `NAME=TEXT` (an argparse type)."""
+    """Parse `NAME=VALUE` (an argparse type)."""
     name, _, value = text.partition("=")
     if not name or not value:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=TEXT")
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
     return name, value
 
 

@@ -301,7 +301,8 @@ def test_figures_and_report_are_made_from_the_tables(tables, runs, tmp_path):
     assert files_below(figures) == sorted(f"{name}.{kind}" for name in names for kind in ("png", "svg"))
 
     picture().save(tmp_path / "contact_sheet.in.png")
-    (tmp_path / "config.json").write_text(json.dumps({"title": "T", "stylized": {"conflict": {}}}))
+    entry = {"content": "in", "styles": "in", "stylizer": "ghiasi", "strength": 1}
+    (tmp_path / "config.json").write_text(json.dumps({"title": "T", "image_size": 64, "stylized": {"conflict": entry}}))
     inputs = ["--tables", tables, "--figures", figures, "--runs", runs, "--config", tmp_path / "config.json", *people]
     sheets = ["--contact-sheets", tmp_path / "contact_sheet.in.png"]
     succeeded(run_script("report", "--title", "A title", *inputs, *sheets, "--out", tmp_path / "report.html"))
