@@ -512,14 +512,14 @@ def test_published_decisions_are_enough_for_a_report(open_report, shared_data, t
     assert "report-tables" in told and "answers.cue-conflict.csv" in told
     assert "of 4 observers, 4 decide by texture more often than by shape" in page.locator(".headline").inner_text()
     findings = page.locator("#bias").inner_text()
-    for told in (
+    for text in (
         "alexnet 0.43",
         "googlenet 0.31",
         "resnet50 0.22",
         "vgg 0.17",
         "People on the same images: 0.96",
     ):
-        assert told in findings
+        assert text in findings
     assert "229 of 1,200 conflict images" in page.locator("#browse").inner_text()
     page.screenshot(path=screenshots / "published-desk-light.png", full_page=True)
 

@@ -347,7 +347,7 @@ def _tested_changes(accuracy: pd.DataFrame, differences: pd.DataFrame, before: s
         is_tested = row["p_adjusted"] < SIGNIFICANCE
         direction = "unclear" if not is_tested else "higher" if sign * row["difference"] > 0 else "lower"
         changes.setdefault(str(identities["model"][names[0]]), set()).add(direction)
-    return {model: found.pop() if len(found) == 1 else "unclear" for model, found in changes.items()}
+    return {model: directions.pop() if len(directions) == 1 else "unclear" for model, directions in changes.items()}
 
 
 def _below_chance(pairs: pd.DataFrame, regimes: Regimes, before: str, after: str) -> str:

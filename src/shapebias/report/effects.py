@@ -127,8 +127,8 @@ def all_effects(tables: Tables, benchmark: str, regimes: Regimes) -> dict[str, l
     effects = {}
     for regime in regimes.by_name:
         baseline = regimes.baseline(regime)
-        if baseline and (found := regime_effects(tables, benchmark, regime, baseline)):
-            effects[regime] = found
+        if baseline and (regime_rows := regime_effects(tables, benchmark, regime, baseline)):
+            effects[regime] = regime_rows
     return effects
 
 

@@ -1,8 +1,9 @@
 """Phrases and number formats for the sentences of the report.
 
-The report's sentences claim a change, a cost or a likeness only where 95 % intervals support it. For a difference that
-is paired by image, the interval of the difference must exclude 0. For two values that are not paired, the two intervals
-must not overlap. Where intervals overlap, the report says only that.
+The report's sentences claim a change, a cost or a likeness only where the data support it. For a difference in bias,
+the 95 % interval of the difference, paired by image, must exclude 0. For a difference in accuracy, a paired test
+decides. For two values without paired data, the two intervals must not overlap. Where they overlap, the report says
+only that.
 """
 
 import re
@@ -22,11 +23,6 @@ Row = Mapping[Any, Any] | pd.Series
 def records(table: pd.DataFrame) -> list[dict]:
     """Return the rows of a table as dictionaries."""
     return table.to_dict("records")
-
-
-def format_change(row: pd.Series) -> str:
-    """Return the difference of a row with its interval and its model, as in `+0.30 [+0.25, +0.35] (vit)`."""
-    return f"{format_estimate(row, 'difference', '+.2f')} ({row['model']})"
 
 
 def format_estimate(
@@ -126,11 +122,6 @@ def describe_biases(pooled: pd.DataFrame) -> str:
     undefined = len(values) - len(order)
     rest = f"; {undefined} are undefined" if undefined else ""
     return f"the shape biases of {len(values)} networks range from {order.iloc[0]} to {order.iloc[-1]}{rest}."
-
-
-def model_regime_pairs(pooled: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return model and regime of each row."""
-    return list(zip(pooled["model"], pooled["regime"], strict=True))
 
 
 def format_bias(bias: float) -> str:

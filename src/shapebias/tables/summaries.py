@@ -47,8 +47,8 @@ def drop_repeated_features(read_out: pd.DataFrame) -> pd.DataFrame:
     ordered = read_out.sort_values(["cue", "depth"], kind="stable")
     accuracies = ordered.groupby([*keys, "observer"], sort=False, dropna=False)["accuracy"]
     digests = accuracies.agg(lambda column: tuple(column.fillna(-1))).reset_index()
-    kept = digests.drop_duplicates([*keys, "accuracy"])
-    pairs = pd.MultiIndex.from_frame(kept[["benchmark", "observer"]])
+    distinct = digests.drop_duplicates([*keys, "accuracy"])
+    pairs = pd.MultiIndex.from_frame(distinct[["benchmark", "observer"]])
     return read_out[pd.MultiIndex.from_frame(read_out[["benchmark", "observer"]]).isin(pairs)]
 
 

@@ -49,8 +49,8 @@ def prepare(photographs, folder, *, prepared=PREPARATION, suppress=None, allowed
     """Return all that a benchmark learns from its images: ids, conditions, pixels, counts, rejections."""
     shared = SharedFolder(folder) if folder else None
     images = PreparedImages(photographs, prepared, Rejections(allowed), suppress=suppress, shared=shared)
-    shown = [(item.id, item.label.get("condition"), pixels.tolist()) for item, pixels in images]
-    return shown, images.resize_counts, images.rejections.rows
+    rows = [(item.id, item.label.get("condition"), pixels.tolist()) for item, pixels in images]
+    return rows, images.resize_counts, images.rejections.rows
 
 
 @pytest.mark.parametrize("suppress", [None, STRENGTHS])
@@ -117,12 +117,12 @@ def test_a_damaged_file_is_made_anew(photographs, tmp_path, decodings, caplog, d
     expected = prepare(photographs, tmp_path)
     [file] = tmp_path.glob("*.safetensors")
     data = bytearray(file.read_bytes())
-    whole = bytes(data)
+    original = bytes(data)
     data[-1] ^= 1
-    file.write_bytes({"truncated": whole[:-1], "flipped": bytes(data), "empty": b""}[damage])
+    file.write_bytes({"truncated": original[:-1], "flipped": bytes(data), "empty": b""}[damage])
     assert prepare(photographs, tmp_path) == expected
     assert len(decodings) == 2 * 6 and file.name in caplog.text
-    assert file.read_bytes() == whole
+    assert file.read_bytes() == original
 
 
 def test_large_sets_are_not_written(photographs, tmp_path, monkeypatch):
