@@ -210,11 +210,11 @@ def write_report(
     people: a CSV of people's hits on the published stimuli (category, shape_hits, texture_hits).
     Raises shapebias.errors.UserError if a file is not readable or nothing can be measured.
     """
-    from shapebias.report.files import ReportExtras, render_predictions, tables_beside
+    from shapebias.report.files import ReportExtras, folders_beside, render_predictions
 
     target = Path(out)
     extras = ReportExtras(Path(people) if people else None)
-    page = render_predictions(title, Path(answers), tables_beside(target), extras)
+    page = render_predictions(title, Path(answers), *folders_beside(target), extras)
     with atomic_write(target) as draft:
         draft.write_text(page, encoding="utf-8")
 

@@ -1,16 +1,43 @@
-"""The provenance of a result: package versions, commit and device."""
+"""The provenance of a result: package versions, commit and machine."""
 
+import hashlib
 import importlib.metadata
 import platform
 import subprocess
 from pathlib import Path
 
 PACKAGES = ("shapebias", "torch", "torchvision", "timm", "numpy", "pillow")
+CHECKOUT = Path(__file__).parents[2]
+DIGEST_LETTERS = 16  # of a hash; enough to tell files apart, short enough to print
 
 
 def provenance(device: str) -> dict[str, object]:
-    """Return the package versions, the commit of this code, and the device."""
-    return {"versions": versions(), "commit": commit(), "device": device}
+    """Return the package versions, the commit of this code, the hash of its lock file, the device and the hardware."""
+    return {
+        "versions": versions(),
+        "commit": commit(),
+        "lock": lock_digest(),
+        "device": device,
+        "hardware": hardware(device),
+    }
+
+
+def hardware(device: str) -> str:
+    """Return the name of the GPU, or of the processor if the device is `cpu`."""
+    if device.startswith("cuda"):
+        import torch  # only here: counting decisions needs no torch
+
+        return torch.cuda.get_device_name(device)
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text(encoding="utf-8", errors="replace").splitlines() if information.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def lock_digest() -> str:
+    """Return the start of the SHA-256 hash of the lock file, which fixes all packages; empty outside a checkout."""
+    lock = CHECKOUT / "uv.lock"
+    return hashlib.sha256(lock.read_bytes()).hexdigest()[:DIGEST_LETTERS] if lock.exists() else ""
 
 
 def versions() -> dict[str, str]:

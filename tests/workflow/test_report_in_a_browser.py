@@ -4,6 +4,7 @@ The scripts make the page from answers of simulated networks and people to drawn
 stimuli. The tests save screenshots in $SHAPEBIAS_SCREENSHOTS.
 """
 
+import io
 import json
 import os
 import re
@@ -14,13 +15,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from helpers import run_script, succeeded
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, sync_playwright
 
 from shapebias.categories import CATEGORIES
+from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import CSV_COLUMNS, PROBABILITIES, write_predictions
-from shapebias.report.charts import contrast_ratio
+from shapebias.metrics.shape_bias import wilson_interval
+from shapebias.report.encoding import contrast_ratio
 from shapebias.seeding import generator
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -248,13 +252,46 @@ def rows_of(page: Page, chart: str) -> list[str]:
 def wait_for_charts(page: Page) -> None:
     """Wait until charts show the chosen data."""
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 150)))")
+    page.wait_for_selector("html[data-charts=drawn]", timeout=60_000)
+
+
+def explore(page: Page) -> Page:
+    """Replace all figures by charts."""
+    page.locator(".chooser summary").click()
+    page.get_by_role("button", name="Explore all figures").click()
+    wait_for_charts(page)
+    page.locator(".chooser summary").click()
+    return page
+
+
+def open_details(page: Page, is_open: bool) -> None:
+    """Open or close everything that is folded."""
+    page.evaluate("(open) => document.querySelectorAll('details').forEach((part) => (part.open = open))", is_open)
+
+
+def complaints_of_axe(page: Page) -> list[str]:
+    """Return what axe-core finds wrong with a page for people with disabilities."""
+    violations = Axe().run(page).response["violations"]
+    return [f"{violation['id']}: {node['html'][:120]}" for violation in violations for node in violation["nodes"]]
 
 
 # With JavaScript
 
 
-def test_charts_replace_pictures(open_report, report):
+def test_figures_are_shown_until_a_click_replaces_one_by_its_chart(open_report, report):
     page = open_report(report)
+    assert page.locator("figure.is-live").count() == 0
+    lead = page.locator("section.lead figure")
+    lead.get_by_role("button", name="Explore").click()
+    wait_for_charts(page)
+    assert page.locator("figure.is-live").count() == 1 and not lead.locator(".still").is_visible()
+    lead.get_by_role("button", name="Show the figure").click()
+    wait_for_charts(page)
+    assert page.locator("figure.is-live").count() == 0 and lead.locator(".still").is_visible()
+
+
+def test_charts_replace_all_figures(open_report, report):
+    page = explore(open_report(report))
     assert page.locator("figure.is-live .still").count() >= 5
     assert page.locator("figure.is-live .still:visible").count() == 0
     assert len(marks(page, "shape_bias.conflict")) == len(NETWORKS) + 2  # a network not trained here, and people
@@ -263,6 +300,25 @@ def test_charts_replace_pictures(open_report, report):
         assert part in mark
     assert page.locator("[data-draw='read_out.conflict.shape'] svg").is_visible()
     assert page.locator("[data-draw='reliance.reliance.texture'] svg").is_visible()
+    page.locator(".chooser summary").click()
+    page.get_by_role("button", name="Show all figures").click()
+    assert page.locator("figure.is-live").count() == 0
+
+
+def test_figures_are_downloaded_for_a_paper(open_report, report):
+    page = open_report(report)
+    tools = page.locator("section.lead .tools")
+    with page.expect_download() as png:
+        tools.get_by_role("link", name="PNG").click()
+    with page.expect_download() as svg:
+        tools.get_by_role("link", name="SVG").click()
+    assert png.value.suggested_filename == "shape_bias.conflict.png"
+    image = Image.open(io.BytesIO(png.value.path().read_bytes()))
+    drawn = svg.value.path().read_text()
+    points = float((re.search(r'width="([\d.]+)pt"', drawn) or ["", "0"])[1])
+    assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+    assert image.width == pytest.approx(points / 72 * 300, abs=5)
+    assert drawn.rstrip().endswith("</svg>")
 
 
 def test_check_boxes_filter_all_charts(open_report, report):
@@ -271,6 +327,7 @@ def test_check_boxes_filter_all_charts(open_report, report):
     page.get_by_label("vit", exact=True).uncheck()
     page.get_by_label("sin", exact=True).uncheck()
     wait_for_charts(page)
+    assert page.locator("figure.is-live").count() >= 5  # a choice turns figures into charts
     assert rows_of(page, "shape_bias.conflict") == ["resnet in", "tf_net", "people"]
     for chart in ("shape_bias_by_category.conflict", "cue_accuracy.conflict", "accuracy", "read_out.conflict.shape"):
         text = " ".join(marks(page, chart))
@@ -282,11 +339,11 @@ def test_check_boxes_filter_all_charts(open_report, report):
     page.locator("[data-all=model]").click()
     page.locator("[data-all=regime]").click()
     wait_for_charts(page)
-    assert len(marks(page, "shape_bias.conflict")) == len(NETWORKS) + 2
+    assert page.locator("figure.is-live").count() == 0
 
 
 def test_rows_can_be_sorted_and_categories_can_be_those_of_shape_or_answer(open_report, report):
-    page = open_report(report)
+    page = explore(open_report(report))
     sort = page.locator("select[data-chart='shape_bias.conflict']")
     assert rows_of(page, "shape_bias.conflict")[:2] == ["resnet in", "resnet sin"]
     sort.select_option(label="by shape bias")
@@ -317,7 +374,7 @@ def test_the_target_of_a_link_is_not_hidden_by_the_chooser(open_report, report):
 
 
 def test_the_colour_range_of_a_matrix_fits_the_chosen_benchmark(open_report, report):
-    page = open_report(report)
+    page = explore(open_report(report))
     table = pd.read_csv(report.parent / "tables" / "error_consistency.csv").query("condition == 'all'")
     legend = "[data-draw=error_consistency] .role-legend-label text"
     matrices = {}
@@ -335,7 +392,7 @@ def test_the_colour_range_of_a_matrix_fits_the_chosen_benchmark(open_report, rep
 
 
 def test_the_pointer_shows_numbers(open_report, report):
-    page = open_report(report)
+    page = explore(open_report(report))
     page.locator("[data-draw='shape_bias.conflict'] [aria-roledescription=point]").first.hover(force=True)
     box = page.locator("#vg-tooltip-element.visible")
     box.wait_for(timeout=5000)
@@ -407,9 +464,16 @@ def test_conflict_images_are_browsed_by_keyboard_and_filtered(open_report, repor
 @pytest.mark.parametrize("width", ["phone", "desk"])
 def test_the_page_fits_its_width_in_light_and_dark(open_report, report, screenshots, width, scheme):
     page = open_report(report, viewport=PHONE if width == "phone" else DESK, color_scheme=scheme)
-    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
-    page.screenshot(path=screenshots / f"report-{width}-{scheme}.png", full_page=True)
-    assert (screenshots / f"report-{width}-{scheme}.png").stat().st_size > 100_000
+    for state in ("figures", "charts"):
+        if state == "charts":
+            explore(page)
+        assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+        picture = screenshots / f"report-{width}-{scheme}-{state}.png"
+        page.screenshot(path=picture, full_page=True)
+        assert picture.stat().st_size > 100_000
+        open_details(page, state == "charts")
+        assert complaints_of_axe(page) == []
+        open_details(page, False)
     # Text has enough contrast with its background; guidelines require 4.5.
     colours = page.evaluate(
         """() => ["body", ".headline", "figcaption", ".contents a", ".notes", "summary", ".warning", ".counts"].map(
@@ -429,7 +493,7 @@ def rgb(css: str) -> str:
 
 
 def test_charts_follow_a_change_of_the_colour_scheme(open_report, report):
-    page = open_report(report, color_scheme="light")
+    page = explore(open_report(report, color_scheme="light"))
     text = page.locator("[data-draw='shape_bias.conflict'] .role-axis-label text").first
     light = text.get_attribute("fill")
     page.emulate_media(color_scheme="dark")
@@ -481,18 +545,20 @@ def test_without_javascript_there_are_pictures_and_tables(open_report, report, s
     page.screenshot(path=screenshots / "report-desk-without-javascript.png", full_page=True)
 
 
-def test_the_printed_page_has_pictures_and_open_tables(open_report, report, screenshots):
-    page = open_report(report, color_scheme="dark")
+def test_the_printed_page_has_a_summary_first_and_under_twelve_pages(open_report, report, screenshots):
+    page = explore(open_report(report, color_scheme="dark"))
+    page.locator("details.numbers summary").first.click()
     page.emulate_media(media="print", color_scheme="light")
     assert page.locator("figure.drawn .still img:visible").count() >= 8
-    assert page.locator(".live:visible, .chooser:visible, form:visible, nav:visible").count() == 0
-    assert page.locator("details.numbers table:visible").count() == page.locator("details.numbers table").count()
-    assert page.locator(".thumbs li:visible").count() == 48
+    assert page.locator(".live:visible, .chooser:visible, form:visible, nav:visible, .tools:visible").count() == 0
+    assert page.locator("table:visible").count() == 1  # what a reader has opened is printed
+    assert page.locator(".thumbs li:visible").count() == 32
     assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     page.set_viewport_size({"width": 680, "height": 960})  # A4 without its margins
     lost = "found => found.filter((one) => one.scrollWidth > one.parentElement.clientWidth + 1).length"
     assert page.eval_on_selector_all("table", lost) == 0
-    page.pdf(path=screenshots / "report.pdf", format="A4")
+    pdf = page.pdf(path=screenshots / "report.pdf", format="A4")
+    assert len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf)) < 12
     page.screenshot(path=screenshots / "report-print.png", full_page=True)
 
 
@@ -524,27 +590,65 @@ def test_published_decisions_are_enough_for_a_report(open_report, shared_data, t
     page.screenshot(path=screenshots / "published-desk-light.png", full_page=True)
 
 
-def test_a_page_with_fifty_observers_and_ten_thousand_images_opens(open_report, tmp_path):
-    images = conflicts(625)
-    folder = tmp_path / "predictions" / "conflict"
-    for i in range(50):
-        name = f"network{i:02d}"
-        table = predictions(name, images, simulate_decisions(name, images, i / 60, 0.1))
-        write_predictions(folder / f"{name}.parquet", table, record(name, "cue_conflict", name, None))
+LONG_MODELS = [f"vit_base_patch{i}_clip_224.openai_ft_in12k_in1k" for i in range(15)]
+SHARES = {"in": (0.15, 0.6), "sin": (0.5, 0.15), "combined": (0.4, 0.25), "frozen": (0.2, 0.5)}
+
+
+def write_accuracies(folder: Path) -> None:
+    """Add the accuracies of all observers on 16 benchmarks to the tables, for each of 4 to 8 conditions."""
+    rows = []
+    observers = [(model, regime, f"{model}_{regime}_seed0") for model in LONG_MODELS for regime in SHARES]
+    kinds = [kind for kind in KINDS.values() if kind.name not in ("cue_conflict", "suppressed", "melanoma", "sin_test")]
+    for kind in kinds[:16]:
+        for place, (model, regime, observer) in enumerate(observers):
+            for step, condition in enumerate(kind.conditions or ("",)):
+                right = max(150 - 15 * step - place, 5)
+                low, high = wilson_interval(right, 160)
+                rows.append((kind.name, condition, observer, model, regime, 0, 160, right, right / 160, low, high))
+    columns = ["benchmark", "condition", "observer", "model", "regime", "seed", "images", "correct", "accuracy"]
+    table = pd.DataFrame(rows, columns=[*columns, "ci_low", "ci_high"]).assign(chance=1 / 16, unit="category")
+    for name, added in (
+        ("accuracy", table.drop_duplicates(["benchmark", "observer"])),
+        ("accuracy_by_condition", table),
+    ):
+        measured = pd.read_csv(folder / f"{name}.csv")
+        pd.concat([measured, added[[c for c in measured if c in added]]]).to_csv(folder / f"{name}.csv", index=False)
+
+
+def test_a_page_with_sixty_observers_and_seventeen_benchmarks_opens(open_report, tmp_path, screenshots):
+    images = conflicts(200)
+    for i, model in enumerate(LONG_MODELS):
+        for regime, (shape, texture) in SHARES.items():
+            name = f"{model}_{regime}_seed0"
+            table = predictions(name, images, simulate_decisions(name, images, shape + i / 100, texture - i / 100))
+            path = tmp_path / "predictions" / "conflict" / f"{name}.parquet"
+            write_predictions(path, table, record(name, "cue_conflict", model, regime))
     write_images(tmp_path / "images", images.groupby("shape").head(20), 224)
-    flags = ["--predictions", tmp_path / "predictions", "--conflict-images", f"conflict={tmp_path / 'images'}"]
-    succeeded(run_script("report", *flags, "--out", tmp_path / "report.html"))
-    assert (tmp_path / "report.html").stat().st_size < 15_000_000
+    (tmp_path / "config.json").write_text("{}")
+    study = ["--predictions", tmp_path / "predictions", "--runs", tmp_path]
+    succeeded(run_script("tables", *study, "--out", tmp_path / "tables"))
+    write_accuracies(tmp_path / "tables")
+    inputs = ["--tables", tmp_path / "tables", "--runs", tmp_path]
+    succeeded(run_script("figures", *inputs, "--out", tmp_path / "figures"))
+    flags = [*inputs, "--figures", tmp_path / "figures", "--config", tmp_path / "config.json"]
+    browser = ["--conflict-images", f"conflict={tmp_path / 'images'}"]
+    succeeded(run_script("report", *flags, *browser, "--out", tmp_path / "report.html"))
+    assert (tmp_path / "report.html").stat().st_size < 6_000_000
     page = open_report(tmp_path / "report.html")
-    assert len(marks(page, "shape_bias.conflict")) == 50
-    assert "of 50 observers, 6 decide by texture" in page.locator(".headline").inner_text()
-    assert "of 50 networks range from" in page.locator("#bias").inner_text()
+    page.screenshot(path=screenshots / "sixty-observers.png", full_page=True)
+    explore(page)
+    assert len(marks(page, "shape_bias.conflict")) == 60
+    assert "of 60 observers" in page.locator(".headline").inner_text()
+    assert "of 60 networks range from" in page.locator("#bias").inner_text()
+    assert "240 of 3,200 conflict images" in page.locator("#browse").inner_text()
     for width in (PHONE, DESK):
-        page = open_report(tmp_path / "report.html", viewport=width)
+        page = explore(open_report(tmp_path / "report.html", viewport=width))
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
-        legend = page.locator("[data-draw='cue_accuracy.conflict'] .role-legend").first.bounding_box() or {}
-        assert legend["height"] < 200
-    assert "240 of 10,000 conflict images" in page.locator("#browse").inner_text()
+        for legend in page.locator(".role-legend").all():
+            assert (legend.bounding_box() or {})["height"] < 200
+        page.locator("fieldset[data-axis=model] input").first.evaluate("(box) => box.click()")
+        wait_for_charts(page)
+        assert len(marks(page, "shape_bias.conflict")) == 56
 
 
 def test_names_may_contain_any_character(open_report, tmp_path):
@@ -555,7 +659,7 @@ def test_names_may_contain_any_character(open_report, tmp_path):
         write_predictions(tmp_path / "conflict" / f"{safe}.parquet", table, record(name, "cue_conflict", name, None))
     title = "</title></script><script>alert(1)</script>"
     succeeded(run_script("report", "--title", title, "--predictions", tmp_path, "--out", tmp_path / "report.html"))
-    page = open_report(tmp_path / "report.html")
+    page = explore(open_report(tmp_path / "report.html"))
     assert page.title() == title and page.locator("h1").inner_text() == title
     assert len(marks(page, "shape_bias.conflict")) == 3
     assert page.locator("img[src=x]").count() == 0

@@ -1,8 +1,8 @@
 """Write the report: one HTML file that holds its figures and opens anywhere, offline.
 
 The inputs are the tables, figures and runs of a study, or only a folder of predictions (--predictions), such as
-published decisions. From predictions, the script first makes tables and figures. It leaves the tables beside the
-report, in the folder <report name>-tables.
+published decisions. From predictions, the script first makes tables and figures. It leaves them beside the report, in
+the folders <report name>-tables and <report name>-figures.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from shapebias.cli import Parser, named_path
 from shapebias.files import atomic_write
-from shapebias.report.files import ReportExtras, render_predictions, render_study, tables_beside
+from shapebias.report.files import ReportExtras, folders_beside, render_predictions, render_study
 from shapebias.tables.reading import read_json
 
 
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
         images[name].append(path)
     extras = ReportExtras(args.people, args.contact_sheets, images)
     if args.predictions:
-        page = render_predictions(args.title, args.predictions, tables_beside(args.out), extras)
+        page = render_predictions(args.title, args.predictions, *folders_beside(args.out), extras)
     else:
         page = render_study(args.title, args.tables, args.figures, args.runs, read_json(args.config), extras)
     with atomic_write(args.out) as draft:

@@ -7,7 +7,8 @@ import pandas as pd
 from shapebias.config.regimes import Regimes
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.report import charts, html_tables, wording
-from shapebias.report.charts import Chart, Control, label_observers
+from shapebias.report.charts import Chart, Control
+from shapebias.report.encoding import IDENTITY, Encoding, label_observers
 from shapebias.report.html_tables import ReportTable, csv_download, make_report_table
 from shapebias.report.study import (
     ReportFigure,
@@ -74,7 +75,9 @@ def cost_section(study: StudyResults) -> Section | None:
             distorted,
             csv_download("accuracy_by_condition", by_condition),
         )
-        subsections.append(Subsection("Distorted images", condition_findings(by_condition), "", [figure], [table]))
+        subsections.append(
+            Subsection("Distorted images", condition_findings(study.label_regimes(by_condition)), "", [figure], [table])
+        )
     for benchmark, table in cues.groupby("benchmark", sort=False):
         name = str(benchmark)
         chart = cue_chart(name, table, study.encoding) if table["shape_accuracy"].notna().any() else None
@@ -114,28 +117,19 @@ def cost_section(study: StudyResults) -> Section | None:
                 )
             )
         heading = f"How often answers name a cue of the conflict image: {name}"
-        subsections.append(Subsection(heading, cue_findings(cues, name), "", figures, report_tables))
+        subsections.append(
+            Subsection(heading, cue_findings(study.label_regimes(cues), name), "", figures, report_tables)
+        )
     title = "At what cost in accuracy?" if study.has_several_regimes() else "How accurate are they?"
     return Section("cost", title, subsections) if subsections else None
 
 
-def accuracy_chart(accuracy: pd.DataFrame, encoding: charts.Encoding) -> Chart:
+def accuracy_chart(accuracy: pd.DataFrame, encoding: Encoding) -> Chart:
     """Return the chart of each observer's accuracy on each benchmark."""
     rows = label_observers(pool_accuracy(accuracy), encoding)
     rows["interval_text"] = format_intervals(rows, "ci_low", "ci_high")
     rows["value_text"] = rows["accuracy"].map(html_tables.format_fraction)
-    columns = [
-        "benchmark",
-        "unit",
-        "observer_name",
-        "model",
-        "regime",
-        "group",
-        "accuracy",
-        "ci_low",
-        "ci_high",
-        "chance",
-    ]
+    columns = [*IDENTITY, "benchmark", "unit", "accuracy", "ci_low", "ci_high", "chance"]
     networks = rows[(rows["model"] != PEOPLE) & (rows["unit"] == "category")]
     names = list(dict.fromkeys(rows["benchmark"]))
     sorts = {
@@ -178,18 +172,7 @@ def condition_chart(distorted: pd.DataFrame, study: StudyResults) -> Chart:
     rows = rows.assign(condition=[labels[key][0] for key in keys], place=[labels[key][1] for key in keys])
     rows["interval_text"] = format_intervals(rows, "ci_low", "ci_high")
     rows["value_text"] = rows["accuracy"].map(html_tables.format_fraction)
-    columns = [
-        "benchmark",
-        "condition",
-        "place",
-        "observer_name",
-        "model",
-        "regime",
-        "group",
-        "accuracy",
-        "ci_low",
-        "ci_high",
-    ]
+    columns = [*IDENTITY, "benchmark", "condition", "place", "accuracy", "ci_low", "ci_high"]
     benchmarks = [(str(name), str(name)) for name in dict.fromkeys(rows["benchmark"])]
     return charts.line_chart(
         "accuracy_by_condition",
@@ -216,7 +199,7 @@ def sort_conditions(conditions: Iterable[str]) -> list[str]:
         return conditions
 
 
-def cue_chart(benchmark: str, cues: pd.DataFrame, encoding: charts.Encoding) -> Chart:
+def cue_chart(benchmark: str, cues: pd.DataFrame, encoding: Encoding) -> Chart:
     """Return the chart of shape answers against texture answers."""
     kinds = observer_kinds(cues)
     rows = label_observers(cues[kinds != "person"] if (kinds == PEOPLE).any() else cues, encoding)
@@ -224,16 +207,7 @@ def cue_chart(benchmark: str, cues: pd.DataFrame, encoding: charts.Encoding) -> 
         rows[f"{cue}_text"] = rows[f"{cue}_accuracy"].map(html_tables.format_fraction)
         rows[f"{cue}_interval"] = format_intervals(rows, f"{cue}_low", f"{cue}_high")
     rows["coverage_text"] = rows["coverage"].map(html_tables.format_fraction)
-    columns = [
-        "observer_name",
-        "model",
-        "regime",
-        "group",
-        "shape_accuracy",
-        "texture_accuracy",
-        "shape_low",
-        "shape_high",
-    ]
+    columns = [*IDENTITY, "shape_accuracy", "texture_accuracy", "shape_low", "shape_high"]
     texts = ["shape_text", "shape_interval", "texture_text", "texture_interval", "coverage_text", "conflict_images"]
     return charts.cue_plane_chart(
         f"cue_accuracy.{benchmark}",

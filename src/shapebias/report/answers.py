@@ -167,7 +167,9 @@ def answers_section(study: StudyResults) -> Section | None:
             ),
             ReportTable("All confusions", TextTable([]), csv_download(f"confusion.{name}", confusion)),
         ]
-        subsections.append(Subsection(name, answer_findings(confusion, name), "", figures, report_tables))
+        subsections.append(
+            Subsection(name, answer_findings(study.label_regimes(confusion), name), "", figures, report_tables)
+        )
     return Section("answers", "Which answers are given?", subsections) if subsections else None
 
 

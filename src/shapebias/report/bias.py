@@ -4,8 +4,9 @@ import pandas as pd
 
 from shapebias.categories import CATEGORIES
 from shapebias.report import charts, html_tables
-from shapebias.report.charts import Chart, Control, label_observers
+from shapebias.report.charts import Chart, Control
 from shapebias.report.effects import bias_changes
+from shapebias.report.encoding import IDENTITY, Encoding, label_observers
 from shapebias.report.headline import category_findings, effect_findings, observer_findings, unreadable_cues
 from shapebias.report.html_tables import ReportTable, TextTable, csv_download, make_report_table
 from shapebias.report.study import (
@@ -74,7 +75,8 @@ def bias_section(study: StudyResults) -> Section | None:
         statements = [unreadable] if unreadable else []
         if not unreadable:
             findings = effect_findings(tables, name, regimes)
-            statements = findings.get(regimes.treatment or "", []) + observer_findings(tables, name, study.people)
+            labelled = {**tables, "shape_bias_pooled": study.label_regimes(tables["shape_bias_pooled"])}
+            statements = findings.get(regimes.treatment or "", []) + observer_findings(labelled, name, study.people)
         subsections.append(Subsection(name, [text for text in statements if text], warning, figures, report_tables))
     title = "Does training on stylized images change the bias?" if regimes.treatment else "Which cue decides?"
     return Section("bias", title, subsections) if subsections else None
@@ -151,14 +153,14 @@ ORIGIN_WARNINGS = {  # origin of a benchmark's images → warning
 }
 
 
-def bias_chart(benchmark: str, pooled: pd.DataFrame, encoding: charts.Encoding) -> Chart:
+def bias_chart(benchmark: str, pooled: pd.DataFrame, encoding: Encoding) -> Chart:
     """Return the chart of every observer's shape bias with its interval."""
     rows = label_observers(pooled, encoding)
     rows["interval_text"] = format_intervals(rows, "ci_low", "ci_high")
     rows["value_text"] = rows["shape_bias"].map(html_tables.format_fraction)
     return charts.forest_chart(
         f"shape_bias.{benchmark}",
-        rows[["observer_name", "model", "regime", "group", "shape_bias", "ci_low", "ci_high", *_BIAS_NUMBERS]],
+        rows[[*IDENTITY, "shape_bias", "ci_low", "ci_high", *_BIAS_NUMBERS]],
         encoding,
         value=("shape_bias", "shape bias (0: texture decides, 1: shape decides)"),
         description=f"Shape bias of every observer on {benchmark}",
@@ -243,7 +245,7 @@ def pivot_by_observer(pooled: pd.DataFrame, row_column: str) -> TextTable:
     return TextTable([(row_column, False), *((str(name), True) for name in table.columns)], lines)
 
 
-def change_chart(benchmark: str, model_changes: pd.DataFrame, encoding: charts.Encoding) -> Chart:
+def change_chart(benchmark: str, model_changes: pd.DataFrame, encoding: Encoding) -> Chart:
     """Return the chart of each run's change from the baseline of its model."""
     rows = label_observers(model_changes, encoding)
     rows["interval_text"] = format_intervals(rows, "ci_low", "ci_high")
@@ -251,17 +253,7 @@ def change_chart(benchmark: str, model_changes: pd.DataFrame, encoding: charts.E
         rows[f"{column}_text"] = rows[column].map(html_tables.format_fraction)
     widest = float(rows[["difference", "ci_low", "ci_high"]].abs().max(axis=None))
     limit = min(1.0, round(1.1 * widest, 2)) if widest > 0 else 1.0
-    columns = [
-        "observer_name",
-        "model",
-        "regime",
-        "group",
-        "difference",
-        "ci_low",
-        "ci_high",
-        "conflict_images",
-        "interval_text",
-    ]
+    columns = [*IDENTITY, "difference", "ci_low", "ci_high", "conflict_images", "interval_text"]
     return charts.forest_chart(
         f"shape_bias_differences.{benchmark}",
         rows[[*columns, "before_text", "after_text", "difference_text"]],
@@ -288,7 +280,7 @@ def category_chart(benchmark: str, study: StudyResults) -> Chart:
             picks.append((name, label))
     rows = pd.concat(grouped_rows, ignore_index=True).dropna(subset=["shape_bias"])
     if study.people is not None and not has_people(rows):
-        rows = pd.concat([rows, _published_people_rows(study.people)], ignore_index=True)
+        rows = pd.concat([rows, _published_people_rows(study.people, study.encoding)], ignore_index=True)
     rows["interval_text"] = format_intervals(rows, "ci_low", "ci_high")
     rows["value_text"] = rows["shape_bias"].map(html_tables.format_fraction)
     by_shape = rows[rows["grouped"] == "shape_bias_by_category"]
@@ -299,20 +291,7 @@ def category_chart(benchmark: str, study: StudyResults) -> Chart:
         sorts["by people"] = order_by_mean(people, "category", "shape_bias")
     return charts.dot_chart(
         f"shape_bias_by_category.{benchmark}",
-        rows[
-            [
-                "category",
-                "grouped",
-                "observer_name",
-                "model",
-                "regime",
-                "group",
-                "shape_bias",
-                "ci_low",
-                "ci_high",
-                *_BIAS_NUMBERS,
-            ]
-        ],
+        rows[[*IDENTITY, "category", "grouped", "shape_bias", "ci_low", "ci_high", *_BIAS_NUMBERS]],
         study.encoding,
         row="category",
         value=("shape_bias", "shape bias (0: texture decides, 1: shape decides)"),
@@ -328,10 +307,9 @@ def category_chart(benchmark: str, study: StudyResults) -> Chart:
     )
 
 
-def _published_people_rows(people: pd.DataFrame) -> pd.DataFrame:
+def _published_people_rows(people: pd.DataFrame, encoding: Encoding) -> pd.DataFrame:
     """Return people's hits on the published stimuli as rows of a chart."""
     hits = people["shape_hits"] + people["texture_hits"]
-    rows = people.assign(shape_bias=people["shape_hits"] / hits, grouped="shape_bias_by_category", regime="")
-    return rows.assign(
-        observer_name="people, published stimuli", model=PEOPLE, group=PEOPLE, ci_low=float("nan"), ci_high=float("nan")
-    )
+    rows = people.assign(shape_bias=people["shape_hits"] / hits, grouped="shape_bias_by_category")
+    rows = label_observers(rows.assign(observer=PEOPLE, model=PEOPLE, regime=None), encoding)
+    return rows.assign(observer_name="people, published stimuli", ci_low=float("nan"), ci_high=float("nan"))

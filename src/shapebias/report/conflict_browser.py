@@ -48,7 +48,7 @@ class Thumbnail:
         shape, texture = (
             sum(answer == CATEGORIES.index(cue) for answer in categories) for cue in (self.shape, self.texture)
         )
-        return f"{shape} shape, {texture} texture, {len(categories) - shape - texture} else"
+        return f"{shape} shape, {texture} texture, {len(categories) - shape - texture} something else"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ import pandas as pd
 
 from shapebias.config.regimes import Regimes
 from shapebias.report import charts, html_tables, wording
-from shapebias.report.charts import Chart, label_observers
+from shapebias.report.charts import Chart
+from shapebias.report.encoding import IDENTITY, Encoding, label_observers
 from shapebias.report.html_tables import csv_download, make_report_table
 from shapebias.report.study import ReportFigure, Section, StudyResults, Subsection, format_intervals, format_span
 from shapebias.tables.summaries import describe_suppression, drop_repeated_features, pool_means
@@ -50,7 +51,7 @@ def read_out_section(study: StudyResults) -> Section | None:
 def curve_chart(
     name: str,
     table: pd.DataFrame,
-    encoding: charts.Encoding,
+    encoding: Encoding,
     *,
     x: tuple[str, str],
     cue: str,
@@ -65,7 +66,7 @@ def curve_chart(
     rows["interval_text"] = format_intervals(rows, *bounds)
     rows["value_text"] = rows[value].map(html_tables.format_fraction)
     highest = float(rows[[value, bounds[1]]].max(axis=None))
-    columns = ["observer_name", "model", "regime", "group", x[0], value, *bounds, "value_text", "interval_text", *first]
+    columns = [*IDENTITY, x[0], value, *bounds, "value_text", "interval_text", *first]
     stage = [("stage", "stage")] if "stage" in rows else [(x[0], x[1])]
     return charts.line_chart(
         name,

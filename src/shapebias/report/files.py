@@ -17,10 +17,13 @@ from shapebias.figures.style import FigureStyle
 from shapebias.provenance import provenance
 from shapebias.report.conflict_browser import ConflictBrowser, make_browser
 from shapebias.report.page import render_page
+from shapebias.report.study import FigureFiles
 from shapebias.tables.collect import collect_tables, find_answers, write_tables
 from shapebias.tables.reading import read_answers, read_people, read_records, read_tables
 
-DPI = 50  # resolution of the PNG files, which are deleted; the page holds the SVG files
+SHEET_PIXELS = 1400  # largest width of embedded photographs
+FIGURE_PIXELS = 2200  # largest width of a figure with text; a full page of a paper at 300 dpi
+MAX_SVG_BYTES = 400_000  # a larger SVG file is embedded as an image of pixels
 
 
 @dataclass(frozen=True)
@@ -46,31 +49,32 @@ def render_study(
     """
     melanoma = any(entry["kind"] == "melanoma" for entry in config.get("benchmarks", {}).values())
     contents = read_tables(tables, melanoma=melanoma)
-    svgs = {path.stem: path.read_bytes() for path in sorted(figures.glob("*.svg"))}
-    if not svgs:
+    drawn = {path.stem: read_figure(path) for path in sorted(figures.glob("*.svg"))}
+    if not drawn:
         raise UserError(f"{figures}: no SVG figures; make them with scripts/figures.py")
     return render_page(
         title=title,
         tables=contents,
         people=read_people(extras.people) if extras.people else None,
-        figures=svgs,
+        figures=drawn,
         contact_sheets={path.stem.removeprefix("contact_sheet."): encode_webp(path) for path in extras.contact_sheets},
         browsers=make_browsers(tables, contents["shape_bias"], extras.conflict_images),
         config=config,
         records=read_records(runs, contents["runs"]),
         writer_record=provenance("cpu"),
         tables_folder=tables.name,
+        figures_folder=figures.name,
     )
 
 
-def render_predictions(title: str, predictions: Path, tables: Path, extras: ReportExtras) -> str:
+def render_predictions(title: str, predictions: Path, tables: Path, figures: Path, extras: ReportExtras) -> str:
     """Return the HTML page of all answers in a folder; `find_answers` describes the layout.
 
-    tables: output folder of the tables. Raises UserError under the same conditions as `collect_tables`.
+    tables, figures: output folders. Raises UserError under the same conditions as `collect_tables`.
     """
     files, decisions = find_answers(predictions)
     with tempfile.TemporaryDirectory() as scratch:
-        runs, figures = Path(scratch), Path(scratch) / "figures"
+        runs = Path(scratch)
         contents = collect_tables(files, decisions, runs=runs, strict=False)
         write_tables(contents, tables)
         check_conflict_images(extras.conflict_images, contents["shape_bias"])
@@ -78,7 +82,7 @@ def render_predictions(title: str, predictions: Path, tables: Path, extras: Repo
         draw_figures(
             tables,
             figures,
-            FigureStyle(dpi=DPI),
+            FigureStyle(),
             runs=runs,
             people=extras.people,
             images=extras.conflict_images,
@@ -88,9 +92,9 @@ def render_predictions(title: str, predictions: Path, tables: Path, extras: Repo
         return render_study(title, tables, figures, runs, config, extras)
 
 
-def tables_beside(report: Path) -> Path:
-    """Return the folder of tables that a report of predictions has beside it."""
-    return report.with_name(f"{report.stem}-tables")
+def folders_beside(report: Path) -> tuple[Path, Path]:
+    """Return the folders of tables and of figures that a report of predictions has beside it."""
+    return report.with_name(f"{report.stem}-tables"), report.with_name(f"{report.stem}-figures")
 
 
 def check_conflict_images(images: Mapping[str, Sequence[Path]], shape_bias: pd.DataFrame) -> None:
@@ -114,12 +118,24 @@ def make_browsers(
     ]
 
 
-def encode_webp(sheet: Path) -> bytes:
-    """Return a sheet of photographs as WebP, at a tenth of the size of its PNG, to keep the report small."""
+def read_figure(svg: Path) -> FigureFiles:
+    """Return the files of a figure. A figure with photographs or a large SVG file is also encoded as WebP."""
+    pdf, png = svg.with_suffix(".pdf"), svg.with_suffix(".png")
+    photographs, data = svg.name.startswith("sample_predictions"), svg.read_bytes()
+    webp = b""
+    if png.exists() and (photographs or len(data) > MAX_SVG_BYTES):
+        webp = encode_webp(png, SHEET_PIXELS if photographs else FIGURE_PIXELS)
+    return FigureFiles(data, pdf.read_bytes() if pdf.exists() else b"", webp, photographs)
+
+
+def encode_webp(sheet: Path, width: int = SHEET_PIXELS) -> bytes:
+    """Return a picture as WebP, at most `width` pixels wide, to keep the report small."""
     buffer = io.BytesIO()
     try:
         with PIL.Image.open(sheet) as image:
-            image.convert("RGB").save(buffer, "WEBP", quality=85)
+            small = image.convert("RGB")
+            small.thumbnail((width, image.height), PIL.Image.Resampling.LANCZOS)
+            small.save(buffer, "WEBP", quality=75)
     except (OSError, PIL.UnidentifiedImageError) as error:
         raise UserError(f"{sheet}: not a readable image ({error}); make it again with scripts/catalogue.py") from None
     return buffer.getvalue()

@@ -14,7 +14,7 @@ from shapebias.tables.summaries import PEOPLE, observer_kinds, sort_observers
 EMPTY_CELL = "–"
 # A larger CSV stays outside the page, which must remain small enough to send by mail.
 MAX_CSV_BYTES = 200_000  # bytes
-MAX_ROWS = 400  # rows of one table on the page
+MAX_ROWS = 150  # rows of one table on the page
 
 Row = Mapping[Any, Any]
 
@@ -435,12 +435,13 @@ def format_runs_table(records: Sequence[Mapping[str, Any]]) -> TextTable:
 
 
 def software_versions(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Return commit and software versions; runs that differ give several versions, separated by commas."""
+    """Return commit, lock file and versions; runs that differ give several versions, separated by commas."""
     versions_by_name: dict[str, dict[str, None]] = {}
     for record in records:
-        for name, version in {"commit": record.get("commit"), **record.get("versions", {})}.items():
+        own = {"commit": record.get("commit"), "uv.lock (SHA-256)": record.get("lock"), **record.get("versions", {})}
+        for name, version in own.items():
             versions_by_name.setdefault(name, {})[format_text(version)] = None
-    return {name: ", ".join(versions) for name, versions in versions_by_name.items()}
+    return {name: ", ".join(versions) for name, versions in versions_by_name.items() if {*versions} != {EMPTY_CELL}}
 
 
 # Cells

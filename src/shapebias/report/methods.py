@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from shapebias.config.regimes import Regimes
 from shapebias.metrics.bootstrap import RESAMPLES
 from shapebias.report.study import StudyResults
 from shapebias.report.wording import format_image_count, join_names, pluralize
@@ -107,7 +108,7 @@ def _training_sentences(study: StudyResults, records: Sequence[Mapping[str, Any]
             f"{values['batch_size']}."
         )
     seeds = pluralize(len({record["seed"] for record in records}), "seed")
-    devices = join_names(sorted({str(record.get("device", "")) for record in records} - {""}))
+    devices = join_names(hardware_names(records))
     sentences.append(f"Each network was trained with {seeds} on {devices or 'a CPU'}.")
     return sentences
 
@@ -124,6 +125,21 @@ def training_dates(records: Sequence[Mapping[str, Any]]) -> str:
     """Return the days of the first and of the last training, in UTC; "" if no network was trained."""
     days = sorted(str(record["started"])[:10] for record in records if record.get("started"))
     return "" if not days else days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
+
+
+def hardware_names(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names of the processors or GPUs of all runs, or their devices where no name was recorded."""
+    return sorted({str(record.get("hardware") or record.get("device", "")) for record in records} - {""})
+
+
+def training_digests(records: Sequence[Mapping[str, Any]], regimes: Regimes) -> str:
+    """Return the hash of the training images of each regime, as recorded with its runs; "" without any."""
+    digests: dict[str, dict[str, None]] = {}
+    for record in records:
+        digest = record.get("identity", {}).get("train_images")
+        if digest:
+            digests.setdefault(regimes.label(record["regime"]), {})[digest] = None
+    return "; ".join(f"{label}: {', '.join(own)}" for label, own in digests.items())
 
 
 def bibtex(study: StudyResults, versions: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
 """Render tables, figures and records as one self-contained HTML page.
 
-Every section is complete as text, figures and tables. If the browser runs the page's script, interactive charts replace
-some figures on the screen. On paper, the page always shows the figures.
+Every section is complete as text, figures and tables. If the browser runs the page's script, a reader can replace
+figures by interactive charts and filter these. On paper, the page always shows the figures.
 """
 
 import base64
@@ -18,12 +18,12 @@ from shapebias.categories import CATEGORIES
 from shapebias.config.queries import network_names
 from shapebias.config.regimes import describe_regimes
 from shapebias.figures.style import FigureStyle
-from shapebias.report import charts
 from shapebias.report.accuracy import cost_section, melanoma_section
 from shapebias.report.answers import answers_section, likeness_section, pairs_with_people
 from shapebias.report.bias import architectures_section, bias_figure, bias_section
 from shapebias.report.conflict_browser import THUMBNAIL_PIXELS, ConflictBrowser
 from shapebias.report.cues import read_out_section, reliance_section
+from shapebias.report.encoding import NOT_TRAINED, Encoding, make_encoding
 from shapebias.report.headline import cautions, headline
 from shapebias.report.html_tables import (
     csv_download,
@@ -32,8 +32,9 @@ from shapebias.report.html_tables import (
     format_undefined_table,
     software_versions,
 )
-from shapebias.report.methods import bibtex, methods_paragraph, training_dates
-from shapebias.report.study import EmbeddedImage, Section, StudyResults, all_observers, nonempty_tables
+from shapebias.report.methods import bibtex, hardware_names, methods_paragraph, training_dates, training_digests
+from shapebias.report.page_data import page_data, script_json, vega_script
+from shapebias.report.study import EmbeddedImage, FigureFiles, Section, StudyResults, all_observers, nonempty_tables
 from shapebias.report.wording import join_names
 from shapebias.tables.reading import FILE_COLUMNS
 
@@ -45,27 +46,28 @@ def render_page(
     title: str,
     tables: Mapping[str, pd.DataFrame],
     people: pd.DataFrame | None = None,
-    figures: Mapping[str, bytes],
+    figures: Mapping[str, FigureFiles],
     contact_sheets: Mapping[str, bytes] | None = None,
     browsers: Sequence[ConflictBrowser] = (),
     config: Mapping[str, Any],
     records: Sequence[Mapping[str, Any]] = (),
     writer_record: Mapping[str, Any] | None = None,
     tables_folder: str = "tables",
+    figures_folder: str = "figures",
 ) -> str:
     """Return the page. It makes no request, runs only its own scripts, and escapes all text from the inputs.
 
     tables: the tables of scripts/tables.py by name; a missing table means that nothing was measured. people: hits on
-    the published stimuli. figures: SVG files by the names from scripts/figures.py. contact_sheets: WebP files by name.
-    browsers: conflict images to browse. config: the complete configuration. records: `run.json` of each run, with its
-    model and regime. writer_record: commit and versions of the code that writes the page, for studies without runs.
-    tables_folder: path of the tables relative to the page.
+    the published stimuli. figures: by the names from scripts/figures.py. contact_sheets: WebP files by name. browsers:
+    conflict images to browse. config: the complete configuration. records: `run.json` of each run, with its model and
+    regime. writer_record: commit and versions of the code that writes the page, for studies without runs.
+    tables_folder, figures_folder: paths of the tables and figures relative to the page.
     """
     complete_tables = {name: pd.DataFrame(columns=columns) for name, columns in FILE_COLUMNS.items()} | dict(tables)
     palette = config.get("figures", {}).get("palette")
     style = FigureStyle(palette) if palette else None
     regimes = describe_regimes(config)
-    encoding = charts.make_encoding(
+    encoding = make_encoding(
         [complete_tables[name] for name in OBSERVER_TABLES],
         style,
         people=people is not None,
@@ -79,10 +81,10 @@ def render_page(
         lead,
         *(figure for section in sections for subsection in section.subsections for figure in subsection.figures),
     ]
-    data = charts.page_data([chart for figure in shown_figures if figure for chart in figure.charts], encoding)
+    data = page_data([chart for figure in shown_figures if figure for chart in figure.charts], encoding)
     data |= {"categories": CATEGORIES, "browsers": {browser.benchmark: browser.data() for browser in browsers}}
     data["observers"] = _observer_identities(study)
-    scripts = [charts.vega_script(), _read_resource("report.js")]
+    scripts = [vega_script(), _read_resource("report.js")]
     software = software_versions(records or ([writer_record] if writer_record else []))
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("shapebias.report"),
@@ -113,6 +115,7 @@ def render_page(
             "training_curves", "Loss and accuracy in training and validation over epochs", numbers=False
         ),
         tables_folder=tables_folder,
+        figures_folder=figures_folder,
         answered=list(dict.fromkeys(complete_tables["shape_bias"]["benchmark"])),
         rejected=format_rejected_table(complete_tables["rejected"]),
         rejected_csv=csv_download("rejected", complete_tables["rejected"]),
@@ -123,9 +126,18 @@ def render_page(
         software=software,
         methods=methods_paragraph(study, records, software),
         bibtex=bibtex(study, software),
-        trained=training_dates(records),
+        # What was used beside software, for those who repeat the study.
+        circumstances={
+            name: text
+            for name, text in (
+                ("trained", training_dates(records)),
+                ("hardware", join_names(hardware_names(records))),
+                ("training images (SHA-256)", training_digests(records, regimes)),
+            )
+            if text
+        },
         config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True) if config else "",
-        data=charts.script_json(data),
+        data=script_json(data),
         scripts=scripts,
         hashes=[script_hash(script) for script in scripts],
     )
@@ -141,9 +153,9 @@ def _read_resource(name: str) -> str:
     return text.replace("</script", "<\\/script")
 
 
-def _untrained_option(encoding: charts.Encoding) -> list[tuple[str, str]]:
+def _untrained_option(encoding: Encoding) -> list[tuple[str, str]]:
     """Return the check box for networks without a regime, or nothing if no network has a regime."""
-    return [("", charts.NOT_TRAINED)] if encoding.regimes and len(encoding.models) > 0 else []
+    return [("", NOT_TRAINED)] if encoding.regimes and len(encoding.models) > 0 else []
 
 
 def _observer_identities(study: StudyResults) -> dict[str, dict[str, str]]:
@@ -161,13 +173,14 @@ def make_sections(study: StudyResults) -> list[Section]:
     """Return all sections with content, in the order of the page."""
     candidates = [
         bias_section(study),
-        architectures_section(study),
         cost_section(study),
+        reliance_section(study),
+        architectures_section(study),
         likeness_section(study),
         read_out_section(study),
-        reliance_section(study),
+        melanoma_section(study),
+        answers_section(study),
     ]
-    candidates += [melanoma_section(study), answers_section(study)]
     return [section for section in candidates if section is not None]
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from shapebias.config.regimes import Regimes
-from shapebias.report import charts, html_tables
+from shapebias.report import html_tables
 from shapebias.report.charts import Chart
+from shapebias.report.encoding import Encoding
 from shapebias.report.html_tables import ReportTable
 from shapebias.report.wording import typeset_minus
 from shapebias.tables.summaries import PEOPLE, observer_kinds, observer_names
@@ -18,20 +20,51 @@ from shapebias.tables.summaries import PEOPLE, observer_kinds, observer_names
 # A matrix of more observers would be too small to read and too large to send by mail.
 MAX_MATRIX_OBSERVERS = 60
 NUMBERS = "The numbers are in the table below it."
+MAX_PDF_BYTES = 200_000  # a larger file stays outside the page, which must remain small enough to send by mail
+
+
+@dataclass(frozen=True)
+class FigureFiles:
+    """The files of a figure.
+
+    webp: the figure as an image of pixels, which stands on the page in place of a large SVG file. photographs: whether
+    the figure shows photographs, whose colours a dark page must keep.
+    """
+
+    svg: bytes
+    pdf: bytes = b""
+    webp: bytes = b""
+    photographs: bool = False
 
 
 @dataclass(frozen=True)
 class EmbeddedImage:
-    """A picture embedded in the page."""
+    """A picture embedded in the page.
+
+    name, pdf: file name without its ending and PDF file, if it is a figure. is_chart: whether a dark page may invert
+    its lightness.
+    """
 
     data: bytes
     kind: str  # svg+xml or webp
     alt: str = ""
+    name: str = ""
+    pdf: bytes = b""
+    is_chart: bool = False
 
     @property
     def uri(self) -> str:
         # An image element, not inline SVG: ids of several SVG files cannot clash, and scripts in a file do not run.
+        if self.kind == "svg+xml":
+            return f"data:image/svg+xml,{urllib.parse.quote(round_coordinates(self.data.decode()), safe=PLAIN)}"
         return f"data:image/{self.kind};base64,{base64.b64encode(self.data).decode()}"
+
+    @property
+    def pdf_uri(self) -> str | None:
+        """The PDF file, or None if it is missing or has more than MAX_PDF_BYTES."""
+        if not 0 < len(self.pdf) <= MAX_PDF_BYTES:
+            return None
+        return f"data:application/pdf;base64,{base64.b64encode(self.pdf).decode()}"
 
     @property
     def max_width(self) -> int | None:
@@ -83,9 +116,9 @@ class StudyResults:
 
     tables: Mapping[str, pd.DataFrame]
     people: pd.DataFrame | None
-    figures: Mapping[str, bytes]
+    figures: Mapping[str, FigureFiles]
     config: Mapping[str, Any]
-    encoding: charts.Encoding
+    encoding: Encoding
     regimes: Regimes = field(default_factory=Regimes)
 
     def figure(self, name: str, alt: str, *, numbers: bool = True) -> EmbeddedImage | None:
@@ -93,14 +126,22 @@ class StudyResults:
 
         numbers: whether a table below the figure holds its numbers.
         """
+        if name not in self.figures:
+            return None
         text = f"{alt}. {NUMBERS}" if numbers else f"{alt}."
-        return EmbeddedImage(self.figures[name], "svg+xml", text) if name in self.figures else None
+        files = self.figures[name]
+        data, kind = (files.webp, "webp") if files.webp else (files.svg, "svg+xml")
+        return EmbeddedImage(data, kind, text, name, files.pdf, not files.photographs)
 
     def observer_names(self) -> dict[str, str]:
         """Return observer → its name on the page, in the order of the figures."""
         observers = all_observers(self)
         regimes = observers["regime"].astype(object).fillna("").astype(str)
         return observer_names(observers.assign(regime=regimes.map(self.encoding.label)))
+
+    def label_regimes(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return a table with the labels of its regimes in place of their names, for sentences."""
+        return table.assign(regime=table["regime"].map(self.regimes.label, na_action="ignore"))
 
     def kind(self, benchmark: str) -> str:
         """Return the kind of a benchmark."""
@@ -115,6 +156,14 @@ class StudyResults:
     def has_several_regimes(self) -> bool:
         """Return whether networks were trained in more than one regime."""
         return len(self.encoding.regimes) > 1
+
+
+PLAIN = " \n:/?;,=()[]{}@!$*+-._~'<>&"  # characters that a data URI in quotes may hold as they are
+
+
+def round_coordinates(svg: str) -> str:
+    """Return an SVG file with numbers above 1 rounded to a hundredth of a point, without the space between elements."""
+    return re.sub(r">\s+<", "><", re.sub(r"(?<![\w.])(-?[1-9]\d*\.\d{2})\d+", r"\1", svg))
 
 
 def all_observers(study: StudyResults) -> pd.DataFrame:

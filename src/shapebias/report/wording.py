@@ -70,7 +70,7 @@ def format_extreme_differences(compared: pd.DataFrame) -> str:
 
 
 def network_name(row: Row) -> str:
-    """Return model and regime, as in `vit sin`."""
+    """Return model and regime, as in `vit stylized`."""
     regime = row["regime"]
     return f"{row['model']} {'' if pd.isna(regime) else regime}".strip()
 

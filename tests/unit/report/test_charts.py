@@ -10,15 +10,18 @@ import vl_convert
 
 from shapebias.figures.style import MARKERS, FigureStyle
 from shapebias.report import charts
-from shapebias.report.charts import (
+from shapebias.report.charts import forest_chart, matrix_chart
+from shapebias.report.encoding import (
+    DARK_PAPER,
+    NOT_TRAINED,
+    SHAPES,
     Encoding,
     contrast_ratio,
-    forest_chart,
     label_observers,
     lighten,
     make_encoding,
-    matrix_chart,
 )
+from shapebias.report.page_data import json_columns, script_json, vega_script
 
 
 def observers(*rows: tuple[str, str | None, int | None]) -> pd.DataFrame:
@@ -46,7 +49,7 @@ def chart_of(table: pd.DataFrame, encoding: Encoding) -> charts.Chart:
 def test_observers_have_the_names_and_the_order_of_the_figures():
     rows = label_observers(TABLE, make_encoding([TABLE]))
     assert list(rows["observer_name"]) == ["vit in", "vit sin", "tf_net", "people"]
-    assert list(rows["group"]) == ["in", "sin", charts.NOT_TRAINED, "people"]
+    assert list(rows["group"]) == ["in", "sin", NOT_TRAINED, "people"]
     assert list(rows["regime"]) == ["in", "sin", "", ""]
     several = label_observers(observers(("vit", "in", 0), ("vit", "in", 1)), make_encoding([TABLE]))
     assert list(several["observer_name"]) == ["vit in seed 0", "vit in seed 1"]
@@ -58,14 +61,14 @@ def test_charts_use_the_colours_and_markers_of_the_figures():
     red, green, blue = FigureStyle().model_colors(["vit", "tf_net"])["vit"]
     assert encoding.model_colors["vit"] == f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"
     assert encoding.model_colors["people"] == "#000000"
-    assert len(charts.SHAPES) == len(MARKERS)
+    assert len(SHAPES) == len(MARKERS)
     assert encoding.group_shapes["in"] == "circle" and encoding.group_shapes["people"] == "diamond"
 
 
 def test_every_colour_has_enough_contrast_on_a_dark_background():
     encoding = Encoding(list("abcdefghij"), ["in", "sin", "combined", "frozen"])
     for light, dark in encoding.dark_colors().items():
-        assert contrast_ratio(dark, charts.DARK_PAPER) >= 4.5, light
+        assert contrast_ratio(dark, DARK_PAPER) >= 4.5, light
     assert encoding.dark_colors()["#000000"] == "#ffffff"
     assert lighten("#ffff00") == "#ffff00"  # already bright enough
 
@@ -122,10 +125,13 @@ def test_dot_charts_show_intervals_and_the_chance_level():
         chance="chance",
         sorts={"as measured": ["b"]},
     )
-    marks = {layer["mark"]["type"]: layer["encoding"] for layer in chart.spec["layer"]}
+    marks = {layer["mark"]["type"]: layer["encoding"] for layer in chart.spec["spec"]["layer"]}
     assert (marks["rule"]["x"]["field"], marks["rule"]["x2"]["field"]) == ("ci_low", "ci_high")
     assert marks["tick"]["x"]["field"] == "chance"
-    vl_convert.vegalite_to_svg(chart.spec | {"data": {"values": rows.fillna(0).to_dict("records")}, "width": 400})
+    assert chart.spec["facet"]["field"] == "panel"  # a panel for each model
+    # People stand in every panel, for comparison.
+    assert sorted(chart.rows.loc[chart.rows["group"] == "people", "panel"]) == [NOT_TRAINED, "vit"]
+    vl_convert.vegalite_to_svg(chart.spec | {"data": {"values": chart.rows.fillna(0).to_dict("records")}})
 
 
 def test_a_legend_has_the_title_regime_only_if_all_groups_are_regimes():
@@ -137,17 +143,17 @@ def test_a_legend_has_the_title_regime_only_if_all_groups_are_regimes():
 
 
 def test_undefined_numbers_become_null():
-    columns = charts.json_columns(pd.DataFrame({"a": [0.123456, np.nan], "b": ["x", None], "c": [1, 2]}))
-    assert columns == {"a": [0.1235, None], "b": ["x", None], "c": [1, 2]}
+    columns = json_columns(pd.DataFrame({"a": [0.123456, np.nan], "b": ["x", None], "c": [1, 2]}))
+    assert columns == {"a": [0.1235, None], "b": {"texts": ["x", None], "places": [0, 1]}, "c": [1, 2]}
 
 
 def test_json_cannot_end_its_script_element():
     bad = "</script><!--<script>alert(1)//\u2028&"
-    text = charts.script_json({"a": bad})
+    text = script_json({"a": bad})
     assert not re.search(r"[<>&\u2028]", text) and json.loads(text) == {"a": bad}
 
 
 def test_the_vega_script_is_safe_inline():
-    script = charts.vega_script()
+    script = vega_script()
     assert "</script" not in script.lower() and "<!--" not in script and "\r" not in script
     assert "vegaEmbed" in script and len(script) < 1_000_000

@@ -14,11 +14,12 @@ from shapebias.report.bias import pivot_by_observer
 from shapebias.report.conflict_browser import ConflictBrowser, Thumbnail
 from shapebias.report.html_tables import MAX_CSV_BYTES, csv_download, format_fraction, format_interval
 from shapebias.report.page import render_page
-from shapebias.report.study import EmbeddedImage
+from shapebias.report.study import EmbeddedImage, FigureFiles
 from shapebias.tables.reading import FILE_COLUMNS
 
 PEOPLE = pd.DataFrame({"category": ["cat"], "conflict_images": [100], "shape_hits": [96], "texture_hits": [4]})
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+FIGURE = FigureFiles(SVG)
 BAD = "</script><script>alert(1)</script><b>\"'&"
 
 
@@ -123,10 +124,10 @@ def test_the_page_allows_only_its_own_scripts_and_loads_nothing():
 
 
 def test_pictures_are_embedded_and_have_alternative_texts():
-    html = page(biases(("vit", "in", 3, 1)), figures={"shape_bias_by_category.conflict": SVG, "accuracy": SVG})
+    html = page(biases(("vit", "in", 3, 1)), figures={"shape_bias_by_category.conflict": FIGURE, "accuracy": FIGURE})
     images = [attributes for tag, attributes in Elements(html).elements if tag == "img"]
     assert len(images) == 1  # without a measured accuracy, its figure is not shown
-    assert (images[0]["src"] or "").startswith("data:image/svg+xml;base64,")
+    assert (images[0]["src"] or "").startswith("data:image/svg+xml,<svg xmlns=%22http:")
     assert images[0]["alt"] == "Shape bias by category on conflict. The numbers are in the table below it."
 
 
@@ -271,7 +272,7 @@ def test_the_caption_defines_errors_on_conflict_images():
     tables = biases(("vit", "in", 3, 1), ("net", "in", 3, 1))
     rows = pd.DataFrame([("conflict", "all", 1, "a", "b", 80, 0.5, 0.5, 0.6, 0.5, 0.2, 0.1, 0.3, "", "")])
     rows.columns = FILE_COLUMNS["error_consistency"]
-    html = page(tables | {"error_consistency": rows}, figures={"error_consistency.conflict": SVG})
+    html = page(tables | {"error_consistency": rows}, figures={"error_consistency.conflict": FIGURE})
     caption = next(text for text in re.findall(r"<figcaption>(.*?)</figcaption>", html, re.DOTALL) if "κ is 0" in text)
     assert (
         "On conflict images, every answer except the category of the shape is an error" in caption
@@ -290,7 +291,7 @@ def test_the_chart_of_reliance_shows_the_accuracy_of_all_networks():
     html = page({"reliance": table})
     chart = json.loads(Elements(html).scripts[0])["charts"]["reliance.r.shape"]
     assert set(chart["rows"]["model"]) == {"able", "guessing"}
-    assert chart["spec"]["layer"][0]["encoding"]["y"]["title"] == "accuracy"
+    assert chart["spec"]["spec"]["layer"][0]["encoding"]["y"]["title"] == "accuracy"
     assert "patches shuffled 4 × 4 0.08 to 0.30" in html
 
 
@@ -310,7 +311,7 @@ def test_a_picture_is_not_enlarged_much():
     svg = b'<?xml version="1.0"?>\n<svg width="72pt" height="10pt" viewBox="0 0 72 10"/>'
     assert EmbeddedImage(svg, "svg+xml").max_width == 125  # 72 pt are 96 pixels
     assert EmbeddedImage(SVG, "svg+xml").max_width is None
-    html = page(biases(("vit", "in", 3, 1)), figures={"shape_bias.conflict": svg})
+    html = page(biases(("vit", "in", 3, 1)), figures={"shape_bias.conflict": FigureFiles(svg)})
     assert "--max-width: 125px" in html
 
 

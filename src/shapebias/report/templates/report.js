@@ -1,12 +1,13 @@
-// Replaces the figures of the report by charts, and adds selecting, sorting and browsing.
+// Lets a reader replace figures by interactive charts, filter and sort these, sort tables, and browse images.
 // The page is complete without this script.
 
 const page = JSON.parse(document.getElementById("report-data").textContent);
 const darkMode = matchMedia("(prefers-color-scheme: dark)");
 const PEOPLE = "people"; // selected as a model; people have no regime
-const chosen = { model: null, regime: null }; // sets of selected names; null: no check boxes
+const chosen = { model: null, regime: null }; // sets of selected names; null: all
 
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+const isFiltered = () => chosen.model !== null || chosen.regime !== null;
 const isChosen = (model, regime) =>
   (chosen.model === null || chosen.model.has(model)) &&
   (chosen.regime === null || model === PEOPLE || chosen.regime.has(regime));
@@ -16,8 +17,7 @@ const isChosen = (model, regime) =>
 class Chart {
   constructor(name, mount) {
     const { spec, rows, description, pairs, value } = page.charts[name];
-    const columns = Object.keys(rows);
-    this.rows = (rows[columns[0]] ?? []).map((_, i) => Object.fromEntries(columns.map((key) => [key, rows[key][i]])));
+    this.rows = joinColumns(rows);
     Object.assign(this, { spec, description, pairs, value, mount, view: null });
     this.controls = all("select[data-chart]").filter((select) => select.dataset.chart === name);
     for (const control of this.controls) control.addEventListener("change", () => this.update());
@@ -39,16 +39,18 @@ class Chart {
 
   async draw() {
     this.view?.finalize();
-    const spec = wrapTitles(recolour(this.spec));
+    let spec = recolour(this.spec);
     const rows = this.visibleRows();
     if (this.pairs) spec.params.find(({ name }) => name === "end").value = this.colourLimit(rows);
+    if (spec.facet) spec = this.arrangePanels(spec, rows);
+    else if (narrow()) wrapTitles(spec, LETTERS_ON_A_PHONE);
     spec.data = { name: "rows", values: rows };
     spec.description = this.description;
-    const steps = spec.height.step !== undefined; // the height grows with the rows
+    const steps = !spec.facet && spec.height.step !== undefined; // the height grows with the rows
     if (steps) Object.assign(spec, { width: NO_WIDTH, autosize: "pad" });
     const { view } = await window.vegaEmbed(this.mount, spec, {
       mode: "vega-lite",
-      renderer: "svg",
+      renderer: this.rows.length > MOST_SVG_ROWS ? "canvas" : "svg",
       actions: false,
       logLevel: 1, // errors only: an empty chart otherwise warns about its extent
       ast: true, // interpret expressions: the page forbids generated code
@@ -58,6 +60,18 @@ class Chart {
     });
     this.view = view;
     this.showOrHide(rows);
+  }
+
+  // Put as many panels side by side as the page has room for. The panels of a row share the labels at the left.
+  arrangePanels(spec, rows) {
+    const { y } = spec.spec.layer.at(-1).encoding;
+    const longest = y.type === "nominal" ? Math.max(...rows.map((row) => String(row[y.field]).length), 0) : 6;
+    const room = (this.mount.clientWidth || NO_WIDTH) - Math.min(30 + 7 * longest, narrow() ? 125 : 250);
+    const panels = new Set(this.rows.map((row) => row.panel)).size;
+    const most = Math.min(panels, Math.max(1, Math.floor(room / (NARROWEST_PANEL + PANEL_GAP))));
+    const columns = Math.ceil(panels / Math.ceil(panels / most)); // rows of nearly equal length
+    const width = Math.max(120, Math.floor(room / columns - PANEL_GAP));
+    return { ...spec, columns, spacing: PANEL_GAP, spec: { ...wrapTitles(spec.spec, width / 7), width } };
   }
 
   async update() {
@@ -81,6 +95,20 @@ class Chart {
   }
 }
 
+// The rows of a table that is stored in columns; a column of texts holds each of them once.
+function joinColumns(table) {
+  const columns = Object.entries(table).map(([name, values]) => [
+    name,
+    Array.isArray(values) ? values : values.places.map((place) => values.texts[place]),
+  ]);
+  const length = columns.length ? columns[0][1].length : 0;
+  return Array.from({ length }, (_, i) => Object.fromEntries(columns.map(([name, values]) => [name, values[i]])));
+}
+
+const NARROWEST_PANEL = 200; // pixels
+const PANEL_GAP = 22; // pixels
+const MOST_SVG_ROWS = 1500; // a chart of more rows would answer a click too slowly as SVG
+
 // Fill the width of the page. The setting of Vega-Lite itself warns when the height of a chart grows with its rows.
 const NO_WIDTH = 300; // pixels, for a page without layout
 function fitWidth(vega) {
@@ -98,9 +126,9 @@ function recolour(spec) {
   );
 }
 
-// On a phone, break axis titles into lines of about this many letters.
-function wrapTitles(spec, letters = 36) {
-  if (!narrow()) return spec;
+// Break axis titles into lines of about this many letters.
+const LETTERS_ON_A_PHONE = 36;
+function wrapTitles(spec, letters) {
   const lines = (title) =>
     title.split(" ").reduce((wrapped, word) => {
       const last = wrapped.at(-1);
@@ -143,36 +171,118 @@ function chartConfig() {
   };
 }
 
-const charts = [];
+// Figures, and the charts that replace them
 
-async function drawFigure(figure) {
-  const live = figure.querySelector(".live");
-  const ownCharts = all("[data-draw]", live).map((mount) => new Chart(mount.dataset.draw, mount));
-  live.hidden = false;
-  figure.classList.add("is-live");
-  try {
-    for (const chart of ownCharts) await chart.draw();
-    charts.push(...ownCharts);
-  } catch (error) {
-    live.hidden = true; // keep the picture
-    figure.classList.remove("is-live");
-    console.error(error);
+class Figure {
+  constructor(element) {
+    this.element = element;
+    this.live = element.querySelector(".live");
+    this.charts = all("[data-draw]", this.live).map((mount) => new Chart(mount.dataset.draw, mount));
+    this.explored = element.querySelector(".still.absent") !== null; // without a picture, the charts are the figure
+    this.button = element.querySelector("button.explore");
+    if (this.button === null) return;
+    this.button.hidden = false;
+    this.button.addEventListener("click", () => {
+      this.explored = !this.isLive();
+      refresh();
+    });
+  }
+
+  isLive() {
+    return this.element.classList.contains("is-live");
+  }
+
+  show(live) {
+    this.live.hidden = !live;
+    this.element.classList.toggle("is-live", live);
+    if (this.button === null) return;
+    this.button.textContent = live ? "Show the figure" : "Explore";
+    this.button.setAttribute("aria-pressed", String(live));
+  }
+
+  // The distance from the middle of the window: readers wait for near figures.
+  distance() {
+    const { top, bottom } = this.element.getBoundingClientRect();
+    return Math.abs((top + bottom) / 2 - innerHeight / 2);
+  }
+
+  async refresh() {
+    this.show(true);
+    try {
+      for (const chart of this.charts) await (this.drawn ? chart.update() : chart.draw());
+      this.drawn = true;
+      this.stale = false;
+    } catch (error) {
+      this.show(false); // keep the picture
+      this.stale = this.explored = false;
+      console.error(error);
+    }
   }
 }
 
-async function drawAll() {
-  for (const figure of all("figure.drawn")) {
-    if (figure.querySelector(".live") === null) continue;
-    await drawFigure(figure);
-    await new Promise((resume) => setTimeout(resume)); // keep the page responsive
-  }
-  document.documentElement.dataset.charts = "drawn";
-}
+const figures = all("figure.drawn")
+  .filter((element) => element.querySelector(".live") !== null)
+  .map((element) => new Figure(element));
+let latest = 0; // a later refresh replaces an earlier one that still works
 
-async function redrawAll() {
+// Draw or update all charts that a reader wants, the nearest first.
+async function refresh({ stale = false, redraw = false } = {}) {
+  const own = ++latest;
   document.documentElement.dataset.charts = "drawing";
-  for (const chart of charts) await chart.draw();
+  for (const figure of figures) {
+    figure.stale ||= stale || figure.drawn === undefined;
+    if (redraw) Object.assign(figure, { drawn: false, stale: true });
+    if (!figure.explored && !isFiltered()) figure.show(false);
+  }
+  const waiting = figures.filter((figure) => (figure.explored || isFiltered()) && (figure.stale || !figure.isLive()));
+  for (const figure of waiting.sort((a, b) => a.distance() - b.distance())) {
+    await figure.refresh();
+    await new Promise((resume) => setTimeout(resume)); // keep the page responsive
+    if (own !== latest) return;
+  }
   document.documentElement.dataset.charts = "drawn";
+}
+
+function exploreAll(button) {
+  const explored = button.getAttribute("aria-pressed") !== "true";
+  button.setAttribute("aria-pressed", String(explored));
+  button.textContent = explored ? "Show all figures" : "Explore all figures";
+  for (const figure of figures) figure.explored = explored || figure.button === null;
+  refresh();
+}
+
+// The SVG file is in the page once, as the source of its picture. The PNG file is drawn from it.
+for (const link of all("a.svg, a.png")) {
+  const picture = link.closest("figure").querySelector("img");
+  link.href = picture.src;
+  link.hidden = false;
+  if (link.className === "svg") continue;
+  link.addEventListener("click", async (event) => {
+    event.preventDefault();
+    const save = document.createElement("a");
+    save.href = URL.createObjectURL(await drawPng(picture));
+    save.download = link.download;
+    save.click();
+    setTimeout(() => URL.revokeObjectURL(save.href), 10_000);
+  });
+}
+
+const PNG_DPI = 300;
+const CSS_DPI = 96;
+// The part of a PNG file that states 300 dpi (11,811 pixels a metre), with its length and checksum.
+const PNG_RESOLUTION = [0, 0, 0, 9, 112, 72, 89, 115, 0, 0, 46, 35, 0, 0, 46, 35, 1, 120, 165, 63, 118];
+const PNG_HEAD = 33; // bytes: signature and header, before any other part
+
+async function drawPng(picture) {
+  const image = new Image();
+  image.src = picture.src;
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.round((image.naturalWidth * PNG_DPI) / CSS_DPI);
+  canvas.height = Math.round((image.naturalHeight * PNG_DPI) / CSS_DPI);
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+  return new Blob([blob.slice(0, PNG_HEAD), new Uint8Array(PNG_RESOLUTION), blob.slice(PNG_HEAD)], { type: "image/png" });
 }
 
 // Check boxes of models and regimes
@@ -187,8 +297,8 @@ function startChooser() {
     const counts = [];
     for (const { dataset } of fields) {
       const ticked = boxes(dataset.axis).filter((box) => box.checked);
-      chosen[dataset.axis] = new Set(ticked.map((box) => box.value));
       const total = boxes(dataset.axis).length;
+      chosen[dataset.axis] = ticked.length < total ? new Set(ticked.map((box) => box.value)) : null;
       if (ticked.length < total) counts.push(`${ticked.length} of ${total} ${dataset.axis}s`);
     }
     chooser.querySelector("[data-summary]").textContent = counts.join(", ") || "all models and regimes";
@@ -196,11 +306,13 @@ function startChooser() {
   const updateAll = () => {
     read();
     writeAddress(boxes);
-    for (const chart of charts) chart.update();
+    refresh({ stale: true });
     for (const browser of browsers) browser.update();
   };
   chooser.addEventListener("change", updateAll);
-  for (const button of all("button", chooser)) {
+  const button = chooser.querySelector(".explore-all");
+  button.addEventListener("click", () => exploreAll(button));
+  for (const button of all("fieldset button", chooser)) {
     button.addEventListener("click", () => {
       for (const box of boxes(button.dataset.all ?? button.dataset.none)) box.checked = "all" in button.dataset;
       updateAll();
@@ -332,7 +444,7 @@ class Browser {
       item.hidden = !this.fits(i, observers);
       const counts = { shape: 0, texture: 0, else: 0, none: 0, unseen: 0 };
       for (const k of observers) counts[this.answerKind(i, k)] += 1;
-      const summary = `${counts.shape} shape, ${counts.texture} texture, ${counts.else} else`;
+      const summary = `${counts.shape} shape, ${counts.texture} texture, ${counts.else} something else`;
       item.querySelector(".counts").textContent = summary;
       item.setAttribute("aria-label", `${item.querySelector("img").alt}; answers: ${summary}`);
     });
@@ -388,18 +500,15 @@ function text(tag, content, className = "") {
   return element;
 }
 
-// Open all tables for printing.
-let opened = [];
-addEventListener("beforeprint", () => {
-  opened = all("details.numbers:not([open])");
-  for (const details of opened) details.open = true;
-});
-addEventListener("afterprint", () => {
-  for (const details of opened) details.open = false;
-});
-
 const browsers = all(".browser").map((element) => new Browser(element));
 startChooser();
 startSorting();
-darkMode.addEventListener("change", redrawAll);
-await drawAll();
+darkMode.addEventListener("change", () => refresh({ redraw: true }));
+// Panels have a fixed width, so a page of another width arranges them anew.
+let width = innerWidth;
+addEventListener("resize", () => {
+  if (innerWidth === width) return;
+  width = innerWidth;
+  refresh({ redraw: true });
+});
+await refresh();
