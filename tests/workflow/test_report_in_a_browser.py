@@ -576,7 +576,7 @@ def test_published_decisions_are_enough_for_a_report(open_report, shared_data, t
     page = open_report(tmp_path / "report.html")
     told = page.locator("#run").inner_text()
     assert "report-tables" in told and "answers.cue-conflict.csv" in told
-    assert "of 4 observers, 4 decide by texture more often than by shape" in page.locator(".headline").inner_text()
+    assert "all 4 observers decide by texture more often than by shape" in page.locator(".headline").inner_text()
     findings = page.locator("#bias").inner_text()
     for text in (
         "alexnet 0.43",

@@ -23,7 +23,7 @@ from shapebias.tables.reading import read_answers, read_people, read_records, re
 
 SHEET_PIXELS = 1400  # largest width of embedded photographs
 FIGURE_PIXELS = 2200  # largest width of a figure with text; a full page of a paper at 300 dpi
-MAX_SVG_BYTES = 400_000  # a larger SVG file is embedded as an image of pixels
+MAX_SVG_BYTES = 300_000  # a larger SVG file is embedded as an image of pixels
 
 
 @dataclass(frozen=True)

@@ -248,7 +248,8 @@ def observer_numbers(tables: Tables, benchmark: str, people: pd.DataFrame | None
         if len(values):
             low, high = form(float(values.min())), form(float(values.max()))
             span = low if low == high else f"{low} to {high}"
-            numbers.append(KeyNumber(span, f"{label}, {wording.pluralize(len(values), 'observer')}"))
+            guessing = f" (guessing: {_chance(2 * float(answers['chance'].iloc[0]))})" if values is coverage else ""
+            numbers.append(KeyNumber(span, f"{label}{guessing}, {wording.pluralize(len(values), 'observer')}"))
     measured = pooled[pooled["kind"] == PEOPLE].dropna(subset=["shape_bias"])
     if len(measured):
         numbers.append(
@@ -273,6 +274,9 @@ def preferred_cue_finding(pooled: pd.DataFrame, benchmark: str) -> str:
     clauses = [f"{count} {'decides' if count == 1 else 'decide'} {preference}" for count, preference in parts if count]
     undefined = int(networks["ci_low"].isna().sum())
     rest = len(networks) - texture - shape - undefined
+    if len(networks) > 1 and len(networks) in (texture, shape):
+        subject = "both" if len(networks) == 2 else f"all {len(networks)}"
+        return f"On “{benchmark}”, {subject} observers decide {parts[0 if texture else 1][1]}."
     if rest:
         clauses.append(f"{rest} {'shows' if rest == 1 else 'show'} no measurable preference")
     if undefined:

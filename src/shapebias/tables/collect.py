@@ -192,7 +192,7 @@ def collect_tables(
     if melanoma or lesions:
         tables["melanoma"] = tabulate_melanoma(lesions, melanoma_baseline)
     observers = {observer for answers in measured.benchmarks.values() for observer in answers.identities}
-    log.info("%d observers on %d benchmarks", len(observers), len(measured.benchmarks))
+    log.info("observers: %d, benchmarks: %d", len(observers), len(measured.benchmarks))
     return tables
 
 

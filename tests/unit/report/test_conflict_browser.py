@@ -36,7 +36,7 @@ def test_thumbnails_hold_the_image_and_its_answers(pictures):
     browser = make_browser("b", answers(), pictures())
     assert (len(browser.thumbnails), browser.total, browser.observers) == (32, 32, ["somebody", "nobody"])
     first = browser.thumbnails[0]
-    assert first.alt == "Shape: airplane, texture: bear" and first.counts == "1 shape, 0 texture, 0 else"
+    assert first.alt == "Shape: airplane, texture: bear" and first.counts == "1 shape, 0 texture, 0 something else"
     assert first.answers == [0, -1]
     data = base64.b64decode(first.uri.partition(",")[2])
     with Image.open(io.BytesIO(data)) as image:
@@ -45,7 +45,7 @@ def test_thumbnails_hold_the_image_and_its_answers(pictures):
 
 def test_counts_leave_out_observers_that_did_not_see_the_image():
     thumbnail = Thumbnail("x", "cat", "dog", "", [CATEGORIES.index(name) for name in ("cat", "dog", "car")] + [-1, -2])
-    assert thumbnail.counts == "1 shape, 1 texture, 1 else"
+    assert thumbnail.counts == "1 shape, 1 texture, 1 something else"
 
 
 def test_a_sample_covers_the_categories_and_does_not_depend_on_other_rows():

@@ -163,7 +163,7 @@ function chartConfig() {
     legend: {
       ...{ labelColor: ink, titleColor: soft, labelFontSize: 12, titleFontSize: 12, symbolSize: 80, symbolOpacity: 1 },
       ...{ symbolFillColor: ink, symbolBaseFillColor: ink, symbolBaseStrokeColor: ink, labelLimit: 130 },
-      ...{ orient: "top", direction: "horizontal", columns: isNarrow ? 3 : 7, gradientLength: 160, offset: 12 },
+      ...{ orient: "top", direction: "horizontal", columns: isNarrow ? 2 : 7, gradientLength: 160, offset: 12 },
       symbolLimit: isNarrow ? 9 : 21, // tooltips name the rest
       layout: { top: { anchor: "start", direction: "vertical", margin: 6 } },
     },
@@ -178,7 +178,8 @@ class Figure {
     this.element = element;
     this.live = element.querySelector(".live");
     this.charts = all("[data-draw]", this.live).map((mount) => new Chart(mount.dataset.draw, mount));
-    this.explored = element.querySelector(".still.absent") !== null; // without a picture, the charts are the figure
+    // Without a picture, the charts are the figure. On a phone, the first figure is a chart, which fits the screen.
+    this.explored = element.querySelector(".still.absent") !== null || (narrow() && element.closest(".lead") !== null);
     this.button = element.querySelector("button.explore");
     if (this.button === null) return;
     this.button.hidden = false;
