@@ -204,7 +204,7 @@ def stylize_photographs(
 def write_report(
     answers: str | Path, out: str | Path, *, title: str = "Shape or texture?", people: str | Path | None = None
 ) -> None:
-    """Write a report of all answers in a folder: one HTML file. The tables go into a folder beside it.
+    """Write a report of all answers in a folder: one HTML file. Tables and figures go into folders beside it.
 
     answers: a folder of predictions (.parquet) and decisions (.csv); a subfolder holds the answers to one benchmark.
     people: a CSV of people's hits on the published stimuli (category, shape_hits, texture_hits).
