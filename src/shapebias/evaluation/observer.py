@@ -30,8 +30,8 @@ from shapebias.evaluation.shared_files import SharedFolder
 from shapebias.images.isic2017 import MELANOMA
 from shapebias.images.pictures import Picture
 from shapebias.images.rejections import Rejections
-from shapebias.networks.models import Preparation, build, category_indices, memory_format, preparation
-from shapebias.networks.weights import load_weights, read_weights
+from shapebias.networks.models import Preparation, build, category_indices, load_file, memory_format, preparation
+from shapebias.networks.weights import read_weights
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,9 @@ def load_observer(
     class_map = classes or trained.get("classes")
     kwargs = trained.get("kwargs", {}) | (kwargs or {})
     network = build(timm_name, classes=len(class_map) if class_map else None, kwargs=kwargs, pretrained=state is None)
-    matching = "published" if state is None else load_weights(network, state, str(weights))
+    matching = "published"
+    if state is not None:
+        matching = load_file(network, state, str(weights), name=timm_name, kwargs=kwargs)
     log.info("%s: weights from %s, matched by %s", timm_name, weights or "the internet", matching)
     facts = {
         "model": trained.get("model") or name or timm_name,  # a network not trained here is its own model
@@ -97,6 +99,7 @@ def load_observer(
         "timm": timm_name,
         "kwargs": kwargs,
         "weights": weights.name if weights else "pretrained",
+        "weights_entry": trained.get("entry"),  # of averaged weights in a checkpoint
         "matched": matching,
     }
     input_preparation = input_preparation or preparation(network, trained.get("image_size") or kwargs.get("img_size"))

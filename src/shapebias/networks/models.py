@@ -1,34 +1,29 @@
 """Networks: built by name, with the image preparation that each expects and its classifier."""
 
-import difflib
 import json
-import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import timm
 import torch
 from PIL import Image
 from timm.data import resolve_model_data_config
 from torch import nn
 
 from shapebias.categories import CATEGORIES, ilsvrc_categories
-from shapebias.downloads import AIR_GAP, is_reachable
 from shapebias.errors import UserError
 from shapebias.images.codec import centre_crop
+from shapebias.networks.timm_models import build_timm, name_converter
 from shapebias.networks.torchvision_models import TORCHVISION_PREFIX, build_torchvision
+from shapebias.networks.weights import State, load_weights
 
-HUB = "https://huggingface.co"  # HF_ENDPOINT replaces it, as in the hub's own client
 PILLOW_FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-
-
-FILE_SUFFIXES = (".onnx", ".pt", ".pth", ".pth.tar", ".ckpt", ".bin", ".safetensors")  # of files, not of networks
 
 
 @dataclass(frozen=True)
@@ -87,63 +82,34 @@ def build(
 ) -> nn.Module:
     """Build a network by its timm name, or as `torchvision/<name>`. Either may end in the tag of published weights.
 
-    classes: number of outputs, by default the network's own (1,000). pretrained: load the published weights, except for
-    a classifier of another size. Raises UserError for an unknown name, for kwargs that do not fit the network and for
-    weights that cannot be downloaded.
+    classes: number of outputs, by default the network's own (1,000). pretrained: load the published weights. Raises
+    UserError for an unknown name or tag, for kwargs that do not fit the network, for weights that cannot be downloaded,
+    and for published weights that do not fill every layer, such as a classifier of another size.
     """
-    if name.startswith(TORCHVISION_PREFIX):
-        return build_torchvision(name, classes=classes, kwargs=kwargs or {}, pretrained=pretrained)
-    if name.endswith(FILE_SUFFIXES):
+    kwargs = kwargs or {}
+    if classes is not None and kwargs.get("num_classes", classes) != classes:
         raise UserError(
-            f"network {name!r} is a file: give the name of its architecture in timm or torchvision, and the file as "
-            f"weights (PyTorch or safetensors; ONNX files are not read)"
+            f"network {name!r}: kwargs num_classes {kwargs['num_classes']}, but there are {classes} classes; leave "
+            f"num_classes out"
         )
-    if not timm.is_model(name.partition(".")[0]):
-        near = difflib.get_close_matches(name, timm.list_models(), 1)
-        raise UserError(
-            f"unknown network {name!r}: timm has no network of that name"
-            + (f"; did you mean {near[0]!r}?" if near else "")
-        )
-    arguments: dict[str, Any] = {} if classes is None else {"num_classes": classes}
-    arguments |= kwargs or {}
-    if pretrained:
-        require_reachable_weights(name)
-    try:
-        return timm.create_model(name, pretrained=pretrained, **arguments)
-    except (TypeError, AssertionError) as error:
-        raise UserError(f"network {name!r} with kwargs {kwargs}: {error}") from None
-    except (RuntimeError, OSError, ValueError) as error:
-        if pretrained and "loading state_dict" in str(error):
-            raise UserError(f"network {name!r} with kwargs {kwargs}: {first_difference(error)}") from None
-        if not pretrained or "No pretrained weights exist" in str(error):
-            raise UserError(f"network {name!r} with kwargs {kwargs}: {error}") from None
-        # The hub raises many kinds of errors; all that are left mean that the download failed.
-        raise UserError(
-            f"network {name!r}: its pretrained weights could not be downloaded ({type(error).__name__}); {AIR_GAP}"
-        ) from None
+    builder = build_torchvision if name.startswith(TORCHVISION_PREFIX) else build_timm
+    return builder(name, classes=classes, kwargs=kwargs, pretrained=pretrained)
 
 
-def require_reachable_weights(name: str) -> None:
-    """Raise UserError at once if this machine cannot reach the weights of a timm network.
-
-    The hub's client would retry for 47 seconds. HF_HUB_OFFLINE=1 takes the weights from its cache without a request.
-    """
-    config = timm.get_pretrained_cfg(name)
-    if config is None or os.environ.get("HF_HUB_OFFLINE"):
-        return
-    url = config.url if isinstance(config.url, str) else ""  # timm also allows (URL, file name); no network uses it
-    address = os.environ.get("HF_ENDPOINT", HUB) if config.hf_hub_id else url
-    if address and not is_reachable(address):
-        raise UserError(
-            f"network {name!r}: its pretrained weights could not be downloaded, {address} cannot be reached; {AIR_GAP} "
-            f"(HF_HUB_OFFLINE=1 takes them from timm's cache)"
-        )
-
-
-def first_difference(error: Exception) -> str:
-    """Return torch's first difference between weights and network; torch's message lists every tensor."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    return f"its published weights have another architecture: {' '.join(lines[1:2])[:200]}"
+def load_file(
+    network: nn.Module,
+    state: State,
+    source: str,
+    *,
+    name: str,
+    kwargs: dict[str, Any],
+    keep: Collection[str] = (),
+) -> str:
+    """Load a file's state dict into the network that `build` made by this name; see `load_weights`."""
+    outputs = getattr(network, "num_classes", None)
+    is_timm = outputs is not None and not name.startswith(TORCHVISION_PREFIX)
+    convert = name_converter(name, kwargs, outputs, keep) if is_timm else None
+    return load_weights(network, state, source, keep=keep, convert=convert)
 
 
 def preparation(model: nn.Module, size: int | None = None) -> Preparation:

@@ -14,6 +14,7 @@ from torchvision import models
 
 from shapebias.downloads import AIR_GAP
 from shapebias.errors import UserError
+from shapebias.networks.timm_models import require_published_outputs
 from shapebias.networks.weights import State, load_weights
 
 TORCHVISION_PREFIX = "torchvision/"
@@ -27,10 +28,11 @@ OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")  # tensor
 
 
 def build_torchvision(name: str, *, classes: int | None, kwargs: dict[str, Any], pretrained: bool) -> nn.Module:
-    """Build a network; its published weights come without their classifier if `classes` (default 1,000) differs.
+    """Build a network with `classes` outputs (default 1,000).
 
     The image preparation of its weights is stored in `pretrained_cfg`, as in timm. Raises UserError for an unknown name
-    or tag, for kwargs that do not fit and for weights that cannot be downloaded.
+    or tag, for kwargs that do not fit, for weights that cannot be downloaded, and for published weights with another
+    number of outputs.
     """
     network_name, _, tag = name.removeprefix(TORCHVISION_PREFIX).partition(".")
     names = models.list_models(module=models)
@@ -42,6 +44,8 @@ def build_torchvision(name: str, *, classes: int | None, kwargs: dict[str, Any],
     sizes: dict[str, Any] = {} if classes is None else {"num_classes": classes}
     if network_name.startswith("vit_"):
         sizes["image_size"] = weights.transforms().crop_size[0]
+    if pretrained:
+        require_published_outputs(name, (sizes | kwargs).get("num_classes", 1000), len(weights.meta["categories"]))
     fixed = INCEPTION_KWARGS if network_name in INCEPTIONS else {}
     try:
         network = models.get_model(network_name, weights=None, **(sizes | fixed | kwargs))
@@ -51,9 +55,7 @@ def build_torchvision(name: str, *, classes: int | None, kwargs: dict[str, Any],
     config = image_config(weights, kwargs) | {"architecture": name, "classifier": head}
     network.pretrained_cfg = config  # ty: ignore[invalid-assignment]
     if pretrained:
-        outputs = classes or kwargs.get("num_classes", 1000)
-        keep = [] if outputs == len(weights.meta["categories"]) else [f"{head}.weight", f"{head}.bias"]
-        load_weights(network, download_weights(weights, name), f"{name}.{weights.name}", keep=keep)
+        load_weights(network, download_weights(weights, name), f"{name}.{weights.name}")
     return network
 
 

@@ -10,8 +10,8 @@ from torch import nn
 
 from shapebias.categories import ilsvrc_wnids
 from shapebias.errors import UserError
-from shapebias.networks.models import build, classifier, classifier_keys
-from shapebias.networks.weights import State, load_weights, read_weights, weights_path
+from shapebias.networks.models import build, classifier, classifier_keys, load_file
+from shapebias.networks.weights import State, read_weights, weights_path
 
 log = logging.getLogger(__name__)
 
@@ -45,26 +45,24 @@ def initial_network(name: str, classes: list[str], *, kwargs: dict[str, Any], in
     if init == "scratch":
         return InitialNetwork(build(name, classes=len(classes), kwargs=kwargs), init, "new")
     if init == PRETRAINED:
-        network = build(name, classes=len(classes), kwargs=kwargs, pretrained=True)
-        outputs = getattr(network, "pretrained_cfg", {}).get("num_classes", len(classes))
-        keep_head = classes == ilsvrc_wnids() and outputs == len(classes)
-        if not keep_head and len(classes) == len(ilsvrc_wnids()):  # replace a published head of other classes
-            torch.manual_seed(seed)
-            new_head = classifier(build(name, classes=len(classes), kwargs=kwargs))
-            classifier(network).load_state_dict(new_head.state_dict())
-        return InitialNetwork(network, init, "kept" if keep_head else "new")
+        state, metadata = published_weights(name, kwargs)
+    else:
+        state, metadata = read_weights(weights_path(init))
+    torch.manual_seed(seed)
     network = build(name, classes=len(classes), kwargs=kwargs)
-    state, metadata = read_weights(weights_path(init))
     if "classes" in metadata:
         keep_head = same_classes(list(metadata["classes"]), classes, init)
-        load_weights(network, state, init, keep=() if keep_head else classifier_keys(network))
+        keep = () if keep_head else classifier_keys(network)
+        load_file(network, state, init, name=name, kwargs=kwargs, keep=keep)
     else:
-        keep_head = load_foreign(network, state, init, classes)
+        keep_head = load_foreign(network, state, init, classes, name=name, kwargs=kwargs)
     if not keep_head:
         log.info(
             "%s: its classifier has other classes; a new classifier with %d outputs is initialized", init, len(classes)
         )
     source = PRETRAINED if PRETRAINED in metadata else metadata.get("regime") or weights_path(init).name
+    if metadata.get("entry"):
+        source += f" ({metadata['entry']})"  # averaged weights of a checkpoint
     return InitialNetwork(network, source, "kept" if keep_head else "new", metadata.get("lineage", []))
 
 
@@ -82,7 +80,9 @@ def published_weights(name: str, kwargs: dict[str, Any]) -> tuple[State, dict[st
     return state, {PRETRAINED: name}
 
 
-def load_foreign(network: nn.Module, state: State, source: str, classes: list[str]) -> bool:
+def load_foreign(
+    network: nn.Module, state: State, source: str, classes: list[str], *, name: str, kwargs: dict[str, Any]
+) -> bool:
     """Load weights without information about their training; return whether their classifier was loaded too.
 
     The classifier is loaded if the classes are ILSVRC's and their number fits. Raises UserError if the other weights do
@@ -90,11 +90,11 @@ def load_foreign(network: nn.Module, state: State, source: str, classes: list[st
     """
     if classes == ilsvrc_wnids():
         try:
-            load_weights(network, state, source)
+            load_file(network, state, source, name=name, kwargs=kwargs)
             return True
         except UserError:
             pass  # perhaps only their classifier differs
-    load_weights(network, state, source, keep=classifier_keys(network))
+    load_file(network, state, source, name=name, kwargs=kwargs, keep=classifier_keys(network))
     return False
 
 

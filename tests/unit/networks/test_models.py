@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from helpers import picture, same_weights, tiny_resnet
+from helpers import TINY_RESNET, picture, same_weights, tiny_resnet
 from PIL import Image
+from safetensors.torch import save_file
 from timm.data import ImageNetInfo
 from torch import nn
 
@@ -55,6 +56,53 @@ def test_published_weights_that_do_not_fit_kwargs_are_refused(monkeypatch):
         UserError, match=r"'resnet10t' with kwargs .*its published weights have another architecture: .+"
     ):
         build("resnet10t", kwargs={"channels": [16, 8, 8, 8]}, pretrained=True)
+
+
+@pytest.fixture
+def published(tmp_path):
+    """Return kwargs of a tiny network whose published weights are a file on this machine."""
+    save_file(tiny_resnet(1000).state_dict(), tmp_path / "published.safetensors")
+    overlay = {"file": str(tmp_path / "published.safetensors"), "hf_hub_id": "", "url": ""}
+    return TINY_RESNET | {"pretrained_cfg_overlay": overlay}
+
+
+def test_published_weights_are_loaded_as_they_are(published):
+    assert same_weights(build("resnet10t", kwargs=published, pretrained=True), tiny_resnet(1000))
+    assert same_weights(build("resnet10t", classes=1000, kwargs=published, pretrained=True), tiny_resnet(1000))
+
+
+def test_a_classifier_that_no_file_fills_is_refused(published):
+    message = r"'resnet10t': its published weights have 1,000 outputs, not 4, and a classifier of another size would be"
+    with pytest.raises(UserError, match=message):
+        build("resnet10t", classes=4, kwargs=published, pretrained=True)
+    with pytest.raises(UserError, match=message):
+        build("resnet10t", kwargs=published | {"num_classes": 4}, pretrained=True)
+    with pytest.raises(UserError, match=message):  # without asking the internet
+        load_observer("resnet10t", classes={"a": "cat", "b": "dog", "c": "", "d": ""})
+
+
+def test_layers_that_no_file_fills_are_refused(tmp_path):
+    """timm asks some weights to be complete only if a network is built as published; DLA's never."""
+    kwargs = {"embed_dim": 8, "num_heads": 1, "depth": 1}
+    save_file(build("vit_tiny_patch16_224", kwargs=kwargs).state_dict(), tmp_path / "published.safetensors")
+    overlay = {"file": str(tmp_path / "published.safetensors"), "hf_hub_id": "", "url": ""}
+    deeper = {"pretrained_cfg_overlay": overlay, "pretrained_strict": False, "depth": 2}
+    with pytest.raises(
+        UserError, match=r"published weights lack 12 tensors of this network, first blocks\.1\..* random"
+    ):
+        build("vit_tiny_patch16_224", kwargs=kwargs | deeper, pretrained=True)
+
+
+def test_numbers_of_outputs_that_disagree_are_refused():
+    with pytest.raises(UserError, match=r"kwargs num_classes 5, but there are 2 classes"):
+        build("resnet10t", classes=2, kwargs={"num_classes": 5})
+
+
+def test_an_unknown_tag_is_refused_with_the_known_ones():
+    with pytest.raises(UserError, match=r"no weights 'a1_in1kk' of resnet50; did you mean 'a1_in1k'\? it has a1_in1k"):
+        build("resnet50.a1_in1kk", pretrained=True)
+    with pytest.raises(UserError, match=r"no weights 'nonsense' of resnet50; it has a1_in1k, "):
+        build("resnet50.nonsense")
 
 
 def test_a_missing_gpu_is_refused(monkeypatch):
@@ -135,9 +183,10 @@ def test_torchvision_s_published_weights_are_the_first_version_or_the_tagged_one
     put_weights("mobilenet_v2", second.state_dict(), "IMAGENET1K_V2")
     assert same_weights(build("torchvision/mobilenet_v2", pretrained=True), first)
     assert same_weights(build("torchvision/mobilenet_v2.IMAGENET1K_V2", pretrained=True), second)
-    smaller = build("torchvision/mobilenet_v2", classes=3, pretrained=True)
-    assert same_weights(smaller, first, "features")
-    assert classifier(smaller).get_parameter("weight").shape == (3, 1280)
+    with pytest.raises(UserError, match=r"published weights have 1,000 outputs, not 3, .* would be random"):
+        build("torchvision/mobilenet_v2", classes=3, pretrained=True)
+    with pytest.raises(UserError, match=r"published weights have 1,000 outputs, not 3, .* would be random"):
+        build("torchvision/mobilenet_v2", kwargs={"num_classes": 3}, pretrained=True)
 
 
 def test_older_published_files_are_read(put_weights):

@@ -1,14 +1,22 @@
 """Weights in files: reading, refusals and loading into a network."""
 
+import argparse
+import os
+import pathlib
+import signal
+
 import numpy as np
 import pytest
+import timm
 import torch
 from helpers import same_weights, tiny_resnet
 from safetensors.torch import save_file
+from timm.utils import CheckpointSaver, ModelEmaV3
 from torch import nn
 
 from shapebias.errors import UserError
-from shapebias.networks.models import build, classifier_keys
+from shapebias.networks import weights
+from shapebias.networks.models import build, classifier_keys, load_file
 from shapebias.networks.weights import load_weights, read_weights, weights_path
 
 
@@ -113,10 +121,13 @@ def test_safetensors_contain_the_metadata_of_training(tmp_path):
             lambda: build("convnext_atto", classes=2, kwargs={"depths": [1, 1, 1, 1], "dims": [8] * 4}),
             ["missing", "conv1"],
         ),
-        (lambda: tiny_resnet(classes=3), ["of another shape", "fc.weight (3,", "instead of (2,"]),
+        (
+            lambda: build("resnet10t", classes=2, kwargs={"channels": [16, 16, 16, 8], "stem_width": 8}),
+            ["of another shape", "instead of"],
+        ),
         (lambda: nn.Linear(2, 2), ["missing", "not in this network", "first weight"]),
     ],
-    ids=["other network", "other head", "other keys"],
+    ids=["other network", "other widths", "other keys"],
 )
 def test_weights_of_another_architecture_are_refused_and_change_nothing(make_other, named):
     network, untouched = tiny_resnet(), tiny_resnet()
@@ -160,3 +171,230 @@ def test_missing_files_and_packages_are_named(tmp_path):
         read_weights(tmp_path / "nowhere.pth")
     with pytest.raises(UserError, match="'no_such_package' is not installed"):
         weights_path("package:no_such_package/x.pth")
+
+
+# Checkpoints of other projects
+
+
+def read(tmp_path, content) -> tuple[dict[str, torch.Tensor], dict]:
+    """Return what is read of a checkpoint with this content."""
+    torch.save(content, tmp_path / "x.pth")
+    return read_weights(tmp_path / "x.pth")
+
+
+def test_a_training_checkpoint_of_timm_is_read_with_its_averaged_weights(tmp_path):
+    network, fresh = tiny_resnet(seed=0), tiny_resnet(seed=1)
+    average = ModelEmaV3(tiny_resnet(seed=2))
+    arguments = argparse.Namespace(model="resnet10t", lr=0.1, scale=(0.1, 1.0))
+    optimizer = torch.optim.SGD(network.parameters(), 0.1)
+    saver = CheckpointSaver(network, optimizer, args=arguments, model_ema=average, checkpoint_dir=str(tmp_path))
+    saver.save_checkpoint(1, metric=50.0)
+    state, metadata = read_weights(tmp_path / "last.pth.tar")
+    load_weights(fresh, state, "x")
+    assert same_weights(fresh, average.module) and metadata == {"entry": "state_dict_ema"}
+    theirs = tiny_resnet(seed=3)
+    timm.models.load_checkpoint(theirs, str(tmp_path / "last.pth.tar"))
+    assert same_weights(fresh, theirs)
+
+
+@pytest.mark.parametrize(
+    ("raw", "averaged"),
+    [("state_dict", "state_dict_ema"), ("model", "model_ema"), ("model", "ema"), ("state_dict", "ema_state_dict")],
+)
+def test_averaged_weights_are_taken_and_said_where_a_checkpoint_has_both(tmp_path, caplog, raw, averaged):
+    first, second = tiny_resnet(seed=0).state_dict(), tiny_resnet(seed=1).state_dict()
+    with caplog.at_level("INFO"):
+        state, metadata = read(tmp_path, {"epoch": 3, raw: first, averaged: second})
+    assert torch.equal(state["fc.weight"], second["fc.weight"]) and metadata == {"entry": averaged}
+    assert f"takes the averaged weights ({averaged}), of {raw}, {averaged}" in caplog.text
+
+
+def test_an_empty_average_is_none_and_an_unknown_form_of_it_is_said(tmp_path, caplog):
+    raw = tiny_resnet(seed=0).state_dict()
+    for nothing in (None, {}, 0.999):
+        state, metadata = read(tmp_path, {"state_dict": raw, "state_dict_ema": nothing})
+        assert torch.equal(state["fc.weight"], raw["fc.weight"]) and metadata == {}
+    assert not caplog.text
+    read(tmp_path, {"state_dict": raw, "ema": {"decay": 0.9, "shadow_params": [torch.zeros(2)]}})
+    assert "takes state_dict; its averaged weights (ema) have an unknown form" in caplog.text
+
+
+def test_several_averages_are_refused(tmp_path):
+    state = tiny_resnet().state_dict()
+    with pytest.raises(UserError, match=r"several averaged sets of weights: ema_0\.99, ema_0\.999; save one"):
+        read(tmp_path, {"model": state, "ema_0.99": state, "ema_0.999": state})
+
+
+def averaged_model(state):
+    return {f"module.{key}": value for key, value in state.items()} | {"n_averaged": torch.tensor(3)}
+
+
+def lightning(state, **beside):
+    return {"state_dict": {f"model.{key}": value for key, value in state.items()} | beside}
+
+
+@pytest.mark.parametrize(
+    ("packed", "entry"),
+    [
+        (averaged_model, "n_averaged"),
+        (lambda state: {"model_ema": averaged_model(state)}, "model_ema"),  # torchvision's reference training
+        (lambda state: {"arch": "resnet", "module": state}, None),
+        (lambda state: lightning(state, **{"criterion.weight": torch.ones(2), "loss_fn.weight": torch.ones(2)}), None),
+        (
+            lambda state: (
+                lightning(state) | {"hyper_parameters": argparse.Namespace(lr=0.1, out=pathlib.PosixPath("x"))}
+            ),
+            None,
+        ),
+        (lambda state: {"state_dict": {f"net.{key}": value for key, value in state.items()}}, None),
+    ],
+    ids=["AveragedModel", "torchvision's average", "module", "Lightning and a loss", "Lightning", "net"],
+)
+def test_checkpoints_of_other_frameworks_are_loaded(tmp_path, packed, entry):
+    trained, fresh = tiny_resnet(seed=0), tiny_resnet(seed=1)
+    state, metadata = read(tmp_path, packed(trained.state_dict()))
+    assert load_weights(fresh, state, "x") == "name"
+    assert same_weights(fresh, trained) and metadata.get("entry") == entry
+
+
+def test_the_averaged_one_of_two_networks_in_one_state_dict_is_taken():
+    raw, average, fresh = tiny_resnet(seed=0), tiny_resnet(seed=1), tiny_resnet(seed=2)
+    both = {f"net.{key}": value for key, value in raw.state_dict().items()}
+    both |= {f"net_ema.{key}": value for key, value in average.state_dict().items()}
+    load_weights(fresh, both, "x")
+    assert same_weights(fresh, average)
+    twins = {key.replace("net_ema", "teacher"): value for key, value in both.items()}
+    with pytest.raises(UserError, match=r"this network several times \(net, teacher\); save one of them alone"):
+        load_weights(fresh, twins, "x")
+
+
+def test_a_network_inside_another_one_is_not_taken_for_the_whole():
+    state = lightning(tiny_resnet().state_dict(), **{"head.weight": torch.ones(10, 2)})["state_dict"]
+    with pytest.raises(UserError, match=r"below 'model\.' are this network's, but 1 others .* first head\.weight"):
+        load_weights(tiny_resnet(), state, "x")
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["with its classifier", "with a new classifier"])
+def test_names_of_other_authors_are_converted_as_timm_does(keep):
+    """ConvNeXt as its authors name the tensors: https://github.com/facebookresearch/ConvNeXt."""
+    kwargs = {"depths": [1, 1, 1, 1], "dims": [8] * 4, "conv_mlp": False}
+    trained = build("convnext_atto", classes=3, kwargs=kwargs)
+    fresh = build("convnext_atto", classes=2 if keep else 3, kwargs=kwargs)
+    renames = [("stem.", "downsample_layers.0."), (".blocks.", "."), (".downsample.", "~"), ("conv_dw", "dwconv")]
+    renames += [("mlp.fc", "pwconv"), ("head.norm", "norm"), ("head.fc", "head")]
+    theirs = {}
+    for key, value in trained.state_dict().items():
+        for ours, original in renames:
+            key = key.replace(ours, original)
+        if "~" in key:
+            stage, _, rest = key.partition("~")
+            key = f"downsample_layers.{stage.removeprefix('stages.')}.{rest}"
+        theirs[key] = value
+    keys = classifier_keys(fresh) if keep else ()
+    assert load_file(fresh, theirs, "x", name="convnext_atto", kwargs=kwargs, keep=keys) == "timm"
+    assert same_weights(fresh, trained, "stages")
+    assert keep or same_weights(fresh, trained)
+
+
+def test_position_embeddings_of_another_image_size_are_refused():
+    kwargs = {"depth": 1, "embed_dim": 8, "num_heads": 1, "num_classes": 2}
+    large, small = (build("vit_tiny_patch16_224", kwargs=kwargs | {"img_size": size}) for size in (64, 32))
+    with pytest.raises(UserError, match=r"1 of another shape, first pos_embed \(1, 17, 8\) instead of \(1, 5, 8\)"):
+        load_file(small, large.state_dict(), "x", name="vit_tiny_patch16_224", kwargs=kwargs | {"img_size": 32})
+
+
+@pytest.mark.parametrize("rename", [str, lambda key: f"model.{key}", lambda key: f"other.{key}"])
+def test_another_number_of_outputs_is_said(rename):
+    state = {rename(key): value for key, value in tiny_resnet(10).state_dict().items()}
+    with pytest.raises(
+        UserError, match=r"x: its classifier has 10 outputs, but ResNet has 2 here; name the 10 outputs"
+    ):
+        load_weights(tiny_resnet(), state, "x")
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.bool, torch.int64, torch.float8_e4m3fn])
+def test_quantized_weights_are_refused(tmp_path, dtype):
+    state = tiny_resnet().state_dict()
+    weight = state["conv1.0.weight"]
+    for packed in (state | {"conv1.0.weight": weight.to(dtype)}, {"a.weight": weight.to(dtype)}):
+        with pytest.raises(UserError, match=rf"weight holds {dtype}: quantized weights are not"):
+            load_weights(tiny_resnet(), read(tmp_path, packed)[0], "x")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_another_precision_are_loaded(dtype):
+    state = {
+        key: value.to(dtype) if value.is_floating_point() else value
+        for key, value in tiny_resnet().state_dict().items()
+    }
+    network = tiny_resnet(seed=1)
+    load_weights(network, state, "x")
+    assert torch.equal(network.get_parameter("fc.weight"), state["fc.weight"].float())
+
+
+def test_tensors_without_values_are_refused(tmp_path):
+    state = {key: value.to("meta") for key, value in tiny_resnet().state_dict().items()}
+    with pytest.raises(UserError, match="no values"):
+        load_weights(tiny_resnet(), read(tmp_path, state)[0], "x")
+
+
+class Foreign:
+    """A class that no file of weights needs; `made` counts its instances."""
+
+    made = 0
+
+    def __reduce__(self):
+        return Foreign.make, ()
+
+    @classmethod
+    def make(cls):
+        cls.made += 1
+        return cls()
+
+
+@pytest.mark.parametrize("zipped", [False, True], ids=["the format of 2018", "today's format"])
+def test_a_foreign_class_is_named_and_its_code_does_not_run(tmp_path, zipped):
+    content = {"state_dict": tiny_resnet().state_dict(), "settings": {"path": Foreign()}}
+    torch.save(content, tmp_path / "x.pth", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(UserError, match=r"x\.pth: not a file of weights alone: it also holds .*; if you trust"):
+        read_weights(tmp_path / "x.pth")
+    assert Foreign.made == 0
+
+
+def test_a_torchscript_program_is_named(tmp_path):
+    torch.jit.script(nn.Linear(2, 2)).save(str(tmp_path / "x.pt"))
+    with pytest.raises(UserError, match="a TorchScript program"):
+        read_weights(tmp_path / "x.pt")
+
+
+def test_values_beside_the_tensors_of_a_state_dict_are_named(tmp_path):
+    with pytest.raises(UserError, match="'scales' is a list beside the tensors"):
+        read(tmp_path, tiny_resnet().state_dict() | {"scales": [1.0]})
+    with pytest.raises(UserError, match="0 is a Tensor beside"):
+        read(tmp_path, {0: torch.ones(2)})
+    with pytest.raises(UserError, match=r"holds 'fc\.bias' twice"):
+        read(tmp_path, {"fc.bias": torch.ones(2), "module.fc.bias": torch.zeros(2)})
+
+
+@pytest.mark.parametrize("reader", ["load_file", "safe_open", "torch.load"])
+@pytest.mark.parametrize("lost", [False, True], ids=["passed on", "turned into another error"])
+def test_ctrl_c_ends_the_program_while_weights_load(tmp_path, monkeypatch, reader, lost):
+    """Compiled code that calls Python turns the exception of a signal into an error of its own."""
+    path = tmp_path / ("x.pth" if reader == "torch.load" else "x.safetensors")
+    torch.save({}, path) if reader == "torch.load" else save_file({"a": torch.ones(2)}, path)
+
+    def interrupted(*_, **__):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            if not lost:
+                raise
+        raise ValueError("could not determine the shape of object type 'torch.storage.UntypedStorage'")
+
+    if reader == "torch.load":
+        monkeypatch.setattr(torch, "load", interrupted)
+    else:
+        monkeypatch.setattr(weights, reader, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        read_weights(path)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
