@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import timm
 import torch
 from helpers import ENV, image_folder, picture, run_script, succeeded, tiny_resnet, trials
 from torch import nn
@@ -34,7 +35,9 @@ def stimuli(tmp_path):
 
 
 def classify(network: nn.Module, images: Any, **options: Any) -> pd.DataFrame:
-    defaults: dict[str, Any] = {"classes": ["cat", "dog"], "preparation": preparation(network, 32), "observer": "mine"}
+    defaults: dict[str, Any] = {"classes": ["cat", "dog"], "observer": "mine"}
+    if "preparation" not in options:
+        defaults["preparation"] = preparation(network, 32)
     return evaluate(network, images, **defaults | options)
 
 
@@ -183,7 +186,91 @@ def test_a_network_that_returns_a_dict_is_refused_with_a_hint(stimuli):
             return {"logits": self.network(images)}
 
     with pytest.raises(UserError, match=r"returns a dict, expected a tensor of logits .*returns the logits alone"):
-        evaluate(Wrapped(), stimuli, classes=["cat", "dog"])
+        classify(Wrapped(), stimuli, preparation=preparation(tiny_resnet(), 32))
+
+
+def same_answers(first: pd.DataFrame, second: pd.DataFrame) -> bool:
+    probabilities = (table[["p_cat", "p_dog"]].to_numpy() for table in (first, second))
+    return first["decision"].equals(second["decision"]) and np.allclose(*probabilities, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        nn.DataParallel,
+        nn.Sequential,
+        lambda network: torch.compile(network, backend="eager"),
+        lambda network: nn.DataParallel(torch.compile(network, backend="eager")),
+        torch.optim.swa_utils.AveragedModel,
+        lambda network: nn.Sequential(network, nn.Softmax(dim=1)),
+        lambda network: nn.Sequential(nn.DataParallel(network), nn.LogSoftmax(dim=1)),
+    ],
+    ids=["DataParallel", "Sequential", "compile", "both", "AveragedModel", "and a softmax", "and a log softmax"],
+)
+def test_a_network_in_a_wrapper_answers_as_itself(stimuli, wrap):
+    network = timm.create_model("vit_tiny_patch16_224", depth=1, img_size=32, num_classes=2)
+    vars(network)["pretrained_cfg"] = vars(network)["pretrained_cfg"] | {"input_size": (3, 32, 32)}
+    torch.nn.init.normal_(network.get_parameter("head.weight"), std=3)
+    alone, wrapped = (evaluate(net, stimuli, classes=["cat", "dog"]) for net in (network, wrap(network)))
+    assert wrapped.attrs["preparation"] == alone.attrs["preparation"]
+    assert wrapped.attrs["preparation"]["mean"] == (0.5, 0.5, 0.5)
+    assert wrapped.attrs["observer"] == "vit_tiny_patch16_224"
+    assert same_answers(wrapped, alone)
+    ends_in_softmax = isinstance(list(wrap(network).modules())[-1], nn.Softmax)
+    assert wrapped.attrs["outputs"] == ("probabilities" if ends_in_softmax else "logits")
+
+
+class Centred(nn.Module):
+    """A network that prepares images on its own."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.module = inner
+
+    def forward(self, images):
+        return self.module(images - 0.5)
+
+
+def test_a_network_of_timm_inside_another_one_needs_a_preparation(stimuli):
+    for network in (Centred(tiny_resnet()), nn.Sequential(nn.Identity(), tiny_resnet())):
+        with pytest.raises(UserError, match=r"has a network of timm inside \((module|1)\), .* \(preparation=…"):
+            evaluate(network, stimuli, classes=["cat", "dog"])
+        assert len(classify(network, stimuli, preparation=preparation(tiny_resnet(), 32))) == 6
+
+
+def test_a_network_that_timm_does_not_know_is_said(stimuli, caplog):
+    network = nn.Sequential(nn.Conv2d(3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert evaluate(network, stimuli, classes=["cat", "dog"]).attrs["preparation"]["size"] == 224
+    assert "Sequential is not of timm: images get 224 pixels and ImageNet's mean and std" in caplog.text
+
+
+def test_a_network_that_ends_in_a_sigmoid_is_refused(stimuli):
+    with pytest.raises(UserError, match="as after a sigmoid"):
+        classify(nn.Sequential(tiny_resnet(1000), nn.Sigmoid()), stimuli, classes=None)
+
+
+def test_networks_without_weights_or_of_another_precision_are_refused(stimuli):
+    with torch.device("meta"):
+        empty = tiny_resnet()
+    with pytest.raises(UserError, match="'mine' has no weights"):
+        classify(empty, stimuli)
+    for network, dtype in ((tiny_resnet().half(), "float16"), (nn.DataParallel(tiny_resnet().double()), "float64")):
+        with pytest.raises(UserError, match=rf"'resnet10t' has weights of torch.{dtype}, but images are float32"):
+            classify(network, stimuli)
+
+
+def test_a_network_that_fails_on_images_is_refused(stimuli):
+    class Failing(nn.Module):
+        def forward(self, images):
+            raise TypeError("expected a list of images")
+
+    with pytest.raises(UserError, match="'Failing' takes no images of 32 × 32 pixels: expected a list of images"):
+        classify(Failing(), stimuli, preparation=preparation(tiny_resnet(), 32))
+
+
+def test_published_weights_of_other_classes_are_refused(stimuli):
+    with pytest.raises(UserError, match=r"published weights have 1,000 outputs, not 2, .* would be random"):
+        evaluate("resnet10t", stimuli, classes=["cat", "dog"])
 
 
 def test_the_same_answers_in_memory_and_in_a_file_have_the_same_interval(stimuli, tmp_path):

@@ -26,11 +26,21 @@ from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.cue_suppression import DEFAULT_STRENGTHS, Strengths, validate_strengths
 from shapebias.evaluation.decisions import PROBABILITIES
 from shapebias.evaluation.inputs import ImageCache, LabelledPicture, PreparedImages
+from shapebias.evaluation.output_scale import OutputScale
 from shapebias.evaluation.shared_files import SharedFolder
 from shapebias.images.isic2017 import MELANOMA
 from shapebias.images.pictures import Picture
 from shapebias.images.rejections import Rejections
-from shapebias.networks.models import Preparation, build, category_indices, load_file, memory_format, preparation
+from shapebias.networks.models import (
+    Preparation,
+    build,
+    category_indices,
+    load_file,
+    memory_format,
+    network_label,
+    preparation,
+    unwrap,
+)
 from shapebias.networks.weights import read_weights
 
 log = logging.getLogger(__name__)
@@ -57,6 +67,7 @@ class Observer:
     classes: the network's outputs, in order.
     categories: class → category (None: ILSVRC's).
     facts: a description of the network for the record.
+    outputs: whether the network returns logits; known after the first images.
     """
 
     name: str
@@ -65,6 +76,7 @@ class Observer:
     classes: list[str]
     categories: dict[str, str] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    outputs: OutputScale = field(default_factory=OutputScale)
 
 
 def load_observer(
@@ -115,9 +127,14 @@ def wrap_network(
 ) -> Observer:
     """Make an observer from a network in memory.
 
-    classes, input_preparation: as in `load_observer`. Raises UserError for outputs without names.
+    Wrappers are taken off (`unwrap`), so that the network itself is shown images as it expects them.
+    classes, input_preparation: as in `load_observer`. Raises UserError for outputs without names, for a network without
+    weights, and for a network of timm inside another one, whose preparation is unknown.
     """
-    name = name or getattr(network, "pretrained_cfg", {}).get("architecture") or type(network).__name__
+    network = unwrap(network)
+    name = name or network_label(network)
+    if any(tensor.is_meta for tensor in [*network.parameters(), *network.buffers()]):
+        raise UserError(f"network {name!r} has no weights: its tensors are on the device 'meta'; load weights first")
     facts = {"model": name, "regime": None, "seed": None, "weights": "in memory"}
     return make_observer(network, name, classes, input_preparation or preparation(network), facts)
 
@@ -188,8 +205,8 @@ def measure(
     suppress: cue → strengths for the kind `suppressed`, DEFAULT_STRENGTHS by default. cache: images of earlier calls.
     shared: images that another job prepared, see `PreparedImages`.
     tap: a generator that passes the batches through and reads the network's features (`StageReader.tap`).
-    The answers are described in `observe` and `observe_melanoma`. The facts are benchmark; conditions, in order; shown
-    (how many images were resized and how many were not); rejected.
+    The answers are described in `observe` and `observe_melanoma`. The facts are benchmark; conditions, in order;
+    outputs (logits or probabilities); shown (how many images were resized and how many were not); rejected.
     """
     strengths = validate_strengths(suppress or DEFAULT_STRENGTHS) if KINDS[kind].measures == "reliance" else None
     images = PreparedImages(pictures, observer.preparation, Rejections(max_rejected), workers, cache, strengths, shared)
@@ -199,6 +216,7 @@ def measure(
     facts = {
         "benchmark": kind,
         "conditions": order_conditions(answers, KINDS[kind].conditions),
+        "outputs": observer.outputs.kind,
         "shown": images.resize_counts,
         "rejected": images.rejections.rows,
     }
@@ -244,7 +262,8 @@ def iterate_logits(observer: Observer, pictures: ImageStream, *, batch_size: int
                 f"{observer.name} answers image {batch[int(not_finite.int().argmax())][0].id!r} with logits that are "
                 f"not finite (NaN or infinite); its weights are damaged, or its input is prepared in the wrong way"
             )
-        yield [picture for picture, _ in batch], logits
+        yield [picture for picture, _ in batch], observer.outputs.logits(logits, observer.network, observer.name)
+    observer.outputs.finish(observer.name)
 
 
 def prepare_image(observer: Observer, image: Image.Image) -> np.ndarray:

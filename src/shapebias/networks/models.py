@@ -1,6 +1,7 @@
 """Networks: built by name, with the image preparation that each expects and its classifier."""
 
 import json
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from timm.data import resolve_model_data_config
+from timm.data import resolve_data_config
 from torch import nn
 
 from shapebias.categories import CATEGORIES, ilsvrc_categories
@@ -16,7 +17,9 @@ from shapebias.errors import UserError
 from shapebias.images.codec import centre_crop
 from shapebias.networks.timm_models import build_timm, name_converter
 from shapebias.networks.torchvision_models import TORCHVISION_PREFIX, build_torchvision
-from shapebias.networks.weights import State, load_weights
+from shapebias.networks.weights import WRAPPER_NAMES, State, load_weights
+
+log = logging.getLogger(__name__)
 
 PILLOW_FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -112,9 +115,54 @@ def load_file(
     return load_weights(network, state, source, keep=keep, convert=convert)
 
 
+def unwrap(network: nn.Module) -> nn.Module:
+    """Return the network inside wrappers that pass images and answers on: DataParallel, torch.compile, …
+
+    A class of the user's own is no such wrapper, because its `forward` may change the images.
+    """
+    while True:
+        [*others, (name, inner)] = [("", network), *network.named_children()]
+        is_wrapper = name in WRAPPER_NAMES and type(network).__module__.startswith(("torch.", "timm."))
+        if len(others) != 1 or not (is_wrapper or type(network) is nn.Sequential):
+            return network
+        network = inner
+
+
+def image_part(network: nn.Module) -> nn.Module:
+    """Return the part of a network that gets the images as they come: itself, or the first part of a sequence."""
+    network = unwrap(network)
+    while type(network) is nn.Sequential and len(network):
+        network = unwrap(network[0])
+    return network
+
+
+def image_facts(network: nn.Module) -> dict[str, Any]:
+    """Return timm's description of a network's weights and input, or {} if timm does not know the network."""
+    config = getattr(image_part(network), "pretrained_cfg", None)
+    return config if isinstance(config, dict) else {}
+
+
 def preparation(model: nn.Module, size: int | None = None) -> Preparation:
-    """Return the preparation that the network's published weights expect; `size` replaces the input size."""
-    data = resolve_model_data_config(model)
+    """Return the preparation that the network's published weights expect; `size` replaces the input size.
+
+    A network that timm does not know gets 224 pixels and ImageNet's mean and standard deviation. Raises UserError for a
+    network that has one of timm inside: its own code may prepare the images, too.
+    """
+    config = image_facts(model)
+    inner = [
+        name
+        for name, module in model.named_modules()
+        if name and isinstance(getattr(module, "pretrained_cfg", None), dict)
+    ]
+    if not config and inner:
+        raise UserError(
+            f"network {type(model).__name__} has a network of timm inside ({inner[0]}), and its own code may prepare "
+            f"the images, too; say how they are prepared (preparation=…; for the inner network it is "
+            f"shapebias.networks.models.preparation(network.{inner[0]}))"
+        )
+    if not config:
+        log.warning("%s is not of timm: images get 224 pixels and ImageNet's mean and std", type(model).__name__)
+    data = resolve_data_config({"in_chans": 3}, pretrained_cfg=config)
     return Preparation(
         size or data["input_size"][1], data["mean"], data["std"], data["interpolation"], data["crop_pct"]
     )
@@ -143,7 +191,7 @@ def memory_format(network: nn.Module, size: int) -> torch.memory_format:
                 # Two images: with a single image every stride fits, so every view exists.
                 network(torch.zeros(2, 3, size, size, device=device).contiguous(memory_format=layout))
                 return layout
-            except (RuntimeError, AssertionError) as error:
+            except Exception as error:  # a network may fail in any way
                 problem = str(error)
     finally:
         network.train(was_training)
@@ -155,7 +203,7 @@ def memory_format(network: nn.Module, size: int) -> torch.memory_format:
 
 def network_label(network: nn.Module) -> str:
     """Return the name of a network's architecture in timm, or of its class."""
-    return getattr(network, "pretrained_cfg", {}).get("architecture", type(network).__name__)
+    return image_facts(network).get("architecture") or type(unwrap(network)).__name__
 
 
 def classifier(network: nn.Module) -> nn.Module:

@@ -148,6 +148,7 @@ def test_rows_have_the_columns_that_the_tables_read(tmp_path, observer):
     assert facts == {
         "benchmark": "contrast",
         "conditions": ["c50"],
+        "outputs": "logits",
         "shown": {"as they are": 2, "resized": 0},
         "rejected": [],
     }
