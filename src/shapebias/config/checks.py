@@ -238,6 +238,9 @@ def model_problems(config: Config, name: str) -> Iterator[str]:
     """Check that a model's network exists and takes images of `input_size`."""
     entry, key = config["models"][name], f"models.{name}"
     yield from network_problems(f"{key}.timm", entry["timm"])
+    yield from skip_wrong_values(kwargs_problems(key, entry))
+    if "num_classes" in entry["kwargs"]:
+        yield f"{key}.kwargs.num_classes: the classes of the training images decide it; leave it out"
     size = config["input_size"]
     for argument in SIZE_KEYS.values():
         if entry["kwargs"].get(argument, size) != size:
@@ -347,6 +350,7 @@ def observer_problems(config: Config, name: str) -> Iterator[str]:
             yield f"{key}.{unused}: has no meaning for {'a network' if is_network else 'decisions'}"
     if is_network:
         yield from network_problems(f"{key}.timm", entry["timm"])
+        yield from skip_wrong_values(kwargs_problems(key, entry))
         return
     answerable = [n for n, e in config["benchmarks"].items() if KINDS[e["kind"]].measures in ("bias", "accuracy")]
     if entry["benchmark"] not in answerable:
@@ -479,6 +483,25 @@ def network_problems(key: str, name: str) -> Iterator[str]:
     weights = registries.weights_of(library, network)
     if tag and weights and tag not in weights:
         yield f"{key}: {library} has no weights {tag!r} of {network}{suggestion(tag, filter(None, weights))}"
+
+
+def kwargs_problems(key: str, entry: Config) -> Iterator[str]:
+    """Check that a network's arguments are known to the modules that build it."""
+    library, network, _ = parse_network(entry["timm"])
+    words = registries.argument_words(library, network)
+    for argument in entry["kwargs"]:
+        if argument == "pretrained":
+            yield f"{key}.kwargs.pretrained: the weights have keys of their own (weights, init); leave it out"
+        elif words and not is_argument(argument, words):
+            near = nearest(argument, words)
+            hint = f"; did you mean {near!r}?" if near else ""
+            yield f"{key}.kwargs.{argument}: {network} of {library} has no such argument{hint}"
+
+
+def is_argument(argument: str, words: frozenset[str]) -> bool:
+    """Return whether an argument is a known word. MaxxViT puts parts before its own: conv_stride_mode."""
+    part, _, rest = argument.partition("_")
+    return argument in words or (f"{part}_" in words and rest in words)
 
 
 STUDY_CHECKS: tuple[Callable[[Config], Iterator[str]], ...] = (

@@ -13,6 +13,8 @@ FIXED = re.compile(r"'?fixed_input_size'?\s*[=:]\s*(True|False)")
 CROP_SIZE = re.compile(r"crop_size=(\d+)")
 TIMM_NETWORK = re.compile(r"@register_model\s+def (\w+)")
 TORCHVISION_NETWORK = re.compile(r"@register_model\(\)\s+@handle_legacy_interface[^@]*?\ndef (\w+)")
+LOCAL_IMPORT = re.compile(r"^\s*from (?:\.|timm\.models\.|torchvision\.models\.)(\w+) import", re.MULTILINE)
+WORD = re.compile(r"[A-Za-z_]\w*")
 OPTIMIZER = re.compile(r"OptimInfo\(\s*name='(\w+)'")
 PALETTE_FILES = (
     ("seaborn", "palettes.py", re.compile(r"^    (\w+)=\[", re.MULTILINE)),
@@ -40,6 +42,23 @@ def networks_by_source(package: str) -> dict[str, str]:
     """Return network → source text of the module that registers it. package: timm or torchvision."""
     pattern = TIMM_NETWORK if package == "timm" else TORCHVISION_NETWORK
     return {name: text for text in sources(package, "models/*.py") for name in pattern.findall(text)}
+
+
+@functools.cache
+def argument_words(package: str, network: str) -> frozenset[str]:
+    """Return all words in the modules that build a network; its arguments are among them.
+
+    The set is empty if the source has another form. A word outside the set is no argument.
+    """
+    text = networks_by_source(package).get(network)
+    if text is None:
+        return frozenset()
+    pending, texts = [text, *sources(package, "models/_builder.py"), *sources(package, "models/_factory.py")], []
+    while pending:
+        texts.append(pending.pop())
+        for module in LOCAL_IMPORT.findall(texts[-1]):
+            pending += [text for text in sources(package, f"models/{module}.py") if text not in [*texts, *pending]]
+    return frozenset(WORD.findall("\n".join(texts)))
 
 
 def timm_optimizers() -> set[str]:

@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+SINGLE_VALUE = "Expected more than 1 value per channel when training"  # torch's words for batch norm of one value
 MIN_LOSS_SCALE = 1.0  # in fp16; if gradients overflow even at this scale, training has diverged
 
 HistoryRow = dict[str, float]
@@ -351,6 +352,14 @@ def train_epoch(state: TrainState, job: TrainingJob) -> None:
         )
     except FloatingPointError as error:
         raise UserError(f"training diverged ({error}); lower `lr` ({recipe.lr:g}) or set `max_norm`") from None
+    except ValueError as error:
+        if SINGLE_VALUE not in str(error):
+            raise
+        raise UserError(
+            f"batch_size {recipe.batch_size} (accumulate {recipe.accumulate}) shows the network a single image at a "
+            f"time, and its batch norm needs several where maps are 1 × 1; raise batch_size, lower accumulate, or take "
+            f"larger images"
+        ) from None
     except StoppedError:
         raise StoppedError(stop_with_checkpoint(state, job)) from None
     if not math.isfinite(val_loss):

@@ -1,10 +1,14 @@
 """Names read from the source of timm, torchvision, seaborn and matplotlib equal those of the imported packages."""
 
+import inspect
+import sys
+
 import matplotlib as mpl
 import pytest
 import seaborn as sns
 import timm
 from timm.models import get_pretrained_cfg
+from torch import nn
 from torchvision import models
 
 from shapebias.config import registries
@@ -46,6 +50,26 @@ def test_input_sizes_of_torchvision(tag, size):
     assert models.get_model_weights("vit_b_16")[tag or "IMAGENET1K_V1"].transforms().crop_size == [size]
     assert registries.input_size_of("torchvision", "vit_b_16", tag) == size
     assert registries.input_size_of("torchvision", "resnet50", tag) is None
+
+
+@pytest.mark.parametrize("package", ["timm", "torchvision"])
+def test_arguments_of_networks(package):
+    """No argument of any class in a network's module is refused."""
+    if package == "timm":
+        builders = {name: timm.model_entrypoint(name) for name in timm.list_models()}
+    else:
+        builders = {name: models.get_model_builder(name) for name in models.list_models(module=models)}
+    networks = {inspect.unwrap(builder).__module__: name for name, builder in builders.items()}  # one of each module
+    for module, name in networks.items():
+        classes = [value for value in vars(sys.modules[module]).values() if inspect.isclass(value)]
+        local = [c for c in classes if c.__module__.startswith(f"{package}.models") and issubclass(c, nn.Module)]
+        own = [c for c in local if "__init__" in vars(c)]
+        arguments = {key for c in own for key in inspect.signature(c.__init__).parameters}
+        assert arguments - {"args"} <= registries.argument_words(package, name) | {"kwargs"}, name
+        assert "chanels" not in registries.argument_words(package, name)
+    common = {"num_classes", "in_chans", "pretrained_cfg_overlay", "features_only", "global_pool", "img_size"}
+    assert package == "torchvision" or common <= registries.argument_words("timm", "vit_tiny_patch16_224")
+    assert not registries.argument_words(package, "no_such_network")
 
 
 def test_palettes_of_seaborn():

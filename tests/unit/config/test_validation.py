@@ -580,6 +580,19 @@ def test_every_object_is_closed():
         (lambda c: c["training"].update(lr=float("nan")), "training.lr"),
         (lambda c: c["sources"]["in"].pop("kind"), "sources.in.kind"),
         (lambda c: c["models"]["vit"]["kwargs"].update(img_size=224), "models.vit.kwargs.img_size: 224"),
+        (
+            lambda c: c["models"]["resnet"].update(kwargs={"drop_rat": 0.1}),
+            "models.resnet.kwargs.drop_rat: resnet10t of timm has no such argument; did you mean 'drop_rate'?",
+        ),
+        (lambda c: c["models"]["resnet"].update(kwargs={"num_classes": 5}), "models.resnet.kwargs.num_classes: the"),
+        (
+            lambda c: c["observers"].update(x={"timm": "torchvision/vit_b_16", "kwargs": {"img_size": 32}}),
+            "observers.x.kwargs.img_size: vit_b_16 of torchvision has no such argument; did you mean 'image_size'?",
+        ),
+        (
+            lambda c: c["observers"].update(x={"timm": "resnet18", "kwargs": {"pretrained": True}}),
+            "x.kwargs.pretrained",
+        ),
         (lambda c: c["regimes"].update(scratch={"train_on": ["in"]}), "regimes.scratch"),
         (lambda c: c["observers"].update(x={"timm": "resnet18", "pool": {}}), "observers.x.pool"),
         (lambda c: c["observers"].update(x={"timm": "resnet18", "weights": "package:nope/x"}), "'nope'"),

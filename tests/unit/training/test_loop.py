@@ -91,6 +91,22 @@ def test_diverging_training_ends_with_advice(colour_samples):
         trained(colour_samples(), replace(RECIPE, optimizer="sgd", lr=1e30, epochs=5))
 
 
+@pytest.mark.parametrize(
+    ("images", "changes"), [(8, {"batch_size": 1}), (8, {"batch_size": 2, "accumulate": 2}), (7, {"batch_size": 2})]
+)
+def test_batch_norm_of_single_images_is_refused(colour_samples, images, changes):
+    """Images of 32 px end in maps of 1 × 1; batches of two leave one of seven images alone."""
+    with pytest.raises(
+        UserError, match=rf"batch_size {changes['batch_size']} .* single image at a time, .* batch norm"
+    ):
+        trained(colour_samples(4)[:images], replace(RECIPE, **changes))
+
+
+def test_single_images_train_a_network_without_batch_norm(colour_samples):
+    _, state = trained(colour_samples(2), replace(RECIPE, batch_size=1), network=vit())
+    assert state.step == 8
+
+
 def test_training_stops_after_the_patience_and_keeps_its_best_epoch(colour_samples):
     # The validation images have swapped colours, so the validation loss rises as the network learns.
     samples, val = colour_samples(16), colour_samples(16, colours=SWAPPED)
