@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """List and show the images of a set: the same as `shapebias catalogue`."""
 
-from shapebias.cli import run
-from shapebias.commands.catalogue import main
+from shapebias.cli import run_command
 
 if __name__ == "__main__":
-    run(main)
+    run_command("catalogue")

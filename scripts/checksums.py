@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """List checksums of files: the same as `shapebias checksums`."""
 
-from shapebias.cli import run
-from shapebias.commands.checksums import main
+from shapebias.cli import run_command
 
 if __name__ == "__main__":
-    run(main)
+    run_command("checksums")

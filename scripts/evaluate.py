@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Measure a network: show it stimuli and write its decisions: the same as `shapebias evaluate`."""
 
-from shapebias.cli import run
-from shapebias.commands.evaluate import main
+from shapebias.cli import run_command
 
 if __name__ == "__main__":
-    run(main)
+    run_command("evaluate")

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Draw all figures from the tables: the same as `shapebias figures`."""
 
-from shapebias.cli import run
-from shapebias.commands.figures import main
+from shapebias.cli import run_command
 
 if __name__ == "__main__":
-    run(main)
+    run_command("figures")

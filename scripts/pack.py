@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Pack images into a shard: the same as `shapebias pack`."""
 
-from shapebias.cli import run
-from shapebias.commands.pack import main
+from shapebias.cli import run_command
 
 if __name__ == "__main__":
-    run(main)
+    run_command("pack")

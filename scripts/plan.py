@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Say what a study takes, before anything runs (in a clone of the workflow): the same as `shapebias plan`."""
 
-from shapebias.cli import run
-from shapebias.commands.plan import main
+from shapebias.cli import run_command
 
 if __name__ == "__main__":
-    run(main)
+    run_command("plan")

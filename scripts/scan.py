@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """List the images of a folder: the same as `shapebias scan`."""
 
-from shapebias.cli import run
-from shapebias.commands.scan import main
+from shapebias.cli import run_command
 
 if __name__ == "__main__":
-    run(main)
+    run_command("scan")

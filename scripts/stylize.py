@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Stylize images: the same as `shapebias stylize`."""
 
-from shapebias.cli import run
-from shapebias.commands.stylize import main
+from shapebias.cli import run_command
 
 if __name__ == "__main__":
-    run(main)
+    run_command("stylize")

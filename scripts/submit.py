@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Train one network on a SLURM cluster, without the workflow: the same as `shapebias submit`."""
 
-from shapebias.cli import run
-from shapebias.commands.submit import main
+from shapebias.cli import run_command
 
 if __name__ == "__main__":
-    run(main)
+    run_command("submit")

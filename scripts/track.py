@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Record tables and figures at Weights & Biases: the same as `shapebias track`."""
 
-from shapebias.cli import run
-from shapebias.commands.track import main
+from shapebias.cli import run_command
 
 if __name__ == "__main__":
-    run(main)
+    run_command("track")

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Train one network: the same as `shapebias train`."""
 
-from shapebias.cli import run
-from shapebias.commands.train import main
+from shapebias.cli import run_command
 
 if __name__ == "__main__":
-    run(main)
+    run_command("train")

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Train the decoder of an AdaIN stylizer: the same as `shapebias train-stylizer`."""
 
-from shapebias.cli import run
-from shapebias.commands.train_stylizer import main
+from shapebias.cli import run_command
 
 if __name__ == "__main__":
-    run(main)
+    run_command("train_stylizer")

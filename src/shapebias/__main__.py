@@ -1,13 +1,10 @@
 """The command `shapebias`: one subcommand for each task, the same code as in scripts/."""
 
 import difflib
-import importlib
 import sys
 from importlib.metadata import version
 
-from shapebias.cli import run
-from shapebias.errors import UserError
-from shapebias.extras import explain_missing_packages
+from shapebias.cli import run_command
 
 COMMANDS = {
     "evaluate": "measure a network: show it stimuli and write its decisions",
@@ -57,12 +54,7 @@ def main() -> None:
         hint = f"; did you mean {near[0]!r}?" if near else ";"
         sys.exit(f"error: no command {name!r}{hint} there are {', '.join(COMMANDS)}")
     sys.argv = [f"shapebias {name}", *words]
-    try:
-        with explain_missing_packages():
-            command = importlib.import_module(f"shapebias.commands.{MODULES.get(name, name.replace('-', '_'))}")
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    run(command.main)
+    run_command(MODULES.get(name, name.replace("-", "_")))
 
 
 if __name__ == "__main__":
