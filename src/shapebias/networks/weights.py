@@ -31,8 +31,8 @@ AVERAGE_COUNT = "n_averaged"  # torch's AveragedModel stores this number beside 
 WRAPPER_NAMES = ("module", "_orig_mod")
 MODEL_PREFIX = "model."
 METADATA_KEY = "shapebias"
-# Parts of a training that belong to no network, by the first word of their tensors' names.
-TRAINING_PARTS = ("loss", "criterion", "metric")
+# Parts of a training that belong to no network, by a word in the first part of their tensors' names: val_metrics.f1
+TRAINING_WORDS = {"loss", "losses", "criterion", "metric", "metrics", "accuracy"}
 WEIGHT_DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 BATCH_COUNTER = ".num_batches_tracked"
 FOREIGN_CLASS = re.compile(r"GLOBAL ([\w.]+)")
@@ -112,7 +112,8 @@ def read_pickle(path: Path) -> Any:
         reason = str(error)
     if classes := foreign_classes(path, reason):
         raise UserError(
-            f"{path}: not a file of weights alone: it also holds {', '.join(classes)}, and loading it would run their "
+            f"{path}: not a file of weights alone: it also holds {', '.join(classes[:3])}"
+            f"{f' and {len(classes) - 3} other classes' if classes[3:] else ''}, and loading it would run their "
             f"code; if you trust the file, save its state dict alone: torch.save(network.state_dict(), FILE)"
         )
     if "torchscript" in reason.lower():
@@ -166,6 +167,8 @@ def unpack_weights(content: Any, path: Path) -> tuple[State, str]:
         )
         raise UserError(f"{path}: holds no state dict of tensors{keys}")
     for key, value in content.items():
+        if "_packed_params" in str(key):
+            raise UserError(f"{path}: {key!r} is of a quantized network; give the weights before they were quantized")
         if not isinstance(key, str) or not isinstance(value, torch.Tensor):
             raise UserError(
                 f"{path}: {key!r} is a {type(value).__name__} beside the tensors of a state dict; save the network's "
@@ -182,6 +185,11 @@ def is_entry(name: Any) -> bool:
 def is_averaged(name: Any) -> bool:
     """Return whether a name says that weights are averaged over training: state_dict_ema, ema_model, …"""
     return isinstance(name, str) and not AVERAGED_WORDS.isdisjoint(re.split(r"[\W_]+", name.lower()))
+
+
+def is_training_part(key: str) -> bool:
+    """Return whether a tensor belongs to a loss or a metric, by its name."""
+    return not TRAINING_WORDS.isdisjoint(re.split(r"[\W_]+", key.partition(".")[0].lower()))
 
 
 def holds_tensors(value: Any) -> bool:
@@ -222,7 +230,8 @@ def load_weights(
     """
     tensors = model.state_dict()
     refuse_unusable(state, tensors, source)
-    matched, matching = below_prefix(tensors, state, source, keep), "name"
+    matched, prefix = below_prefix(tensors, state, source, keep)
+    matching = f"name below {prefix}" if prefix else "name"
     if matched is None and convert is not None:
         matched, matching = convert(state), "timm"
     if matched is None and tensors.keys().isdisjoint(state) and len(tensors) == len(state):
@@ -296,8 +305,8 @@ def fits(tensors: State, state: State, keep: Collection[str]) -> bool:
     return not wrong or other_outputs(tensors, state, wrong) is not None
 
 
-def below_prefix(tensors: State, state: State, source: str, keep: Collection[str]) -> State | None:
-    """Return the network's tensors under its own names, if the file holds them all below one prefix, else None.
+def below_prefix(tensors: State, state: State, source: str, keep: Collection[str]) -> tuple[State | None, str]:
+    """Return the network's tensors under its own names and their prefix in the file, or None if it lacks some.
 
     A training framework saves its module: `model.` before the network's names, perhaps `ema_model.` before averaged
     ones, and the tensors of a loss beside them. Raises UserError if another network may be meant.
@@ -308,15 +317,15 @@ def below_prefix(tensors: State, state: State, source: str, keep: Collection[str
     found = {prefix: part for prefix, part in parts.items() if fits(tensors, part, keep)}
     chosen = [prefix for prefix in found if is_averaged(prefix)] or list(found)
     if not chosen:
-        return None
+        return None, ""
     if len(chosen) > 1:
         names = ", ".join(prefix.removesuffix(".") or "no name" for prefix in chosen)
         raise UserError(f"{source}: holds this network several times ({names}); save one of them alone")
     [prefix] = chosen
     covered = {part_prefix + key for part_prefix, part in found.items() for key in part}
-    beside = [key for key in state if key not in covered and not key.lower().startswith(TRAINING_PARTS)]
+    beside = [key for key in state if key not in covered and not is_training_part(key)]
     if beside and not prefix:
-        return state  # the caller says that they are not in this network
+        return state, ""  # the caller says that they are not in this network
     if beside:
         raise UserError(
             f"{source}: the tensors below {prefix!r} are this network's, but {len(beside)} others stand beside them, "
@@ -324,4 +333,4 @@ def below_prefix(tensors: State, state: State, source: str, keep: Collection[str
         )
     if len(found[prefix]) < len(state):
         log.info("%s: takes %d of %d tensors (below %r)", source, len(found[prefix]), len(state), prefix)
-    return found[prefix]
+    return found[prefix], prefix
