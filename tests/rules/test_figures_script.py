@@ -60,7 +60,9 @@ def test_recorded_decisions_become_figures_with_reproducible_bytes(tables, stimu
     for folder, run in (("one", run_script), ("two", run_process)):
         succeeded(draw(tables, tmp_path / folder, "--sample-images", f"conflict={stimuli}", run=run))
     figure_names = [*(f"{name}.conflict" for name in OF_CONFLICTS), *OF_ALL]
-    assert files_below(tmp_path / "one") == sorted(f"{name}.{kind}" for name in figure_names for kind in ("png", "svg"))
+    assert files_below(tmp_path / "one") == sorted(
+        f"{name}.{kind}" for name in figure_names for kind in ("pdf", "png", "svg")
+    )
     for name in files_below(tmp_path / "one"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 

@@ -298,7 +298,7 @@ def test_figures_and_report_are_made_from_the_tables(tables, runs, tmp_path):
     of_conflicts += ["confusion", "error_consistency"]
     of_all = ["accuracy", "accuracy_by_condition", "human_likeness", "reliance", "training_curves"]
     names = [*(f"{name}.conflict" for name in of_conflicts), *of_all]
-    assert files_below(figures) == sorted(f"{name}.{kind}" for name in names for kind in ("png", "svg"))
+    assert files_below(figures) == sorted(f"{name}.{kind}" for name in names for kind in ("pdf", "png", "svg"))
 
     picture().save(tmp_path / "contact_sheet.in.png")
     entry = {"content": "in", "styles": "in", "stylizer": "ghiasi", "strength": 1}

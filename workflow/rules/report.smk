@@ -53,7 +53,7 @@ rule figures:
             report(f"results/figures/{name}.png", caption=f"../report/{kind}.rst", category=category)
             for name, (kind, category) in FIGURES.items()
         ],
-        expand("results/figures/{figure}.svg", figure=FIGURES),
+        expand("results/figures/{figure}.{ending}", figure=FIGURES, ending=["svg", "pdf"]),
     log:
         "logs/figures.log",
     benchmark:

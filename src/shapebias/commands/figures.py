@@ -1,4 +1,4 @@
-"""Draw all figures from the tables, as PNG and SVG. The script measures and trains nothing.
+"""Draw all figures from the tables, as PNG, SVG and PDF. The script measures and trains nothing.
 
 Figures of each cue-conflict benchmark have the name <figure>.<benchmark>: shape_bias, shape_bias_by_category,
 shape_bias_differences, cue_accuracy, top_k, confusion and error_consistency. read_out is added if the table has
@@ -38,7 +38,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         metavar="NAME=PATH",
         help="images of a cue-conflict benchmark, for the figure of samples: a folder, shards or an archive",
     )
-    parser.add_argument("--palette", default=style.palette, help="seaborn palette for models (%(default)s)")
+    parser.add_argument(
+        "--palette",
+        default=style.palette,
+        help="seaborn palette of regimes, or of networks in a study without regimes (%(default)s)",
+    )
     parser.add_argument("--dpi", type=int, default=style.dpi, help="resolution of the PNG files (%(default)s)")
     parser.add_argument(
         "--font-scale", type=float, default=style.font_scale, help="factor on all text sizes (%(default)s)"

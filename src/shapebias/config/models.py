@@ -457,9 +457,11 @@ class Evaluation(Section):
 class Figures(Section):
     """Style of the figures. A change redraws the figures and reruns nothing else."""
 
-    palette: str = Field("colorblind", description="The seaborn palette that colours the models.")
-    dpi: Annotated[int, Field(ge=50, le=600)] = Field(150, description="Resolution of PNG files, in dots per inch.")
-    font_scale: float = Field(1, gt=0, le=4, description="Size of all text, relative to the default.")
+    palette: str = Field(
+        "colorblind", description="The seaborn palette of regimes, or of networks in a study without regimes."
+    )
+    dpi: Annotated[int, Field(ge=50, le=600)] = Field(300, description="Resolution of PNG files, in dots per inch.")
+    font_scale: float = Field(1, gt=0, le=4, description="Size of all text, relative to 7 to 9 points.")
 
 
 class Throughputs(Section):
