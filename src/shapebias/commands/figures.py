@@ -4,7 +4,7 @@ Figures of each cue-conflict benchmark have the name <figure>.<benchmark>: shape
 shape_bias_differences, cue_accuracy, top_k, confusion and error_consistency. read_out is added if the table has
 read-outs of the benchmark, and sample_predictions if --sample-images names its images. Figures over all benchmarks:
 accuracy, accuracy_by_condition, human_likeness, reliance and training_curves. --melanoma adds melanoma.<benchmark> and
-melanoma_confusion.<benchmark>.
+melanoma_confusion.<benchmark>. A figure without data is left out, unless --declared names it.
 """
 
 import argparse
@@ -56,6 +56,13 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         metavar=("BASELINE", "REGIME"),
         help="the regimes before and after, which figures compare",
     )
+    parser.add_argument(
+        "--declared",
+        nargs="*",
+        default=[],
+        metavar="FIGURE",
+        help="figures that must exist: one without data says so in a sentence",
+    )
     return parser.parse_args(argv)
 
 
@@ -75,4 +82,5 @@ def main(argv: list[str] | None = None) -> None:
         melanoma=args.melanoma,
         regime_labels=dict(args.regime_labels),
         compared=tuple(args.compared) if args.compared else None,
+        declared=args.declared,
     )

@@ -20,7 +20,7 @@ from shapebias.figures.cues import bias_differences, cue_plane
 from shapebias.figures.likeness import consistency_matrix, likeness_dots
 from shapebias.figures.melanoma import confusion_matrices, melanoma_overview
 from shapebias.figures.read_out import read_out_lines, top_k_lines
-from shapebias.figures.save import save_figure
+from shapebias.figures.save import remove_figure, save_figure
 from shapebias.figures.shape_bias import shape_bias_overview
 from shapebias.figures.style import COLUMN_WIDTH, FigureStyle, NoDataError, new_figure, wrap_name
 from shapebias.figures.training_curves import training_curves
@@ -49,13 +49,15 @@ def draw_figures(
     melanoma: Sequence[str] = (),
     regime_labels: Mapping[str, str] | None = None,
     compared: tuple[str, str] | None = None,
+    declared: Sequence[str] = (),
 ) -> None:
-    """Draw every figure as PNG, SVG and PDF into a folder. A figure without data says so.
+    """Draw every figure as PNG, SVG and PDF into a folder. A figure without data is left out.
 
     folder: folder of the tables. benchmarks: cue-conflict benchmarks to draw, all if empty. runs: folder that holds
     <model>/<regime>/seed<n>. people: table of people's hits on the published stimuli. images: benchmark → folders,
     shards or archives of its images, for a figure of some images with answers. melanoma: melanoma benchmarks to draw.
     regime_labels: regime → its name in the figures. compared: the baseline and the regime whose effect is the question.
+    declared: figures that must exist, as outputs of a rule. One without data says so.
     Raises UserError for missing or broken tables, and for a benchmark or a style that does not exist.
     """
     check_style(style)
@@ -94,10 +96,16 @@ def draw_figures(
         "reliance": partial(reliance_lines, tables["reliance"]),
         "training_curves": partial(training_curves, histories),
     }
+    unknown = sorted({*declared} - {*figures})
+    if unknown:
+        raise UserError(f"figure {unknown[0]!r}: no such figure of these tables; available: {', '.join(figures)}")
     for name, draw in figures.items():
         try:
             figure = draw(style=style)
         except NoDataError as error:
+            if name not in declared:
+                remove_figure(out / name)  # of an earlier study in this folder
+                continue
             figure = message_figure(str(error), style)
         save_figure(figure, out / name, style.dpi)
 

@@ -16,6 +16,7 @@ from PIL import Image
 from shapebias.figures.style import TEXT_SHAPES
 from shapebias.files import atomic_write
 
+FORMATS = ("png", "svg", "pdf")
 PNG_COLORS = 64
 VECTOR_DPI = 200  # resolution of photographs inside SVG and PDF files
 # Text is outlines in an SVG file, which then needs no installed font, and TrueType in a PDF file, as journals ask.
@@ -44,6 +45,12 @@ def save_figure(figure: Figure, stem: Path, dpi: int = 300) -> None:
         with atomic_write(stem.with_name(f"{stem.name}.pdf")) as draft:
             metadata = dict.fromkeys(["CreationDate", "ModDate", "Creator", "Producer"])
             FigureCanvasPdf(figure).print_pdf(draft, metadata=metadata)
+
+
+def remove_figure(stem: Path) -> None:
+    """Remove a figure that was written earlier, if there is one."""
+    for ending in FORMATS:
+        stem.with_name(f"{stem.name}.{ending}").unlink(missing_ok=True)
 
 
 def render_image(figure: Figure) -> Image.Image:
