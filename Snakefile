@@ -41,5 +41,5 @@ rule images:
         [checksums_of(name, split) for name in SETS for split in shard_counts(name)],
         [f"results/images/{name}/{table}.csv" for name in SETS for table in ("manifest", "rejected")],
         [f"results/figures/contact_sheet.{name}.png" for name in SETS],
-        ["results/figures/rejected.png"] if PACKED else [],
+        ["results/figures/rejected"] if PACKED else [],
     localrule: True

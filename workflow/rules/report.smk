@@ -68,7 +68,7 @@ SHEET_SETS = dict.fromkeys(entry["content"] for entry in config["stylized"].valu
 SHEET_SETS |= dict.fromkeys([*config["stylized"], *config["sources"]])
 SHEETS = [f"results/figures/contact_sheet.{name}.png" for name in SHEET_SETS if name in SHOWN_SETS]
 if PACKED and set(PACKED) <= set(SHOWN_SETS):
-    SHEETS.append("results/figures/rejected.png")
+    SHEETS.append(rules.rejected_sheet.output[0])
 
 
 def images_of_conflicts(option):

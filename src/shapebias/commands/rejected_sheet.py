@@ -1,4 +1,7 @@
-"""Show rejected images with the reasons: the decodable part of each image, or a grey square."""
+"""Show rejected images with the reasons: the decodable part of each image, or a grey square.
+
+The sheet is rejected.png in the output folder, which stays empty if no image was rejected.
+"""
 
 import argparse
 import io
@@ -29,7 +32,7 @@ def set_spec(text: str) -> tuple[str, Path, Path | None]:
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = Parser(description=__doc__)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--sets",
         type=set_spec,
@@ -39,7 +42,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help="a set's rejected.csv, and the folder of its files",
     )
     parser.add_argument("--count", type=positive_int, default=40, help="largest number of images (%(default)s)")
-    parser.add_argument("--out", type=Path, required=True, metavar="PNG", help="the sheet")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder of the sheet")
     return parser.parse_args(argv)
 
 
@@ -89,6 +92,9 @@ def main(argv: list[str] | None = None) -> None:
         rows = rows.assign(set=name, folder=folder, table=table, order=order).sort_values("order")
         tables.append(rows.assign(turn=range(len(rows))))
     rejected = pd.concat(tables)
+    args.out.mkdir(parents=True, exist_ok=True)
+    if rejected.empty:
+        return
     selected = rejected.sort_values(["turn", "set"]).head(args.count).sort_values(["set", "file"])
     cells: list[Cell] = []
     for name, table, _ in args.sets:
@@ -98,6 +104,6 @@ def main(argv: list[str] | None = None) -> None:
             image = decode_partially(read_bytes(row["folder"], row["file"], located))
             cells.append((image, [f"{name}: {Path(row['file']).name}", row["reason"]]))
     count = f"{len(selected)} of {len(rejected):,}" if len(selected) < len(rejected) else f"{len(rejected):,}"
-    title = f"{count} images set aside" if len(rejected) else f"No image of {len(tables)} sets was set aside"
-    with atomic_write(args.out) as draft:
-        contact_sheet(cells, title=title, columns=8, cell_size=CELL).save(draft, format="PNG")
+    with atomic_write(args.out / "rejected.png") as draft:
+        sheet = contact_sheet(cells, title=f"{count} images set aside", columns=8, cell_size=CELL)
+        sheet.save(draft, format="PNG")
