@@ -74,7 +74,7 @@ class EmbeddedImage:
         )
         if match is None:
             return None
-        return round(1.3 * float(match[1]) * (96 / 72 if match[2] == b"pt" else 1))
+        return round(1.5 * float(match[1]) * (96 / 72 if match[2] == b"pt" else 1))
 
 
 @dataclass(frozen=True)
