@@ -41,7 +41,7 @@ def save_figure(figure: Figure, stem: Path, dpi: int = 300) -> None:
             image.save(draft, format="PNG", dpi=(dpi, dpi), optimize=True)
         figure.set_dpi(VECTOR_DPI)
         with atomic_write(stem.with_name(f"{stem.name}.svg")) as draft:
-            FigureCanvasSVG(figure).print_svg(draft, metadata={"Date": None, "Creator": None})
+            FigureCanvasSVG(figure).print_svg(draft, metadata=dict.fromkeys(["Date", "Creator", "Format", "Type"]))
         with atomic_write(stem.with_name(f"{stem.name}.pdf")) as draft:
             metadata = dict.fromkeys(["CreationDate", "ModDate", "Creator", "Producer"])
             FigureCanvasPdf(figure).print_pdf(draft, metadata=metadata)
