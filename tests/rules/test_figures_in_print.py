@@ -42,7 +42,7 @@ from shapebias.figures.training_curves import training_curves
 from shapebias.metrics.melanoma import MELANOMA_COUNTS
 from shapebias.tables.columns import MELANOMA_TABLE_COLUMNS
 
-PEOPLE = pd.read_csv(Path(__file__).parents[3] / "workflow/resources/people.csv")
+PEOPLE = pd.read_csv(Path(__file__).parents[2] / "workflow/resources/people.csv")
 FEW = ["in_test", "silhouettes", "contrast", "eidolonI"]
 STUDIES: dict[str, Callable[[], dict[str, pd.DataFrame]]] = {
     "one model": lambda: study_tables(runs(1, 2), ["in_test"]),
