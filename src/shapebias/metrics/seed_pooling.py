@@ -143,13 +143,14 @@ def _pooled_share_difference(counts: CueCounts, pairs: Sequence[tuple[int, int]]
     """Return the difference in the share of answers that name a cue, over all pairs of seeds (SHARE_COLUMNS)."""
     if len(pairs) == 1:
         return share_differences(counts, pairs, cue)[0]
-    trials, cells, resampled = cue_answers(counts, cue)
     parts = []
     for side, seeds in enumerate(map(list, zip(*pairs, strict=True))):
         rows = [*dict.fromkeys(seeds)]
-        shares = ratio_with_prior(resampled[seeds], counts.resampled.trials[seeds], side=side)
-        sums = resampled[rows].sum(axis=0), counts.resampled.trials[rows].sum(axis=0)
-        parts.append((cells[seeds] / trials[seeds], shares, ratio_with_prior(*sums, side=side)))
+        trials, cells, resampled = cue_answers(counts, cue, seeds)
+        shares = ratio_with_prior(resampled, counts.resampled.trials[seeds], side=side)
+        *_, resampled_once = cue_answers(counts, cue, rows)
+        sums = resampled_once.sum(axis=0), counts.resampled.trials[rows].sum(axis=0)
+        parts.append((cells / trials, shares, ratio_with_prior(*sums, side=side)))
     differences, resampled_differences, pooled = (first - second for first, second in zip(*parts, strict=True))
     centre = float(differences.mean())
     low, high = _interval_around(centre, differences, resampled_differences, pooled, lowest=-1)

@@ -438,10 +438,10 @@ VIT = {"timm": "vit_tiny_patch16_224"}
 @pytest.mark.parametrize(
     ("network", "sizes"),
     [
-        (VIT, "takes images of 224 pixels, but input_size is 64; give kwargs: {img_size: 64}"),
+        (VIT, "takes images of 224 pixels, but input_size is 48; give kwargs: {img_size: 48}"),
         ({"timm": "vit_base_patch16_384.augreg_in1k"}, "takes images of 384 pixels"),
-        ({"timm": "torchvision/vit_b_16"}, "224 pixels, but input_size is 64; give kwargs: {image_size: 64}"),
-        (VIT | {"kwargs": {"img_size": 64}}, None),
+        ({"timm": "torchvision/vit_b_16"}, "224 pixels, but input_size is 48; give kwargs: {image_size: 48}"),
+        (VIT | {"kwargs": {"img_size": 48}}, None),
         (VIT | {"kwargs": {"dynamic_img_size": True}}, None),
         ({"timm": "resnet18"}, None),  # takes any size
     ],
