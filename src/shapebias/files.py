@@ -1,4 +1,4 @@
-"""Write files atomically: a file appears complete or not at all."""
+"""Read text files that people write, and write files atomically: a file appears complete or not at all."""
 
 import contextlib
 import shutil
@@ -7,6 +7,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 from shapebias.errors import UserError
+
+MAX_TEXT_BYTES = 256_000_000  # of a file that people write
 
 
 @contextlib.contextmanager
@@ -41,3 +43,30 @@ def require_space(folder: Path, needed: int, name: str) -> None:
             f"{name} needs about {needed / 1e6:,.1f} MB, but {existing} has {free / 1e6:,.1f} MB left; "
             f"free some space, or write elsewhere"
         )
+
+
+def read_utf8(path: Path) -> str:
+    """Return the content of a text file in UTF-8, without a byte order mark and with its line ends as they are.
+
+    Raises UserError for a missing file, for anything but a regular file, for another encoding (with the line), and for
+    more than MAX_TEXT_BYTES.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: no such file")
+    if not path.is_file():  # reading a pipe would wait for ever
+        raise UserError(f"{path}: not a file; give a text file")
+    if path.stat().st_size > MAX_TEXT_BYTES:
+        raise UserError(f"{path}: larger than {MAX_TEXT_BYTES / 1e6:.0f} MB; give a text file that people write")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: not readable ({error.strerror or error})") from None
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data:
+        raise UserError(f"{path}: not text in UTF-8 (UTF-16, or no text at all); save it as text in UTF-8")
+    try:
+        return data.decode("utf-8-sig")  # spreadsheets begin a file with a byte order mark
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise UserError(
+            f"{path}, line {line}: not text in UTF-8 (byte 0x{data[error.start]:02x}); save it as text in UTF-8"
+        ) from None

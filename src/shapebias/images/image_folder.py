@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from shapebias.categories import CATEGORIES, category_of
+from shapebias.csv_tables import read_csv_table
 from shapebias.errors import UserError
 from shapebias.images.codec import is_image_name
 from shapebias.images.listing import ALL, SPLITS, ListedImage, SplitCounts, assign_splits, build_listing
@@ -144,18 +145,30 @@ def require_category(name: str, root: Path, categories: dict[str, str] | None) -
             f"16 category names; give a CSV with the columns class,category (source key `categories`)"
         )
     if category not in CATEGORIES:
-        similar = difflib.get_close_matches(category, CATEGORIES, 1)
-        hint = f"; did you mean {similar[0]!r}?" if similar else ""
-        raise UserError(f"class {name!r}: unknown category {category!r}; allowed: {', '.join(CATEGORIES)}{hint}")
+        raise UserError(unknown_category(name, category))
     return category
 
 
+def unknown_category(name: str, category: str) -> str:
+    """Return the message about a class whose category is none of the 16."""
+    similar = difflib.get_close_matches(category, CATEGORIES, 1)
+    hint = f"; did you mean {similar[0]!r}?" if similar else ""
+    return f"class {name!r}: unknown category {category!r}; allowed: {', '.join(CATEGORIES)}{hint}"
+
+
 def read_categories(path: Path) -> dict[str, str]:
-    """Read a class → category CSV (columns `class` or `wnid`, and `category`)."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False).rename(columns={"wnid": "class"})
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a readable CSV: {error}") from None
-    if not {"class", "category"} <= set(table.columns):
+    """Read a class → category CSV: columns `class` or `wnid`, and `category`, which may be empty.
+
+    With both columns, `wnid` is the class, and `class` holds names for people. Raises UserError, with the line, for a
+    class that is named twice and for an unknown category; `read_csv_table` describes the other errors.
+    """
+    table = read_csv_table(path)
+    key = "wnid" if "wnid" in table.columns else "class"
+    if key not in table.columns or "category" not in table.columns:
         raise UserError(f"{path}: columns {', '.join(table.columns)}; expected class,category")
-    return dict(zip(table["class"], table["category"], strict=True))
+    table.require_unique(key, "class")
+    categories = dict(zip(table.column(key), table.column("category"), strict=True))
+    for (name, category), line in zip(categories.items(), table.lines, strict=True):
+        if category and category not in CATEGORIES:
+            raise UserError(f"{path}, line {line}: {unknown_category(name, category)}")
+    return categories

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from shapebias.csv_tables import read_csv_table
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import read_observers, read_predictions, read_raw_predictions
@@ -90,8 +91,8 @@ def infer_kind(benchmark: str, files: Sequence[Path]) -> str:
     if name in KINDS:
         return name
     try:
-        images = pd.read_csv(files[0], dtype=str, keep_default_na=False)["imagename"]
-    except (OSError, ValueError, KeyError):
+        images = read_csv_table(files[0], ["imagename"]).frame()["imagename"]
+    except UserError:
         images = pd.Series(dtype=str)  # read_observers reports the error in the file
     if images.map(stem).str.match(CUE_CONFLICT_NAME).all():
         return "cue_conflict"

@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from shapebias.categories import CATEGORIES
+from shapebias.csv_tables import read_csv_table
 from shapebias.errors import UserError
 from shapebias.tables import columns
 
@@ -74,8 +76,24 @@ def read_answers(folder: Path, benchmark: str) -> pd.DataFrame:
 
 
 def read_people(path: Path) -> pd.DataFrame:
-    """Read people's hits for each category on the published stimuli."""
-    return _read_csv(path, FILE_COLUMNS["people"])
+    """Read people's hits for each category on the published stimuli; raises UserError, with the line, for wrong rows."""
+    table = read_csv_table(path, FILE_COLUMNS["people"])
+    table.require_unique("category", "category")
+    frame = table.frame()
+    for line, category in frame["category"].items():
+        if category not in CATEGORIES:
+            raise UserError(
+                f"{path}, line {line}: {category!r} is not one of the 16 categories: {', '.join(CATEGORIES)}"
+            )
+    for name in FILE_COLUMNS["people"][1:]:
+        wrong = frame.loc[~frame[name].str.fullmatch("[0-9]{1,12}"), name]
+        if len(wrong):
+            raise UserError(f"{path}, line {wrong.index[0]}: {name} {wrong.iloc[0]!r} is not a whole number from 0")
+        frame[name] = frame[name].astype("int64")
+    for line, row in frame.iterrows():
+        if row["shape_hits"] + row["texture_hits"] > row["conflict_images"]:
+            raise UserError(f"{path}, line {line}: shape_hits and texture_hits together exceed conflict_images")
+    return frame.reset_index(drop=True)
 
 
 def read_histories(runs: Path, table: pd.DataFrame) -> pd.DataFrame:
