@@ -24,7 +24,7 @@ OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 class CsvTable:
     """A table of text. All rows have as many values as there are columns.
 
-    path: the file, for messages. columns: names in lower case. lines: the first line of each row in the file.
+    path: the file, for messages. columns: names, in lower case unless the table was read exactly. lines: the first line of each row in the file.
     """
 
     path: Path
@@ -57,23 +57,25 @@ class CsvTable:
             first_lines[value] = line
 
 
-def read_csv_table(path: Path, required: Sequence[str] = (), *, order: Sequence[str] = ()) -> CsvTable:
+def read_csv_table(
+    path: Path, required: Sequence[str] = (), *, order: Sequence[str] = (), exact: bool = False
+) -> CsvTable:
     """Read a CSV file in UTF-8 with commas and a line of column names.
 
     required: columns that the table must have. order: all usual columns, for messages; by default the required ones.
     Column names are compared without regard to case, spaces around names and values are removed, and empty lines are
-    skipped. All values stay text: `NA` is a name.
+    skipped. All values stay text: `NA` is a name. exact: whether case and spaces count, as in tables of this tool.
     Raises UserError, with the line, for a row with too many or too few values, an unclosed quotation mark, a column
     that stands twice or has no name, another separator, another encoding, and a missing file.
     """
     expected = ",".join(order or required) or "a line of column names"
-    lines = csv.reader(io.StringIO(read_utf8(path), newline=""), strict=True, skipinitialspace=True)
+    lines = csv.reader(io.StringIO(read_utf8(path), newline=""), strict=True, skipinitialspace=not exact)
     columns: list[str] | None = None
     rows, row_lines, line = list[list[str]](), list[int](), 1
     while True:
         line = lines.line_num + 1
         try:
-            values = [value.strip() for value in next(lines)]
+            values = next(lines)
         except StopIteration:
             break
         except csv.Error as error:
@@ -81,9 +83,12 @@ def read_csv_table(path: Path, required: Sequence[str] = (), *, order: Sequence[
                 f"{path}, line {line}: {error}; a value with commas stands in quotation marks, and a quotation mark in "
                 f"it is doubled"
             ) from None
+        if not exact:
+            values = [value.strip() for value in values]
         if values in ([], [""]):
             continue
         if columns is None:
+            values = values if exact else [name.lower() for name in values]
             columns = _check_columns(path, line, values, required, expected)
         elif len(values) != len(columns):
             raise UserError(
@@ -98,9 +103,8 @@ def read_csv_table(path: Path, required: Sequence[str] = (), *, order: Sequence[
     return CsvTable(path, columns, rows, row_lines)
 
 
-def _check_columns(path: Path, line: int, names: list[str], required: Sequence[str], expected: str) -> list[str]:
-    columns = [name.lower() for name in names]
-    separator = next((mark for mark in OTHER_SEPARATORS if mark in names[0]), None)
+def _check_columns(path: Path, line: int, columns: list[str], required: Sequence[str], expected: str) -> list[str]:
+    separator = next((mark for mark in OTHER_SEPARATORS if mark in columns[0]), None)
     if len(columns) == 1 and separator:
         raise UserError(
             f"{path}: its values are separated by {OTHER_SEPARATORS[separator]}; save it with commas, as {expected}"
@@ -113,7 +117,7 @@ def _check_columns(path: Path, line: int, names: list[str], required: Sequence[s
     missing = [name for name in required if name not in columns]
     if missing:
         raise UserError(
-            f"{path}: column {', '.join(missing)} is missing; its columns are {','.join(names)}, expected {expected}"
+            f"{path}: column {', '.join(missing)} is missing; its columns are {','.join(columns)}, expected {expected}"
         )
     return columns
 

@@ -111,11 +111,10 @@ def pooled_difference(counts: CueCounts, first_rows: Sequence[int], second_rows:
     number = max(len(first_rows), len(second_rows))
     sides = [[places[row] for row in side] * (number // len(side)) for side in (first_rows, second_rows)]
     pairs = [pair for pair in zip(*sides, strict=True) if counts.hits[list(pair)].any(axis=1).all()]
-    result: dict[str, Any] = dict.fromkeys(("difference", "ci_low", "ci_high", *SHARE_COLUMNS), math.nan)
-    result |= {"seeds": len(pairs), "interval": "", "reason": ""}
     if not pairs:
         without = f"not both have a hit on the {common.sum()} common conflict images"
-        return result | {"reason": without if common.any() else "no conflict image that all saw and could answer"}
+        return undefined_difference(without if common.any() else "no conflict image that all saw and could answer")
+    result = undefined_difference("") | {"seeds": len(pairs)}
     first, second = ([*dict.fromkeys(side)] for side in zip(*pairs, strict=True))
     cells = counts.shape_hits, counts.hits
     shape, hits = (np.array([cell[side].sum() for side in (first, second)]) for cell in cells)
@@ -137,6 +136,12 @@ def pooled_difference(counts: CueCounts, first_rows: Sequence[int], second_rows:
         low = result["difference"] - math.hypot(biases[0] - low_1, high_2 - biases[1])
         high = result["difference"] + math.hypot(high_1 - biases[0], biases[1] - low_2)
     return result | {"ci_low": float(low), "ci_high": float(high), "interval": IMAGES_AND_SEEDS}
+
+
+def undefined_difference(reason: str) -> dict[str, Any]:
+    """Return the row of a difference that nothing defines, with the reason."""
+    undefined = dict.fromkeys(("difference", "ci_low", "ci_high", *SHARE_COLUMNS), math.nan)
+    return undefined | {"seeds": 0, "interval": "", "reason": reason}
 
 
 def _pooled_share_difference(counts: CueCounts, pairs: Sequence[tuple[int, int]], cue: str) -> dict[str, float]:
