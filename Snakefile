@@ -5,6 +5,9 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
+include: "workflow/rules/config_files.smk"
+
+
 # A study is one file. Without this condition, Snakemake would merge a file from --configfile into config.yaml.
 if not workflow.overwrite_configfiles:
 

@@ -227,7 +227,7 @@ rule tables:
         melanoma=melanoma_flags(),
         read_out=lambda wildcards, input: flags({"read_out": list(input.read_out) or None}),
         sets=SHOWN_SETS,
-        decisions=decision_flags(),
+        decisions=lambda wildcards: decision_flags(),  # a function, since a pattern may hold {…}
     shell:
         'python "$SCRIPTS"/tables.py --predictions results/predictions --benchmarks {params.benchmarks:q}'
         " --kinds {params.kinds:q} --observers {params.observers:q} {params.melanoma:q} {params.read_out:q}"

@@ -137,7 +137,7 @@ rule settings:
         mem_mb=memory(500),
         runtime=time_limit(5),
     params:
-        text=json.dumps(config, indent=2),
+        text=lambda wildcards: json.dumps(config, indent=2),  # a function, since the title may hold {…}
     shell:
         "printf '%s\\n' {params.text:q} > {output:q} 2> {log:q}"
 
@@ -168,7 +168,7 @@ rule report:
         mem_mb=memory(2000),
         runtime=time_limit(30),
     params:
-        title=config["title"],
+        title=lambda wildcards: config["title"],  # a function, since a title may hold {…}
         tables=lambda wildcards, input: os.path.dirname(input.tables[0]),
         figures=lambda wildcards, input: os.path.dirname(input.figures[0]),
         images=lambda wildcards: images_of_conflicts("--conflict-images"),
@@ -196,7 +196,7 @@ rule track:
         mem_mb=memory(1000),
         runtime=time_limit(10),
     params:
-        title=config["title"],
+        title=lambda wildcards: config["title"],
     shell:
         'python "$SCRIPTS"/track.py --title {params.title:q} --tables {input.tables:q} --figures {input.figures:q}'
         " --config {input.config:q} $TRACKING --out {output:q} > {log:q} 2>&1"

@@ -10,11 +10,11 @@ import math
 import re
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from shapebias.config.checks import CLASS_COUNTS, nearest, problems, suggestion
 from shapebias.config.data_files import resolve_paths
+from shapebias.config.files import parse_scalar
 from shapebias.config.models import Section, Study
 from shapebias.config.partial import mark_wrong_values
 from shapebias.config.queries import Config
@@ -79,11 +79,7 @@ def parse_scalars(value: Any) -> Any:
         return {key: parse_scalars(part) for key, part in value.items()}
     if isinstance(value, list):
         return [parse_scalars(part) for part in value]
-    try:
-        scalar = yaml.safe_load(value) if isinstance(value, str) else value
-    except yaml.YAMLError:
-        return value
-    return scalar if scalar is None or isinstance(scalar, bool | int | float) else value
+    return parse_scalar(value) if isinstance(value, str) else value
 
 
 def default_shards(entry: Config) -> dict[str, int]:
