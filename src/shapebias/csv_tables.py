@@ -24,7 +24,8 @@ OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 class CsvTable:
     """A table of text. All rows have as many values as there are columns.
 
-    path: the file, for messages. columns: names, in lower case unless the table was read exactly. lines: the first line of each row in the file.
+    path: the file, for messages. columns: their names, in lower case unless the table was read exactly. lines: the
+    first line of each row in the file.
     """
 
     path: Path

@@ -13,6 +13,8 @@ FIXED = re.compile(r"'?fixed_input_size'?\s*[=:]\s*(True|False)")
 CROP_SIZE = re.compile(r"crop_size=(\d+)")
 TIMM_NETWORK = re.compile(r"@register_model\s+def (\w+)")
 TORCHVISION_NETWORK = re.compile(r"@register_model\(\)\s+@handle_legacy_interface[^@]*?\ndef (\w+)")
+SIBLING = re.compile(r"^ *from \.(\w+) import", re.MULTILINE)
+WORD = re.compile(r"[A-Za-z_]\w*")
 OPTIMIZER = re.compile(r"OptimInfo\(\s*name='(\w+)'")
 PALETTE_FILES = (
     ("seaborn", "palettes.py", re.compile(r"^    (\w+)=\[", re.MULTILINE)),
@@ -40,6 +42,25 @@ def networks_by_source(package: str) -> dict[str, str]:
     """Return network → source text of the module that registers it. package: timm or torchvision."""
     pattern = TIMM_NETWORK if package == "timm" else TORCHVISION_NETWORK
     return {name: text for text in sources(package, "models/*.py") for name in pattern.findall(text)}
+
+
+@functools.cache
+def argument_words(package: str, network: str) -> frozenset[str]:
+    """Return all words in the source of a network and of the modules that it imports.
+
+    They include the names of its arguments: an argument with another name is misspelt. Empty if the network is unknown.
+    """
+    text = networks_by_source(package).get(network, "")
+    texts, imported = [text] if text else [], {"_factory", "_builder"}
+    unread = {name for text in texts for name in SIBLING.findall(text)} | imported if texts else set()
+    read = set[str]()
+    while unread:
+        name = unread.pop()
+        read.add(name)
+        for text in sources(package, f"models/{name}.py"):
+            texts.append(text)
+            unread |= {*SIBLING.findall(text)} - read
+    return frozenset(word for text in texts for word in WORD.findall(text))
 
 
 def timm_optimizers() -> set[str]:
@@ -101,4 +122,11 @@ def is_palette(name: str) -> bool:
     names = palettes()
     if name.lower() == "jet":  # seaborn refuses this misleading colormap
         return False
-    return not names or name.startswith(PALETTE_PREFIXES) or re.sub("_[rd]$", "", name) in names
+    if names and name.startswith(PALETTE_PREFIXES):
+        import seaborn  # takes a second, and only these palettes are computed from their name
+
+        try:
+            return len(seaborn.color_palette(name, 3)) == 3
+        except (ValueError, TypeError, KeyError):
+            return False
+    return not names or re.sub("_[rd]$", "", name) in names

@@ -128,8 +128,8 @@ class TableBuilder:
         names = sorted(decisions["observer"].unique())
         if PEOPLE in names:
             raise UserError(
-                f"benchmark {benchmark!r}: an observer is called {PEOPLE!r}, the name of all people together; rename the "
-                f"observer, and pool people as {PEOPLE}=PATTERN"
+                f"benchmark {benchmark!r}: an observer is called {PEOPLE!r}, the name of all people together; rename "
+                f"the observer, and pool people as {PEOPLE}=PATTERN"
             )
         members = parse_pools(pools, names)
         answers = self._answers_to(benchmark, kind, [*names, *members])

@@ -226,7 +226,10 @@ def add_decisions(measured: TableBuilder, decisions: DecisionFiles, kinds: Mappi
 
 
 def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
-    """Write each table as `<folder>/<name>.csv`, complete or not at all. Undefined numbers are NaN, missing text is ""."""
+    """Write each table as `<folder>/<name>.csv`, complete or not at all.
+
+    Undefined numbers are NaN, and missing text is empty.
+    """
     for name, table in tables.items():
         texts = [column for column in table.columns if column in TEXT_COLUMNS]
         table = table.assign(**{column: table[column].astype(object).fillna("") for column in texts})

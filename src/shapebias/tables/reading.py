@@ -52,7 +52,10 @@ def read_answers(folder: Path, benchmark: str) -> pd.DataFrame:
 
 
 def read_people(path: Path) -> pd.DataFrame:
-    """Read people's hits for each category on the published stimuli. Raises UserError, with the line, for wrong rows."""
+    """Read people's hits for each category on the published stimuli.
+
+    Raises UserError, with the line, for a wrong row.
+    """
     table = read_csv_table(path, FILE_COLUMNS["people"])
     table.require_unique("category", "category")
     frame = table.frame()

@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 MODES = ("offline", "online", "disabled")
 LIBRARY_FOLDER = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "shapebias.tracking.process"]
+LONGEST_TAG = 64  # characters
 # The user may have set these for another run, or a surrounding W&B process set them.
 DROPPED_VARIABLES = ("WANDB_MODE", "WANDB_RUN_ID", "WANDB_RESUME", "WANDB_SERVICE")
 
@@ -107,7 +108,7 @@ class Tracker:
                     "entity": settings.entity,
                     "group": group,
                     "job_type": job_type,
-                    "tags": tags,
+                    "tags": shorten_tags(tags),
                     "config": config,
                 },
             },
@@ -188,6 +189,11 @@ class Tracker:
                 self.arrived = True
         if not self.arrived:
             self._warn("its process ended early")
+
+
+def shorten_tags(tags: list[str]) -> list[str]:
+    """Return the tags cut to the length that W&B takes, each once; the run's name keeps all of them."""
+    return list(dict.fromkeys(tag[:LONGEST_TAG] for tag in tags if tag))
 
 
 def to_json(value: Any) -> Any:

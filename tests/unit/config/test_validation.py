@@ -109,6 +109,7 @@ def test_benchmarks_of_all_kinds_are_declared_alike(tmp_path, config):
     archive.write_bytes(b"opened later")
     config["benchmarks"]["rotation"]["folder"] = str(archive)
     config["benchmarks"]["reliance"] = {"kind": "suppressed", "images": "in", "suppress": {"texture": [3]}}
+    (tmp_path / "decisions.csv").touch()
     config["observers"] = {"people": {"decisions": str(tmp_path), "benchmark": "false-colour"}}
     full = check_config(config)["benchmarks"]
     assert full["reliance"]["suppress"] == {"shape": [2, 4, 8, 16], "texture": [3], "colour": [1]}

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from shapebias.tracking.client import Tracker, TrackingSettings, effective_mode, new_run_id, read_env_file
+from shapebias.tracking.client import Tracker, TrackingSettings, effective_mode, new_run_id, read_env_file, shorten_tags
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,7 @@ def test_disabled_starts_and_writes_nothing(tmp_path, monkeypatch):
     assert threading.active_count() == threads
     tracker.finish({})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tags_are_cut_to_the_length_that_wandb_takes_and_stay_distinct():
+    assert shorten_tags(["r" * 65, "seed0", "r" * 66, ""]) == ["r" * 64, "seed0"]
