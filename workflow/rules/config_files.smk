@@ -11,7 +11,6 @@ from shapebias.config.files import read_config_file
 from shapebias.errors import UserError
 from snakemake.exceptions import WorkflowError
 
-
 if workflow.is_main_process:
     try:
         for path in map(Path, workflow.overwrite_configfiles or ["config.yaml"]):

@@ -38,6 +38,7 @@ from shapebias.networks import models
 from shapebias.networks.device import keep_freed_memory, resolve_device
 from shapebias.networks.weights import weights_path
 from shapebias.provenance import provenance
+from shapebias.tables.columns import PEOPLE
 
 log = logging.getLogger(__name__)
 
@@ -137,6 +138,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     stems = {path.stem for path in args.out}
     if args.observer is None and len(stems) == 1:
         [args.observer] = stems
+    if args.observer == PEOPLE:
+        parser.error(f"--observer {PEOPLE}: in the tables this name means all people together; choose another")
     if wrong := [text for text in args.read_out if text != "-" and "=" not in text]:
         parser.error(f"--read-out {wrong[0]!r} is not NAME=X.csv, and not -")
     return args

@@ -132,14 +132,12 @@ def key_named(section: Any, name: Any) -> Any:
 
 def written_place(config: Config, place: Place) -> Place:
     """Return a place with the keys as the config has them; the last one may be missing."""
-    keys, section = list[Any](), config
-    for name in place:
-        keys.append(key_named(section, name) if isinstance(section, dict) else name)
-        try:
-            section = section[keys[-1]]
-        except (KeyError, IndexError, TypeError):
-            section = None
-    return tuple(keys)
+    if not place:
+        return ()
+    *above, name = place
+    keys = written_place(config, tuple(above))
+    section = functools.reduce(lambda part, key: part[key], keys, config)
+    return (*keys, key_named(section, name) if isinstance(section, dict) else name)
 
 
 def keys_at(config: Config, place: Place, sections: dict[int, type[Section]]) -> list[str]:
