@@ -202,7 +202,7 @@ def test_the_page_of_the_configuration_has_each_key_of_the_schema(hooks):
     page = hooks.configuration(SCHEMA)
     missing = [key for key in set(keys_below(SCHEMA, SCHEMA)) if not re.search(rf"[`.]{key}`|^## {key}$", page, re.M)]
     assert missing == []
-    assert "| `seeds` | list of integer ≥\u00a00 | `[0]` |" in page
+    assert "| `seeds` | list of integer 0 to 2147483647 | `[0]` |" in page
 
 
 def test_the_page_of_the_configuration_reads_a_schema_that_pydantic_writes(hooks):

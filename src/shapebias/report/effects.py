@@ -38,7 +38,8 @@ class Effect:
     """The change from the baseline to a regime in one network, over all of its seeds.
 
     before, after, difference: shape bias; low, high: the paired interval of the difference. chance: the share of each
-    cue by guessing. seeds: the number of seeds that both regimes have. reason: why the difference is undefined, if it is.
+    cue by guessing. seeds: the number of seeds that both regimes have. reason: why the difference is
+    undefined, if it is.
     """
 
     model: str
