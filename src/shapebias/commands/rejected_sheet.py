@@ -1,7 +1,6 @@
 """Show rejected images with the reasons: the decodable part of each image, or a grey square."""
 
 import argparse
-import io
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +9,7 @@ from PIL import Image, ImageFile
 from shapebias.cli import Parser, positive_int
 from shapebias.errors import BadImageError, UserError
 from shapebias.files import atomic_write
-from shapebias.images.codec import MAX_MEGAPIXELS, to_rgb
+from shapebias.images.codec import open_image, read_image_file, to_rgb
 from shapebias.images.contact_sheets import Cell, contact_sheet
 from shapebias.images.image_store import ImageStore
 from shapebias.images.listing import ListedImage, read_rows
@@ -56,7 +55,7 @@ def read_bytes(folder: Path | None, file: str, located: dict[str, ListedImage]) 
     if folder is None:
         return b""
     try:
-        return ImageStore(folder).read(located[file]) if file in located else (folder / file).read_bytes()
+        return ImageStore(folder).read(located[file]) if file in located else read_image_file(folder / file)
     except (OSError, UserError, BadImageError):
         return b""
 
@@ -67,10 +66,7 @@ def decode_partially(data: bytes) -> Image.Image:
     # A truncated photograph is useful only on this sheet.
     ImageFile.LOAD_TRUNCATED_IMAGES = True  # ty: ignore[invalid-assignment]
     try:
-        image = Image.open(io.BytesIO(data))
-        image.draft(None, (CELL, CELL))
-        if image.width * image.height > 1e6 * MAX_MEGAPIXELS:
-            return grey_square
+        image = open_image(data, shorter=CELL)
         image.load()
         image.thumbnail((CELL, CELL))
         return to_rgb(image)
