@@ -478,7 +478,7 @@ class Wandb(Section):
     mode: Literal["offline", "online", "disabled"] = Field(
         "offline",
         description="offline writes files for a later `wandb sync results/wandb`. online uploads during training. "
-        "disabled records nothing. WANDB_MODE in the environment can turn recording down.",
+        "disabled records nothing. WANDB_MODE and WANDB_DISABLED in the environment can turn recording down.",
     )
     project: WandbName = Field("shapebias", description="The project in which runs appear.")
     entity: WandbName = optional(
