@@ -26,7 +26,8 @@ from shapebias.evaluation.stimulus_names import (
     trial_name,
 )
 from shapebias.images.archives import Archive, ArchivedImage, open_archive
-from shapebias.images.image_folder import image_files, unique_ids
+from shapebias.images.folder_files import image_files
+from shapebias.images.image_folder import unique_ids
 from shapebias.images.pictures import ImageFile, Picture, folder_label
 from shapebias.images.shards import Label, expand, label, open_shards
 

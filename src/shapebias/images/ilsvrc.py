@@ -8,6 +8,7 @@ Hugging Face's imagenet-1k (Parquet), Tiny ImageNet (folders, each with a subfol
 
 import difflib
 import itertools
+import os
 import re
 import tarfile
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 from shapebias.categories import ilsvrc_categories, ilsvrc_wnids
 from shapebias.errors import UserError
 from shapebias.images.codec import is_image_name
+from shapebias.images.folder_files import NamesOfFiles, identity, is_hidden
 from shapebias.images.image_store import IMAGE_COLUMN, list_tar_entries
 from shapebias.images.listing import SPLITS, ListedImage, SplitCounts, assign_splits, build_listing
 from shapebias.seeding import draw_key
@@ -116,11 +118,13 @@ def find_images(root: Path, wanted: list[str]) -> ImagesByClass:
         folders = sorted(
             entry.name for entry in base.iterdir() if entry.is_dir() and entry.name not in NON_CLASS_FOLDERS
         )
-        folders = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        folders = [name for name in folders if not is_hidden(name)]
         if any(is_wnid_like(name) for name in folders):
-            return {name: images_in_folder(root, base / name) if name in wanted else [] for name in folders}
+            names = NamesOfFiles(root)
+            return {name: images_in_folder(root, base / name, names) if name in wanted else [] for name in folders}
         tars = sorted(entry.stem for entry in base.glob("*.tar") if is_wnid_like(entry.stem))
         if tars:
+            check_different_files(base, [f"{name}.tar" for name in tars])
             return {
                 name: images_in_tar(base / f"{name}.tar", (PurePosixPath(parent) / f"{name}.tar").as_posix())
                 if name in wanted
@@ -138,12 +142,27 @@ def is_wnid_like(name: str) -> bool:
     return re.fullmatch(r"n\d{5,}", name) is not None
 
 
-def images_in_folder(root: Path, folder: Path) -> list[IlsvrcImage]:
-    """Return the images in a class's folder, or in its subfolder `images`."""
+def images_in_folder(root: Path, folder: Path, names: NamesOfFiles) -> list[IlsvrcImage]:
+    """Return the images in a class's folder, or in its subfolder `images`.
+
+    names: the files of the classes before it. Raises UserError if a file is in another class too.
+    """
     image_folder = folder / "images" if (folder / "images").is_dir() else folder
-    names = sorted(entry.name for entry in image_folder.iterdir() if is_visible_image(entry.name))
-    parent = image_folder.relative_to(root).as_posix()
-    return [IlsvrcImage(Path(name).stem, f"{parent}/{name}") for name in names]
+    parent, device = image_folder.relative_to(root).as_posix(), image_folder.stat().st_dev
+    with os.scandir(image_folder) as scan:
+        entries = sorted(scan, key=lambda entry: (entry.is_symlink(), entry.name))
+    visible = [(entry, f"{parent}/{entry.name}") for entry in entries if is_visible_image(entry.name)]
+    files = [file for entry, file in visible if names.add(entry, file, device)]
+    return [IlsvrcImage(Path(file).stem, file) for file in sorted(files)]
+
+
+def check_different_files(folder: Path, names: list[str]) -> None:
+    """Raise UserError if two names in a folder are links to the same file."""
+    first: dict[tuple[int, int], str] = {}
+    for name in names:
+        other = first.setdefault(identity(folder / name), name)
+        if other != name:
+            raise UserError(f"{folder}: {other} and {name} are the same file; remove one of them")
 
 
 def is_visible_image(name: str) -> bool:
