@@ -1,10 +1,14 @@
 """Write files atomically: a file appears complete or not at all."""
 
 import contextlib
+import errno
+import os
 import shutil
+import stat
 import uuid
 from collections.abc import Generator
 from pathlib import Path
+from typing import BinaryIO
 
 from shapebias.errors import UserError
 
@@ -27,6 +31,18 @@ def atomic_write(target: Path) -> Generator[Path]:
         raise
     finally:
         draft.unlink(missing_ok=True)
+
+
+def open_regular_file(path: Path) -> BinaryIO:
+    """Open a file to read its bytes; raises OSError for a FIFO, a socket, a device or a folder.
+
+    Reading from these may wait for ever, or never end.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # otherwise opening a FIFO waits for a writer
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def require_space(folder: Path, needed: int, name: str) -> None:

@@ -16,7 +16,7 @@ from shapebias.files import require_space
 from shapebias.images.codec import ENCODINGS, encode, expected_encoded_bytes
 from shapebias.images.pictures import decode_pictures, open_pictures
 from shapebias.images.rejections import Rejections, write_rejections
-from shapebias.images.shards import Label, write_shard
+from shapebias.images.shards import Label, check_id, write_shard
 from shapebias.parallel import ordered_map
 from shapebias.stylize.pipeline import ContentGeometry, StylePictures, StyleSampler, StyleSet, stylize_images
 from shapebias.stylize.style_vectors import StyleVectors
@@ -73,7 +73,10 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     # The next style replaces a broken one, so any number of styles may be broken.
     rejections, broken_styles = Rejections(args.max_rejected), Rejections(1.0)
-    contents, stylizer = open_pictures(args.content), stylizer_from_args(args)
+    contents = open_pictures(args.content)
+    for picture in contents:
+        check_id(picture.id, picture.origin)  # before the first image is stylized
+    stylizer = stylizer_from_args(args)
     sampler = StyleSampler(open_styles(args, stylizer, broken_styles), args.seed, args.other_category)
     require_space(
         args.out.parent,

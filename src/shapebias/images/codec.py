@@ -5,7 +5,6 @@ import errno
 import io
 import os
 import re
-import stat
 import struct
 import warnings
 from collections.abc import Callable, Generator, Mapping
@@ -16,6 +15,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from shapebias.errors import BadImageError
+from shapebias.files import open_regular_file
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2"}
@@ -51,7 +51,7 @@ TIFF_BITS, TIFF_PHOTOMETRIC, TIFF_STRIP_ROWS, TIFF_TILE_WIDTH, TIFF_TILE_HEIGHT 
 WHITE_IS_ZERO = 0
 WIDENED_GREY = {"L;2": 85, "L;4": 17}  # how Pillow stores 2- and 4-bit grey → the factor to 8 bits
 # Errors of a single file. A failing disk gives others.
-UNREADABLE = (errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ENAMETOOLONG, errno.ENODEV)
+UNREADABLE = (errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO, errno.EINVAL, errno.ENAMETOOLONG, errno.ENODEV)
 
 
 def is_image_name(name: str) -> bool:
@@ -67,16 +67,9 @@ def read_image_file(path: Path) -> bytes:
     bears the name.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # otherwise opening a FIFO waits for a writer
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise BadImageError("not a regular file")
-            check_file_size(status.st_size)
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
-                return file.read(MAX_FILE_BYTES)
-        finally:
-            os.close(descriptor)
+        with open_regular_file(path) as file:
+            check_file_size(os.fstat(file.fileno()).st_size)
+            return file.read(MAX_FILE_BYTES)
     except FileNotFoundError:
         if path.is_symlink():
             raise BadImageError(f"a link to {path.readlink()}, which does not exist") from None

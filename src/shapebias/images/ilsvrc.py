@@ -20,12 +20,14 @@ import pyarrow.parquet as pq
 
 from shapebias.categories import ilsvrc_categories, ilsvrc_wnids
 from shapebias.errors import UserError
+from shapebias.files import open_regular_file
 from shapebias.images.codec import is_image_name
 from shapebias.images.folder_files import NamesOfFiles, identity, is_hidden
 from shapebias.images.image_store import IMAGE_COLUMN, list_tar_entries
 from shapebias.images.listing import SPLITS, ListedImage, SplitCounts, assign_splits, build_listing
 from shapebias.seeding import draw_key
 
+TAR_ERRORS = (tarfile.TarError, EOFError, ValueError, RecursionError)  # all that tarfile raises for damaged headers
 CLASS_CHOICES = ("categories", "present", "all")
 WNID = re.compile(r"n\d{8}")
 NESTED_TAR = "ILSVRC2012_img_train.tar"
@@ -173,13 +175,13 @@ def is_visible_image(name: str) -> bool:
 def images_in_tar(path: Path, archive: str) -> list[IlsvrcImage]:
     """Return the images in a class's tar file."""
     try:
-        with path.open("rb") as file:
+        with open_regular_file(path) as file:
             return [
                 IlsvrcImage(Path(m.name).stem, f"{archive}/{m.name}", archive, m.offset, m.length)
                 for m in list_tar_entries(file)
                 if is_visible_image(m.name)
             ]
-    except tarfile.TarError as error:
+    except TAR_ERRORS as error:
         raise UserError(f"{path}: damaged or not a tar file ({error}); unpack it again") from None
 
 
@@ -190,7 +192,7 @@ def images_in_nested_tar(path: Path, prefix: str, archive: str, wanted: set[str]
     """
     by_class: ImagesByClass = {}
     try:
-        with path.open("rb") as file:
+        with open_regular_file(path) as file:
             for outer in list_tar_entries(file):
                 wnid = Path(outer.name).stem
                 if not outer.name.endswith(".tar") or not is_wnid_like(wnid):
@@ -201,10 +203,10 @@ def images_in_nested_tar(path: Path, prefix: str, archive: str, wanted: set[str]
                         IlsvrcImage(
                             Path(m.name).stem, f"{prefix}/{outer.name}/{m.name}", archive or ".", m.offset, m.length
                         )
-                        for m in list_tar_entries(file, outer.offset)
+                        for m in list_tar_entries(file, outer.offset, outer.offset + outer.length)
                         if is_visible_image(m.name)
                     ]
-    except tarfile.TarError as error:
+    except TAR_ERRORS as error:
         raise UserError(f"{path}: damaged or not a tar file ({error}); download it again") from None
     if not by_class:
         raise UserError(f"{path}: not ILSVRC's training images: expected a tar file of <wnid>.tar files")

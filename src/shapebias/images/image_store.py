@@ -1,11 +1,10 @@
 """Read the bytes of a listed image from a file, a member of a tar file, or a row of a Parquet file."""
 
 import functools
-import io
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 from shapebias.errors import BadImageError, UserError
 from shapebias.images.codec import MAX_FILE_BYTES, check_file_size, read_image_file
 from shapebias.images.listing import ListedImage
+from shapebias.images.tar_files import tar_members
 
 MAX_UNPACKING = 10  # times that a row group of encoded images may grow when it is unpacked
 IMAGE_COLUMN = "image"  # of Hugging Face's datasets: a struct of bytes and path
@@ -92,12 +92,11 @@ class TarEntry:
     length: int
 
 
-def list_tar_entries(file: io.BufferedIOBase, start: int = 0) -> Iterator[TarEntry]:
-    """Yield the files of a tar file that begins at byte `start` of `file`, in order, reading only the headers."""
-    file.seek(start)
-    with tarfile.open(fileobj=file, mode="r:") as tar:
-        for member in tar:
-            if member.isfile():
-                yield TarEntry(member.name, member.offset_data, member.size)
-            # A million members would otherwise stay in memory.
-            tar.members = []  # ty: ignore[missing-attribute]
+def list_tar_entries(file: BinaryIO, start: int = 0, end: int | None = None) -> Iterator[TarEntry]:
+    """Yield the files of a tar file from byte `start` to `end` of `file`, in order, reading only the headers.
+
+    Raises tarfile.TarError or EOFError if it is no complete tar file, as `tar_members` does.
+    """
+    for member in tar_members(file, start, end):
+        if member.isreg() and not member.issparse():
+            yield TarEntry(member.name, member.offset_data, member.size)

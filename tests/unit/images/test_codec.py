@@ -306,9 +306,14 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path, monkeypatch, make,
 def test_a_file_of_three_gigabytes_is_refused_before_it_is_read(tmp_path, monkeypatch):
     with (tmp_path / "f.jpg").open("wb") as file:
         file.truncate(3_000_000_000)
-    monkeypatch.setattr(os, "fdopen", lambda *_, **__: pytest.fail("read"))
+    monkeypatch.setattr(codec, "open_regular_file", Unreadable)
     with pytest.raises(BadImageError, match=r"a file of 3,000 MB, more than the 200 MB allowed"):
         load_rgb(tmp_path / "f.jpg")
+
+
+class Unreadable(io.FileIO):
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise AssertionError("read")
 
 
 HEAVY: dict[str, Callable[[], bytes]] = {
