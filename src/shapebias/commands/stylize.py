@@ -12,7 +12,7 @@ from PIL import Image
 
 from shapebias.cli import Parser, image_size, progress, proportion
 from shapebias.commands.stylizer_options import add_stylizer_flags, stylizer_from_args
-from shapebias.files import require_space
+from shapebias.files import check_folder, require_space
 from shapebias.images.codec import ENCODINGS, encode, expected_encoded_bytes
 from shapebias.images.pictures import decode_pictures, open_pictures
 from shapebias.images.rejections import Rejections, write_rejections
@@ -71,6 +71,7 @@ def open_styles(args: argparse.Namespace, stylizer: Stylizer, rejections: Reject
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    check_folder(args.out.parent)
     # The next style replaces a broken one, so any number of styles may be broken.
     rejections, broken_styles = Rejections(args.max_rejected), Rejections(1.0)
     contents = open_pictures(args.content)

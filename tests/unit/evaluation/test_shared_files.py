@@ -1,6 +1,7 @@
 """Networks share prepared images through files, and get the same numbers as without them."""
 
 import multiprocessing
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,26 @@ def prepare(photographs, folder, *, prepared=PREPARATION, suppress=None, allowed
     images = PreparedImages(photographs, prepared, Rejections(allowed), suppress=suppress, shared=shared)
     rows = [(item.id, item.label.get("condition"), pixels.tolist()) for item, pixels in images]
     return rows, images.resize_counts, images.rejections.rows
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_is_no_regular_file_is_set_aside_like_a_broken_image(photographs, tmp_path, shared):
+    """A dangling link, a FIFO and a device neither end nor stop the measurement."""
+    for file, target in zip(photographs[:2], ("nowhere", "/dev/zero"), strict=True):
+        file.path.unlink()
+        file.path.symlink_to(target)
+    photographs[2].path.unlink()
+    os.mkfifo(photographs[2].path)
+    images = PreparedImages(
+        photographs,
+        PREPARATION,
+        Rejections(0.9),
+        cache=inputs.ImageCache(),
+        shared=SharedFolder(tmp_path / "shared") if shared else None,
+    )
+    assert [item.id for item, _ in images] == ["3", "5"]
+    assert [file for file, _ in images.rejections.rows] == ["0.png", "1.png", "2.png", "4.png"]
+    assert images.rejections.rows[0][1] == "a link to nowhere, which does not exist"
 
 
 @pytest.mark.parametrize("suppress", [None, STRENGTHS])
