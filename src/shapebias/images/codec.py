@@ -29,9 +29,11 @@ BUDGET_A_PIXEL = 5  # bytes of memory for each allowed pixel: a grey image (1) a
 MAX_SCANS = 100  # of a JPEG; encoders write about ten, and each scan goes through all pixels
 PYTHON_DECODERS = ("ppm", "ppm_plain", "bmp_rle")  # Pillow's decoders in Python: up to 3 seconds a megapixel
 MAX_PYTHON_MEGAPIXELS = 2.0
+MAX_READS = 5_000_000  # by Pillow's code in Python, about a microsecond each; an ordinary file takes hundreds
+MAX_COMMENTS = 100  # in a PPM file of text; Pillow copies its block for each
 MAX_RATIO = 8  # of an image's sides: scaling a longer strip by its shorter side would use unbounded memory
 REDUCING_GAP = 2  # a JPEG decoded at reduced scale stays at least this many times larger than the requested size
-STRIP_PIXELS = 2**20  # pixels converted at a time, so that a large image needs no second copy of more than 8 bits
+STRIP_PIXELS = 2**18  # pixels converted at a time, so that a large image needs no second copy of more than 8 bits
 ENCODINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "jpeg": ("jpg", {"format": "JPEG", "quality": 95, "subsampling": 0}),
     "png": ("png", {"format": "PNG"}),
@@ -86,6 +88,20 @@ def check_file_size(size: int) -> None:
         raise BadImageError(f"a file of {size / 1e6:,.0f} MB, more than the {MAX_FILE_BYTES / 1e6:,.0f} MB allowed")
 
 
+class CountedReads(io.BytesIO):
+    """A file in memory that may be read MAX_READS times, since some files make Pillow read each byte alone."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        if self.reads > MAX_READS:
+            raise BadImageError(f"more than {MAX_READS:,} parts")
+        return super().read(size)
+
+
 def load_rgb(
     source: Path | bytes, max_megapixels: float = MAX_MEGAPIXELS, *, shorter: int | None = None
 ) -> Image.Image:
@@ -135,7 +151,9 @@ def open_image(
     if not data:
         raise BadImageError("empty file")
     with refuse_damage(max_megapixels):
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(CountedReads(data), formats=FORMATS)
+        if decoder_name(image) == "ppm_plain" and data.count(b"#") > MAX_COMMENTS:
+            raise BadImageError(f"more than {MAX_COMMENTS} comments")
         full_size = image.size
         if shorter is not None:
             image.draft(None, (REDUCING_GAP * shorter, REDUCING_GAP * shorter))

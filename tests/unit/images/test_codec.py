@@ -380,3 +380,18 @@ def test_slowly_decoded_variants_are_limited_to_two_megapixels():
     with pytest.raises(BadImageError, match=r"2\.2 megapixels in a variant of PPM that decodes slowly"):
         load_rgb(b"P5 1500 1500 254\n" + bytes(1500 * 1500))
     assert load_rgb(b"P5 1500 1500 255\n" + bytes(1500 * 1500)).size == (1500, 1500)
+
+
+def test_a_text_with_thousands_of_comments_is_refused():
+    with pytest.raises(BadImageError, match="more than 100 comments"):
+        load_rgb(b"P3 4 4 255\n" + b"#a\n" * 5000 + b"1 " * 48)
+    assert load_rgb(b"P3 # by hand\n4 4 255\n" + b"1 " * 48).size == (4, 4)
+
+
+@pytest.mark.parametrize("padding", [b"\xff" * 2000, b"\xff\xfe\0\2" * 1000], ids=["filling", "empty comments"])
+def test_a_file_of_very_many_parts_is_refused(monkeypatch, padding):
+    data = saved(Image.new("RGB", (16, 16)), "JPEG")
+    monkeypatch.setattr(codec, "MAX_READS", 900)
+    assert load_rgb(data).size == (16, 16)
+    with pytest.raises(BadImageError, match="more than 900 parts"):
+        load_rgb(data[:2] + padding + data[2:])
