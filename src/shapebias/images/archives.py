@@ -17,6 +17,7 @@ from PIL import Image
 from shapebias.errors import BadImageError, UserError
 from shapebias.files import open_regular_file
 from shapebias.images.codec import MAX_FILE_BYTES, check_file_size, is_image_name, load_rgb
+from shapebias.images.folder_files import is_hidden, log_passed_over
 from shapebias.images.shards import Label
 from shapebias.images.tar_files import tar_members
 
@@ -63,6 +64,7 @@ class Archive:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.file: tuple[int, Any] | None = None
+        self.passed_over: list[str] = []  # visible files that are no images
         try:
             self.members = self.index()
         except UserError:
@@ -71,6 +73,7 @@ class Archive:
             raise UserError(f"{path}: no such file or folder") from None
         except Exception as error:  # the modules of the formats raise nearly any error on damaged bytes
             raise UserError(f"{path}: not a complete archive of this format ({error}); download it again") from None
+        log_passed_over(path, self.passed_over)
 
     def index(self) -> dict[str, Any]:
         """Return the archive's images and their locations."""
@@ -128,6 +131,8 @@ class TarArchive(Archive):
             plain = member.isreg() and not member.issparse()
             if is_image_member(self.path, member.name, member.isdir(), plain, members):
                 members[str(PurePosixPath(member.name))] = (member.offset_data, member.size)
+            elif plain and not is_hidden_member(member.name):
+                self.passed_over.append(member.name)
         return members
 
     def read(self, file: str) -> bytes:
@@ -154,6 +159,8 @@ class ZipArchive(Archive):
                             f"unpack to any size at once; pack it again in the usual way (stored or deflated)"
                         )
                     members[str(PurePosixPath(name))] = member.filename
+                elif not member.is_dir() and not is_hidden_member(name):
+                    self.passed_over.append(name)
         return members
 
     def open(self) -> zipfile.ZipFile:
@@ -219,6 +226,11 @@ class GzippedTarArchive(TarArchive):
             return os.dup(unpacked.fileno())
 
 
+def is_hidden_member(name: str) -> bool:
+    """Return whether a member of an archive, or a folder on its path, is hidden."""
+    return any(is_hidden(part) and part != "." for part in re.split(r"[/\\]", name))
+
+
 def is_image_member(path: Path, name: str, folder: bool, plain: bool, members: dict[str, Any]) -> bool:
     """Return whether a member of an archive is a visible image; hidden files and __MACOSX are skipped.
 
@@ -230,8 +242,7 @@ def is_image_member(path: Path, name: str, folder: bool, plain: bool, members: d
         raise UserError(f"{path}: member {name!r} lies outside the archive's folder; do not trust this archive")
     if not folder and not plain:
         raise UserError(f"{path}: member {name!r} is a link or device, not a file; pack the files themselves")
-    hidden = any(part.startswith(("__MACOSX", ".")) and part != "." for part in parts)
-    if folder or hidden or not is_image_name(name):
+    if folder or is_hidden_member(name) or not is_image_name(name):
         return False
     if not name.isprintable():
         raise UserError(f"{path}: member {name!r} is not printable; rename the file")

@@ -123,4 +123,6 @@ def log_passed_over(place: Path, files: Iterable[str]) -> None:
     if endings:
         shown = ", ".join(f"{ending} ({count})" for ending, count in endings.most_common(ENDINGS_SHOWN))
         more = " …" if len(endings) > ENDINGS_SHOWN else ""
-        log.info("%s: %d files of other endings were passed over: %s%s", place, endings.total(), shown, more)
+        count = endings.total()
+        counted = f"{count} file{'s' if count > 1 else ''} of other endings {'were' if count > 1 else 'was'}"
+        log.info("%s: %s passed over: %s%s", place, counted, shown, more)

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import logging
 import os
 import struct
 import tarfile
@@ -303,3 +304,12 @@ def test_an_archived_image_is_read_from_any_archive(tmp_path):
         path.write_bytes(pack(CATS))
         archive = open_archive(path)
         assert ArchivedImage(archive, "cat/cat0-dog0.png", label("a")).image().size == (24, 24)
+
+
+@pytest.mark.parametrize("ending", [".zip", *PACKED])
+def test_members_that_are_passed_over_are_counted_by_ending(tmp_path, caplog, ending):
+    caplog.set_level(logging.INFO)
+    others = dict.fromkeys(("set/a.heic", "set/b.heic", "README.txt", "__MACOSX/c.heic", "set/.hidden"), b"x")
+    (tmp_path / f"x{ending}").write_bytes({".zip": zipped, **PACKED}[ending](CATS | others))
+    assert len(open_archive(tmp_path / f"x{ending}").members) == 4
+    assert f"x{ending}: 3 files of other endings were passed over: .heic (2), .txt (1)" in caplog.text
