@@ -28,7 +28,7 @@ from shapebias.evaluation.inputs import CAPACITY, ImageCache
 from shapebias.evaluation.observer import load_observer, measure
 from shapebias.evaluation.shared_files import SharedFolder
 from shapebias.evaluation.stimuli import open_benchmark
-from shapebias.files import atomic_write
+from shapebias.files import atomic_write, check_folder
 from shapebias.images.image_folder import read_categories
 from shapebias.images.pictures import Picture
 from shapebias.metrics.linear_read_out import StageReader, is_conflict
@@ -223,6 +223,8 @@ def main(argv: list[str] | None = None) -> None:
     device = resolve_device(args.device)
     due = []
     for measurement in measurements(args):
+        for path in measurement.outputs.values():
+            check_folder(path.parent)
         pictures = open_benchmark(measurement.images, measurement.kind)
         copies = args.reuse / fingerprint_of(measurement, pictures, args, device) if args.reuse else None
         if copies and all((copies / name).exists() for name in measurement.outputs):

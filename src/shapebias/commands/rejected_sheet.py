@@ -4,7 +4,6 @@ The sheet is rejected.png in the output folder, which stays empty if no image wa
 """
 
 import argparse
-import io
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +12,7 @@ from PIL import Image, ImageFile
 from shapebias.cli import Parser, positive_int
 from shapebias.errors import BadImageError, UserError
 from shapebias.files import atomic_write
-from shapebias.images.codec import MAX_MEGAPIXELS, to_rgb
+from shapebias.images.codec import open_image, read_image_file, to_rgb
 from shapebias.images.contact_sheets import Cell, contact_sheet
 from shapebias.images.image_store import ImageStore
 from shapebias.images.listing import ListedImage, read_rows
@@ -59,7 +58,7 @@ def read_bytes(folder: Path | None, file: str, located: dict[str, ListedImage]) 
     if folder is None:
         return b""
     try:
-        return ImageStore(folder).read(located[file]) if file in located else (folder / file).read_bytes()
+        return ImageStore(folder).read(located[file]) if file in located else read_image_file(folder / file)
     except (OSError, UserError, BadImageError):
         return b""
 
@@ -70,10 +69,7 @@ def decode_partially(data: bytes) -> Image.Image:
     # A truncated photograph is useful only on this sheet.
     ImageFile.LOAD_TRUNCATED_IMAGES = True  # ty: ignore[invalid-assignment]
     try:
-        image = Image.open(io.BytesIO(data))
-        image.draft(None, (CELL, CELL))
-        if image.width * image.height > 1e6 * MAX_MEGAPIXELS:
-            return grey_square
+        image = open_image(data, shorter=CELL)
         image.load()
         image.thumbnail((CELL, CELL))
         return to_rgb(image)

@@ -6,7 +6,9 @@ A plan needs none of them, so it can be made before the data exist. A run needs 
 import fnmatch
 import itertools
 import os
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from shapebias.categories import category_of
@@ -29,7 +31,8 @@ PATH_KEYS: tuple[tuple[str, str, str, str], ...] = (
     ("observers", "classes", FILE, ""),
 )
 PATH_TESTS: dict[str, Callable[[Path], bool]] = {FOLDER: Path.is_dir, FILE: Path.is_file, EITHER: Path.exists}
-NAMED_CLASSES = 5  # in one message
+NAMED_ITEMS = 5  # in one message
+CLOCK_TOLERANCE = 1.0  # seconds
 
 
 def local_paths(config: Config) -> Iterator[tuple[str, str, str, str]]:
@@ -63,6 +66,27 @@ def data_problems(config: Config) -> list[str]:
     return missing + [f"config: {problem}" for check in checks for problem in check(config)]
 
 
+def future_problem(paths: Iterable[Path], now: float) -> str | None:
+    """Return a message if files are dated in the future, or None; now: seconds since 1970, by the results' disk.
+
+    Snakemake compares times when a job is done, and deletes its outputs if an input is newer. Paths that do not exist
+    are left out.
+    """
+    dates = {path: max(path.lstat().st_mtime, path.stat().st_mtime) for path in paths if path.exists()}
+    ahead = [path for path, date in dates.items() if date > now + CLOCK_TOLERANCE]
+    if not ahead:
+        return None
+    latest = max(ahead, key=lambda path: dates[path])
+    date, minutes = datetime.fromtimestamp(dates[latest]).isoformat(" ", "minutes"), (dates[latest] - now) / 60
+    ahead_by = f"{minutes / 60:.1f} hours" if minutes >= 60 else f"{minutes:.1f} minutes"
+    more = f" and {len(ahead) - 1} other input{'s' if len(ahead) > 2 else ''}" if len(ahead) > 1 else ""
+    shown = shlex.join(map(str, ahead[:NAMED_ITEMS])) + (" …" if len(ahead) > NAMED_ITEMS else "")
+    return (
+        f"{latest}{more}: dated {date}, {ahead_by} in the future. Snakemake would delete all results made from "
+        f"it. Give it the time of now: touch {shown}"
+    )
+
+
 def path_problem(path: Path, kind: str) -> str | None:
     """Return why a path is not the needed file or folder, or None if it is."""
     if not path.exists():
@@ -86,9 +110,9 @@ def category_problems(config: Config) -> Iterator[str]:
             continue
         classes = [folder for folder in class_folders(Path(entry["folder"])) if category_of(folder, categories) is None]
         if classes:
-            more = f" and {len(classes) - NAMED_CLASSES} more" if len(classes) > NAMED_CLASSES else ""
+            more = f" and {len(classes) - NAMED_ITEMS} more" if len(classes) > NAMED_ITEMS else ""
             yield (
-                f"sources.{name}.folder: {entry['folder']}: no category for class {', '.join(classes[:NAMED_CLASSES])}"
+                f"sources.{name}.folder: {entry['folder']}: no category for class {', '.join(classes[:NAMED_ITEMS])}"
                 f"{more}: neither one of the 207 ILSVRC classes nor named like one of the 16 categories; give a CSV "
                 f"file class,category (`categories`)"
             )

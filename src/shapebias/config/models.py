@@ -551,7 +551,7 @@ class Wandb(Section):
     mode: Literal["offline", "online", "disabled"] = Field(
         "offline",
         description="offline writes files for a later `wandb sync results/wandb`. online uploads during training. "
-        "disabled records nothing. WANDB_MODE in the environment can turn recording down.",
+        "disabled records nothing. WANDB_MODE and WANDB_DISABLED in the environment can turn recording down.",
     )
     project: WandbName = Field("shapebias", description="The project in which runs appear.")
     entity: WandbName = optional(
@@ -593,7 +593,13 @@ class Study(Section):
         description="Fraction of the images of a shard or benchmark that may be unusable before the job fails. The "
         "next image in the random order replaces an unusable one.",
     )
-    max_megapixels: float = Field(89.4, gt=0, le=178, description="Images with more megapixels than this are rejected.")
+    max_megapixels: float = Field(
+        89.4,
+        gt=0,
+        le=178,
+        description="Images with more megapixels than this are rejected, and images that take more memory than a plain "
+        "image of this size. Transparency, 16 bits, CMYK and progressive JPEG take about twice as much.",
+    )
     only_finished: bool = Field(
         False,
         description="Whether tables and report take only the networks and image sets whose results exist. After a "

@@ -2,7 +2,6 @@
 
 import difflib
 import itertools
-import os
 from pathlib import Path
 
 import pandas as pd
@@ -10,24 +9,9 @@ import pandas as pd
 from shapebias.categories import CATEGORIES, category_of
 from shapebias.csv_tables import read_csv_table
 from shapebias.errors import UserError
-from shapebias.images.codec import is_image_name
+from shapebias.images.folder_files import image_files, is_hidden
 from shapebias.images.listing import ALL, SPLITS, ListedImage, SplitCounts, assign_splits, build_listing
 from shapebias.seeding import draw_key
-
-
-def image_files(folder: Path) -> list[str]:
-    """Return the sorted relative paths of all images below a folder; hidden files and folders are skipped."""
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder")
-    paths = []
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        names = [name for name in files if is_image_name(name) and not name.startswith(".")]
-        paths += [(Path(parent) / name).relative_to(folder).as_posix() for name in names]
-    for file in paths:
-        if not file.isprintable():
-            raise UserError(f"{folder}: file name {file!r} is not printable UTF-8; rename the file")
-    return sorted(paths)
 
 
 def unique_ids(files: list[str]) -> list[str]:
@@ -104,9 +88,7 @@ def class_pools(root: Path) -> dict[str, dict[str, list[str]]]:
     files = image_files(root)
     if not files:
         raise UserError(f"{root}: no images; expected <class>/image or <split>/<class>/image")
-    folders = {
-        entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))
-    }
+    folders = {entry.name for entry in root.iterdir() if entry.is_dir() and not is_hidden(entry.name)}
     if not folders:
         raise UserError(f"{root}: images but no class folders; expected <class>/image or <split>/<class>/image")
     split_folders = folders & set(SPLITS)
@@ -119,7 +101,7 @@ def class_pools(root: Path) -> dict[str, dict[str, list[str]]]:
     pools: dict[str, dict[str, list[str]]] = {}
     for split in sorted(split_folders) or [SPLITS[0]]:
         base = root / split if split_folders else root
-        classes = sorted(e.name for e in base.iterdir() if e.is_dir() and not e.name.startswith((".", "__MACOSX")))
+        classes = sorted(e.name for e in base.iterdir() if e.is_dir() and not is_hidden(e.name))
         pools[split] = {name: [] for name in classes}
     for file in files:
         parts = file.split("/")

@@ -53,6 +53,26 @@ def prepare(photographs, folder, *, prepared=PREPARATION, suppress=None, allowed
     return rows, images.resize_counts, images.rejections.rows
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_is_no_regular_file_is_set_aside_like_a_broken_image(photographs, tmp_path, shared):
+    """A dangling link, a FIFO and a device neither end nor stop the measurement."""
+    for file, target in zip(photographs[:2], ("nowhere", "/dev/zero"), strict=True):
+        file.path.unlink()
+        file.path.symlink_to(target)
+    photographs[2].path.unlink()
+    os.mkfifo(photographs[2].path)
+    images = PreparedImages(
+        photographs,
+        PREPARATION,
+        Rejections(0.9),
+        cache=inputs.ImageCache(),
+        shared=SharedFolder(tmp_path / "shared") if shared else None,
+    )
+    assert [item.id for item, _ in images] == ["3", "5"]
+    assert [file for file, _ in images.rejections.rows] == ["0.png", "1.png", "2.png", "4.png"]
+    assert images.rejections.rows[0][1] == "a link to nowhere, which does not exist"
+
+
 @pytest.mark.parametrize("suppress", [None, STRENGTHS])
 def test_the_second_network_reads_the_same_images_and_rejections(photographs, tmp_path, decodings, suppress):
     alone, first, second = (prepare(photographs, folder, suppress=suppress) for folder in (None, tmp_path, tmp_path))

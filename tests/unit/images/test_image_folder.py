@@ -7,9 +7,9 @@ import pytest
 from helpers import image_folder
 
 from shapebias.errors import UserError
+from shapebias.images.folder_files import image_files
 from shapebias.images.image_folder import (
     class_pools,
-    image_files,
     list_imagefolder,
     list_style_folder,
     list_synthetic,
