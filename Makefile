@@ -3,7 +3,7 @@
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := "$(UV)" run --locked --no-sync
 
-.PHONY: setup demo plan test lint check format schema docs clean
+.PHONY: setup demo plan test lint check fuzz audit format schema docs clean
 
 # Compile bytecode here. Each job of the workflow is a process, and would compile torch and timm again if Python may not
 # write beside them (measured: 9.3 s of CPU for `import timm`, 4.3 s compiled).
@@ -37,6 +37,12 @@ lint: setup ## check lint, format and types
 
 check: lint ## run lint and unit tests in about a minute
 	@$(RUN) pytest --quiet --numprocesses auto tests/unit
+
+fuzz: setup ## decode mutated image files, and print how many were tried and survived: make fuzz COUNT=100000 SEED=0
+	@$(RUN) python tests/fuzz_images.py $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
+
+audit: setup ## look every package of uv.lock up among the known vulnerabilities; needs the internet
+	@"$(UV)" audit --locked
 
 format: setup ## reformat the code
 	@$(RUN) ruff check --fix . && $(RUN) ruff format . && $(RUN) snakefmt Snakefile workflow

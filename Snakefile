@@ -5,6 +5,9 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
+include: "workflow/rules/config_files.smk"
+
+
 # A study is one file. Without this condition, Snakemake would merge a file from --configfile into config.yaml.
 if not workflow.overwrite_configfiles:
 
@@ -41,5 +44,5 @@ rule images:
         [checksums_of(name, split) for name in SETS for split in shard_counts(name)],
         [f"results/images/{name}/{table}.csv" for name in SETS for table in ("manifest", "rejected")],
         [f"results/figures/contact_sheet.{name}.png" for name in SETS],
-        ["results/figures/rejected.png"] if PACKED else [],
+        ["results/figures/rejected"] if PACKED else [],
     localrule: True

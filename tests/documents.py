@@ -8,6 +8,8 @@ from pathlib import Path
 
 from helpers import ROOT
 
+from shapebias.evaluation.decisions import CSV_COLUMNS
+
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *(
@@ -85,3 +87,9 @@ def split_words(block: Block, words: list[str]) -> Iterator[Command]:
 
 
 COMMANDS = [command for block in BLOCKS if block.kind == "bash" for command in commands_of(block)]
+
+
+def person_csv(path: Path, person: str) -> None:
+    """Write the file of a person's decisions that the pages use, with one decision."""
+    row = f"{person},1,1,0.5,cat,cat,0,0001_cc_{person}_0_cat_00_cat1-bird1.png"
+    path.write_text(f"{','.join(CSV_COLUMNS)}\n{row}\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -245,6 +246,9 @@ def class_categories(classes: Sequence[str] | Mapping[str, str]) -> dict[str, st
     """Return class → category. In a plain list of names, only ILSVRC classes and category names get a category."""
     if isinstance(classes, Mapping):
         return dict(classes)
+    name, count = next(iter(Counter(classes).most_common(1)), ("", 0))
+    if count > 1:
+        raise UserError(f"class {name!r} is named twice in classes; give each output of the network its own name")
     return {name: category_of(name) or "" for name in classes}
 
 

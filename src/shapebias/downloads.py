@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote, urlsplit
 
 from shapebias.errors import UserError
-from shapebias.files import atomic_write, require_space
+from shapebias.files import atomic_write, read_utf8, require_space
 from shapebias.parallel import ordered_map
 
 log = logging.getLogger(__name__)
@@ -212,7 +212,7 @@ def read_checksum_list(path: Path, folders: Mapping[str, str]) -> list[ListedFil
     paths. Raises UserError for a malformed line, a path outside the folder, or two files with the same target.
     """
     entries: dict[PurePosixPath, ListedFile] = {}
-    for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
+    for number, line in enumerate(read_utf8(path).splitlines(), start=1):
         match = CHECKSUM_LINE.fullmatch(line)
         source = PurePosixPath(match[2] if match else "/")
         if match is None or source.is_absolute() or ".." in source.parts:

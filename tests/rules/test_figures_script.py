@@ -11,9 +11,8 @@ from shapebias.categories import CATEGORIES
 from shapebias.figures.draw import choose_samples, condition_axes
 from shapebias.tables.reading import read_table
 
-OF_CONFLICTS = ["shape_bias", "shape_bias_by_category", "shape_bias_differences", "cue_accuracy", "top_k", "confusion"]
-OF_CONFLICTS += ["error_consistency", "sample_predictions"]
-OF_ALL = ["accuracy", "accuracy_by_condition", "human_likeness", "reliance", "training_curves"]
+OF_CONFLICTS = ["shape_bias", "shape_bias_by_category", "shape_bias_differences", "cue_accuracy", "confusion"]
+OF_CONFLICTS += ["error_consistency", "sample_predictions"]  # but no top_k: decisions have no ranks
 COLUMNS = ["subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename"]
 
 
@@ -59,10 +58,20 @@ def draw(tables: Path, out: Path, *more: object, run=run_script):
 def test_recorded_decisions_become_figures_with_reproducible_bytes(tables, stimuli, tmp_path):
     for folder, run in (("one", run_script), ("two", run_process)):
         succeeded(draw(tables, tmp_path / folder, "--sample-images", f"conflict={stimuli}", run=run))
-    figure_names = [*(f"{name}.conflict" for name in OF_CONFLICTS), *OF_ALL]
-    assert files_below(tmp_path / "one") == sorted(f"{name}.{kind}" for name in figure_names for kind in ("png", "svg"))
+    figure_names = [*(f"{name}.conflict" for name in OF_CONFLICTS), "human_likeness"]
+    assert files_below(tmp_path / "one") == sorted(
+        f"{name}.{kind}" for name in figure_names for kind in ("png", "svg", "pdf")
+    )
     for name in files_below(tmp_path / "one"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_a_declared_figure_without_data_says_so_and_others_are_left_out(tables, tmp_path):
+    (tmp_path / "training_curves.svg").write_text("a figure of an earlier study")
+    succeeded(draw(tables, tmp_path, "--declared", "reliance", "shape_bias.conflict"))
+    names = {name.rpartition(".")[0] for name in files_below(tmp_path)}
+    assert {"reliance", "shape_bias.conflict"} <= names and "training_curves" not in names
+    refused(draw(tables, tmp_path, "--declared", "shape_bias.nowhere"), "shape_bias.nowhere", "shape_bias.conflict")
 
 
 def test_an_answer_without_a_name_counts_and_an_unseen_image_does_not(tables, stimuli, tmp_path):

@@ -314,3 +314,13 @@ def test_a_full_disk_is_named_and_no_partial_shard_is_left(photographs, tmp_path
     )
     refused(done, "File too large", "0.tar")
     assert files_below(tmp_path / "out") == []
+
+
+def test_rejected_images_have_a_sheet_and_without_any_its_folder_is_empty(with_bad_images, tmp_path):
+    succeeded(scan(with_bad_images, tmp_path / "listing.parquet"))
+    succeeded(pack(with_bad_images, tmp_path / "listing.parquet", 0, tmp_path / "0.tar"))
+    (tmp_path / "none.csv").write_text("file,reason\n")
+    for table, sheets in (("0.rejected.csv", ["rejected.png"]), ("none.csv", [])):
+        sets = ["--sets", f"in={tmp_path / table}={with_bad_images}"]
+        succeeded(run_script("rejected_sheet", *sets, "--out", tmp_path / f"sheet of {table}"))
+        assert files_below(tmp_path / f"sheet of {table}") == sheets

@@ -90,7 +90,7 @@ def test_sheets_of_lesions_need_no_category(images, isic, tmp_path):
     assert (images / "sheet.png").stat().st_size > 1000
     sets = f"isic={images / 'rejected.csv'}={isic}"
     succeeded(run_script("rejected_sheet", "--sets", sets, "--out", tmp_path / "a"))
-    assert files_below(tmp_path) == ["a"]
+    assert files_below(tmp_path) == ["a/rejected.png"]
 
 
 def test_predictions_hold_the_class_and_the_probability_of_a_melanoma(predictions):

@@ -1,6 +1,6 @@
 """The sheet of rejected images, through the script."""
 
-from helpers import bad_images, files_below, run_script, succeeded
+from helpers import bad_images, run_script, succeeded
 from PIL import Image
 
 from shapebias.images.listing import ListedImage, build_listing, write_listing
@@ -21,9 +21,9 @@ def test_rejected_images_are_shown_with_reasons(tmp_path):
     drawn = ListedImage("train/cat/0", "", "cat", "cat", "train")
     write_listing(tmp_path / "listing.parquet", build_listing([drawn], {"train": 1}, 0))
     sets = [f"in={tmp_path / 'rejected.csv'}={folder}", f"drawn={tmp_path / 'none.csv'}="]
-    succeeded(run_script("rejected_sheet", "--sets", *sets, "--out", tmp_path / "sheet.png"))
-    with Image.open(tmp_path / "sheet.png") as sheet:
+    succeeded(run_script("rejected_sheet", "--sets", *sets, "--out", tmp_path / "sheet"))
+    with Image.open(tmp_path / "sheet" / "rejected.png") as sheet:
         colours = [colour for _, colour in sheet.convert("RGB").getcolors(maxcolors=2**20) or []]
     assert RED in colours and (225, 225, 225) in colours  # the readable image, and grey for the unreadable one
-    succeeded(run_script("rejected_sheet", "--sets", sets[1], "--out", tmp_path / "empty.png"))
-    assert files_below(tmp_path).count("empty.png") == 1
+    succeeded(run_script("rejected_sheet", "--sets", sets[1], "--out", tmp_path / "empty"))
+    assert list((tmp_path / "empty").iterdir()) == []

@@ -14,10 +14,10 @@ from helpers import ENV, image_folder, picture, run_script, succeeded, tiny_resn
 from torch import nn
 
 import shapebias
-from shapebias import evaluate, plot_shape_bias, shape_bias, stylize_photographs, write_report
+from shapebias import evaluate, plot_shape_bias, shape_bias, stylize_photographs
 from shapebias.api import shared_image_cache
 from shapebias.errors import UserError
-from shapebias.evaluation.decisions import write_decisions, write_predictions
+from shapebias.evaluation.decisions import write_predictions
 from shapebias.images.pictures import open_pictures
 from shapebias.networks.models import preparation
 
@@ -312,19 +312,3 @@ def test_photographs_are_stylized_as_by_the_script(tmp_path):
 def test_an_unknown_stylizer_is_refused_before_the_first_image(tmp_path):
     with pytest.raises(UserError, match="unknown stylizer 'gisi'; allowed: adain, ghiasi"):
         stylize_photographs(tmp_path, tmp_path, size=32, stylizer="gisi")
-
-
-# write_report
-
-
-def test_a_report_is_written_from_a_folder_of_decisions(tmp_path):
-    folder, network = tmp_path / "answers", trials(("cat", "dog", "cat"), ("dog", "cat", "cat"), observer="mine")
-    network["image"] = ["cat1-dog1", "dog1-cat1"]
-    folder.mkdir()
-    write_decisions(folder / "mine.csv", network.assign(content=network["image"]), "mine")
-    write_report(folder, tmp_path / "page.html", title="Mine")
-    page = (tmp_path / "page.html").read_text()
-    assert "<h1>Mine</h1>" in page
-    assert pd.read_csv(tmp_path / "page-tables/shape_bias.csv")["shape_bias"].tolist() == [0.5]
-    with pytest.raises(UserError, match="nowhere: no such folder"):
-        write_report(tmp_path / "nowhere", tmp_path / "other.html")

@@ -1,6 +1,6 @@
 """The README and the pages: each block of code is checked, each link has a target, and the pages can be built.
 
-Tests that run the workflow commands and those of the measuring page: tests/workflow/test_documented_commands.py.
+Tests that run the code: tests/rules/test_documented_python.py; tests/workflow/test_documented_commands.py for commands.
 """
 
 import importlib.util
@@ -15,14 +15,10 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-import timm
 import yaml
-from documents import BLOCKS, COMMANDS, PAGES, page_name
-from helpers import ROOT, image_folder, picture
-from safetensors.torch import save_file
+from documents import BLOCKS, COMMANDS, PAGES, page_name, person_csv
+from helpers import ROOT
 from snakemake.cli import get_argument_parser
-
-from shapebias.evaluation.decisions import CSV_COLUMNS
 
 SCHEMA = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text(encoding="utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -106,37 +102,6 @@ def test_most_commands_are_of_this_project():
     assert sum(name in OTHERS for name in programs) < len(programs) / 5
 
 
-# python
-
-
-@pytest.fixture(scope="module")
-def stimuli(tmp_path_factory):
-    """Return a folder with the files that the pages use: images, people's decisions, and weights of a ResNet-50."""
-    folder = tmp_path_factory.mktemp("documented")
-    for k, name in enumerate(["cat/cat1-bird1", "cat/cat2-car1", "bird/bird1-cat2", "dog/dog1-dog2"]):
-        path = folder / f"stimuli/cue-conflict/{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        picture(k, (224, 224)).save(path)
-    image_folder(folder, {"photographs": 2, "paintings": 2})
-    (folder / "observers").mkdir()
-    for person in ("subject-01", "subject-02"):
-        lines = [",".join(CSV_COLUMNS), f"{person},1,1,0.5,cat,cat,0,0001_cc_{person}_0_cat_00_cat1-bird1.png"]
-        (folder / f"observers/{person}.csv").write_text("\n".join(lines) + "\n")
-    save_file(timm.create_model("resnet50").state_dict(), folder / "my.safetensors")
-    return folder
-
-
-PYTHON = [block for block in BLOCKS if block.kind == "python"]
-
-
-@pytest.mark.parametrize("block", PYTHON, ids=str)
-def test_python_runs(block, stimuli, monkeypatch, capsys):
-    monkeypatch.chdir(stimuli)
-    exec(compile(block.text, str(block), "exec"), {})
-    if "print(" in block.text:
-        assert "shape_bias" in capsys.readouterr().out
-
-
 # yaml
 
 
@@ -159,9 +124,10 @@ def test_a_mistyped_key_in_yaml_is_found():
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.kind == "csv"], ids=str)
-def test_csv_is_the_header_of_a_real_table(block, stimuli, tmp_path):
+def test_csv_is_the_header_of_a_real_table(block, tmp_path):
+    person_csv(tmp_path / "subject-01.csv", "subject-01")
     out = tmp_path / "bias.csv"
-    script("scripts/shape_bias.py").main([str(stimuli / "observers/subject-01.csv"), "--out", str(out)])
+    script("scripts/shape_bias.py").main([str(tmp_path / "subject-01.csv"), "--out", str(out)])
     assert out.read_text().splitlines()[0] == block.text.strip()
 
 
@@ -236,7 +202,7 @@ def test_the_page_of_the_configuration_has_each_key_of_the_schema(hooks):
     page = hooks.configuration(SCHEMA)
     missing = [key for key in set(keys_below(SCHEMA, SCHEMA)) if not re.search(rf"[`.]{key}`|^## {key}$", page, re.M)]
     assert missing == []
-    assert "| `seeds` | list of integer ≥\u00a00 | `[0]` |" in page
+    assert "| `seeds` | list of integer 0 to 2147483647 | `[0]` |" in page
 
 
 def test_the_page_of_the_configuration_reads_a_schema_that_pydantic_writes(hooks):

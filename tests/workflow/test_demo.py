@@ -51,9 +51,8 @@ def test_networks_learn_what_they_are_trained_on_and_keep_most_of_what_they_knew
     assert accuracy_of(tables, network, "combined", "in_test")["accuracy"] >= 0.85
 
 
-@pytest.mark.parametrize("network", ["resnet", "convnext"])
+@pytest.mark.parametrize("network", NETWORKS)
 def test_silhouettes_are_named_above_chance_after_stylized_training(tables, network):
-    """The other two networks do not reach this; docs/limits.md says so."""
     after = accuracy_of(tables, network, "sin", "silhouettes")
     assert after["ci_low"] > after["chance"]
     assert after["accuracy"] > accuracy_of(tables, network, "in", "silhouettes")["accuracy"]

@@ -6,11 +6,9 @@ import sys
 import pytest
 import timm
 import yaml
-from documents import BLOCKS, COMMANDS
+from documents import BLOCKS, COMMANDS, person_csv
 from helpers import ENV, ROOT, image_folder, picture
 from safetensors.torch import save_file
-
-from shapebias.evaluation.decisions import CSV_COLUMNS
 
 # These need programs or data that test machines lack. tests/unit/test_docs.py checks their options.
 NOT_RUN = {
@@ -50,8 +48,7 @@ def checkout(tmp_path_factory):
     image_folder(place / "PAINTINGS", {"painted": 2}, size=64)
     (place / "observers").mkdir()
     for person in ("subject-01", "subject-02"):
-        lines = [",".join(CSV_COLUMNS), f"{person},1,1,0.5,cat,cat,0,0001_cc_{person}_0_cat_00_cat1-bird1.png"]
-        (place / f"observers/{person}.csv").write_text("\n".join(lines) + "\n")
+        person_csv(place / f"observers/{person}.csv", person)
     save_file(timm.create_model("resnet50").state_dict(), place / "my.safetensors")
     return place
 

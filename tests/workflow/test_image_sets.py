@@ -121,8 +121,8 @@ def test_a_shard_that_is_made_again_has_the_same_bytes(image_study, config):
 
 def test_each_set_and_the_rejected_images_have_a_contact_sheet(image_study):
     figures = image_study[0].folder / "results/figures"
-    sheets = {path.name for path in figures.iterdir()}
+    sheets = {str(path.relative_to(figures)) for path in figures.rglob("*.png")}
     assert sheets == {
         *(f"contact_sheet.{name}.png" for name in ("in", "paintings", "sin", "conflict")),
-        "rejected.png",
+        "rejected/rejected.png",
     }

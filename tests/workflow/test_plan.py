@@ -207,6 +207,13 @@ def test_all_experiments_are_valid(workspace, repository, shared_data):
         assert place.plan(config)["report"] == 1
 
 
+def test_all_experiments_can_be_planned_before_their_data_exist(workspace, repository):
+    for path in sorted((repository / "experiments").glob("*.yaml")):
+        done = workspace().snakemake("-n", config=yaml.safe_load(path.read_text()))
+        assert done.returncode == 0, f"{path.name}: {done.stdout}"
+        assert "Error" not in done.stdout, path.name
+
+
 def test_the_paper_s_study_can_be_planned_before_its_data_exist(workspace, repository):
     place = workspace()
     done = place.snakemake("-n", config=yaml.safe_load((repository / "experiments/paper.yaml").read_text()))

@@ -6,19 +6,14 @@ import shlex
 import sys
 from glob import glob
 
-# The library is imported from this folder, here and in jobs: conda environments do not contain it.
-LIBRARY = os.path.join(workflow.basedir, "src")
-sys.path.insert(0, LIBRARY)
 SCRIPTS = os.path.join(workflow.basedir, "scripts")
 from shapebias.config import dataset_sizes
 from shapebias.config.data_files import data_problems
 from shapebias.config.validation import check_config, parse_scalars, unshare
 from shapebias.config.queries import file_of, is_url, melanoma_regimes, networks, recipe_of, run_name
 from shapebias.config.stylizer_kinds import stylizer_kind
-from shapebias.errors import UserError
 from shapebias.stylize.stylizers import EMBEDDED
 from shapebias.training.recipe import EXECUTION
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import update_config
 

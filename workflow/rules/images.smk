@@ -292,11 +292,11 @@ rule catalogue:
 
 
 rule rejected_sheet:
-    """Show the rejected images of all sets with the reasons."""
+    """Show the rejected images of all sets with the reasons. The folder stays empty if no image was rejected."""
     input:
         tables=[f"results/images/{name}/rejected.csv" for name in PACKED],
     output:
-        "results/figures/rejected.png",
+        directory("results/figures/rejected"),
     log:
         "logs/rejected_sheet.log",
     benchmark:

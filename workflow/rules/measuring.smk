@@ -17,7 +17,7 @@ def observer_weights(wildcards):
 def benchmark_images(names):
     entries = [config["benchmarks"][name] for name in names]
     packed = [checksums_of(entry["images"], "test") for entry in entries if "images" in entry]
-    return packed + sorted({input_path(entry["folder"]) for entry in entries if "folder" in entry})
+    return packed + [input_path(folder) for folder in sorted({entry["folder"] for entry in entries if "folder" in entry})]
 
 
 def network_flags_of(wildcards):
@@ -227,7 +227,7 @@ rule tables:
         melanoma=melanoma_flags(),
         read_out=lambda wildcards, input: flags({"read_out": list(input.read_out) or None}),
         sets=SHOWN_SETS,
-        decisions=decision_flags(),
+        decisions=lambda wildcards: decision_flags(),  # a function, since a pattern may hold {…}
     shell:
         'python "$SCRIPTS"/tables.py --predictions results/predictions --benchmarks {params.benchmarks:q}'
         " --kinds {params.kinds:q} --observers {params.observers:q} {params.melanoma:q} {params.read_out:q}"

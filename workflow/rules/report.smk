@@ -1,38 +1,74 @@
 # Figures and the report: cheap, and repeated when their code or style changes.
 
 from shapebias.config.regimes import describe_regimes
+from shapebias.evaluation.benchmarks import KINDS
 
 REGIMES = describe_regimes(config)
 
-# Kind of figure → its category in Snakemake's own report; workflow/report/<kind>.rst is its caption.
+
+def answering(benchmark):
+    """Return the observers of a benchmark that the config names. One entry of decisions may hold many observers."""
+    return [*SHOWN_OBSERVERS, *(name for name, entry in DECISIONS.items() if entry["benchmark"] == benchmark)]
+
+
+def has_people(benchmark):
+    """Return whether decisions of people are among those on a benchmark."""
+    return any("people" in entry.get("pool", {}) for name, entry in DECISIONS.items() if name in answering(benchmark))
+
+
+def benchmarks_of(measure):
+    """Return the answered benchmarks that report a measure."""
+    return [
+        name for name in BENCHMARKS if KINDS[config["benchmarks"][name]["kind"]].measures == measure and answering(name)
+    ]
+
+
+# Figures that this config always has data for: kind → its category in Snakemake's own report, where
+# workflow/report/<kind>.rst is its caption. Others, such as likeness to people in decisions whose observers the config
+# does not name, are drawn as well if there are data, but are no outputs.
 CONFLICT_FIGURES = {
-    "shape_bias": "Shape bias",
     "shape_bias_by_category": "Shape bias",
-    "shape_bias_differences": "Shape bias",
     "cue_accuracy": "Shape bias",
-    "top_k": "Shape bias",
     "confusion": "Answers",
     "sample_predictions": "Answers",
-    "error_consistency": "Likeness to people",
 }
-STUDY_FIGURES = {
-    "accuracy": "Accuracy",
-    "accuracy_by_condition": "Accuracy",
-    "human_likeness": "Likeness to people",
-    "reliance": "Reliance on cues",
-    "training_curves": "Training",
-}
+PAIR_FIGURES = {"shape_bias_differences": "Shape bias", "error_consistency": "Likeness to people"}
 MELANOMA_FIGURES = {"melanoma": "Melanoma", "melanoma_confusion": "Melanoma"}
-FIGURES = {name: (name, category) for name, category in STUDY_FIGURES.items()}
-FIGURES |= {f"{kind}.{name}": (kind, category) for name in CONFLICTS for kind, category in CONFLICT_FIGURES.items()}
-FIGURES |= {f"read_out.{name}": ("read_out", "Inside the networks") for name in READ_OUT}
-FIGURES |= {f"{kind}.{name}": (kind, category) for name in MELANOMA for kind, category in MELANOMA_FIGURES.items()}
+
+
+def declared_figures():
+    """Yield name, kind and category of the figures that are outputs."""
+    for name in CONFLICTS:
+        yield f"shape_bias.{name}", "shape_bias", "Shape bias"  # without an observer, it shows people's published bias
+    for name in benchmarks_of("bias"):
+        kinds = CONFLICT_FIGURES | (PAIR_FIGURES if len(answering(name)) > 1 else {})
+        kinds |= {"top_k": "Shape bias"} if SHOWN_OBSERVERS else {}
+        kinds |= {"read_out": "Inside the networks"} if SHOWN_OBSERVERS and name in READ_OUT else {}
+        for kind, category in kinds.items():
+            yield f"{kind}.{name}", kind, category
+    for name in MELANOMA if SHOWN_MELANOMA_RUNS else []:
+        for kind, category in MELANOMA_FIGURES.items():
+            yield f"{kind}.{name}", kind, category
+    accuracy = benchmarks_of("accuracy")
+    if accuracy:
+        yield "accuracy", "accuracy", "Accuracy"
+    if any(KINDS[config["benchmarks"][name]["kind"]].conditions for name in accuracy):
+        yield "accuracy_by_condition", "accuracy_by_condition", "Accuracy"
+    if SHOWN_OBSERVERS and any(map(has_people, BENCHMARKS)):
+        yield "human_likeness", "human_likeness", "Likeness to people"
+    if benchmarks_of("reliance"):
+        yield "reliance", "reliance", "Reliance on cues"
+    if SHOWN_RUNS:
+        yield "training_curves", "training_curves", "Training"
+
+
+FIGURES = {name: (kind, category) for name, kind, category in declared_figures()}
 # Sets with a contact sheet: first contents and their stylized sets, then all others.
 SHEET_SETS = dict.fromkeys(entry["content"] for entry in config["stylized"].values())
 SHEET_SETS |= dict.fromkeys([*config["stylized"], *config["sources"]])
 SHEETS = [f"results/figures/contact_sheet.{name}.png" for name in SHEET_SETS if name in SHOWN_SETS]
 if PACKED and set(PACKED) <= set(SHOWN_SETS):
-    SHEETS.append("results/figures/rejected.png")
+    SHEETS.append(rules.rejected_sheet.output[0])
 
 
 def images_of_conflicts(option):
@@ -53,7 +89,7 @@ rule figures:
             report(f"results/figures/{name}.png", caption=f"../report/{kind}.rst", category=category)
             for name, (kind, category) in FIGURES.items()
         ],
-        expand("results/figures/{figure}.svg", figure=FIGURES),
+        expand("results/figures/{figure}.{ending}", figure=FIGURES, ending=["svg", "pdf"]),
     log:
         "logs/figures.log",
     benchmark:
@@ -73,6 +109,7 @@ rule figures:
         melanoma=["--melanoma", *MELANOMA] if MELANOMA else [],
         samples=lambda wildcards: images_of_conflicts("--sample-images"),
         looks=flags(config["figures"]),
+        declared=list(FIGURES),
         regimes=flags(
             {
                 "regime_labels": [f"{name}={regime.label}" for name, regime in REGIMES.by_name.items()] or None,
@@ -82,7 +119,8 @@ rule figures:
     shell:
         'python "$SCRIPTS"/figures.py --tables {params.tables:q} --runs results/runs --people {input.people:q}'
         " --out {params.folder:q} --benchmarks {params.benchmarks:q} {params.melanoma:q}"
-        " {params.samples:q} {params.looks:q} {params.regimes:q} > {log:q} 2>&1"
+        " {params.samples:q} {params.looks:q} {params.regimes:q} --declared {params.declared:q}"
+        " > {log:q} 2>&1"
 
 
 rule settings:
@@ -99,7 +137,7 @@ rule settings:
         mem_mb=memory(500),
         runtime=time_limit(5),
     params:
-        text=json.dumps(config, indent=2),
+        text=lambda wildcards: json.dumps(config, indent=2),  # a function, since the title may hold {…}
     shell:
         "printf '%s\\n' {params.text:q} > {output:q} 2> {log:q}"
 
@@ -130,7 +168,7 @@ rule report:
         mem_mb=memory(2000),
         runtime=time_limit(30),
     params:
-        title=config["title"],
+        title=lambda wildcards: config["title"],  # a function, since a title may hold {…}
         tables=lambda wildcards, input: os.path.dirname(input.tables[0]),
         figures=lambda wildcards, input: os.path.dirname(input.figures[0]),
         images=lambda wildcards: images_of_conflicts("--conflict-images"),
@@ -158,7 +196,7 @@ rule track:
         mem_mb=memory(1000),
         runtime=time_limit(10),
     params:
-        title=config["title"],
+        title=lambda wildcards: config["title"],
     shell:
         'python "$SCRIPTS"/track.py --title {params.title:q} --tables {input.tables:q} --figures {input.figures:q}'
         " --config {input.config:q} $TRACKING --out {output:q} > {log:q} 2>&1"

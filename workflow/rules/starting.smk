@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from shapebias.cluster import sessions
+from shapebias.config.data_files import future_problem
 from shapebias.files import atomic_write
 
 RECORD = Path("results/study.txt")  # names the config file that the results belong to
@@ -52,6 +53,16 @@ def refuse_lost_shards():
                 f"{'images' if path.startswith('results/images/') else examples}` alone. No training is repeated if the "
                 "new shards equal the old ones"
             )
+
+
+def refuse_future_inputs():
+    """Raise WorkflowError if an input is dated in the future, since Snakemake would delete the outputs after the job."""
+    jobs = list(workflow.dag.needrun_jobs())
+    inputs = {str(path) for job in jobs for path in job.input} - {str(path) for job in jobs for path in job.output}
+    # The record was written just now, so its time is that of the disk of the results.
+    problem = future_problem(map(Path, sorted(inputs)), RECORD.stat().st_mtime)
+    if problem:
+        raise WorkflowError(problem)
 
 
 def study_file():
@@ -110,6 +121,7 @@ onstart:
     with atomic_write(RECORD) as draft:
         draft.write_text(f"{study_file()}\n")
     refuse_lost_shards()
+    refuse_future_inputs()
     copy_config_for_jobs()
     record_session()
     if on_cluster():

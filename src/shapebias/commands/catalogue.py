@@ -62,7 +62,8 @@ def main(argv: list[str] | None = None) -> None:
         for shard in range(int(count)):
             path = args.folder / split / f"{shard}.tar"
             rows += [{"split": split, "shard": shard, **sample.label} for sample in Shard(path)]
-            rejected.append(pd.read_csv(path.with_suffix(".rejected.csv"), dtype=str).assign(split=split))
+            reasons = pd.read_csv(path.with_suffix(".rejected.csv"), dtype=str, keep_default_na=False)
+            rejected.append(reasons.assign(split=split))
     table = pd.DataFrame(rows, columns=COLUMNS).sort_values(["split", "id"])
     with atomic_write(args.out) as draft:
         table.to_csv(draft, index=False, lineterminator="\n")

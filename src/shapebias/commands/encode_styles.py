@@ -7,6 +7,7 @@ from pathlib import Path
 from shapebias.cli import Parser, image_size, progress, proportion
 from shapebias.commands.stylizer_options import add_stylizer_flags, stylizer_from_args
 from shapebias.errors import BadImageError
+from shapebias.files import check_folder
 from shapebias.images.pictures import decode_pictures, open_pictures
 from shapebias.images.rejections import Rejections
 from shapebias.stylize.pipeline import encode_style
@@ -29,6 +30,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    check_folder(args.out.parent)
     stylizer, styles = stylizer_from_args(args), open_pictures(args.styles)
     rejections = Rejections(args.max_rejected)
     labels, vectors = [], []

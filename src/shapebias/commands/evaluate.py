@@ -28,7 +28,7 @@ from shapebias.evaluation.inputs import CAPACITY, ImageCache
 from shapebias.evaluation.observer import load_observer, measure
 from shapebias.evaluation.shared_files import SharedFolder
 from shapebias.evaluation.stimuli import open_benchmark
-from shapebias.files import atomic_write
+from shapebias.files import atomic_write, check_folder
 from shapebias.images.image_folder import read_categories
 from shapebias.images.pictures import Picture
 from shapebias.metrics.linear_read_out import StageReader, is_conflict
@@ -38,6 +38,7 @@ from shapebias.networks import models
 from shapebias.networks.device import keep_freed_memory, resolve_device
 from shapebias.networks.weights import weights_path
 from shapebias.provenance import provenance
+from shapebias.tables.columns import PEOPLE
 
 log = logging.getLogger(__name__)
 
@@ -137,6 +138,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     stems = {path.stem for path in args.out}
     if args.observer is None and len(stems) == 1:
         [args.observer] = stems
+    if args.observer == PEOPLE:
+        parser.error(f"--observer {PEOPLE}: in the tables this name means all people together; choose another")
     if wrong := [text for text in args.read_out if text != "-" and "=" not in text]:
         parser.error(f"--read-out {wrong[0]!r} is not NAME=X.csv, and not -")
     return args
@@ -220,6 +223,8 @@ def main(argv: list[str] | None = None) -> None:
     device = resolve_device(args.device)
     due = []
     for measurement in measurements(args):
+        for path in measurement.outputs.values():
+            check_folder(path.parent)
         pictures = open_benchmark(measurement.images, measurement.kind)
         copies = args.reuse / fingerprint_of(measurement, pictures, args, device) if args.reuse else None
         if copies and all((copies / name).exists() for name in measurement.outputs):

@@ -1,10 +1,10 @@
-"""Draw all figures from the tables, as PNG and SVG. The script measures and trains nothing.
+"""Draw all figures from the tables, as PNG, SVG and PDF. The script measures and trains nothing.
 
 Figures of each cue-conflict benchmark have the name <figure>.<benchmark>: shape_bias, shape_bias_by_category,
 shape_bias_differences, cue_accuracy, top_k, confusion and error_consistency. read_out is added if the table has
 read-outs of the benchmark, and sample_predictions if --sample-images names its images. Figures over all benchmarks:
 accuracy, accuracy_by_condition, human_likeness, reliance and training_curves. --melanoma adds melanoma.<benchmark> and
-melanoma_confusion.<benchmark>.
+melanoma_confusion.<benchmark>. A figure without data is left out, unless --declared names it.
 """
 
 import argparse
@@ -38,7 +38,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         metavar="NAME=PATH",
         help="images of a cue-conflict benchmark, for the figure of samples: a folder, shards or an archive",
     )
-    parser.add_argument("--palette", default=style.palette, help="seaborn palette for models (%(default)s)")
+    parser.add_argument(
+        "--palette",
+        default=style.palette,
+        help="seaborn palette of regimes, or of networks in a study without regimes (%(default)s)",
+    )
     parser.add_argument("--dpi", type=int, default=style.dpi, help="resolution of the PNG files (%(default)s)")
     parser.add_argument(
         "--font-scale", type=float, default=style.font_scale, help="factor on all text sizes (%(default)s)"
@@ -51,6 +55,13 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         nargs=2,
         metavar=("BASELINE", "REGIME"),
         help="the regimes before and after, which figures compare",
+    )
+    parser.add_argument(
+        "--declared",
+        nargs="*",
+        default=[],
+        metavar="FIGURE",
+        help="figures that must exist: one without data says so in a sentence",
     )
     return parser.parse_args(argv)
 
@@ -71,4 +82,5 @@ def main(argv: list[str] | None = None) -> None:
         melanoma=args.melanoma,
         regime_labels=dict(args.regime_labels),
         compared=tuple(args.compared) if args.compared else None,
+        declared=args.declared,
     )

@@ -14,11 +14,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from shapebias.cli import Parser, non_negative_float, non_negative_int, positive_int
 from shapebias.config.data_files import data_problems
 from shapebias.config.dataset_sizes import count_folders
+from shapebias.config.files import parse_yaml, read_config_file
 from shapebias.config.queries import Config
 from shapebias.config.validation import check_config
 from shapebias.errors import UserError
@@ -88,23 +87,14 @@ def read_config(path: Path, changes: Config) -> Config:
 
     Sections are merged as in Snakemake's --config.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: no config; expected keys such as sources and benchmarks")
-    return check_config(merge_sections(content, changes))
+    return check_config(merge_sections(read_config_file(path), changes))
 
 
 def parse_changes(words: Sequence[str]) -> Config:
     """Parse the words KEY=VALUE of --config."""
     if malformed := next((word for word in words if "=" not in word), None):
         raise UserError(f"--config {malformed!r}: expected KEY=VALUE")
-    try:
-        return {key: yaml.safe_load(value) for key, _, value in (word.partition("=") for word in words)}
-    except yaml.YAMLError as error:
-        raise UserError(f"--config: not YAML: {' '.join(str(error).split())}") from None
+    return {key: parse_yaml(value, f"--config {key}") for key, _, value in (word.partition("=") for word in words)}
 
 
 def merge_sections(content: Config, changes: Config) -> Config:

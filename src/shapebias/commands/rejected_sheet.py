@@ -1,7 +1,9 @@
-"""Show rejected images with the reasons: the decodable part of each image, or a grey square."""
+"""Show rejected images with the reasons: the decodable part of each image, or a grey square.
+
+The sheet is rejected.png in the output folder, which stays empty if no image was rejected.
+"""
 
 import argparse
-import io
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +12,7 @@ from PIL import Image, ImageFile
 from shapebias.cli import Parser, positive_int
 from shapebias.errors import BadImageError, UserError
 from shapebias.files import atomic_write
-from shapebias.images.codec import MAX_MEGAPIXELS, to_rgb
+from shapebias.images.codec import open_image, read_image_file, to_rgb
 from shapebias.images.contact_sheets import Cell, contact_sheet
 from shapebias.images.image_store import ImageStore
 from shapebias.images.listing import ListedImage, read_rows
@@ -29,7 +31,7 @@ def set_spec(text: str) -> tuple[str, Path, Path | None]:
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = Parser(description=__doc__)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--sets",
         type=set_spec,
@@ -39,7 +41,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help="a set's rejected.csv, and the folder of its files",
     )
     parser.add_argument("--count", type=positive_int, default=40, help="largest number of images (%(default)s)")
-    parser.add_argument("--out", type=Path, required=True, metavar="PNG", help="the sheet")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder of the sheet")
     return parser.parse_args(argv)
 
 
@@ -56,7 +58,7 @@ def read_bytes(folder: Path | None, file: str, located: dict[str, ListedImage]) 
     if folder is None:
         return b""
     try:
-        return ImageStore(folder).read(located[file]) if file in located else (folder / file).read_bytes()
+        return ImageStore(folder).read(located[file]) if file in located else read_image_file(folder / file)
     except (OSError, UserError, BadImageError):
         return b""
 
@@ -67,10 +69,7 @@ def decode_partially(data: bytes) -> Image.Image:
     # A truncated photograph is useful only on this sheet.
     ImageFile.LOAD_TRUNCATED_IMAGES = True  # ty: ignore[invalid-assignment]
     try:
-        image = Image.open(io.BytesIO(data))
-        image.draft(None, (CELL, CELL))
-        if image.width * image.height > 1e6 * MAX_MEGAPIXELS:
-            return grey_square
+        image = open_image(data, shorter=CELL)
         image.load()
         image.thumbnail((CELL, CELL))
         return to_rgb(image)
@@ -89,6 +88,9 @@ def main(argv: list[str] | None = None) -> None:
         rows = rows.assign(set=name, folder=folder, table=table, order=order).sort_values("order")
         tables.append(rows.assign(turn=range(len(rows))))
     rejected = pd.concat(tables)
+    args.out.mkdir(parents=True, exist_ok=True)
+    if rejected.empty:
+        return
     selected = rejected.sort_values(["turn", "set"]).head(args.count).sort_values(["set", "file"])
     cells: list[Cell] = []
     for name, table, _ in args.sets:
@@ -98,6 +100,6 @@ def main(argv: list[str] | None = None) -> None:
             image = decode_partially(read_bytes(row["folder"], row["file"], located))
             cells.append((image, [f"{name}: {Path(row['file']).name}", row["reason"]]))
     count = f"{len(selected)} of {len(rejected):,}" if len(selected) < len(rejected) else f"{len(rejected):,}"
-    title = f"{count} images set aside" if len(rejected) else f"No image of {len(tables)} sets was set aside"
-    with atomic_write(args.out) as draft:
-        contact_sheet(cells, title=title, columns=8, cell_size=CELL).save(draft, format="PNG")
+    with atomic_write(args.out / "rejected.png") as draft:
+        sheet = contact_sheet(cells, title=f"{count} images set aside", columns=8, cell_size=CELL)
+        sheet.save(draft, format="PNG")

@@ -25,7 +25,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--config", type=Path, metavar="JSON", help="the complete configuration of the study")
     parser.add_argument("--people", type=Path, metavar="CSV", help="people's hits on the published stimuli")
     parser.add_argument(
-        "--contact-sheets", type=Path, nargs="*", default=[], metavar="PNG", help="contact sheets of sample images"
+        "--contact-sheets",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="PNG",
+        help="contact sheets of sample images, or folders of sheets",
     )
     parser.add_argument(
         "--conflict-images",
@@ -52,7 +57,10 @@ def main(argv: list[str] | None = None) -> None:
     images: dict[str, list[Path]] = defaultdict(list)
     for name, path in args.conflict_images:
         images[name].append(path)
-    extras = ReportExtras(args.people, args.contact_sheets, images)
+    sheets = [
+        file for path in args.contact_sheets for file in (sorted(path.glob("*.png")) if path.is_dir() else [path])
+    ]
+    extras = ReportExtras(args.people, sheets, images)
     if args.predictions:
         page = render_predictions(args.title, args.predictions, *folders_beside(args.out), extras)
     else:

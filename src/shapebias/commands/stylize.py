@@ -12,11 +12,11 @@ from PIL import Image
 
 from shapebias.cli import Parser, image_size, progress, proportion
 from shapebias.commands.stylizer_options import add_stylizer_flags, stylizer_from_args
-from shapebias.files import require_space
+from shapebias.files import check_folder, require_space
 from shapebias.images.codec import ENCODINGS, encode, expected_encoded_bytes
 from shapebias.images.pictures import decode_pictures, open_pictures
 from shapebias.images.rejections import Rejections, write_rejections
-from shapebias.images.shards import Label, write_shard
+from shapebias.images.shards import Label, check_id, write_shard
 from shapebias.parallel import ordered_map
 from shapebias.stylize.pipeline import ContentGeometry, StylePictures, StyleSampler, StyleSet, stylize_images
 from shapebias.stylize.style_vectors import StyleVectors
@@ -71,9 +71,13 @@ def open_styles(args: argparse.Namespace, stylizer: Stylizer, rejections: Reject
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    check_folder(args.out.parent)
     # The next style replaces a broken one, so any number of styles may be broken.
     rejections, broken_styles = Rejections(args.max_rejected), Rejections(1.0)
-    contents, stylizer = open_pictures(args.content), stylizer_from_args(args)
+    contents = open_pictures(args.content)
+    for picture in contents:
+        check_id(picture.id, picture.origin)  # before the first image is stylized
+    stylizer = stylizer_from_args(args)
     sampler = StyleSampler(open_styles(args, stylizer, broken_styles), args.seed, args.other_category)
     require_space(
         args.out.parent,

@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
         files, decisions = find_answers(args.predictions)
     rejected = []
     for name in args.sets:
-        table = pd.read_csv(args.images / name / "rejected.csv", dtype=str)
+        table = pd.read_csv(args.images / name / "rejected.csv", dtype=str, keep_default_na=False)
         rejected += [(name, *row) for row in table[["split", "file", "reason"]].itertuples(index=False)]
     tables = collect_tables(
         progress(files, unit="file", label="tables"),

@@ -13,13 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from shapebias.config import registries
+from shapebias.config.data_files import PATH_KEYS
 from shapebias.config.partial import WrongValueError, skip_wrong_values
 from shapebias.config.queries import (
+    ALL,
+    ILSVRC_CLASS,
     Config,
     file_of,
     is_melanoma,
     is_url,
     melanoma_regimes,
+    most_images,
     networks,
     recipe_of,
     run_name,
@@ -31,11 +35,20 @@ from shapebias.images.archives import ARCHIVE_SUFFIXES
 from shapebias.stylize.stylizers import EMBEDDED
 from shapebias.training.recipe import Recipe
 
-ALL = "all"  # a count: every available image
-CLASS_COUNTS = {"categories": 207, "present": 207, "all": 1000}  # classes of ILSVRC, by `classes` in the config
 DOWNLOADS = ("stimuli/cue-conflict", "stimuli/silhouettes", "stimuli/edges", "decisions")
 # Library → the argument that sets a network's input size.
 SIZE_KEYS = {"timm": "img_size", "torchvision": "image_size"}
+# Arguments of a network that the workflow sets → from what.
+SET_ARGUMENTS = {
+    "num_classes": "from the classes of the images",
+    "in_chans": "to the three colours of an image",
+    "pretrained": "from `init`",
+    "weights": "from the key `weights`",
+    "checkpoint_path": "from the key `weights`",
+    "features_only": "to false",
+}
+PEOPLE = "people"  # all people together, in the tables
+ANSWER_COLUMNS = ("image", "shape", "texture")  # of the table of answers, beside the observers
 # With one of these arguments, a timm network takes images of any size.
 ANY_SIZE = {"dynamic_img_size": True, "use_naflex": True, "strict_img_size": False}
 
@@ -108,6 +121,32 @@ def reserved_name_problems(config: Config) -> Iterator[str]:
             yield f"regimes.{name}: a value of `init` has that name already; choose another"
     if "all" in config["benchmarks"]:
         yield "benchmarks.all: in the tables this name means all benchmarks together; choose another"
+    observers = [name for name in names_in(config, "observers") if "timm" in config["observers"][name]]
+    for section, names in (("models", config["models"]), ("regimes", config["regimes"]), ("observers", observers)):
+        if PEOPLE in names:
+            yield f"{section}.{PEOPLE}: in the tables this name means all people together; choose another"
+    for name in ANSWER_COLUMNS:
+        if name in observers:
+            yield f"observers.{name}: a column of the answers has that name; choose another"
+
+
+def pool_problems(config: Config) -> Iterator[str]:
+    """Yield a message for each pool of observers with the name of a run, a network, another pool or a column."""
+    networks_and_runs = {
+        run_name(*run) for run in itertools.product(config["models"], config["regimes"], config["seeds"])
+    } | {name for name in names_in(config, "observers") if "timm" in config["observers"][name]}
+    owner: dict[tuple[str, str], str] = {}
+    for name in names_in(config, "observers"):
+        entry = config["observers"][name]
+        for pool in entry.get("pool", {}):
+            key = f"observers.{name}.pool.{pool}"
+            if pool in networks_and_runs:
+                yield f"{key}: a trained run or a network has that name; choose another"
+            if pool in ANSWER_COLUMNS:
+                yield f"{key}: a column of the answers has that name; choose another"
+            earlier = owner.setdefault((entry["benchmark"], pool), name)
+            if earlier != name:
+                yield f"{key}: observers.{earlier} has a pool of that name on {entry['benchmark']!r}; choose another"
 
 
 def source_problems(config: Config, name: str) -> Iterator[str]:
@@ -118,6 +157,13 @@ def source_problems(config: Config, name: str) -> Iterator[str]:
     for split, count in entry.get("per_class", {}).items():
         if entry["kind"] == "synthetic" and count == ALL:
             yield f"sources.{name}.per_class.{split}: 'all' is no number of images to draw; give a number"
+    for split, count in entry["shards"].items():
+        images = most_images(config, name, split)
+        if images is not None and count > images:
+            yield f"sources.{name}.shards.{split}: {count} shards, but the split has at most {images:,} images"
+    counts = [count for count in entry.get("per_class", {}).values() if count != ALL]
+    if entry["kind"] == "ilsvrc" and sum(counts) > ILSVRC_CLASS:
+        yield f"sources.{name}.per_class: {sum(counts):,} images of a class, but ILSVRC has at most {ILSVRC_CLASS:,}"
 
 
 def stylized_problems(config: Config, name: str) -> Iterator[str]:
@@ -203,6 +249,19 @@ def download_problems(config: Config) -> Iterator[str]:
                 yield unknown(f"{section}.{name}.{key}", wanted, "download", DOWNLOADS)
 
 
+def path_problems(config: Config) -> Iterator[str]:
+    """Yield a message for each path that begins like a word of other keys."""
+    for section, key, _, other in PATH_KEYS:
+        for name in names_in(config, section):
+            try:
+                value = config[section][name].get(key, "")
+            except WrongValueError:
+                continue
+            for word in ("package:", "download:"):
+                if value.startswith(word) and word != other:
+                    yield f"{section}.{name}.{key}: {value!r}: {word} has no meaning here; give a path"
+
+
 def throughput_problems(config: Config) -> Iterator[str]:
     """Yield a message for each name under `throughputs` that the config does not declare."""
     stylizers, observers = [*EMBEDDED, *config["stylizers"]], [n for n, e in config["observers"].items() if "timm" in e]
@@ -238,9 +297,7 @@ def model_problems(config: Config, name: str) -> Iterator[str]:
     """Check that a model's network exists and takes images of `input_size`."""
     entry, key = config["models"][name], f"models.{name}"
     yield from network_problems(f"{key}.timm", entry["timm"])
-    yield from skip_wrong_values(kwargs_problems(key, entry))
-    if "num_classes" in entry["kwargs"]:
-        yield f"{key}.kwargs.num_classes: the classes of the training images decide it; leave it out"
+    yield from argument_problems(f"{key}.kwargs", entry)
     size = config["input_size"]
     for argument in SIZE_KEYS.values():
         if entry["kwargs"].get(argument, size) != size:
@@ -329,6 +386,24 @@ def recipe_problem(values: dict[str, Any]) -> str | None:
     return None
 
 
+def batch_problems(config: Config) -> Iterator[str]:
+    """Yield a message for each batch that is larger than the training images, where their number is known."""
+    for model, regime in itertools.product(config["models"], config["regimes"]):
+        yield from skip_wrong_values(batch_problem(config, model, regime))
+
+
+def batch_problem(config: Config, model: str, regime: str) -> Iterator[str]:
+    sets, known = config["regimes"][regime]["train_on"], [*config["sources"], *config["stylized"]]
+    counts = [most_images(config, images, "train") if images in known else None for images in sets]
+    total = sum(filter(None, counts))
+    batch_size = recipe_of(config, model, regime).get("batch_size", Recipe.batch_size)
+    if None not in counts and batch_size > total:
+        yield (
+            f"regimes.{regime}: a batch_size of {batch_size:,} (models.{model}) is larger than its {total:,} training "
+            f"images; lower batch_size"
+        )
+
+
 def optimizer_problems(config: Config) -> Iterator[str]:
     """Check that timm has the optimizers."""
     optimizers = registries.timm_optimizers()
@@ -350,8 +425,11 @@ def observer_problems(config: Config, name: str) -> Iterator[str]:
             yield f"{key}.{unused}: has no meaning for {'a network' if is_network else 'decisions'}"
     if is_network:
         yield from network_problems(f"{key}.timm", entry["timm"])
-        yield from skip_wrong_values(kwargs_problems(key, entry))
+        yield from argument_problems(f"{key}.kwargs", entry)
         return
+    folder = Path(config["data_root"]) / entry["decisions"]
+    if folder.is_dir() and not any(folder.glob("*.csv")):
+        yield f"{key}.decisions: {folder} holds no CSV file; give a file of decisions, or a folder of such files"
     answerable = [n for n, e in config["benchmarks"].items() if KINDS[e["kind"]].measures in ("bias", "accuracy")]
     if entry["benchmark"] not in answerable:
         noun = "benchmark that people or other networks could have answered"
@@ -485,35 +563,38 @@ def network_problems(key: str, name: str) -> Iterator[str]:
         yield f"{key}: {library} has no weights {tag!r} of {network}{suggestion(tag, filter(None, weights))}"
 
 
-def kwargs_problems(key: str, entry: Config) -> Iterator[str]:
-    """Check that a network's arguments are known to the modules that build it."""
+def is_argument(name: str, known: frozenset[str]) -> bool:
+    """Return whether a name is a known word. MaxxViT puts a part before its arguments: conv_stride_mode."""
+    part, _, rest = name.partition("_")
+    return name in known or (f"{part}_" in known and rest in known)
+
+
+def argument_problems(key: str, entry: Config) -> Iterator[str]:
+    """Check the names of a network's arguments."""
     library, network, _ = parse_network(entry["timm"])
-    words = registries.argument_words(library, network)
-    for argument in entry["kwargs"]:
-        if argument == "pretrained":
-            yield f"{key}.kwargs.pretrained: the weights have keys of their own (weights, init); leave it out"
-        elif words and not is_argument(argument, words):
-            near = nearest(argument, words)
+    known = registries.argument_words(library, network)
+    for name in (name for name in entry["kwargs"] if isinstance(name, str)):
+        if name in SET_ARGUMENTS:
+            yield f"{key}.{name}: the workflow sets it, {SET_ARGUMENTS[name]}; leave it out"
+        elif known and not is_argument(name, known):
+            near = nearest(name, known)
             hint = f"; did you mean {near!r}?" if near else ""
-            yield f"{key}.kwargs.{argument}: {network} of {library} has no such argument{hint}"
-
-
-def is_argument(argument: str, words: frozenset[str]) -> bool:
-    """Return whether an argument is a known word. MaxxViT puts parts before its own: conv_stride_mode."""
-    part, _, rest = argument.partition("_")
-    return argument in words or (f"{part}_" in words and rest in words)
+            yield f"{key}.{name}: {library}'s {network} takes no argument of that name{hint}"
 
 
 STUDY_CHECKS: tuple[Callable[[Config], Iterator[str]], ...] = (
     set_name_problems,
     run_name_problems,
     reserved_name_problems,
+    pool_problems,
+    batch_problems,
     training_problems,
     recipe_problems,
     optimizer_problems,
     counterpart_problems,
     weights_problems,
     download_problems,
+    path_problems,
     throughput_problems,
     palette_problems,
 )

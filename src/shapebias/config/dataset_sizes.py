@@ -10,16 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from shapebias.config.checks import ALL, CLASS_COUNTS
-from shapebias.config.queries import Config, splits_of
+from shapebias.config.queries import ALL, CLASS_COUNTS, DRAWN_CLASSES, ILSVRC_CLASS, ISIC, Config, splits_of
 
 # Key of the config → count: sources.in (classes), styles.paintings (images), benchmarks.published (images).
 FolderSizes = Mapping[str, int]
 NO_FOLDERS: FolderSizes = MappingProxyType({})
 
-DRAWN_CLASSES = 32  # of a synthetic source
-ISIC = {"train": 2000, "val": 150, "test": 600}  # images of the 2017 challenge
-ILSVRC_CLASS = 1300  # training images of its largest classes
 PAINTINGS = 79_434  # of Kaggle's "Painter by Numbers", train
 # Published stimuli by kind. The other sets of model-vs-human have at most 1,280, the number that a person was shown.
 STIMULI = {"silhouettes": 160, "edges": 160, "sketch": 800, "stylized": 800}

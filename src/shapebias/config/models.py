@@ -4,6 +4,7 @@ The descriptions are what users read: editors show them, from the JSON schema th
 these models. The rules read the config as plain mappings, exactly as its author wrote it, with defaults added.
 """
 
+import math
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -46,26 +47,91 @@ def explain_choice(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
             for e in error.errors()
             if e["type"] == "literal_error"
         ]
+        highest = next((f" to {e['ctx']['le']:,}" for e in error.errors() if e["type"] == "less_than_equal"), "")
         raise PydanticCustomError(
-            "choice", "{allowed}", {"allowed": f"{', '.join(words)}, or a number from 1"}
+            "choice", "{allowed}", {"allowed": f"{', '.join(words)}, or a number from 1{highest}"}
         ) from None
 
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+def refuse_bad_path(path: str) -> str:
+    """Refuse paths that fail in the middle of a study: Snakemake, a command line or the disk takes them otherwise."""
+    scheme, separator, _ = path.partition("://")
+    longest = max((len(part.encode(errors="replace")) for part in path.split("/")), default=0)
+    reasons = {
+        "is empty; give a path, or . for the folder itself": not path.strip(),
+        "holds a character that is not printable; rename the file": not path.isprintable(),
+        "holds { or }, which Snakemake takes for a wildcard; rename the file or folder": "{" in path or "}" in path,
+        "begins with -, which commands take for an option; rename the file or folder": path.startswith("-"),
+        "has a name of more than 255 bytes, the most that disks take": longest > 255 and not separator,
+        "has more than 4,000 characters": len(path) > 4000,
+        "is no path, and no http, https or file URL": bool(separator) and scheme not in ("http", "https", "file"),
+    }
+    for reason, applies in reasons.items():
+        if applies:
+            raise PydanticCustomError("path", "{reason}", {"reason": reason})
+    return path
+
+
+def refuse_local_only(path: str) -> str:
+    if "://" in path:
+        raise PydanticCustomError("path", "is a URL; download it, and give the file or folder")
+    return path
+
+
+def refuse_bad_title(title: str) -> str:
+    if not title.strip() or not title.isprintable() or title.startswith("-"):
+        raise PydanticCustomError("title", "a title is one line of text that does not begin with -")
+    return title
+
+
+def refuse_values_without_json(value: Any) -> Any:
+    """Refuse arguments of a network that cannot be passed to it as JSON: dates, sets, bytes, infinite numbers."""
+    parts = [value]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            parts += part.values()
+            if names := [name for name in part if not isinstance(name, str)]:
+                raise PydanticCustomError("kwargs", "the name {name} is no text", {"name": repr(names[0])[:80]})
+        elif isinstance(part, list):
+            parts += part
+        elif isinstance(part, float) and not math.isfinite(part):
+            raise PydanticCustomError("kwargs", "{part} is not a finite number", {"part": repr(part)})
+        elif isinstance(part, int) and abs(part) > 2**63 - 1:
+            raise PydanticCustomError("kwargs", "a number is larger than 2⁶³")
+        elif not isinstance(part, str | bool | int | float | None):
+            raise PydanticCustomError(
+                "kwargs", "{part} is not text, a number, true, false, a list or a section", {"part": repr(part)[:80]}
+            )
+    return value
+
+
+# File names hold a model, a regime and a seed, and a W&B tag has at most 64 characters.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 Size = Annotated[int, Field(ge=16, le=2048)]
-Positive = Annotated[int, Field(ge=1)]
-Rates = dict[str, Annotated[float, Field(gt=0)]]
+Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Batch = Annotated[int, Field(ge=1, le=1_000_000)]
+Threads = Annotated[int, Field(ge=1, le=1024)]
+Workers = Annotated[int, Field(ge=0, le=1024)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+ShardCount = Annotated[int, Field(ge=1, le=100_000)]
+ImageCount = Annotated[int, Field(ge=1, le=10_000_000)]
+Rates = dict[str, Annotated[float, Field(ge=1e-6, le=1e9)]]
+FileOrUrl = Annotated[str, AfterValidator(refuse_bad_path)]
+LocalPath = Annotated[FileOrUrl, AfterValidator(refuse_local_only)]
+Kwargs = Annotated[dict[str, Any], AfterValidator(refuse_values_without_json)]
+LayerGroups = Annotated[int, Field(ge=1, le=1000)]
 Unique = AfterValidator(refuse_repeats)
 UNIQUE: dict[str, Any] = {"uniqueItems": True}
-Count = Annotated[Literal["all"] | Positive, WrapValidator(explain_choice)]
-Trainable = Annotated[Literal["all", "head"] | Positive, WrapValidator(explain_choice)]
+Count = Annotated[Literal["all"] | ImageCount, WrapValidator(explain_choice)]
+Trainable = Annotated[Literal["all", "head"] | LayerGroups, WrapValidator(explain_choice)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")]
 SHA256 = (
     "SHA-256 checksum of the file: all 64 hexadecimal digits, or the first 8 or more (torch.hub puts these into file "
     "names). A URL needs one."
 )
 KWARGS = "Arguments of timm.create_model, or of the function in torchvision."
-WandbName = Annotated[str, Field(pattern="^[A-Za-z0-9_.-]+$")]
+WandbName = Annotated[str, Field(pattern="^[A-Za-z0-9_.-]+$", max_length=128)]
 
 
 def add_alternatives(schema: dict[str, Any], model: type["Section"]) -> None:
@@ -126,9 +192,9 @@ class PerClass(Section):
 class Shards(Section):
     """Shards of each split. A shard is one file and the work of one job."""
 
-    train: Positive = optional("Shards of the training images.")
-    val: Positive = optional("Shards of the validation images.")
-    test: Positive = optional("Shards of the test images.")
+    train: ShardCount = optional("Shards of the training images.")
+    val: ShardCount = optional("Shards of the validation images.")
+    test: ShardCount = optional("Shards of the test images.")
 
 
 SHARDS = "Shards of each split, 1 by default. A shard is one file and the work of one job."
@@ -148,8 +214,8 @@ class ImageFolder(Section):
     """A folder of photographs: <class>/image or <split>/<class>/image."""
 
     kind: Literal["imagefolder"]
-    folder: str = Field(description="The folder of photographs.")
-    categories: str = optional("A CSV file class,category, for classes that are not classes of ILSVRC.")
+    folder: LocalPath = Field(description="The folder of photographs.")
+    categories: LocalPath = optional("A CSV file class,category, for classes that are not classes of ILSVRC.")
     per_class: PerClass = Field(description=PER_CLASS)
     shards: Shards = section(SHARDS)
 
@@ -158,7 +224,7 @@ class Ilsvrc(Section):
     """The training images of ILSVRC-2012, in any layout in which they are distributed."""
 
     kind: Literal["ilsvrc"]
-    folder: str = Field(
+    folder: LocalPath = Field(
         description="A folder with train/<wnid>/, Kaggle's ILSVRC/Data/CLS-LOC/train/, ILSVRC2012_img_train.tar, "
         "<wnid>.tar files or train-*.parquet; or the file ILSVRC2012_img_train.tar itself."
     )
@@ -175,7 +241,7 @@ class Isic2017(Section):
     """Part 3 of the ISIC challenge of 2017: melanoma or not. All images are used, in the challenge's own splits."""
 
     kind: Literal["isic2017"]
-    folder: str = Field(
+    folder: LocalPath = Field(
         description="The folder with ISIC-2017_{Training,Validation,Test_v2}_Data/ and "
         "ISIC-2017_…_Part3_GroundTruth.csv."
     )
@@ -186,7 +252,7 @@ class SyntheticStyles(Section):
     """Paintings that the workflow draws itself."""
 
     kind: Literal["synthetic"]
-    count: Positive = Field(description="Number of paintings.")
+    count: ImageCount = Field(description="Number of paintings.")
     size: Size = Field(256, description="Side of a painting in pixels. A smaller painting has a finer texture.")
 
 
@@ -194,9 +260,9 @@ class StyleFolder(Section):
     """Any folder of images."""
 
     kind: Literal["folder"]
-    folder: str = Field(description="The folder of style images. Its subfolders count too.")
+    folder: LocalPath = Field(description="The folder of style images. Its subfolders count too.")
     size: Size = Field(256, description="Shorter side to which style images are scaled, in pixels.")
-    shards: Positive = Field(1, description="Shards of the set. A shard is one file and the work of one job.")
+    shards: ShardCount = Field(1, description="Shards of the set. A shard is one file and the work of one job.")
 
 
 class StylizedSet(Section):
@@ -227,14 +293,16 @@ class DecoderTraining(Section):
     content: str = Field(description="The source whose training images are stylized.")
     styles: str = Field(description="The set of styles, or a source (then its training images).")
     steps: Positive = Field(160000, description="Updates of the decoder.")
-    batch_size: Positive = Field(8, description="Pairs of content and style in one update.")
+    batch_size: Batch = Field(8, description="Pairs of content and style in one update.")
     resize: Size = Field(512, description="Shorter side to which images are scaled, in pixels.")
     size: Size = Field(256, description="Side in pixels of the random crop from a scaled image.")
-    lr: float = Field(0.0001, gt=0, description="Learning rate of Adam.")
-    content_weight: float = Field(1, ge=0, description="Weight of the content loss.")
-    style_weight: float = Field(10, ge=0, description="Weight of the style loss.")
-    width: Positive = Field(64, description="Channels of the first stage of a random encoder. VGG-19 has 64.")
-    gpus: Annotated[int, Field(ge=0)] = Field(
+    lr: float = Field(0.0001, gt=0, le=1000, description="Learning rate of Adam.")
+    content_weight: float = Field(1, ge=0, le=1e6, description="Weight of the content loss.")
+    style_weight: float = Field(10, ge=0, le=1e6, description="Weight of the style loss.")
+    width: Annotated[int, Field(ge=1, le=4096)] = Field(
+        64, description="Channels of the first stage of a random encoder. VGG-19 has 64."
+    )
+    gpus: Annotated[int, Field(ge=0, le=64)] = Field(
         0, description="GPUs of the job, one process each. With 0 the job still uses one GPU if there is one."
     )
 
@@ -244,38 +312,36 @@ class Stylizer(Section):
 
     alternatives = (("decoder",), ("training",))
 
-    encoder: str = Field(
+    encoder: FileOrUrl = Field(
         description="Weights of VGG-19 up to relu4_1: a file or URL (vgg_normalised.pth, or vgg19 of torchvision). "
         "`random` also works where a decoder is trained."
     )
     encoder_sha256: Sha256 = optional(SHA256)
-    decoder: str = optional("Weights of the decoder: a file or URL.")
+    decoder: FileOrUrl = optional("Weights of the decoder: a file or URL.")
     decoder_sha256: Sha256 = optional(SHA256)
     training: DecoderTraining = optional("How to train a decoder, in place of `decoder`.")
     style_size: Size = optional(
         "Shorter side in pixels to which styles are scaled before the encoder sees them. Without it, styles keep the "
         "size in which they are packed."
     )
-    threads: Positive = Field(1, description="CPU threads of a job that stylizes or trains.")
-    workers: Annotated[int, Field(ge=0)] = Field(
-        0, description="Additional threads of a job that decode and encode images."
-    )
+    threads: Threads = Field(1, description="CPU threads of a job that stylizes or trains.")
+    workers: Workers = Field(0, description="Additional threads of a job that decode and encode images.")
 
 
 class Training(Section):
     """Hyperparameters of a run. A model may differ from the common ones, and a regime from both."""
 
-    epochs: Positive = optional("Passes over the training images.")
-    batch_size: Positive = optional("Images in one optimizer step, over all ranks.")
-    accumulate: Positive = optional(
+    epochs: Batch = optional("Passes over the training images.")
+    batch_size: Batch = optional("Images in one optimizer step, over all ranks.")
+    accumulate: Batch = optional(
         "Number of parts into which a rank splits its share of a batch. It computes one part after another, which "
         "saves memory."
     )
     optimizer: str = optional("An optimizer of timm: sgd, adamw, …")
-    lr: float = optional("Peak learning rate.", gt=0)
+    lr: float = optional("Peak learning rate.", gt=0, le=1000)
     momentum: float = optional("Momentum. For adamw, the first β.", ge=0, lt=1)
     weight_decay: float = optional(
-        "Weight decay. It does not apply to norms, biases and the parameters that timm excludes.", ge=0
+        "Weight decay. It does not apply to norms, biases and the parameters that timm excludes.", ge=0, le=1000
     )
     layer_decay: float = optional(
         "Factor of the learning rate from one layer group of timm to the group before it. With 1 all groups learn "
@@ -284,17 +350,19 @@ class Training(Section):
         le=1,
     )
     schedule: Literal["step", "cosine", "constant"] = optional("How the learning rate changes over time.")
-    step_epochs: Positive = optional("Epochs between two drops of the learning rate (schedule: step).")
+    step_epochs: Batch = optional("Epochs between two drops of the learning rate (schedule: step).")
     step_factor: float = optional("Factor of each drop of the learning rate (schedule: step).", gt=0, le=1)
-    warmup_epochs: int = optional("Epochs in which the learning rate rises linearly to its peak.", ge=0)
+    warmup_epochs: int = optional("Epochs in which the learning rate rises linearly to its peak.", ge=0, le=1_000_000)
     label_smoothing: float = optional("Probability that is moved from the label to all classes.", ge=0, lt=1)
     class_weights: Literal["none", "balanced"] = optional(
         "Weight of a class in the loss: none, or balanced, which is inverse to the number of its images (ISIC 2017: "
         "0.187 and 0.813)."
     )
-    max_norm: float = optional("Gradients are clipped to this norm. With 0 they are never clipped.", ge=0)
+    max_norm: float = optional("Gradients are clipped to this norm. With 0 they are never clipped.", ge=0, le=1e9)
     patience: int = optional(
-        "Training stops after this many epochs without a lower validation loss. With 0 it never stops early.", ge=0
+        "Training stops after this many epochs without a lower validation loss. With 0 it never stops early.",
+        ge=0,
+        le=1_000_000,
     )
     crop_scale: list[Annotated[float, Field(gt=0, le=1)]] = optional(
         "Area of the random crop as a fraction of the image: smallest and largest.", min_length=2, max_length=2
@@ -304,29 +372,30 @@ class Training(Section):
         "For `trainable: head`. The features of this many augmented views of each image are computed once, and the "
         "head trains on them. With 0 each epoch augments the images anew.",
         ge=0,
+        le=10_000,
     )
     precision: Literal["float32", "bf16", "fp16"] = optional("Arithmetic of the forward pass. fp16 scales the loss.")
     compile: bool = optional("Whether torch.compile compiles the network.")
-    ranks: int = optional("Processes that share each batch, one for each GPU.", ge=0)
-    nodes: Positive = optional(
+    ranks: int = optional("Processes that share each batch, one for each GPU.", ge=0, le=1024)
+    nodes: Threads = optional(
         "Cluster nodes over which the ranks are spread evenly. Without a cluster all ranks run on this machine."
     )
     workers: int = optional(
-        "Processes of each rank that decode and augment images. With 0 the training process does it.", ge=0
+        "Processes of each rank that decode and augment images. With 0 the training process does it.", ge=0, le=1024
     )
-    threads: Positive = optional("CPU threads. They belong to the recipe, as the last bits of a result depend on them.")
+    threads: Threads = optional("CPU threads. They belong to the recipe, as the last bits of a result depend on them.")
 
 
 class Model(Section):
     """A network to train."""
 
     timm: str = Field(description="The name of the network in timm, or torchvision/NAME.")
-    weights: str = optional(
+    weights: FileOrUrl = optional(
         "The weights from which `init: pretrained` starts: a file, package:NAME/FILE or a URL. Without it, timm or "
         "torchvision downloads the published weights."
     )
     weights_sha256: Sha256 = optional(SHA256)
-    kwargs: dict[str, Any] = section(KWARGS)
+    kwargs: Kwargs = section(KWARGS)
     training: Training = section("What differs from `training` for this model.")
 
 
@@ -400,7 +469,7 @@ class Benchmark(Section):
         "A source or stylized set, whose test images are shown. in_test and suppressed take a source, sin_test takes "
         "photographs in the style of paintings, cue_conflict takes a set with other_category."
     )
-    folder: str = optional(
+    folder: LocalPath = optional(
         "A folder of stimuli, or a .zip, .tar, .tar.gz or .tgz file of it; there is no need to unpack it. Sets of "
         "model-vs-human are used as published (NNNN_<code>_<session>_<condition>_<category>_….png). cue_conflict takes "
         "<shape>/<shape><i>-<texture><j>.png. All others take <category>/image or <class>/image. "
@@ -428,28 +497,30 @@ class Observer(Section):
     alternatives = (("timm",), ("decisions", "benchmark"))
 
     timm: str = optional("The name of the network in timm, or torchvision/NAME.")
-    weights: str = optional(
+    weights: FileOrUrl = optional(
         "The weights of the network: a file, package:NAME/FILE or a URL. Without it, timm or torchvision downloads the "
         "published weights."
     )
     weights_sha256: Sha256 = optional(SHA256)
-    kwargs: dict[str, Any] = section(KWARGS)
-    classes: str = optional(
+    kwargs: Kwargs = section(KWARGS)
+    classes: LocalPath = optional(
         "A CSV file class,category with the outputs of the network in order, if these are not the 1,000 of ILSVRC."
     )
-    decisions: str = optional(
+    decisions: LocalPath = optional(
         "A CSV file as model-vs-human writes it, or a folder of such files. download:decisions is the published one."
     )
     benchmark: str = optional("The benchmark that was answered, of any kind but melanoma and suppressed.")
-    pool: dict[str, str] = optional("Observers that are pooled: the name of the pool → a pattern of their names.")
+    pool: dict[Name, Annotated[str, Field(min_length=1, max_length=1000)]] = optional(
+        "Observers that are pooled: the name of the pool → a pattern of their names."
+    )
 
 
 class Evaluation(Section):
     """How networks are shown benchmarks."""
 
-    batch_size: Positive = Field(16, description="Images in one batch.")
-    threads: Positive = Field(1, description="CPU threads.")
-    workers: Annotated[int, Field(ge=0)] = Field(
+    batch_size: Batch = Field(16, description="Images in one batch.")
+    threads: Threads = Field(1, description="CPU threads.")
+    workers: Workers = Field(
         0, description="Additional threads that decode images. With 0 decoding and the network take turns."
     )
 
@@ -457,9 +528,11 @@ class Evaluation(Section):
 class Figures(Section):
     """Style of the figures. A change redraws the figures and reruns nothing else."""
 
-    palette: str = Field("colorblind", description="The seaborn palette that colours the models.")
-    dpi: Annotated[int, Field(ge=50, le=600)] = Field(150, description="Resolution of PNG files, in dots per inch.")
-    font_scale: float = Field(1, gt=0, le=4, description="Size of all text, relative to the default.")
+    palette: str = Field(
+        "colorblind", description="The seaborn palette of regimes, or of networks in a study without regimes."
+    )
+    dpi: Annotated[int, Field(ge=50, le=600)] = Field(300, description="Resolution of PNG files, in dots per inch.")
+    font_scale: float = Field(1, ge=0.1, le=4, description="Size of all text, relative to 7 to 9 points.")
 
 
 class Throughputs(Section):
@@ -478,7 +551,7 @@ class Wandb(Section):
     mode: Literal["offline", "online", "disabled"] = Field(
         "offline",
         description="offline writes files for a later `wandb sync results/wandb`. online uploads during training. "
-        "disabled records nothing. WANDB_MODE in the environment can turn recording down.",
+        "disabled records nothing. WANDB_MODE and WANDB_DISABLED in the environment can turn recording down.",
     )
     project: WandbName = Field("shapebias", description="The project in which runs appear.")
     entity: WandbName = optional(
@@ -493,18 +566,21 @@ Styles = Annotated[SyntheticStyles | StyleFolder, Field(discriminator="kind")]
 class Study(Section):
     """A study: images, networks, ways to train them and benchmarks to measure them."""
 
-    title: str = Field("Shape or texture?", description="Title of the report.")
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Unique] = Field(
+    title: Annotated[str, AfterValidator(refuse_bad_title)] = Field(
+        "Shape or texture?", max_length=128, description="Title of the report, one line."
+    )
+    seeds: Annotated[list[Seed], Unique] = Field(
         [0],
         min_length=1,
+        max_length=1000,
         description="Each model is trained in each regime once per seed. The seed decides the initial weights, the "
         "order of the images and their augmentation.",
         json_schema_extra=UNIQUE,
     )
-    data_seed: Annotated[int, Field(ge=0)] = Field(
+    data_seed: Seed = Field(
         0, description="Seed of every random choice of images: which are taken, in which split, with which style."
     )
-    data_root: str = Field(".", description="The folder in which relative paths of this file start.")
+    data_root: LocalPath = Field(".", description="The folder in which relative paths of this file start.")
     image_size: Size = Field(256, description="Shorter side of packed and stylized images, in pixels.")
     input_size: Size = optional("Side of the input of trained networks, in pixels. By default it equals image_size.")
     format: Literal["jpeg", "png"] = Field(
@@ -517,7 +593,13 @@ class Study(Section):
         description="Fraction of the images of a shard or benchmark that may be unusable before the job fails. The "
         "next image in the random order replaces an unusable one.",
     )
-    max_megapixels: float = Field(89.4, gt=0, le=178, description="Images with more megapixels than this are rejected.")
+    max_megapixels: float = Field(
+        89.4,
+        gt=0,
+        le=178,
+        description="Images with more megapixels than this are rejected, and images that take more memory than a plain "
+        "image of this size. Transparency, 16 bits, CMYK and progressive JPEG take about twice as much.",
+    )
     only_finished: bool = Field(
         False,
         description="Whether tables and report take only the networks and image sets whose results exist. After a "

@@ -8,6 +8,12 @@ from typing import Any
 
 Config = dict[str, Any]
 
+ALL = "all"  # a count: every available image
+CLASS_COUNTS = {"categories": 207, "present": 207, "all": 1000}  # classes of ILSVRC, by `classes` in the config
+DRAWN_CLASSES = 32  # of a synthetic source
+ISIC = {"train": 2000, "val": 150, "test": 600}  # images of the 2017 challenge
+ILSVRC_CLASS = 1300  # training images of its largest classes
+
 
 def is_url(value: str) -> bool:
     """Return whether a file is given by a URL."""
@@ -33,6 +39,22 @@ def splits_of(config: Config, images: str) -> list[str]:
     if is_melanoma(config, images):
         return ["train", "val", "test"]  # as in the challenge
     return list(config["sources"][images]["per_class"])
+
+
+def most_images(config: Config, images: str, split: str) -> int | None:
+    """Return the largest number of images that a split of a source or a stylized set can have.
+
+    None if that depends on a folder, or if the set has no such split.
+    """
+    entry = config["sources"].get(config["stylized"].get(images, {}).get("content", images), {})
+    if entry.get("kind") == "isic2017":
+        return ISIC[split]
+    count = entry["per_class"].get(split) if entry else None
+    if count is None or entry["kind"] not in ("synthetic", "ilsvrc"):
+        return None
+    if entry["kind"] == "synthetic":
+        return None if count == ALL else DRAWN_CLASSES * count
+    return CLASS_COUNTS[entry["classes"]] * (ILSVRC_CLASS if count == ALL else count)
 
 
 def is_melanoma(config: Config, images: str) -> bool:

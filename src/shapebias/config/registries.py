@@ -13,7 +13,7 @@ FIXED = re.compile(r"'?fixed_input_size'?\s*[=:]\s*(True|False)")
 CROP_SIZE = re.compile(r"crop_size=(\d+)")
 TIMM_NETWORK = re.compile(r"@register_model\s+def (\w+)")
 TORCHVISION_NETWORK = re.compile(r"@register_model\(\)\s+@handle_legacy_interface[^@]*?\ndef (\w+)")
-LOCAL_IMPORT = re.compile(r"^\s*from (?:\.|timm\.models\.|torchvision\.models\.)(\w+) import", re.MULTILINE)
+SIBLING = re.compile(r"^ *from (?:\.|timm\.models\.)(\w+) import", re.MULTILINE)
 WORD = re.compile(r"[A-Za-z_]\w*")
 OPTIMIZER = re.compile(r"OptimInfo\(\s*name='(\w+)'")
 PALETTE_FILES = (
@@ -46,19 +46,21 @@ def networks_by_source(package: str) -> dict[str, str]:
 
 @functools.cache
 def argument_words(package: str, network: str) -> frozenset[str]:
-    """Return all words in the modules that build a network; its arguments are among them.
+    """Return all words in the source of a network and of the modules that it imports.
 
-    The set is empty if the source has another form. A word outside the set is no argument.
+    They include the names of its arguments: an argument with another name is misspelt. Empty if the network is unknown.
     """
-    text = networks_by_source(package).get(network)
-    if text is None:
-        return frozenset()
-    pending, texts = [text, *sources(package, "models/_builder.py"), *sources(package, "models/_factory.py")], []
-    while pending:
-        texts.append(pending.pop())
-        for module in LOCAL_IMPORT.findall(texts[-1]):
-            pending += [text for text in sources(package, f"models/{module}.py") if text not in [*texts, *pending]]
-    return frozenset(WORD.findall("\n".join(texts)))
+    text = networks_by_source(package).get(network, "")
+    texts, imported = [text] if text else [], {"_factory", "_builder"}
+    unread = {name for text in texts for name in SIBLING.findall(text)} | imported if texts else set()
+    read = set[str]()
+    while unread:
+        name = unread.pop()
+        read.add(name)
+        for text in sources(package, f"models/{name}.py"):
+            texts.append(text)
+            unread |= {*SIBLING.findall(text)} - read
+    return frozenset(word for text in texts for word in WORD.findall(text))
 
 
 def timm_optimizers() -> set[str]:
@@ -120,4 +122,11 @@ def is_palette(name: str) -> bool:
     names = palettes()
     if name.lower() == "jet":  # seaborn refuses this misleading colormap
         return False
-    return not names or name.startswith(PALETTE_PREFIXES) or re.sub("_[rd]$", "", name) in names
+    if names and name.startswith(PALETTE_PREFIXES):
+        import seaborn  # takes a second, and only these palettes are computed from their name
+
+        try:
+            return len(seaborn.color_palette(name, 3)) == 3
+        except (ValueError, TypeError, KeyError):
+            return False
+    return not names or re.sub("_[rd]$", "", name) in names

@@ -10,14 +10,14 @@ import math
 import re
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from shapebias.config.checks import CLASS_COUNTS, nearest, problems, suggestion
+from shapebias.config.checks import nearest, problems, suggestion
 from shapebias.config.data_files import resolve_paths
+from shapebias.config.files import parse_scalar
 from shapebias.config.models import Section, Study
 from shapebias.config.partial import mark_wrong_values
-from shapebias.config.queries import Config
+from shapebias.config.queries import CLASS_COUNTS, Config
 from shapebias.errors import UserError
 
 SHARD_SIZE = 1000  # images in a shard of ILSVRC, if the config gives no number of shards
@@ -39,6 +39,7 @@ LIMITS = {
     "greater_than": ("gt", "not above"),
     "less_than": ("lt", "not below"),
 }
+LONGEST_VALUE = 200  # characters of a value in a message
 QUOTED = re.compile("'([^']*)'")
 Place = tuple[Any, ...]  # the path of keys to a value: ("training", "lr")
 
@@ -79,11 +80,7 @@ def parse_scalars(value: Any) -> Any:
         return {key: parse_scalars(part) for key, part in value.items()}
     if isinstance(value, list):
         return [parse_scalars(part) for part in value]
-    try:
-        scalar = yaml.safe_load(value) if isinstance(value, str) else value
-    except yaml.YAMLError:
-        return value
-    return scalar if scalar is None or isinstance(scalar, bool | int | float) else value
+    return parse_scalar(value) if isinstance(value, str) else value
 
 
 def default_shards(entry: Config) -> dict[str, int]:
@@ -130,7 +127,17 @@ def key_named(section: Any, name: Any) -> Any:
     """Return the key that pydantic reports under a name; pydantic writes keys such as 1.5 or null as text."""
     if isinstance(section, list) or name in section:
         return name
-    return next(key for key in section if str(key) == name)
+    return next((key for key in section if str(key) == name), name)
+
+
+def written_place(config: Config, place: Place) -> Place:
+    """Return a place with the keys as the config has them; the last one may be missing."""
+    if not place:
+        return ()
+    *above, name = place
+    keys = written_place(config, tuple(above))
+    section = functools.reduce(lambda part, key: part[key], keys, config)
+    return (*keys, key_named(section, name) if isinstance(section, dict) else name)
 
 
 def keys_at(config: Config, place: Place, sections: dict[int, type[Section]]) -> list[str]:
@@ -180,7 +187,7 @@ def correct_key(written: Config, place: Place, allowed: list[str]) -> str:
 
 def wrong_places(config: Config, error: Any, sections: dict[int, type[Section]]) -> list[Place]:
     """Return the places of the values that checks across keys cannot use after this mistake."""
-    place = place_of(error)
+    place = written_place(config, place_of(error))
     if error["type"].startswith("union_tag"):
         return [place[:-1]]
     if error["type"] == "alternatives":
@@ -191,27 +198,42 @@ def wrong_places(config: Config, error: Any, sections: dict[int, type[Section]])
 def explain(error: Any) -> str:
     """Return the message for a mistake: one line with the key, its value and the allowed values."""
     place, kind, value, details = place_of(error), error["type"], error["input"], error.get("ctx", {})
-    key = ".".join(map(str, place))
+    key, shown = ".".join(map(str, place)), show(value)
     if error["loc"][-1] == "[key]":
         section = ".".join(map(str, place[:-1]))
-        return f"{section}: {value!r} is not a name; allowed: letters, digits, . _ -, the first one a letter or digit"
+        return (
+            f"{section}: {shown} is not a name; allowed: letters, digits, . _ -, the first one a letter or digit, "
+            f"at most 64 characters"
+        )
     if kind in ("missing", "union_tag_not_found"):
         return f"key {key!r} is missing"
     if kind in EXPECTED:
-        return f"{key}: {value!r} is not {EXPECTED[kind]}"
+        return f"{key}: {shown} is not {EXPECTED[kind]}"
     if kind in LIMITS:
         limit, words = LIMITS[kind]
-        return f"{key}: {value!r} is {words} {details[limit]:g}"
+        bound = details[limit]
+        return f"{key}: {shown} is {words} {bound if isinstance(bound, int) else format(bound, 'g')}"
     if kind in ("literal_error", "union_tag_invalid"):
         value, words = details.get("tag", value), details.get("expected") or details["expected_tags"]
         return f"{key}: {value!r} is not allowed{suggestion(value, QUOTED.findall(words))}"
     if kind == "choice":
-        return f"{key}: {value!r} is not allowed; allowed: {error['msg']}"
+        return f"{key}: {shown} is not allowed; allowed: {error['msg']}"
     if kind == "string_pattern_mismatch":
-        return f"{key}: {value!r} does not match the pattern {details['pattern']}"
-    if kind in ("too_short", "too_long", "string_too_short"):
+        return f"{key}: {shown} does not match the pattern {details['pattern']}"
+    if kind in ("too_short", "too_long", "string_too_short", "string_too_long"):
         length = "at least {min_length}" if "min_length" in details else "at most {max_length}"
-        return f"{key}: {value!r} has a length of {len(value)}; allowed: {length.format(**details)}"
+        return f"{key}: {shown} has a length of {len(value)}; allowed: {length.format(**details)}"
     if kind == "alternatives":
         return f"{key}: {error['msg']}"
-    return f"{key}: {value!r}: {error['msg']}"
+    if kind == "path":
+        return f"{key}: {shown} {error['msg']}"
+    return f"{key}: {shown}: {error['msg']}"
+
+
+def show(value: Any) -> str:
+    """Return a value as it is written, shortened if it is long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python writes no integer of more than 4,300 digits
+        return f"a {type(value).__name__} of great size"
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shapebias.categories import CATEGORIES
+from shapebias.csv_tables import read_csv_table
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS, BenchmarkKind
 from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem, stimulus_name, toolbox_name, trial_name
@@ -120,24 +121,15 @@ def read_decisions(path: Path, kind: str = "cue_conflict") -> pd.DataFrame:
     Raises UserError for missing columns, for unknown categories and conditions, for trials without an observer, for
     names that contradict their row, and on cue conflicts for names without a texture.
     """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else f"not a readable CSV: {error}"
-        raise UserError(f"{path}: {reason}") from None
-    table.columns = table.columns.str.strip().str.lower()  # some of the toolbox's files write Session
-    required = {"subj", "object_response", "category", "imagename"} | (
-        {"condition"} if KINDS[kind].conditions else set()
-    )
-    missing = required - set(table.columns)
-    if missing:
-        raise UserError(f"{path}: column {', '.join(sorted(missing))} missing; expected {','.join(CSV_COLUMNS)}")
+    required = ["subj", "object_response", "category", "imagename"]
+    required += ["condition"] if KINDS[kind].conditions else []
+    table = read_csv_table(path, required, order=CSV_COLUMNS).frame()
     if table.empty:
         raise UserError(f"{path}: no trials; expected a row for each image")
-    unnamed = table["subj"].str.strip() == ""
+    unnamed = table["subj"] == ""
     if unnamed.any():
         raise UserError(f"{path}: no subj in the row of {table['imagename'][unnamed].iloc[0]}; name the observer")
-    decision = table["object_response"].str.strip()
+    decision = table["object_response"]
     decision = decision.mask(decision.str.lower().isin(NO_ANSWER_TEXTS))
     cues = cues_from_names(path, table["imagename"] if kind == "cue_conflict" else table["imagename"][:0])
     texture = cues[1].reindex(table.index)

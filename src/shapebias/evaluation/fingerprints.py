@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from shapebias.files import open_regular_file
 from shapebias.images.pictures import Picture
 from shapebias.provenance import versions
 
@@ -31,7 +32,7 @@ def fingerprint_measurement(settings: dict[str, Any], pictures: Sequence[Picture
         {
             "settings": settings,
             "pictures": [(picture.id, picture.label) for picture in pictures],
-            "files": [digest_of_file(path) for path in (*origins, *files)],
+            "files": [*map(digest_of_origin, origins), *map(digest_of_file, files)],
         }
     )
 
@@ -58,7 +59,15 @@ def library_files() -> list[Path]:
     return sorted(path for path in LIBRARY_FOLDER.rglob("*") if path.is_file() and path.suffix != ".pyc")
 
 
+def digest_of_origin(path: Path) -> str:
+    """Return the SHA-256 of the content of a picture's file, or why it cannot be read; the picture is then rejected."""
+    try:
+        return digest_of_file(path)
+    except OSError as error:
+        return f"unreadable: {error.strerror}"
+
+
 def digest_of_file(path: Path) -> str:
-    """Return the SHA-256 of a file's content. Raises OSError if the file cannot be read."""
-    with path.open("rb") as file:
+    """Return the SHA-256 of a file's content. Raises OSError if the file cannot be read or is no regular file."""
+    with open_regular_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

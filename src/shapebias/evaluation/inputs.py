@@ -169,18 +169,21 @@ class PreparedImages:
 
     def fit_cached(self, picture: Picture) -> FittedImage:
         """Return the picture's fitted image, from the cache or decoded now. Raises BadImageError."""
-        if self.cache is None:
+        key = self.cache_key(picture) if self.cache else None
+        if self.cache is None or key is None:
             return fit_picture(picture, self.preparation)
-        key = self.cache_key(picture)
         fitted = self.cache.get(key)
         if fitted is None:
             fitted = fit_picture(picture, self.preparation)
             self.cache.put(key, fitted)
         return fitted
 
-    def cache_key(self, picture: Picture) -> tuple[Path, int, int, str, int, str, float]:
-        """Return everything that the fitted image depends on."""
-        file, preparation = picture.origin.stat(), self.preparation
+    def cache_key(self, picture: Picture) -> tuple[Path, int, int, str, int, str, float] | None:
+        """Return everything that the fitted image depends on, or None if its file leads nowhere."""
+        try:
+            file, preparation = picture.origin.stat(), self.preparation
+        except OSError:
+            return None
         file_state = (picture.origin, file.st_mtime_ns, file.st_size)
         return *file_state, picture.id, preparation.size, preparation.interpolation, preparation.crop
 

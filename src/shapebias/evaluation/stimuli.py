@@ -8,7 +8,6 @@ Source: github.com/bethgelab/model-vs-human, github.com/rgeirhos/texture-vs-shap
 import dataclasses
 import itertools
 import re
-import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +24,13 @@ from shapebias.evaluation.stimulus_names import (
     toolbox_name,
     trial_name,
 )
+from shapebias.files import open_regular_file
 from shapebias.images.archives import Archive, ArchivedImage, open_archive
-from shapebias.images.image_folder import image_files, unique_ids
+from shapebias.images.folder_files import image_files
+from shapebias.images.image_folder import unique_ids
 from shapebias.images.pictures import ImageFile, Picture, folder_label
 from shapebias.images.shards import Label, expand, label, open_shards
+from shapebias.images.tar_files import tar_members
 
 SESSION = re.compile(r"session[-_](\d+)")
 WNID_PREFIX = re.compile(r"n\d{8}(?=_)")
@@ -179,9 +181,9 @@ def parse_condition(kind: BenchmarkKind, text: str, where: str) -> str:
 def is_shard(path: Path) -> bool:
     """Return whether a tar file is one of this project's shards: its first image is followed by its label."""
     try:
-        with tarfile.open(path, "r:") as tar:
-            names = [member.name for _, member in zip(range(2), tar, strict=False)]
-    except (tarfile.TarError, OSError):
+        with open_regular_file(path) as file:
+            names = [member.name for _, member in zip(range(2), tar_members(file), strict=False)]
+    except Exception:  # tarfile raises nearly any error on damaged headers
         return False  # opening the file as an archive reports the problem
     keys = [name.rpartition("/")[0::2] for name in names]
     stems = {(folder, base.partition(".")[0]) for folder, base in keys}

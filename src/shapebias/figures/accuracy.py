@@ -1,41 +1,50 @@
 """Figures of accuracy on each benchmark, in each condition, and with one cue suppressed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from shapebias.figures.forest_plot import describe_ticks, draw_forest, forest_height, forest_rows
+from shapebias.figures.forest_plot import (
+    HEADING,
+    ForestRow,
+    describe_ticks,
+    draw_forest,
+    forest_height,
+    forest_rows,
+    keep_rows,
+    label_width,
+)
+from shapebias.figures.frame import add_frame
 from shapebias.figures.line_panels import (
-    MOST_PANELS,
     LinePanel,
     SeriesKey,
     SeriesStyle,
+    chance_legend,
     draw_line,
+    draw_range,
     make_panels,
-    model_styles,
+    name_ticks,
     panel_grid,
-    regime_styles,
     series_legend,
+    series_styles,
 )
+from shapebias.figures.matrices import ColumnGroup, matrix_of_observers
 from shapebias.figures.style import (
-    OTHERS_COLOR,
+    BODY_HEIGHT,
+    COLUMN_WIDTH,
+    PAGE_WIDTH,
+    ROW_HEIGHT,
     ArtistStyle,
     FigureStyle,
-    add_legend_beside,
-    add_note,
-    add_title,
+    NoDataError,
     draw_dashed_line,
-    hatch_missing,
-    legend_heading,
-    message_figure,
-    name_cells,
     new_figure,
-    print_values,
+    set_fraction_axis,
+    small_type,
     wrap_name,
 )
 from shapebias.tables.summaries import (
@@ -44,13 +53,11 @@ from shapebias.tables.summaries import (
     pool_accuracy,
     pool_means,
     shorten_name,
-    shorten_names,
 )
 
-CHANCE_HANDLE = Line2D([], [], color="0.35", linestyle=(0, (4, 3)), linewidth=1, label="chance")
-MOST_FOREST_ROWS = 240  # in all panels of accuracies together; more rows are printed in a matrix
-MOST_MATRIX_ROWS = 60
-MOST_BANDED_SERIES = 8  # series in one panel; more bands would hide each other
+MOST_BANDED_SERIES = 5  # series in one panel; more bands would hide each other
+MOST_MATRIX_ROWS = 64
+PANEL_HEIGHT = 36  # mm of a panel of lines, with its title and its axis
 SUPPRESSION_LABELS = {  # cue → what is done to the photographs
     "shape": "patches shuffled",
     "texture": "smoothed (σ in pixels)",
@@ -70,62 +77,91 @@ class ConditionAxis:
 def accuracy_overview(accuracy: pd.DataFrame, *, style: FigureStyle | None = None) -> Figure:
     """Draw the accuracy of every observer with its 95 % interval, one panel per benchmark. Chance is the dashed line.
 
-    With more than MOST_ROWS rows, the figure is a matrix of numbers, without accuracies over classes.
+    If the panels do not fit, the figure is a matrix of numbers, without accuracies over classes.
     """
     style = style or FigureStyle()
     if accuracy.empty:
-        return message_figure("No benchmark of accuracy was measured.", style)
+        raise NoDataError("No benchmark of accuracy was measured.")
     pooled = pool_accuracy(accuracy)
     panels = list(dict.fromkeys(zip(pooled["benchmark"], pooled["unit"], strict=True)))
     rows = forest_rows(pooled)
-    if len(panels) * len(rows) > MOST_FOREST_ROWS:
-        return _accuracy_matrix(accuracy, pooled, style)
+    beside = 2 + label_width(rows)
     columns = min(3 if len(panels) in (5, 6, 9) else 4, len(panels))
+    lines = -(-len(panels) // columns)
+    height = lines * (17 + ROW_HEIGHT * forest_height(rows))
+    if height > BODY_HEIGHT:
+        return _accuracy_matrix(accuracy, pooled, style)
     with style.apply():
-        lines = -(-len(panels) // columns)
-        figure = new_figure(2.2 + 2.4 * columns, 0.9 + lines * (0.9 + 0.22 * forest_height(rows)))
+        figure = new_figure(COLUMN_WIDTH if columns == 1 else PAGE_WIDTH, height)
+        panel_width = (figure.get_figwidth() * 25.4 - beside) / columns
         grid = panel_grid(figure, panels, columns, sharex=True, sharey=True)
-        for axes, (benchmark, unit) in zip(grid, panels, strict=True):
+        regimes = list(pooled.loc[pooled["kind"] == "run", "regime"])
+        for position, (axes, (benchmark, unit)) in enumerate(zip(grid, panels, strict=True)):
             part = pooled[(pooled["benchmark"] == benchmark) & (pooled["unit"] == unit)]
             seeds = accuracy[(accuracy["benchmark"] == benchmark) & (accuracy["unit"] == unit)]
-            draw_forest(axes, rows, part, seeds, "accuracy", style)
+            draw_forest(axes, rows, part, seeds, "accuracy", style, regimes, headings=position % columns == 0)
+            set_fraction_axis(axes, ticks=6 if panel_width > 36 else 3)
             draw_dashed_line(axes, x=part["chance"].iloc[0])
-            axes.set_title(
-                wrap_name(f"{shorten_name(benchmark)} by {unit}", 24), fontsize="medium", pad=16 * style.font_scale
-            )
-            _below_title(axes, f"{format_image_count(seeds)} images")
+            _set_title(axes, f"{shorten_name(benchmark)} by {unit}", f"{format_image_count(seeds)} images", panel_width)
             axes.set_xlabel("accuracy")
             axes.tick_params(labelbottom=True)
-        add_note(figure, f"bar: {describe_interval(pooled)}", *describe_ticks(accuracy), "dashed: chance")
+        remarks = [f"bar: {describe_interval(pooled)}", *describe_ticks(accuracy), "dashed: chance"]
+        add_frame(figure, "Accuracy", remarks=remarks)
     return figure
 
 
 def _accuracy_matrix(accuracy: pd.DataFrame, pooled: pd.DataFrame, style: FigureStyle) -> Figure:
     """Print the accuracy over categories of every observer (row) on every benchmark (column)."""
     pooled = pooled[pooled["unit"] == "category"]
-    benchmarks = list(dict.fromkeys(pooled["benchmark"]))
-    rows = [row for row in forest_rows(pooled) if row.kind != "heading"]
-    drawn_rows = rows[-MOST_MATRIX_ROWS:] if len(rows) > MOST_MATRIX_ROWS else rows  # people are last
-    values = pooled.pivot_table(index=["model", "regime"], columns="benchmark", values="accuracy", sort=False)
-    values = values.reindex(index=[(row.model, row.regime) for row in drawn_rows], columns=benchmarks).to_numpy(
-        dtype=float
-    )
+    group = ColumnGroup("", {name: shorten_name(name) for name in dict.fromkeys(pooled["benchmark"])})
+    values = pooled.assign(column=pooled["benchmark"], group="")
     chance = pooled.groupby("benchmark")["chance"].min().unique()
+    remarks = [f"chance: {100 * chance[0]:.1f} %"] if len(chance) == 1 else []
+    remarks += ["hatched: not measured", "intervals, and accuracies over classes: in the table"]
+    title = f"Accuracy over categories ({format_image_count(accuracy)} images a benchmark)"
+    return _matrix_figure(pooled, values, [group], title, remarks, style)
+
+
+def _matrix_figure(
+    pooled: pd.DataFrame,
+    values: pd.DataFrame,
+    groups: Sequence[ColumnGroup],
+    title: str,
+    remarks: Sequence[str],
+    style: FigureStyle,
+    unnamed: str = "",
+) -> Figure:
+    """Draw accuracies of all observers as a matrix.
+
+    pooled: the observers. values: rows with model, regime, group, column and accuracy. unnamed: how to find a column if
+    columns are too narrow for names.
+    """
+    rows, left = keep_rows(forest_rows(pooled), MOST_MATRIX_ROWS)
     with style.apply():
-        figure = new_figure(4.2 + 0.5 * len(benchmarks), 2.2 + 0.24 * len(drawn_rows))
-        axes = figure.subplots()
-        image = axes.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto", zorder=1)
-        hatch_missing(axes, ~np.isfinite(values))
-        print_values(axes, image, values)
-        names = shorten_names({row.y: f"{row.model} {row.regime}".strip() for row in drawn_rows})
-        name_cells(axes, list(names.values()), [shorten_name(benchmark) for benchmark in benchmarks])
-        figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02, label="accuracy over categories")
-        add_title(figure, f"Accuracy ({format_image_count(accuracy)} images a benchmark)")
-        remarks = [f"chance: {100 * chance[0]:.1f} %"] if len(chance) == 1 else []
-        remarks += ["hatched: not measured", "intervals, and accuracies over classes: in the table"]
-        remarks += [f"not shown: {len(rows) - len(drawn_rows)} more observers"] if len(drawn_rows) < len(rows) else []
-        add_note(figure, *remarks)
+        figure, named = matrix_of_observers(
+            rows, groups, pivot_values(rows, groups, values, "accuracy"), label="accuracy"
+        )
+        more = [unnamed] if unnamed and not named else []
+        more += [f"not shown: {left} more observers, in the table"] if left else []
+        add_frame(figure, title, remarks=[*more, *remarks])
     return figure
+
+
+def pivot_values(
+    rows: Sequence[ForestRow], groups: Sequence[ColumnGroup], table: pd.DataFrame, value: str
+) -> np.ndarray:
+    """Return float [rows without headings, columns of all groups] of a table with model, regime, group and column."""
+    cells = table.set_index(["model", "regime", "group", "column"])[value]
+    cells = cells[~cells.index.duplicated()].to_dict()
+    columns = [(group.title, name) for group in groups for name in group.columns]
+    return np.array(
+        [
+            [cells.get((row.model, row.regime, *column), np.nan) for column in columns]
+            for row in rows
+            if row.kind != HEADING
+        ],
+        dtype=float,
+    )
 
 
 def condition_lines(
@@ -135,86 +171,138 @@ def condition_lines(
 
     accuracy: `accuracy_by_condition.csv`.
     axes_of: benchmark → its axis. A benchmark without an axis has its conditions in the order of the table.
-    Models without a colour (see `FigureStyle.distinct_colors`) are grey.
+    Each model has a row of panels. If these do not fit, the figure is a matrix: a row per observer, shades for numbers.
     """
     style = style or FigureStyle()
     accuracy = accuracy.assign(condition=accuracy["condition"].fillna("").astype(str))
     conditions = accuracy.groupby("benchmark")["condition"].nunique()
     benchmarks = [name for name in dict.fromkeys(accuracy["benchmark"]) if conditions[name] > 1]
     if not benchmarks:
-        return message_figure("No benchmark with several conditions was measured.", style)
+        raise NoDataError("No benchmark with several conditions was measured.")
     accuracy = accuracy[accuracy["benchmark"].isin(benchmarks)]
     pooled = pool_means(accuracy, {"accuracy": ("ci_low", "ci_high")}, ["benchmark", "condition"], ["images", "chance"])
+    axes = {name: _complete_axis(pooled[pooled["benchmark"] == name], axes_of.get(name)) for name in benchmarks}
+    panels = make_panels(pooled)
     columns = min(3 if len(benchmarks) in (3, 5, 6, 9) else 4, len(benchmarks))
+    if len(panels) > 1 and len(benchmarks) <= 5:
+        columns = len(benchmarks)
+    pairs = [(panel, benchmark) for panel in panels for benchmark in benchmarks]
+    lines = -(-len(pairs) // columns)
+    if (len(panels) > 1 and len(benchmarks) > 5) or lines * PANEL_HEIGHT > BODY_HEIGHT:
+        groups = [
+            ColumnGroup(shorten_name(name), {key: axis.names.get(key, key) for key in axis.order})
+            for name, axis in axes.items()
+        ]
+        titles = {name: shorten_name(name) for name in benchmarks}
+        values = pooled.assign(group=pooled["benchmark"].map(titles), column=pooled["condition"])
+        remarks = ["hatched: not measured", "intervals, and chance: in the table"]
+        unnamed = "columns of a benchmark: its conditions, from the weakest change of the image to the strongest"
+        return _matrix_figure(pooled, values, groups, "Accuracy in each condition", remarks, style, unnamed)
     with style.apply():
-        styles = model_styles(pooled, style)
-        bands = len(styles) <= MOST_BANDED_SERIES
-        figure = new_figure(2.6 + 2.6 * columns, 0.7 + 2.6 * -(-len(benchmarks) // columns))
-        grid = panel_grid(figure, benchmarks, columns, sharey=True)
-        for position, (panel, benchmark) in enumerate(zip(grid, benchmarks, strict=True)):
-            part = pooled[pooled["benchmark"] == benchmark]
-            axis = axes_of.get(benchmark) or ConditionAxis(tuple(dict.fromkeys(part["condition"])))
-            order = [name for name in axis.order if (part["condition"] == name).any()]
-            order += [name for name in dict.fromkeys(part["condition"]) if name not in order]
-            for (model, regime), rows in part.groupby(["model", "regime"], sort=False):
-                rows = rows.set_index("condition").reindex(order)
-                draw_line(panel, np.arange(len(order)), rows, "accuracy", styles[str(model), str(regime)], band=bands)
-            draw_dashed_line(panel, y=part["chance"].iloc[0])
-            names = [axis.names.get(name, name) for name in order]
-            panel.set_xticks(range(len(order)), names, fontsize="small")
-            panel.set_xlim(-0.3, len(order) - 0.7)
-            panel.set_ylim(-0.02, 1.02)
-            panel.grid(axis="x", visible=False)
-            panel.spines[["top", "right"]].set_visible(False)
-            panel.set_xlabel(wrap_name(axis.label, 30), fontsize="small")
-            panel.set_title(wrap_name(shorten_name(benchmark), 24), fontsize="medium", pad=16 * style.font_scale)
-            _below_title(panel, f"{format_image_count(part)} images a condition")
+        styles = series_styles(pooled, style)
+        bands = max(len(panel.series) for panel in panels) <= MOST_BANDED_SERIES
+        figure = new_figure(COLUMN_WIDTH if len(pairs) == 1 else PAGE_WIDTH, lines * min(55, BODY_HEIGHT / lines))
+        panel_width = (figure.get_figwidth() * 25.4 - 12) / columns - 4
+        grid = panel_grid(figure, pairs, columns, sharey=True)
+        for position, (plot, (panel, benchmark)) in enumerate(zip(grid, pairs, strict=True)):
+            part, axis = pooled[pooled["benchmark"] == benchmark], axes[benchmark]
+            faint = [pair for pair in panel.series if styles[pair].faint]
+            places = {name: i for i, name in enumerate(axis.order)}
+            draw_range(plot, part, faint, "condition", "accuracy", positions=places)
+            for model, regime in panel.series:
+                if (model, regime) in faint:
+                    continue
+                rows = part[(part["model"] == model) & (part["regime"] == regime)]
+                rows = rows.set_index("condition").reindex(axis.order)
+                draw_line(plot, np.arange(len(axis.order)), rows, "accuracy", styles[model, regime], band=bands)
+            draw_dashed_line(plot, y=part["chance"].iloc[0])
+            name_ticks(plot, [axis.names.get(name, name) for name in axis.order], panel_width)
+            plot.set_xlim(-0.3, len(axis.order) - 0.7)
+            plot.set_ylim(-0.03, 1.03)
+            plot.grid(axis="x", visible=False)
+            plot.spines[["top", "right"]].set_visible(False)
+            plot.set_xlabel(wrap_name(axis.label, int(panel_width / 1.6)))
+            name = shorten_name(benchmark)
+            name = f"{panel.title}: {name}" if len(panels) > 1 else name
+            _set_title(plot, name, f"{format_image_count(part)} images a condition", panel_width)
             if position % columns == 0:
-                panel.set_ylabel("accuracy")
-        add_title(figure, "Accuracy in each condition")
-        add_legend_beside(figure, [*series_legend(styles, by="model"), legend_heading("reference"), CHANCE_HANDLE])
-        add_note(figure, f"band: {describe_interval(pooled)}" if bands else "intervals: in the table")
+                plot.set_ylabel("accuracy")
+        remarks = [f"band: {describe_interval(pooled)}" if bands else "intervals: in the table"]
+        legend = [*series_legend(styles), chance_legend()]
+        add_frame(figure, "Accuracy in each condition", legend=legend, remarks=remarks)
     return figure
+
+
+def _complete_axis(part: pd.DataFrame, axis: ConditionAxis | None) -> ConditionAxis:
+    """Return the axis with the conditions that were measured; those that it does not know come last."""
+    axis = axis or ConditionAxis(())
+    present = list(dict.fromkeys(part["condition"]))
+    order = [name for name in axis.order if name in present]
+    return ConditionAxis((*order, *(name for name in present if name not in order)), axis.label, axis.names)
 
 
 def reliance_lines(reliance: pd.DataFrame, *, style: FigureStyle | None = None) -> Figure:
     """Draw the accuracy of every network on photographs from which one cue is taken, and chance.
 
     reliance: `reliance.csv`. Each column of panels is a cue, and each row of panels is a model (and benchmark). A line
-    that falls means that the network relied on the cue. Bars are 95 % intervals.
+    that falls means that the network relied on the cue. Bars are 95 % intervals. If the panels do not fit, the figure
+    is a matrix of numbers.
     Source: Burgert et al. 2025 (arXiv 2509.20234).
     """
     style = style or FigureStyle()
     if reliance.empty:
-        return message_figure("No cue was suppressed.", style)
+        raise NoDataError("No cue was suppressed.")
     by = ["benchmark", "cue", "strength"]
     pooled = pool_means(reliance, {"accuracy": ("ci_low", "ci_high")}, by, ["images", "chance"])
     cues = [cue for cue in SUPPRESSION_LABELS if (pooled["cue"] == cue).any()]
-    styles = regime_styles(pooled, style)
+    strengths = {cue: sorted(pooled.loc[pooled["cue"] == cue, "strength"].unique()) for cue in cues}
     panels = [
-        (benchmark, panel) for benchmark, part in pooled.groupby("benchmark", sort=False) for panel in make_panels(part)
+        (str(benchmark), panel)
+        for benchmark, part in pooled.groupby("benchmark", sort=False)
+        for panel in make_panels(part)
     ]
-    drawn_panels = panels[:MOST_PANELS]
     several = pooled["benchmark"].nunique() > 1
+    title = f"Accuracy without one cue ({format_image_count(pooled)} images)"
+    if len(panels) * 30 + 8 > BODY_HEIGHT:
+        return _reliance_matrix(pooled, strengths, title, style)
     with style.apply():
-        figure = new_figure(2.6 + 2.5 * len(cues), 1.3 + max(1.85 * len(drawn_panels), 2.6))
-        grid = figure.subplots(len(drawn_panels), len(cues), sharex="col", sharey=True, squeeze=False)
-        for line, (benchmark, panel) in zip(grid, drawn_panels, strict=True):
+        styles = series_styles(pooled, style)
+        figure = new_figure(PAGE_WIDTH, 8 + max(30 * len(panels), 50))
+        grid = figure.subplots(len(panels), len(cues), sharex="col", sharey=True, squeeze=False)
+        for line, (benchmark, panel) in zip(grid, panels, strict=True):
             for axes, cue in zip(line, cues, strict=True):
                 part = pooled[(pooled["benchmark"] == benchmark) & (pooled["cue"] == cue)]
-                strengths = sorted(pooled.loc[pooled["cue"] == cue, "strength"].unique())
-                _draw_reliance(axes, part, panel, cue, strengths, styles)
+                _draw_reliance(axes, part, panel, cue, strengths[cue], styles)
             name = f"{panel.title}, {benchmark}" if several else panel.title
-            line[0].set_ylabel(wrap_name(name, 20), fontweight="bold")
+            line[0].set_ylabel(wrap_name(name, 16), fontweight="bold")
         for axes, cue in zip(grid[0], cues, strict=True):
-            axes.set_title(SUPPRESSION_LABELS[cue], fontsize="medium")
-        figure.supylabel("accuracy", fontsize="medium")
-        add_title(figure, f"Accuracy without one cue ({format_image_count(pooled)} images)")
-        add_legend_beside(figure, [*series_legend(styles, by="regime"), legend_heading("reference"), CHANCE_HANDLE])
-        left = len(panels) - len(drawn_panels)
-        remarks = [f"bar: {describe_interval(pooled)}"]
-        add_note(figure, *remarks, *([f"not shown: {left} more panels, in the table"] if left else []))
+            axes.set_title(SUPPRESSION_LABELS[cue])
+        figure.supylabel("accuracy")
+        legend = [*series_legend(styles), chance_legend()]
+        add_frame(figure, title, legend=legend, remarks=[f"bar: {describe_interval(pooled)}"])
     return figure
+
+
+def _reliance_matrix(
+    pooled: pd.DataFrame, strengths: Mapping[str, Sequence[float]], title: str, style: FigureStyle
+) -> Figure:
+    """Print the accuracy of every network (row) at every strength of every cue (columns)."""
+    groups, parts = [], []
+    for benchmark, part in pooled.groupby("benchmark", sort=False):
+        ending = f", {benchmark}" if pooled["benchmark"].nunique() > 1 else ""
+        for cue, values in strengths.items():
+            groups.append(ColumnGroup(f"{SUPPRESSION_LABELS[cue]}{ending}", name_strengths(cue, values)))
+            names = dict(zip(values, groups[-1].columns, strict=True))
+            rows = part[part["cue"] == cue]
+            parts.append(rows.assign(group=groups[-1].title, column=rows["strength"].map(names)))
+    remarks = ["hatched: not measured", "intervals, and chance: in the table"]
+    return _matrix_figure(pooled, pd.concat(parts), groups, title, remarks, style)
+
+
+def name_strengths(cue: str, strengths: Sequence[float]) -> dict[str, str]:
+    """Return a key and a name for each strength of a cue; the first one suppresses nothing."""
+    names = [f"{strength:g} × {strength:g}" if cue == "shape" else f"{strength:g}" for strength in strengths]
+    return {f"{strength:g}": "none" if i == 0 else names[i] for i, strength in enumerate(strengths)}
 
 
 def _draw_reliance(
@@ -227,33 +315,31 @@ def _draw_reliance(
 ) -> None:
     """Draw the lines of one panel, several series a little apart; strengths: the first one suppresses nothing."""
     position = {strength: i for i, strength in enumerate(strengths)}
-    offsets = np.linspace(-0.12, 0.12, len(panel.series)) if len(panel.series) > 1 else [0.0]
-    for pair, offset in zip(panel.series, offsets, strict=True):
+    faint = [pair for pair in panel.series if styles[pair].faint]
+    draw_range(axes, part, faint, "strength", "accuracy", positions=position)
+    clear = [pair for pair in panel.series if pair not in faint]
+    offsets = np.linspace(-0.12, 0.12, len(clear)) if len(clear) > 1 else [0.0] * len(clear)
+    for pair, offset in zip(clear, offsets, strict=True):
         rows = part[(part["model"] == pair[0]) & (part["regime"] == pair[1])]
         rows = rows.sort_values("strength")
         if rows.empty:
             continue
         series_style = styles[pair]
         x = rows["strength"].map(position).to_numpy() + offset
-        faint = series_style.color == OTHERS_COLOR
-        line: ArtistStyle = {"linewidth": 0.8 if faint else 1.4, "zorder": 2 if faint else 3}
-        if faint:
-            axes.plot(x, rows["accuracy"], color=series_style.color, **line)
-            continue
-        axes.vlines(x, rows["ci_low"], rows["ci_high"], color=series_style.color, linewidth=1.2, alpha=0.7)
-        axes.plot(x, rows["accuracy"], **series_style.marker_style(0.75), **line)
+        axes.vlines(x, rows["ci_low"], rows["ci_high"], color=series_style.color, linewidth=0.9, alpha=0.7)
+        axes.plot(x, rows["accuracy"], zorder=3, **series_style.marker_style(0.9))
     if len(part):
         draw_dashed_line(axes, y=part["chance"].mean())
-    names = ["none", *(f"{strength:g}" for strength in strengths[1:])]
-    if cue == "shape":
-        names[1:] = [f"{strength:g} × {strength:g}" for strength in strengths[1:]]
-    axes.set_xticks(range(len(names)), names, fontsize="small")
+    names = list(name_strengths(cue, strengths).values())
+    axes.set_xticks(range(len(names)), names)
     axes.set_xlim(-0.3, len(names) - 0.6)
-    axes.set_ylim(0, 1.02)
+    axes.set_ylim(0, 1.03)
     axes.grid(axis="x", visible=False)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _below_title(axes: Axes, text: str) -> None:
-    options: ArtistStyle = {"xytext": (0, 4), "textcoords": "offset points", "fontsize": "small", "color": "0.3"}
-    axes.annotate(text, (0, 1), xycoords="axes fraction", **options)
+def _set_title(axes: Axes, title: str, below: str, width: float) -> None:
+    """Set a title for axes of `width` mm, with a line in grey below it."""
+    axes.set_title(wrap_name(title, int(width / 1.75)), pad=1.5 + 1.3 * small_type())
+    options: ArtistStyle = {"xytext": (0, 2), "textcoords": "offset points", "fontsize": small_type(), "color": "0.35"}
+    axes.annotate(below, (0, 1), xycoords="axes fraction", **options)

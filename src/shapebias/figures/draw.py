@@ -20,13 +20,14 @@ from shapebias.figures.cues import bias_differences, cue_plane
 from shapebias.figures.likeness import consistency_matrix, likeness_dots
 from shapebias.figures.melanoma import confusion_matrices, melanoma_overview
 from shapebias.figures.read_out import read_out_lines, top_k_lines
+from shapebias.figures.save import remove_figure, save_figure
 from shapebias.figures.shape_bias import shape_bias_overview
-from shapebias.figures.style import FigureStyle, save_figure
+from shapebias.figures.style import COLUMN_WIDTH, FigureStyle, NoDataError, new_figure, wrap_name
 from shapebias.figures.training_curves import training_curves
 from shapebias.images.pictures import Picture
 from shapebias.seeding import draw_key
 from shapebias.tables.reading import read_answers, read_histories, read_people, read_table
-from shapebias.tables.summaries import PEOPLE, observer_kinds, observer_names, order_regimes, pick_from_each_group
+from shapebias.tables.summaries import PEOPLE, observer_kinds, order_regimes, pick_from_each_group, short_observer_names
 
 TABLES = [
     *["shape_bias", "shape_bias_by_category", "shape_bias_pooled", "shape_bias_differences", "cue_accuracy", "top_k"],
@@ -48,13 +49,15 @@ def draw_figures(
     melanoma: Sequence[str] = (),
     regime_labels: Mapping[str, str] | None = None,
     compared: tuple[str, str] | None = None,
+    declared: Sequence[str] = (),
 ) -> None:
-    """Draw every figure as PNG and SVG into a folder.
+    """Draw every figure as PNG, SVG and PDF into a folder. A figure without data is left out.
 
     folder: folder of the tables. benchmarks: cue-conflict benchmarks to draw, all if empty. runs: folder that holds
     <model>/<regime>/seed<n>. people: table of people's hits on the published stimuli. images: benchmark → folders,
     shards or archives of its images, for a figure of some images with answers. melanoma: melanoma benchmarks to draw.
     regime_labels: regime → its name in the figures. compared: the baseline and the regime whose effect is the question.
+    declared: figures that must exist, as outputs of a rule. One without data says so.
     Raises UserError for missing or broken tables, and for a benchmark or a style that does not exist.
     """
     check_style(style)
@@ -93,8 +96,26 @@ def draw_figures(
         "reliance": partial(reliance_lines, tables["reliance"]),
         "training_curves": partial(training_curves, histories),
     }
+    unknown = sorted({*declared} - {*figures})
+    if unknown:
+        raise UserError(f"figure {unknown[0]!r}: no such figure of these tables; available: {', '.join(figures)}")
     for name, draw in figures.items():
-        save_figure(draw(style=style), out / name, style.dpi)
+        try:
+            figure = draw(style=style)
+        except NoDataError as error:
+            if name not in declared:
+                remove_figure(out / name)  # of an earlier study in this folder
+                continue
+            figure = message_figure(str(error), style)
+        save_figure(figure, out / name, style.dpi)
+
+
+def message_figure(text: str, style: FigureStyle) -> Figure:
+    """Create a figure with a message that explains why there is nothing to draw."""
+    with style.apply():
+        figure = new_figure(COLUMN_WIDTH, 15)
+        figure.text(0.5, 0.5, wrap_name(text, 45), ha="center", va="center", color="0.3")
+    return figure
 
 
 def label_regimes(table: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
@@ -127,7 +148,7 @@ def conflict_figures(
         "shape_bias_differences": partial(bias_differences, tables["shape_bias_differences"], bias, baseline=baseline),
         "cue_accuracy": partial(cue_plane, tables["cue_accuracy"]),
         "top_k": partial(top_k_lines, tables["top_k"]),
-        "confusion": partial(answer_matrices, tables["confusion"]),
+        "confusion": partial(answer_matrices, tables["confusion"], compared=compared),
         "error_consistency": partial(consistency_matrix, tables["error_consistency"], bias),
     }
     if (tables["read_out"]["benchmark"] == benchmark).any():
@@ -183,7 +204,7 @@ def names_beside_samples(rows: pd.DataFrame) -> dict[str, str]:
     """
     rows = rows.assign(kind=observer_kinds(rows), regime=rows["regime"].fillna(""))
     rows = rows[rows["kind"] != PEOPLE].drop_duplicates(["kind", "model", "regime"])
-    names = observer_names(rows)
+    names = short_observer_names(rows)
     groups = rows.assign(group=rows["model"].where(rows["kind"] == "run", rows["kind"])).set_index("observer")["group"]
     first = pick_from_each_group([(groups[observer], observer) for observer in names], MOST_ANSWERS)
     return {observer: names[observer] for observer in [*first, *(name for name in names if name not in first)]}
@@ -198,10 +219,11 @@ def spread_over_categories(answers: pd.DataFrame, pictures: Mapping[str, Picture
 
 def check_style(style: FigureStyle) -> None:
     """Raise UserError for an unknown palette, or a resolution or font scale that is not positive."""
-    for name in (style.palette, style.regime_palette):
-        try:
-            sns.color_palette(name, 2)
-        except ValueError:
-            raise UserError(f"palette {name!r}: unknown; use a seaborn palette, such as colorblind or Set2") from None
+    try:
+        sns.color_palette(style.palette, 2)
+    except ValueError:
+        raise UserError(
+            f"palette {style.palette!r}: unknown; use a seaborn palette, such as colorblind or Set2"
+        ) from None
     if style.dpi < 1 or not style.font_scale > 0:
         raise UserError(f"dpi {style.dpi}, font scale {style.font_scale}: both must be above 0")

@@ -6,35 +6,42 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from shapebias.figures.line_panels import regime_styles
+from shapebias.figures.frame import add_frame
+from shapebias.figures.line_panels import SeriesStyle, series_legend, series_styles
+from shapebias.figures.matrices import CELL_HEIGHT, hatch_missing, label_observers, name_cells, print_values
 from shapebias.figures.style import (
+    COLUMN_WIDTH,
+    HALO,
+    PAGE_WIDTH,
     PEOPLE_COLOR,
     PEOPLE_MARKER,
     PRETRAINED_COLOR,
+    PRETRAINED_MARKER,
+    ROW_HEIGHT,
     ArtistStyle,
     FigureStyle,
-    add_note,
-    add_title,
+    NoDataError,
     draw_dashed_line,
-    hatch_missing,
     marker_size,
-    message_figure,
-    name_cells,
+    name_width,
     new_figure,
-    print_values,
+    small_type,
 )
 from shapebias.tables.summaries import (
     PEOPLE,
     format_range,
     is_interpretable,
     observer_kinds,
-    observer_names,
+    short_observer_names,
     shorten_names,
     sort_observers,
 )
 
-MOST_PRINTED = 20  # observers on a side of a matrix with printed numbers
-MOST_OBSERVERS = 60
+MOST_PRINTED = 14  # observers on a side of a matrix with printed numbers
+MOST_NARROW = 4  # observers on a side of a matrix that fits into a column
+MOST_OBSERVERS = 64
+LONGEST_LABEL = 36  # letters of a network beside the measures of likeness
+STRIP = 32  # mm, for κ with people beside the matrix
 MEASURE_LABELS = {
     "accuracy": "accuracy",
     "accuracy_difference": "squared difference of\naccuracy from people\n(smaller is nearer)",
@@ -55,52 +62,56 @@ def consistency_matrix(
     style = style or FigureStyle()
     table = consistency[(consistency["benchmark"] == benchmark) & (consistency["condition"] == "all")]
     if table.empty:
-        return message_figure(f"{benchmark}: no two observers answered the same images.", style)
+        raise NoDataError(f"{benchmark}: no two observers answered the same images.")
     present = {*table["observer_1"], *table["observer_2"]}
     observer_rows = observers[
         (observers["benchmark"] == benchmark) & observers["observer"].isin(present)
     ].drop_duplicates("observer")
-    names = observer_names(observer_rows)
-    names |= {name: name for name in sorted(present - {*names})}
+    names = short_observer_names(observer_rows)
+    names |= shorten_names({name: name for name in sorted(present - {*names})})
     pooled = names.pop(PEOPLE, None)  # in the strip beside the matrix
-    drawn_names = dict(list(shorten_names(names).items())[:MOST_OBSERVERS])
+    drawn_names = dict(list(names.items())[:MOST_OBSERVERS])
     with_people = _with_people(table, drawn_names) if pooled else pd.DataFrame()
     values = _matrix(table, drawn_names)
     strip = len(with_people) > 0
     count = len(drawn_names)
+    printed = count <= MOST_PRINTED
+    narrow = count <= MOST_NARROW and not strip
     with style.apply():
-        side = min(0.75 + 2 / count, 1) * 0.52 if count <= MOST_PRINTED else 0.2
-        wide = max(count * side, 1.8)
-        figure = new_figure(2.9 + wide + 1.2 + (3.0 if strip else 0), max(2.6 + count * side, 3.2))
+        longest = max(map(name_width, drawn_names.values()))
+        height = 13 + (longest + 5.5 * count if printed else CELL_HEIGHT * count + 5)
+        figure = new_figure(COLUMN_WIDTH if narrow else PAGE_WIDTH, max(height, 40))
+        wide = PAGE_WIDTH - longest - STRIP
         grid = figure.subplots(
-            1, 2 if strip else 1, squeeze=False, width_ratios=[wide, 2.6] if strip else [1], sharey=strip
+            1, 2 if strip else 1, squeeze=False, width_ratios=[wide, STRIP] if strip else [1], sharey=strip
         )[0]
         widest = max(0.2, float(np.nanmax(np.abs(values), initial=0)))
-        image = grid[0].imshow(values, cmap="PuOr", vmin=-widest, vmax=widest, aspect="auto", zorder=1)
-        hatch_missing(grid[0], ~np.isfinite(values) & ~np.eye(count, dtype=bool))
-        if count <= MOST_PRINTED:
-            print_values(grid[0], image, values)
-        name_cells(
-            grid[0],
-            list(drawn_names.values()),
-            list(drawn_names.values()),
-            "small" if count <= MOST_PRINTED else "x-small",
+        image = grid[0].imshow(
+            values, cmap="PuOr", vmin=-widest, vmax=widest, aspect="auto", zorder=1, interpolation="none"
         )
+        hatch_missing(grid[0], ~np.isfinite(values) & ~np.eye(count, dtype=bool))
+        if printed:
+            print_values(grid[0], image, values)
+        labels = label_observers(observer_rows)
+        rows = [labels.get(observer, ("", name)) for observer, name in drawn_names.items()]
+        name_cells(grid[0], rows, list(drawn_names.values()) if printed else [])
+        if not printed:
+            grid[0].set_xlabel("observers in the order of the rows")
         bar = figure.colorbar(
-            image, ax=grid[0], location="bottom", shrink=0.6, pad=0.02, aspect=30, label="error consistency (κ)"
+            image, ax=grid[0], location="bottom", shrink=0.6, pad=0.02, aspect=40, label="error consistency (κ)"
         )
         bar.ax.set_xlim(
             min(0, float(np.nanmin(values, initial=0))), widest
         )  # leave out the half of the colour bar that has no values
         if strip:
             _draw_strip(grid[1], with_people, list(drawn_names), observer_rows, style)
-        add_title(figure, f"Error consistency: {benchmark} ({format_range(table['images'])} images in common)")
         remarks = ["κ 0: no more errors shared than accuracies make likely; 1: the same images wrong"]
         if not is_interpretable(table).all():
             remarks.append("hatched: undefined, or an observer is not above chance or nearly always gives one answer")
         remarks += ["right: mean over people, bar: 95 % interval over images"] if strip else ["intervals: in the table"]
         remarks += [f"not shown: {len(names) - count} more observers, in the table"] if count < len(names) else []
-        add_note(figure, *remarks)
+        title_text = f"Error consistency: {benchmark} ({format_range(table['images'])} images in common)"
+        add_frame(figure, title_text, remarks=remarks)
     return figure
 
 
@@ -131,13 +142,13 @@ def _draw_strip(
     observer_rows = observer_rows.assign(
         kind=observer_kinds(observer_rows), regime=observer_rows["regime"].fillna("")
     ).set_index("observer")
-    styles = regime_styles(observer_rows[observer_rows["kind"].isin(["run", "pretrained"])], style)
+    styles = series_styles(observer_rows[observer_rows["kind"] == "run"], style)
     for y, observer in enumerate(rows):
         if observer not in with_people.index:
             continue
         row = with_people.loc[observer]
         if not np.isfinite(row["kappa"]):
-            axes.text(0, y, "undefined", color="0.4", va="center", fontsize="small", fontstyle="italic")
+            axes.text(0, y, "undefined", color="0.4", va="center_baseline", fontsize=small_type(), fontstyle="italic")
             continue
         kind = observer_rows.loc[observer, "kind"] if observer in observer_rows.index else "pretrained"
         color, marker = PEOPLE_COLOR, PEOPLE_MARKER
@@ -145,19 +156,16 @@ def _draw_strip(
             series_style = styles[observer_rows.loc[observer, "model"], observer_rows.loc[observer, "regime"]]
             color, marker = series_style.color, series_style.marker
         elif kind != "person":
-            color, marker = PRETRAINED_COLOR, "*"
-        axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=color, linewidth=2, alpha=0.5, zorder=2)
-        options: ArtistStyle = {
-            "markersize": 0.8 * marker_size(marker),
-            "markeredgecolor": "white",
-            "markeredgewidth": 0.6,
-        }
-        axes.plot([row["kappa"]], [y], marker=marker, color=color, zorder=3, **options)
+            color, marker = PRETRAINED_COLOR, PRETRAINED_MARKER
+        axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=color, linewidth=1.2, alpha=0.5, zorder=2)
+        size = 0.9 * marker_size(marker)
+        axes.plot([row["kappa"]], [y], marker=marker, color=color, zorder=3, markersize=size, **HALO)
     bounds = with_people.to_numpy(dtype=float)
     axes.set_xlim(min(-0.05, np.nanmin(bounds, initial=0) - 0.03), max(0.2, np.nanmax(bounds, initial=0) + 0.05))
     draw_dashed_line(axes, x=0)
     axes.tick_params(axis="y", length=0, labelleft=False)
     axes.grid(axis="y", visible=False)
+    axes.xaxis.set_major_locator(MaxNLocator(3))
     axes.set_xlabel("with people (κ)")
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -172,37 +180,40 @@ def likeness_dots(likeness: pd.DataFrame, *, style: FigureStyle | None = None) -
     table = likeness[likeness["benchmark"] == "all"] if len(likeness) else likeness
     networks = table[table["model"] != PEOPLE] if len(table) else table
     if networks.empty or networks["error_consistency"].isna().all():
-        return message_figure("No network answered a benchmark that people answered.", style)
+        raise NoDataError("No network answered a benchmark that people answered.")
     networks = sort_observers(networks.assign(regime=networks["regime"].fillna("")))
-    networks = networks.sort_values("mean_rank", kind="stable", na_position="last")
-    drawn_networks = networks.head(MOST_OBSERVERS)
-    names = shorten_names(observer_names(networks))
+    by_rank = networks.sort_values("mean_rank", kind="stable", na_position="last")
+    drawn_networks = by_rank.head(MOST_OBSERVERS)
+    names = short_observer_names(networks, LONGEST_LABEL)
     people = table[table["observer"] == PEOPLE]
     people_rows = likeness[(likeness["observer"] == PEOPLE) & (likeness["benchmark"] != "all")]
     benchmark_count = people_rows["benchmark"].nunique()
     with style.apply():
-        figure = new_figure(11.5, 1.9 + 0.27 * max(len(drawn_networks), 2))
+        figure = new_figure(PAGE_WIDTH, 20 + ROW_HEIGHT * max(len(drawn_networks), 2))
         grid = figure.subplots(1, len(MEASURE_LABELS), sharey=True)
-        styles = regime_styles(networks.assign(kind=observer_kinds(networks)), style)
+        kinds = observer_kinds(networks)
+        styles = series_styles(networks[kinds == "run"].assign(kind="run"), style)
+        others = SeriesStyle(
+            PRETRAINED_COLOR, PRETRAINED_MARKER
+        )  # named beside the axes, so that colours need not tell
         for axes, (measure, label) in zip(grid, MEASURE_LABELS.items(), strict=True):
             for y, row in enumerate(drawn_networks.to_dict("records")):
-                series_style = styles[row["model"], row["regime"]]
+                series_style = styles.get((row["model"], row["regime"]), others)
                 if not np.isfinite(row[measure]):
                     continue
-                mark = series_style.marker_style(0.9) | ({} if row["regime"] else {"color": PRETRAINED_COLOR})
-                axes.plot([row[measure]], [y], zorder=3, **mark)
+                axes.plot([row[measure]], [y], zorder=3, **series_style.marker_style())
                 rank = row[f"{measure}_rank"]
                 if np.isfinite(rank):
-                    place: ArtistStyle = {"xycoords": ("axes fraction", "data"), "va": "center", "ha": "right"}
-                    axes.annotate(f"{rank:g}", (0.985, y), fontsize="x-small", color="0.4", **place)
+                    place: ArtistStyle = {"xycoords": ("axes fraction", "data"), "va": "center_baseline", "ha": "right"}
+                    axes.annotate(f"{rank:g}", (0.985, y), fontsize=small_type(), color="0.4", **place)
             if len(people) and np.isfinite(people[measure].iloc[0]):
-                axes.axvline(people[measure].iloc[0], color=PEOPLE_COLOR, linewidth=1.6, zorder=2)
+                axes.axvline(people[measure].iloc[0], color=PEOPLE_COLOR, linewidth=1, zorder=2)
             _measure_axis(axes, table[measure].to_numpy(dtype=float), zero=measure != "accuracy")
-            axes.set_xlabel(label, fontsize="small")
-            rank_note = "no part of the mean rank" if measure == "accuracy" else "in the mean rank"
-            axes.set_title(rank_note, fontsize="x-small", fontweight="normal", color="0.4")
+            axes.set_xlabel(label, fontsize=small_type())
+            rank_note = "not in mean rank" if measure == "accuracy" else "in mean rank"
+            axes.set_title(rank_note, fontsize=small_type(), fontweight="normal", color="0.4")
             for y in range(len(drawn_networks)):
-                axes.axhline(y, color="0.93", linewidth=0.8, zorder=0)
+                axes.axhline(y, color="0.93", linewidth=0.5, zorder=0)
             axes.grid(axis="y", visible=False)
             axes.tick_params(axis="y", length=0)
             axes.spines[["top", "right"]].set_visible(False)
@@ -210,11 +221,8 @@ def likeness_dots(likeness: pd.DataFrame, *, style: FigureStyle | None = None) -
             names[observer] + (f"  ({rank:.1f})" if np.isfinite(rank) else "")
             for observer, rank in zip(drawn_networks["observer"], drawn_networks["mean_rank"], strict=True)
         ]
-        grid[0].set_yticks(range(len(drawn_networks)), labels, fontsize="small")
+        grid[0].set_yticks(range(len(drawn_networks)), labels)
         grid[0].set_ylim(len(drawn_networks) - 0.5, -0.5)
-        add_title(
-            figure, f"Likeness to people over {benchmark_count} {'benchmark' if benchmark_count == 1 else 'benchmarks'}"
-        )
         remarks = [
             "in brackets: mean of the ranks in the last three panels",
             "grey: rank in a panel, 1 is nearest or most",
@@ -225,7 +233,10 @@ def likeness_dots(likeness: pd.DataFrame, *, style: FigureStyle | None = None) -
             if len(drawn_networks) < len(networks)
             else []
         )
-        add_note(figure, *remarks, "without intervals: those of single pairs are in the table of error consistency")
+        remarks.append("without intervals: those of single pairs are in the table of error consistency")
+        noun = "benchmark" if benchmark_count == 1 else "benchmarks"
+        title_text = f"Likeness to people over {benchmark_count} {noun}"
+        add_frame(figure, title_text, legend=series_legend(styles, lines=False), remarks=remarks)
     return figure
 
 
@@ -236,7 +247,7 @@ def _measure_axis(axes: Axes, values: np.ndarray, *, zero: bool) -> None:
         low, high = 0.0, 1.0
     low = min(low, 0) if zero else low
     room = max(high - low, 0.02)
-    axes.set_xlim(low - 0.06 * room, high + 0.2 * room)
-    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.set_xlim(low - 0.06 * room, high + 0.3 * room)
+    axes.xaxis.set_major_locator(MaxNLocator(3))
     if zero:
         draw_dashed_line(axes, x=0)

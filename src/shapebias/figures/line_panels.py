@@ -1,6 +1,6 @@
-"""Small multiples of lines: one panel per model, one line per regime. Networks not trained here share a panel."""
+"""Small multiples of lines: one panel per model, one line per regime. Colour is the regime in every figure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,72 +10,85 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from shapebias.figures.frame import LegendGroup, text_width
 from shapebias.figures.style import (
+    DASHES,
+    HALO,
+    MOST_COLORS,
     OTHERS_COLOR,
     PEOPLE_COLOR,
     PEOPLE_MARKER,
+    PRETRAINED_COLOR,
     PRETRAINED_MARKER,
     ArtistStyle,
     Color,
     FigureStyle,
-    legend_heading,
     marker_size,
+    small_type,
 )
 from shapebias.tables.summaries import PEOPLE, order_regimes, shorten_name, shorten_names
 
 NOT_TRAINED_TITLE = "not trained here"
-MOST_PANELS = 24
+MOST_PANELS = 16
 SeriesKey = tuple[str, str]  # model, regime
+# How networks without a colour of their own are drawn: as the range of their lines, as ticks or as points.
+OTHERS_BAND: ArtistStyle = {"color": OTHERS_COLOR, "alpha": 0.3, "linewidth": 5, "solid_capstyle": "butt"}
+OTHERS_TICK: ArtistStyle = {"color": OTHERS_COLOR, "marker": "|", "linestyle": "none"}
+OTHERS_POINT: ArtistStyle = {"color": OTHERS_COLOR, "marker": ".", "linestyle": "none"}
 
 
 @dataclass(frozen=True)
 class SeriesStyle:
-    """The style of one model × regime, the same in all panels of a figure."""
+    """The style of one model × regime, the same in all panels of a figure.
+
+    faint: it is one of so many that no colour tells them apart; they are drawn together, in grey.
+    """
 
     color: Color
     marker: str
-    line: Any = "-"
+    faint: bool = False
 
-    def marker_style(self, size: float = 0.75) -> ArtistStyle:
-        weight = size * marker_size(self.marker)
-        edge: ArtistStyle = {
-            "markeredgecolor": "white",
-            "markeredgewidth": 0.6,
-        }  # a wider edge would hide the arms of a star
-        return {"color": self.color, "marker": self.marker, "markersize": weight} | edge
+    def marker_style(self, size: float = 1.0) -> ArtistStyle:
+        return {"color": self.color, "marker": self.marker, "markersize": size * marker_size(self.marker)} | HALO
 
 
 @dataclass(frozen=True)
 class LinePanel:
-    """One panel: its title, the kind of its series (run, pretrained or people), and the series."""
+    """One panel: its title, and its series. People are in every panel, as the reference."""
 
     title: str
-    kind: str
     series: list[SeriesKey] = field(default_factory=list)
 
 
-def make_panels(pooled: pd.DataFrame) -> list[LinePanel]:
-    """Return one panel per model trained here, one for all networks not trained here, and one for people.
+def make_panels(pooled: pd.DataFrame, most: int = MOST_PANELS) -> list[LinePanel]:
+    """Return one panel per model trained here and per network not trained here.
 
-    pooled: kind, model, regime. If no model was trained here, networks and people share one panel.
+    pooled: kind, model, regime. With more than `most` panels, the networks not trained here share one. They share one
+    with people if no model was trained here, because colours then tell them apart.
     """
     runs = pooled[pooled["kind"] == "run"]
-    names = shorten_names({model: str(model) for model in runs["model"]})
+    others = list(dict.fromkeys(pooled.loc[pooled["kind"] == "pretrained", "model"]))
+    people = [(str(model), "") for model in dict.fromkeys(pooled.loc[pooled["kind"] == PEOPLE, "model"])]
+    together = LinePanel(NOT_TRAINED_TITLE, [*((model, "") for model in others), *people])
+    if runs.empty:
+        title = "networks and people" if others and people else ("" if others else PEOPLE)
+        return [LinePanel(title, together.series)] if together.series else []
+    names = shorten_names({model: str(model) for model in [*runs["model"], *others]})
     panels = [
-        LinePanel(names[model], "run", [(str(model), regime) for regime in order_regimes(part["regime"])])
+        LinePanel(names[model], [*((str(model), regime) for regime in order_regimes(part["regime"])), *people])
         for model, part in runs.groupby("model", sort=False)
     ]
-    for kind, title in (("pretrained", NOT_TRAINED_TITLE), (PEOPLE, PEOPLE)):
-        models = list(dict.fromkeys(pooled.loc[pooled["kind"] == kind, "model"]))
-        if models:
-            panels.append(LinePanel(title, kind, [(model, "") for model in models]))
-    if [panel.kind for panel in panels] == ["pretrained", PEOPLE]:
-        return [LinePanel("networks and people", "pretrained", [pair for panel in panels for pair in panel.series])]
-    return panels
+    if len(panels) + len(others) > most:
+        return [*panels, together]
+    return [*panels, *(LinePanel(names[model], [(model, ""), *people]) for model in others)]
 
 
-def regime_styles(pooled: pd.DataFrame, style: FigureStyle) -> dict[SeriesKey, SeriesStyle]:
-    """Return styles with colour and marker by regime. Each network not trained here has a colour; people are black."""
+def series_styles(pooled: pd.DataFrame, style: FigureStyle, most: int = MOST_PANELS) -> dict[SeriesKey, SeriesStyle]:
+    """Return the style of every series: colour and marker are the regime, networks not trained here are grey stars.
+
+    In a study without regimes, each of the first networks has a colour. People are black.
+    most: as for `make_panels`.
+    """
     runs = pooled[pooled["kind"] == "run"]
     regimes = order_regimes(runs["regime"])
     colors, markers = style.regime_colors(regimes), style.regime_markers(regimes)
@@ -83,79 +96,55 @@ def regime_styles(pooled: pd.DataFrame, style: FigureStyle) -> dict[SeriesKey, S
         (model, regime): SeriesStyle(colors[regime], markers[regime])
         for model, regime in zip(runs["model"], runs["regime"], strict=True)
     }
-    return styles | _untrained_styles(pooled, style)
+    others = list(dict.fromkeys(pooled.loc[pooled["kind"] == "pretrained", "model"]))
+    if regimes or style.regimes:
+        faint = len(others) > MOST_COLORS and runs["model"].nunique() + len(others) > most
+        grey = SeriesStyle(OTHERS_COLOR if faint else PRETRAINED_COLOR, PRETRAINED_MARKER, faint)
+        styles |= dict.fromkeys([(model, "") for model in others], grey)
+    else:
+        for model, color in style.distinct_colors(others).items():
+            styles[model, ""] = SeriesStyle(color, PRETRAINED_MARKER, color == OTHERS_COLOR)
+    people = dict.fromkeys(pooled.loc[pooled["kind"] == PEOPLE, "model"])
+    return styles | {(model, ""): SeriesStyle(PEOPLE_COLOR, PEOPLE_MARKER) for model in people}
 
 
-def model_styles(pooled: pd.DataFrame, style: FigureStyle) -> dict[SeriesKey, SeriesStyle]:
-    """Return styles for panels with all models: colour by model, marker and line by regime. People are black."""
-    runs = pooled[pooled["kind"] == "run"]
-    regimes = order_regimes(runs["regime"])
-    markers, lines = style.regime_markers(regimes), style.regime_lines(regimes)
-    colors = style.distinct_colors(dict.fromkeys(pooled.loc[pooled["kind"] != PEOPLE, "model"]))
-    styles = {
-        (model, regime): SeriesStyle(colors[model], markers[regime], lines[regime])
-        for model, regime in zip(runs["model"], runs["regime"], strict=True)
-    }
-    others = pooled.loc[pooled["kind"] == "pretrained", "model"]
-    styles |= {(model, ""): SeriesStyle(colors[model], PRETRAINED_MARKER) for model in others}
-    return styles | _people_styles(pooled)
+def series_legend(
+    styles: Mapping[SeriesKey, SeriesStyle], *, lines: bool = True, others: ArtistStyle = OTHERS_BAND
+) -> list[LegendGroup]:
+    """Return the legend of `series_styles`.
 
-
-def _untrained_styles(pooled: pd.DataFrame, style: FigureStyle) -> dict[SeriesKey, SeriesStyle]:
-    models = list(dict.fromkeys(pooled.loc[pooled["kind"] == "pretrained", "model"]))
-    colors = style.distinct_colors(models)
-    return {(model, ""): SeriesStyle(colors[model], PRETRAINED_MARKER) for model in models} | _people_styles(pooled)
-
-
-def _people_styles(pooled: pd.DataFrame) -> dict[SeriesKey, SeriesStyle]:
-    models = dict.fromkeys(pooled.loc[pooled["kind"] == PEOPLE, "model"])
-    return {(model, ""): SeriesStyle(PEOPLE_COLOR, PEOPLE_MARKER) for model in models}
-
-
-def series_legend(styles: dict[SeriesKey, SeriesStyle], *, by: str, lines: bool = True) -> list[Line2D]:
-    """Return the legend of `regime_styles` or `model_styles`.
-
-    by: `regime` or `model`, the one that colour encodes. lines: False for a legend of markers only.
+    lines: False for a legend of markers only. others: how faint series are drawn.
     """
     no_line: ArtistStyle = {} if lines else {"linestyle": "none"}
-    trained = {pair: series_style for pair, series_style in styles.items() if pair[1]}
-    others = {
-        pair[0]: series_style
-        for pair, series_style in styles.items()
-        if not pair[1] and series_style.color != PEOPLE_COLOR
+
+    def entry(label: str, series_style: SeriesStyle) -> Line2D:
+        return Line2D([], [], label=label, **series_style.marker_style(), **no_line)
+
+    regimes = {regime: series_style for (_, regime), series_style in styles.items() if regime}
+    legend = [("regime", [entry(shorten_name(regime), regimes[regime]) for regime in order_regimes(regimes)])]
+    people = {model: series_style for (model, _), series_style in styles.items() if series_style.color == PEOPLE_COLOR}
+    networks = {
+        model: series_style for (model, regime), series_style in styles.items() if not regime and model not in people
     }
-    people = {pair[0]: series_style for pair, series_style in styles.items() if series_style.color == PEOPLE_COLOR}
-    names = shorten_names({model: model for model, _ in styles})
-    legend = []
-    if by == "model":
-        dot: ArtistStyle = {"marker": "o", "linestyle": "none", "markersize": 7}
-        models = {model: series_style.color for (model, _), series_style in trained.items()}
-        legend += [legend_heading("model")] if models else []
-        legend += [
-            Line2D([], [], color=color, label=names[model], **dot)
-            for model, color in models.items()
-            if color != OTHERS_COLOR
-        ]
-    regimes = {regime: series_style for (_, regime), series_style in trained.items()}
-    legend += [legend_heading("regime")] if regimes else []
-    for regime in order_regimes(regimes):
-        options: ArtistStyle = {"linestyle": regimes[regime].line, **regimes[regime].marker_style(0.9), **no_line}
-        options |= {"color": "0.25"} if by == "model" else {}
-        legend.append(Line2D([], [], label=shorten_name(regime), **options))
-    legend += [legend_heading(NOT_TRAINED_TITLE)] if others else []
-    coloured = {model: series_style for model, series_style in others.items() if series_style.color != OTHERS_COLOR}
-    legend += [
-        Line2D([], [], label=names[model], **series_style.marker_style(1), **no_line)
-        for model, series_style in coloured.items()
-    ]
-    grey = sum(series_style.color == OTHERS_COLOR for series_style in styles.values())
-    if grey:
-        legend.append(Line2D([], [], color=OTHERS_COLOR, marker=".", label=f"{grey} others", **no_line))
-    legend += [legend_heading(PEOPLE)] if people else []
-    for name, series_style in people.items():
-        label = "all together" if name == PEOPLE else names[name]
-        legend.append(Line2D([], [], label=label, **series_style.marker_style(0.9), **no_line))
-    return legend
+    clear = {model: series_style for model, series_style in networks.items() if not series_style.faint}
+    if len({series_style.color for series_style in clear.values()}) > 1:
+        names = shorten_names({model: model for model in clear})
+        entries = [entry(names[model], series_style) for model, series_style in clear.items()]
+    else:
+        entries = [entry(NOT_TRAINED_TITLE, next(iter(clear.values())))] if clear else []
+    if len(networks) > len(clear):
+        label = f"{len(networks) - len(clear)} {'others' if clear else NOT_TRAINED_TITLE}"
+        label += ", lowest to highest" if lines else ""
+        entries.append(Line2D([], [], label=label, **others))
+    legend.append(("network" if len(entries) > 1 else "", entries))
+    labels = {model: PEOPLE if model == PEOPLE else shorten_name(model) for model in people}
+    legend.append(("", [entry(labels[model], series_style) for model, series_style in people.items()]))
+    return [group for group in legend if group[1]]
+
+
+def chance_legend() -> LegendGroup:
+    """Return the legend of the dashed line at chance."""
+    return "", [Line2D([], [], color="0.35", linestyle=DASHES, linewidth=0.7, label="chance")]
 
 
 def panel_grid(figure: Figure, panels: Sequence[object], columns: int, **shared) -> list[Axes]:
@@ -167,6 +156,14 @@ def panel_grid(figure: Figure, panels: Sequence[object], columns: int, **shared)
     return list(grid[: len(panels)])
 
 
+def name_ticks(axes: Axes, names: Sequence[str], width: float) -> None:
+    """Name the positions 0, 1, … of an x axis that is `width` mm wide, upright if the names would touch each other."""
+    figure = axes.get_figure(root=True)
+    assert isinstance(figure, Figure)
+    widest = max(text_width(figure, name, small_type()) for name in names)
+    axes.set_xticks(range(len(names)), names, rotation=90 if widest + 0.8 > width / len(names) else 0)
+
+
 def draw_line(
     axes: Axes,
     x: np.ndarray,
@@ -175,22 +172,39 @@ def draw_line(
     series_style: SeriesStyle,
     *,
     bounds: tuple[str, str] = ("ci_low", "ci_high"),
-    line: Any = None,
+    line: Any = "-",
     band: bool = True,
     label: str = "",
 ) -> None:
     """Draw one line with its markers and a band for its interval; x: the positions of the rows."""
-    faint = series_style.color == OTHERS_COLOR
     label_option: ArtistStyle = {"label": label} if label else {}
-    axes.plot(
-        x,
-        rows[value],
-        linestyle=series_style.line if line is None else line,
-        linewidth=0.8 if faint else 1.5,
-        zorder=2 if faint else 3,
-        **(label_option | ({"color": OTHERS_COLOR} if faint else series_style.marker_style(0.7))),
-    )
-    if band and not faint:
+    axes.plot(x, rows[value], linestyle=line, zorder=3, **label_option, **series_style.marker_style(0.85))
+    if band:
         axes.fill_between(
             x, rows[bounds[0]], rows[bounds[1]], color=series_style.color, alpha=0.16, linewidth=0, zorder=1
         )
+
+
+def draw_range(
+    axes: Axes,
+    table: pd.DataFrame,
+    series: Sequence[SeriesKey],
+    over: str,
+    value: str,
+    *,
+    positions: Mapping[Any, float] | None = None,
+    line: Any = "-",
+) -> None:
+    """Draw a grey band from the lowest to the highest value of these series at each x; their lines would be a tangle.
+
+    over: the column of x. positions: its values → x, if these are not numbers.
+    """
+    keys = pd.MultiIndex.from_frame(table[["model", "regime"]])
+    rows = table[keys.isin(list(series))]
+    x = rows[over].map(positions) if positions else rows[over].astype(float)
+    span = rows[value].groupby(x).agg(["min", "max"]).sort_index()
+    if span.empty:
+        return
+    axes.fill_between(span.index, span["min"], span["max"], color=OTHERS_COLOR, alpha=0.2, linewidth=0, zorder=1)
+    for bound in ("min", "max"):
+        axes.plot(span.index, span[bound], color=OTHERS_COLOR, linestyle=line, linewidth=0.6, zorder=2)

@@ -9,26 +9,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from shapebias.figures.frame import add_frame
 from shapebias.figures.line_panels import (
     MOST_PANELS,
     LinePanel,
     SeriesKey,
     SeriesStyle,
     draw_line,
+    draw_range,
     make_panels,
     panel_grid,
-    regime_styles,
     series_legend,
+    series_styles,
 )
 from shapebias.figures.style import (
+    BODY_HEIGHT,
+    COLUMN_WIDTH,
+    PAGE_WIDTH,
     ArtistStyle,
     Color,
     FigureStyle,
-    add_legend_beside,
-    add_note,
-    add_title,
-    legend_heading,
-    message_figure,
+    NoDataError,
     new_figure,
     wrap_name,
 )
@@ -37,7 +38,8 @@ from shapebias.tables.summaries import describe_interval, drop_repeated_features
 CUE_LINES: dict[str, Any] = {"shape": "-", "texture": (0, (4, 2))}
 CHANCE_COLOR: Color = (0.35, 0.35, 0.35)
 PIXELS_COLOR: Color = (0.45, 0.45, 0.45)
-MOST_BANDED_LINES = 8  # lines in one panel; more bands would hide each other
+MOST_NARROW_SERIES = 4  # in one column
+MOST_BANDED_LINES = 6  # lines in one panel; more bands would hide each other
 
 
 def read_out_lines(read_out: pd.DataFrame, *, benchmark: str, style: FigureStyle | None = None) -> Figure:
@@ -52,10 +54,10 @@ def read_out_lines(read_out: pd.DataFrame, *, benchmark: str, style: FigureStyle
     table = read_out[read_out["benchmark"] == benchmark]
     table = drop_repeated_features(table) if len(table) else table
     if table.empty:
-        return message_figure(f"{benchmark}: no cue was read out of a network.", style)
+        raise NoDataError(f"{benchmark}: no cue was read out of a network.")
     pooled = pool_means(table, {"accuracy": ("ci_low", "ci_high")}, ["cue", "depth"], ["images", "chance"])
     title_text = f"Shape and texture in the layers: {benchmark} ({format_range(pooled['images'])} conflict images)"
-    labels = {"x": "depth (share of layers before)", "y": "accuracy of a linear read-out"}
+    labels = {"x": "depth (share of\nlayers before)", "y": "accuracy of a\nlinear read-out"}
     return _draw_cue_lines(pooled, "depth", title_text, labels, style)
 
 
@@ -68,7 +70,7 @@ def top_k_lines(top_k: pd.DataFrame, *, benchmark: str, style: FigureStyle | Non
     style = style or FigureStyle()
     table = top_k[(top_k["benchmark"] == benchmark) & top_k["accuracy"].notna()]
     if table.empty:
-        return message_figure(f"{benchmark}: no network ranked the classes of these images.", style)
+        raise NoDataError(f"{benchmark}: no network ranked the classes of these images.")
     observers = table.groupby("of")["observer"].nunique()
     rank_kind = "class" if observers.get("class", 0) == observers.max() else str(observers.idxmax())
     table = table[table["of"] == rank_kind]
@@ -84,37 +86,42 @@ def _draw_cue_lines(
     pooled: pd.DataFrame, over: str, title_text: str, labels: Mapping[str, str], style: FigureStyle
 ) -> Figure:
     """Draw both cues over the column `over`, one panel per model: shape solid, texture dashed, chance dotted."""
-    styles = regime_styles(pooled, style)
+    styles = series_styles(pooled, style)
     panels = make_panels(pooled)
     drawn_panels = panels[:MOST_PANELS]
     columns = min(4 if len(drawn_panels) != 3 else 3, len(drawn_panels))
+    lines = -(-len(drawn_panels) // columns)
     with style.apply():
-        figure = new_figure(max(3.0 + 2.5 * columns, 8.5), 0.9 + 2.7 * -(-len(drawn_panels) // columns))
-        grid = panel_grid(figure, drawn_panels, columns, sharey=True)
+        clear = max(sum(not styles[pair].faint for pair in panel.series) for panel in drawn_panels)
+        width = COLUMN_WIDTH if columns == 1 and clear <= MOST_NARROW_SERIES else PAGE_WIDTH
+        figure = new_figure(width, 10 + lines * min(48, (BODY_HEIGHT - 14) / lines))
+        grid = panel_grid(figure, drawn_panels, columns, sharex=True, sharey=True)
         for position, (axes, panel) in enumerate(zip(grid, drawn_panels, strict=True)):
             _draw_cues(axes, pooled, panel, over, styles)
-            axes.set_title(wrap_name(panel.title, 22), fontsize="medium")
-            axes.set_xlabel(labels["x"])
-            axes.set_ylim(-0.02, 1.02)
+            axes.set_title(wrap_name(panel.title, int(width / columns / 2)))
+            if position + columns >= len(drawn_panels):
+                axes.set_xlabel(labels["x"])
+                axes.tick_params(labelbottom=True)
+            axes.set_ylim(-0.03, 1.03)
             axes.spines[["top", "right"]].set_visible(False)
             if over == "k":
                 axes.set_xticks(sorted(pooled["k"].unique()))
             else:
-                axes.set_xticks([0, 0.5, 1])
+                axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
             if position % columns == 0:
                 axes.set_ylabel(labels["y"])
-        legend = series_legend(styles, by="regime") + [legend_heading("cue")]
-        legend += [Line2D([], [], color="0.25", linestyle=line, label=cue) for cue, line in CUE_LINES.items()]
+        legend = series_legend({pair: styles[pair] for panel in drawn_panels for pair in panel.series})
+        cues = [Line2D([], [], color="0.25", linestyle=line, label=cue) for cue, line in CUE_LINES.items()]
+        legend.append(("cue", cues))
         if over == "depth":
-            legend += [Line2D([], [], color=PIXELS_COLOR, linewidth=1.8, label="the pixels")]
-        legend += [Line2D([], [], color=CHANCE_COLOR, linestyle=":", label="chance")]
-        add_title(figure, title_text)
-        add_legend_beside(figure, legend)
+            legend.append(("", [Line2D([], [], color=PIXELS_COLOR, linewidth=1.2, label="the pixels")]))
+        legend.append(("", [Line2D([], [], color=CHANCE_COLOR, linestyle=":", label="chance")]))
         banded = [2 * len(panel.series) <= MOST_BANDED_LINES for panel in drawn_panels]
         remarks = [f"band: {describe_interval(pooled)}" if any(banded) else "intervals: in the table"]
         remarks += ["intervals of panels of many lines: in the table"] if any(banded) and not all(banded) else []
         left = len(panels) - len(drawn_panels)
-        add_note(figure, *remarks, *([f"not shown: {left} more models, in the table"] if left else []))
+        remarks += [f"not shown: {left} more models, in the table"] if left else []
+        add_frame(figure, title_text, legend=legend, remarks=remarks)
     return figure
 
 
@@ -122,7 +129,13 @@ def _draw_cues(
     axes: Axes, pooled: pd.DataFrame, panel: LinePanel, over: str, styles: Mapping[SeriesKey, SeriesStyle]
 ) -> None:
     bands = 2 * len(panel.series) <= MOST_BANDED_LINES
+    faint = [pair for pair in panel.series if styles[pair].faint]
+    stages = pooled[pooled["depth"] > 0] if over == "depth" else pooled
+    for cue, line in CUE_LINES.items():
+        draw_range(axes, stages[stages["cue"] == cue], faint, over, "accuracy", line=line)
     for model, regime in panel.series:
+        if (model, regime) in faint:
+            continue
         panel_rows = pooled[(pooled["model"] == model) & (pooled["regime"] == regime)]
         for cue, line in CUE_LINES.items():
             rows = panel_rows[panel_rows["cue"] == cue].sort_values(over)
@@ -130,10 +143,10 @@ def _draw_cues(
             label = f"{model} {regime} {cue}".replace("  ", " ")
             pixels = (x == 0) & (over == "depth")
             if pixels.any():  # the same for all networks of one input size
-                axes.hlines(rows["accuracy"][pixels], -0.02, 0.06, color=PIXELS_COLOR, linestyle=line, linewidth=1.8)
+                axes.hlines(rows["accuracy"][pixels], -0.02, 0.06, color=PIXELS_COLOR, linestyle=line, linewidth=1.2)
             style = styles[model, regime]
             draw_line(axes, x[~pixels], rows[~pixels], "accuracy", style, line=line, band=bands, label=label)
     panel_rows = pooled[pooled["model"].isin([model for model, _ in panel.series])]
     chance = panel_rows.groupby(over)["chance"].mean()
-    options: ArtistStyle = {"color": CHANCE_COLOR, "linestyle": ":", "linewidth": 1.3, "zorder": 1}
+    options: ArtistStyle = {"color": CHANCE_COLOR, "linestyle": ":", "linewidth": 0.9, "zorder": 1}
     axes.plot(chance.index.to_numpy(dtype=float), np.asarray(chance), **options)

@@ -1,22 +1,39 @@
 """Figures of shape bias, from tables.
 
-All figures share one encoding: a marker is a regime, people are black diamonds, pretrained networks are stars. Colour
-is the model if the rows are categories, and the regime if the rows are models.
+All figures share one encoding: colour and marker are the regime, people are black diamonds, and networks not trained
+here are grey stars. Panels or groups of rows tell models apart.
 """
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shapebias.figures.forest_plot import describe_ticks, draw_forest, forest_height, forest_rows
+from shapebias.figures.forest_plot import (
+    HEADING,
+    ForestRow,
+    describe_ticks,
+    draw_forest,
+    fit_rows,
+    forest_height,
+    forest_rows,
+)
+from shapebias.figures.frame import add_frame
 from shapebias.figures.style import (
+    BODY_HEIGHT,
+    MM,
+    PAGE_WIDTH,
+    ROW_HEIGHT,
+    SMALL_TYPE,
     ArtistStyle,
     FigureStyle,
-    add_note,
-    add_title,
+    NoDataError,
     draw_dashed_line,
-    message_figure,
     new_figure,
+    set_fraction_axis,
+    small_type,
 )
 from shapebias.tables.summaries import (
     PEOPLE,
@@ -24,6 +41,10 @@ from shapebias.tables.summaries import (
 )
 
 PUBLISHED_PEOPLE = "people, published stimuli"
+MOST_ROWS = 30  # in one column
+AXIS_HEIGHT = 14  # mm of the head of the numbers, tick labels and axis label
+# Distance of the right edge of each column of numbers from the axes in mm, column, factor, format
+NUMBER_COLUMNS = ((9, "shape_bias", 1, "{:.2f}"), (22.5, "coverage", 100, "{:.0f} %"))
 
 
 def shape_bias_overview(
@@ -44,7 +65,7 @@ def shape_bias_overview(
     table = shape_bias[shape_bias["benchmark"] == benchmark]
     pooled = pooled[pooled["benchmark"] == benchmark].assign(regime=lambda rows: rows["regime"].fillna(""))
     if pooled.empty and people is None:
-        return message_figure(f"{benchmark}: no decisions to show.", style)
+        raise NoDataError(f"{benchmark}: no decisions to show.")
     persons, persons_label = people_rows(pooled, people)
     if persons_label == PUBLISHED_PEOPLE and not persons.empty:
         hits = persons[["shape_hits", "texture_hits"]].sum()
@@ -55,31 +76,43 @@ def shape_bias_overview(
     pooled = pooled.merge(coverage, on=["model", "regime"], how="left")
 
     with style.apply():
-        rows = forest_rows(pooled)
-        figure = new_figure(9, 1.5 + 0.25 * forest_height(rows))
-        axes = figure.subplots()
-        draw_forest(axes, rows, pooled, table, "shape_bias", style)
-        draw_dashed_line(axes, x=0.5)
+        columns, left = fit_rows(forest_rows(pooled), MOST_ROWS, (BODY_HEIGHT - AXIS_HEIGHT) / ROW_HEIGHT)
+        height = max(map(forest_height, columns))
+        figure = new_figure(PAGE_WIDTH, AXIS_HEIGHT + ROW_HEIGHT * height)
         records = {(record["model"], record["regime"]): record for record in pooled.to_dict("records")}
-        for points, column, scale, form in ((44, "shape_bias", 1, "{:.2f}"), (108, "coverage", 100, "{:.0f} %")):
-            options: ArtistStyle = {
-                "textcoords": "offset points",
-                "ha": "right",
-                "va": "center_baseline",
-                "annotation_clip": False,
-            }
-            options |= {"xycoords": ("axes fraction", "data"), "xytext": (points * style.font_scale, 0)}
-            options |= {"fontsize": axes.yaxis.get_ticklabels()[0].get_fontsize()}
-            axes.annotate(column.removeprefix("shape_"), (1, -1), fontweight="bold", **options)
-            for row in rows:
-                number = records.get((row.model, row.regime), {}).get(column, np.nan)
-                if np.isfinite(number):
-                    axes.annotate(form.format(number * scale), (1, row.y), **options)
-        axes.set_xlabel("← texture          shape bias          shape →\nshape hits / (shape hits + texture hits)")
-        add_title(figure, benchmark_title("Shape bias", benchmark, table))
+        regimes = list(pooled.loc[pooled["kind"] == "run", "regime"])
+        for axes, part in zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True):
+            draw_forest(axes, part, pooled, table, "shape_bias", style, regimes)
+            axes.set_ylim(height - 0.4, -0.6)
+            set_fraction_axis(axes, ticks=6 if len(columns) == 1 else 3)
+            draw_dashed_line(axes, x=0.5)
+            _print_numbers(axes, part, records)
+            axes.set_xlabel("← texture          shape bias          shape →")
         remarks = [f"bar: 95 % interval over {_interval_scope(pooled)}", *describe_ticks(table)]
-        add_note(figure, *remarks, "coverage: answers that name either cue")
+        remarks += ["shape bias: shape hits / (shape hits + texture hits)", "coverage: answers that name either cue"]
+        remarks += [f"not shown: {left} more observers, in the table"] if left else []
+        add_frame(figure, benchmark_title("Shape bias", benchmark, table), remarks=remarks)
     return figure
+
+
+def _print_numbers(axes: Axes, rows: Sequence[ForestRow], records: Mapping[tuple[str, str], Mapping]) -> None:
+    """Print bias and coverage of each row on the right of the axes."""
+    points = 72 * MM * small_type() / SMALL_TYPE  # a mm, larger with larger type
+    for distance, column, factor, form in NUMBER_COLUMNS:
+        options: ArtistStyle = {
+            "textcoords": "offset points",
+            "ha": "right",
+            "va": "center_baseline",
+            "annotation_clip": False,
+            "fontsize": small_type(),
+            "xycoords": ("axes fraction", "data"),
+            "xytext": (distance * points, 0),
+        }
+        axes.annotate(column.removeprefix("shape_"), (1, -1), fontweight="bold", **options)
+        for row in rows:
+            number = records.get((row.model, row.regime), {}).get(column, np.nan)
+            if row.kind != HEADING and np.isfinite(number):
+                axes.annotate(form.format(number * factor), (1, row.y), **options)
 
 
 def benchmark_title(subject: str, benchmark: str, table: pd.DataFrame) -> str:

@@ -1,66 +1,67 @@
-"""The style of figures, and how they are saved: colours, markers, identical bytes."""
+"""The style of figures: sizes, type, colours and markers."""
 
 import re
-import textwrap
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
-from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from matplotlib.lines import Line2D
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path as Outline
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
-from shapebias.files import atomic_write
+from shapebias.errors import UserError
 
 T = TypeVar("T")
 Color = tuple[float, float, float]
 ArtistStyle = dict[str, Any]  # keyword arguments of matplotlib's artists
+Width = Literal[85, 180]
 
+# Millimetres. Journals print figures as wide as one column or as the page.
+COLUMN_WIDTH: Width = 85
+PAGE_WIDTH: Width = 180
+MOST_HEIGHT = 230
+BODY_HEIGHT = 192  # of the panels; the rest is for title, legend and note
+MM = 1 / 25.4  # inches
+# Points at a font scale of 1. Journals ask for 7 to 9.
+TITLE_TYPE, TEXT_TYPE, SMALL_TYPE = 9.0, 8.0, 7.0
+TEXT_SHAPES: Any = {"text.hinting": "no_hinting"}  # so that text is equally wide at every resolution
+ROW_HEIGHT = 3.1  # mm of a line of small type in a list
+
+LEAST_CONTRAST = 3.0  # of markers and lines against white (WCAG 2.2, success criterion 1.4.11)
 PEOPLE_COLOR: Color = (0.0, 0.0, 0.0)
 PRETRAINED_COLOR: Color = (0.4, 0.4, 0.4)
-OTHERS_COLOR: Color = (0.75, 0.75, 0.75)  # observers beyond the number of distinguishable colours
+OTHERS_COLOR: Color = (0.57, 0.57, 0.57)  # observers beyond the number of distinguishable colours
 PRETRAINED_MARKER = "*"
 PEOPLE_MARKER = "D"
 CONTRAST_ORDER = (0, 1, 2, 3, 4, 9, 5, 6, 8, 7)  # of seaborn's colorblind palette; faint colours and grey are last
 MOST_COLORS = 9  # models whose colours differ clearly from each other and from the grey of the rest
-# Paul Tol's "muted" scheme. It is safe for colour-blind readers and shares no colour with the models' default palette.
-REGIME_COLORS = ("#332288", "#cc6677", "#44aa99", "#999933", "#882255", "#88ccee", "#aa4499", "#117733")
-SVG_DPI = 72  # resolution of photographs and matrices inside an SVG file
+# After Paul Tol's "muted" scheme, with its faint colours darkened. The first four differ for colour-blind readers, too:
+# by at least 28 (CIE 1976) as simulated for each of the three kinds of colour blindness.
+REGIME_COLORS = ("#332288", "#d5586b", "#3a96c8", "#7a6a10", "#7a1f4f", "#117733", "#c069b8", "#2a8f7f")
+DEFAULT_PALETTE = "colorblind"
 MARKERS = ("o", "X", "s", "^", "v", "P", "p", "h")
-LINE_STYLES: tuple[Any, ...] = (
-    "-",
-    (0, (5, 2)),
-    (0, (1, 1.5)),
-    (0, (5, 1.5, 1, 1.5)),
-    (0, (8, 2, 1, 1, 1, 2)),
-    (0, (3, 4)),
-)
+DASHES = (0, (4, 3))
+HALO: ArtistStyle = {"markeredgecolor": "white", "markeredgewidth": 0.4}  # a wider edge would hide the arms of a star
 
 
 @dataclass(frozen=True)
 class FigureStyle:
     """Settings that change the appearance of figures but no number.
 
-    palette: colours of models, a name of seaborn; regime_palette: colours of regimes, a name of seaborn or colours.
+    palette: a name of seaborn, for regimes, or for networks in a study without regimes. `colorblind`, the default, is
+    REGIME_COLORS for regimes. Colours that are too faint on white are darkened.
     models, regimes: all of the study, in order. They give a model and a regime the same look in every figure, also in
     figures that show only some of them.
     """
 
-    palette: str = "colorblind"
-    regime_palette: str | Sequence[str] = REGIME_COLORS
-    dpi: int = 150
+    palette: str = DEFAULT_PALETTE
+    dpi: int = 300
     font_scale: float = 1.0
     models: tuple[str, ...] = ()
     regimes: tuple[str, ...] = ()
@@ -68,9 +69,9 @@ class FigureStyle:
     def model_colors(self, models: Iterable[str]) -> dict[str, Color]:
         models = list(models)
         colors = sns.color_palette(self.palette, len(models))
-        if self.palette == "colorblind" and len(models) <= len(CONTRAST_ORDER):
-            colors = [sns.color_palette("colorblind")[i] for i in CONTRAST_ORDER[: len(models)]]
-        return dict(zip(models, colors, strict=True))
+        if self.palette == DEFAULT_PALETTE and len(models) <= len(CONTRAST_ORDER):
+            colors = [sns.color_palette(DEFAULT_PALETTE)[i] for i in CONTRAST_ORDER[: len(models)]]
+        return dict(zip(models, map(darken, colors), strict=True))
 
     def distinct_colors(self, models: Iterable[str]) -> dict[str, Color]:
         """Return a colour for each of the first MOST_COLORS models; the remaining models are grey."""
@@ -81,14 +82,13 @@ class FigureStyle:
 
     def regime_colors(self, regimes: Iterable[str]) -> dict[str, Color]:
         everyone = self.all_regimes(regimes)
-        colors = dict(zip(everyone, sns.color_palette(self.regime_palette, len(everyone)), strict=True))
+        palette = REGIME_COLORS if self.palette == DEFAULT_PALETTE else self.palette
+        palette = sns.color_palette(palette, len(everyone))
+        colors = dict(zip(everyone, map(darken, palette), strict=True))
         return {regime: colors[regime] for regime in regimes}
 
     def regime_markers(self, regimes: Iterable[str]) -> dict[str, str]:
         return assign_in_order(self.all_regimes(regimes), MARKERS)
-
-    def regime_lines(self, regimes: Iterable[str]) -> dict[str, Any]:
-        return assign_in_order(self.all_regimes(regimes), LINE_STYLES)
 
     def all_regimes(self, regimes: Iterable[str]) -> list[str]:
         """Return the regimes of the study, and then those of a figure that the study does not name."""
@@ -97,27 +97,75 @@ class FigureStyle:
     @contextmanager
     def apply(self) -> Generator[None]:
         """Set matplotlib's settings for this style, and restore them at the end of the block."""
+        title, text, small = (self.font_scale * size for size in (TITLE_TYPE, TEXT_TYPE, SMALL_TYPE))
         settings: Any = {
             **sns.axes_style("whitegrid"),
-            **sns.plotting_context("paper", font_scale=1.15 * self.font_scale),
             "font.family": ["sans-serif"],
             "font.sans-serif": ["DejaVu Sans"],  # part of matplotlib, so text is the same on every machine
+            **TEXT_SHAPES,
+            **dict.fromkeys(["font.size", "axes.titlesize", "axes.labelsize", "figure.labelsize"], text),
+            **dict.fromkeys(["xtick.labelsize", "ytick.labelsize", "legend.fontsize"], small),
+            "figure.titlesize": title,
             "axes.edgecolor": "0.3",
+            "axes.labelpad": 2,
+            "axes.linewidth": 0.6,
             "axes.titlelocation": "left",
+            "axes.titlepad": 3,
             "axes.titleweight": "bold",
+            **dict.fromkeys(["xtick.major.width", "ytick.major.width", "hatch.linewidth", "patch.linewidth"], 0.5),
+            **dict.fromkeys(["xtick.major.size", "ytick.major.size", "xtick.major.pad", "ytick.major.pad"], 2),
             "grid.color": "0.9",
-            "grid.linewidth": 0.8,
+            "grid.linewidth": 0.5,
             "legend.frameon": False,
+            "lines.linewidth": 1,
+            "lines.markersize": 4,
         }
         with mpl.rc_context(settings):
             yield
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """Create a figure (size in inches) without pyplot, so that nothing has to be closed."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+class NoDataError(UserError):
+    """The tables hold no data for a figure; the message says which."""
+
+
+def new_figure(width: Width, height: float) -> Figure:
+    """Create a figure without pyplot, so that nothing has to be closed.
+
+    width: COLUMN_WIDTH or PAGE_WIDTH. height: of the panels, in mm at a font scale of 1; `add_frame` makes the figure
+    higher.
+    """
+    scale = small_type() / SMALL_TYPE
+    figure = Figure(figsize=(width * MM, height * scale * MM), layout="constrained")
+    layout_engine(figure).set(w_pad=1.2 * MM, h_pad=0.8 * MM, wspace=0, hspace=0)
     FigureCanvasAgg(figure)
     return figure
+
+
+def layout_engine(figure: Figure) -> ConstrainedLayoutEngine:
+    """Return the engine that lays out the panels of a new figure."""
+    engine = figure.get_layout_engine()
+    assert isinstance(engine, ConstrainedLayoutEngine)
+    return engine
+
+
+def small_type() -> float:
+    """Return the size of tick labels, numbers and notes in points, in the style that is applied."""
+    return mpl.rcParams["xtick.labelsize"]
+
+
+def contrast_to_white(color: Color) -> float:
+    """Return the contrast of a colour to white, from 1 to 21, as WCAG 2.2 defines it."""
+    channels = np.asarray(color)
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return 1.05 / (float(linear @ [0.2126, 0.7152, 0.0722]) + 0.05)
+
+
+def darken(color: Color) -> Color:
+    """Return the colour, as much darker as LEAST_CONTRAST asks for."""
+    while contrast_to_white(color) < LEAST_CONTRAST:
+        red, green, blue = color
+        color = (0.97 * red, 0.97 * green, 0.97 * blue)
+    return color
 
 
 def assign_in_order(names: Iterable[str], styles: tuple[T, ...]) -> dict[str, T]:
@@ -127,38 +175,19 @@ def assign_in_order(names: Iterable[str], styles: tuple[T, ...]) -> dict[str, T]
 
 def marker_size(marker: str) -> float:
     """Return the size of a marker in points. Open shapes are larger, so that all markers have equal visual weight."""
-    return {"*": 11.0, "X": 8.5, "D": 7.0}.get(marker, 7.5)
+    return {"*": 6.4, "X": 4.9, "D": 3.9}.get(marker, 4.3)
 
 
-def legend_heading(text: str) -> Line2D:
-    """Return a legend entry that is only a heading; `add_legend_beside` prints it bold."""
-    return Line2D([], [], linestyle="none", label=text, gid="heading")
-
-
-def add_legend_beside(figure: Figure, handles: list[Line2D]) -> None:
-    """Add one legend outside the axes, at the upper right below the title. Call `add_title` first.
-
-    A figure that is too low for the legend grows.
-    """
-    blank = Line2D([], [], linestyle="none", label=" ")
-    above = figure.get_suptitle()
-    spaced: list[Line2D] = [blank] * (1 + 2 * above.count("\n") if above else 0)
-    for handle in handles:
-        if handles[0] is not handle and handle.get_gid() == "heading":
-            spaced.append(blank)
-        spaced.append(handle)
-    points = font_manager.FontProperties(size=mpl.rcParams["legend.fontsize"]).get_size_in_points()
-    figure.set_figheight(max(figure.get_figheight(), (1.55 * points * len(spaced) + 30) / 72))
-    legend = figure.legend(handles=spaced, loc="outside right upper", alignment="left", handlelength=3.6)
-    for handle, text in zip(spaced, legend.get_texts(), strict=True):
-        if handle.get_gid() == "heading":
-            text.set_fontweight("bold")
-
-
-def set_fraction_axis(axes: Axes) -> None:
+def set_fraction_axis(axes: Axes, *, ticks: int = 6) -> None:
     """Set an x axis from 0 to 1, with room for the markers at its ends."""
-    axes.set_xlim(-0.02, 1.02)
-    axes.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+    axes.set_xlim(-0.03, 1.03)
+    axes.set_xticks(np.linspace(0, 1, ticks))
+    axes.xaxis.set_major_formatter(format_tick)
+
+
+def format_tick(value: float, _: float = 0) -> str:
+    """Return the number at a tick, without zeros at its end."""
+    return f"{value:.6g}".replace("-", "−")
 
 
 def wrap_name(name: str, width: int) -> str:
@@ -171,30 +200,14 @@ def wrap_name(name: str, width: int) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def add_title(figure: Figure, text: str) -> None:
-    """Add a title in bold at the upper left of the figure."""
-    points = font_manager.FontProperties(size=mpl.rcParams["figure.titlesize"]).get_size_in_points()
-    columns = int(figure.get_figwidth() * 72 / (0.63 * points))  # width of a bold letter: 0.63 of its height
-    figure.suptitle(textwrap.fill(text, columns), x=0.01, ha="left", fontweight="bold")
-
-
-def add_note(figure: Figure, *remarks: str) -> None:
-    """Add a note below the figure: how to read it, and what it leaves out. A line holds as many remarks as fit."""
-    points = font_manager.FontProperties(size="small").get_size_in_points()
-    columns = int(figure.get_figwidth() * 72 / (0.58 * points))  # width of a letter: 0.58 of its height
-    lines = [""]
-    for remark in remarks:
-        joined = f"{lines[-1]}     {remark}" if lines[-1] else remark
-        if len(joined) <= columns:
-            lines[-1] = joined
-        else:
-            lines[-1:] = [*filter(None, lines[-1:]), *textwrap.wrap(remark, columns)]
-    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize="small", color="0.3")
+def name_width(name: str) -> float:
+    """Return about how wide a name in small type is, in mm at a font scale of 1."""
+    return 0.62 * SMALL_TYPE * 25.4 / 72 * len(name)
 
 
 def draw_dashed_line(axes: Axes, *, x: float | None = None, y: float | None = None) -> None:
     """Draw a thin dashed line across the axes, for chance or for no difference."""
-    options: ArtistStyle = {"color": "0.35", "linestyle": (0, (4, 3)), "linewidth": 1, "zorder": 1}
+    options: ArtistStyle = {"color": "0.35", "linestyle": DASHES, "linewidth": 0.7, "zorder": 1}
     if x is not None:
         axes.axvline(x, **options)
     if y is not None:
@@ -205,58 +218,5 @@ def set_difference_axis(axes: Axes, values: np.ndarray, *, least: float = 0.05) 
     """Set an x axis that is symmetric around 0, as wide as the values and at least ± `least`."""
     widest = 1.1 * max(least, float(np.nanmax(np.abs(values), initial=0)))
     axes.set_xlim(-widest, widest)
-    axes.xaxis.set_major_locator(MaxNLocator(5, symmetric=True))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     draw_dashed_line(axes, x=0)
-
-
-def hatch_missing(axes: Axes, missing: np.ndarray) -> None:
-    """Hatch the cells [rows, columns] of a matrix that have no value. Grey could be mistaken for a value."""
-    if not missing.any():
-        return
-    square = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5), (-0.5, -0.5)])
-    cells = Outline.make_compound_path(*(Outline(square + cell[::-1], closed=True) for cell in np.argwhere(missing)))
-    axes.add_artist(PathPatch(cells, facecolor="white", edgecolor="0.75", hatch="////", linewidth=0))
-
-
-def name_cells(axes: Axes, rows: Sequence[str], columns: Sequence[str], size: str = "small") -> None:
-    """Write names beside the rows and below the columns of a matrix."""
-    axes.set_xticks(range(len(columns)), columns, rotation=90, fontsize=size)
-    axes.set_yticks(range(len(rows)), rows, fontsize=size)
-    axes.tick_params(length=0)
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
-
-
-def print_values(axes: Axes, image: AxesImage, values: np.ndarray, form: str = "{:.2f}") -> None:
-    """Print each number of a matrix in its cell, dark on light and light on dark."""
-    for row, column in np.argwhere(np.isfinite(values)):
-        red, green, blue, _ = image.cmap(image.norm(values[row, column]))
-        color = "0.1" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
-        text = form.format(values[row, column] + 0.0)  # no minus zero
-        text = text.replace("-0.00", "0.00").replace("-", "−")
-        axes.text(column, row, text, ha="center", va="center", color=color, fontsize="x-small")
-
-
-def message_figure(text: str, style: FigureStyle | None = None) -> Figure:
-    """Create a figure with a message that explains why there is nothing to draw."""
-    with (style or FigureStyle()).apply():
-        figure = new_figure(7, 1.2)
-        figure.text(0.5, 0.5, text, ha="center", va="center", color="0.3", wrap=True)
-    return figure
-
-
-def save_figure(figure: Figure, stem: Path, dpi: int = 150) -> None:
-    """Write `<stem>.png` and `<stem>.svg`. The same figure gives the same bytes, and text needs no installed font."""
-    # Lay out once for both files. Figure.savefig would lay out and draw each file twice.
-    engine = figure.get_layout_engine()
-    if figure.axes and engine is not None:
-        engine.execute(figure)
-    figure.set_layout_engine("none")
-    figure.set_facecolor("white")
-    with mpl.rc_context({"svg.hashsalt": "shapebias", "svg.fonttype": "path"}):
-        with atomic_write(stem.with_name(f"{stem.name}.png")) as draft:
-            figure.set_dpi(dpi)
-            FigureCanvasAgg(figure).print_png(draft, metadata={"Software": None})
-        with atomic_write(stem.with_name(f"{stem.name}.svg")) as draft:
-            figure.set_dpi(SVG_DPI)
-            FigureCanvasSVG(figure).print_svg(draft, metadata={"Date": None, "Creator": None})

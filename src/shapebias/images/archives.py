@@ -2,15 +2,12 @@
 
 import errno
 import gzip
-import lzma
+import io
 import os
 import re
-import shutil
 import stat
-import tarfile
 import tempfile
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -18,10 +15,16 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from shapebias.errors import BadImageError, UserError
-from shapebias.images.codec import is_image_name, load_rgb
+from shapebias.files import open_regular_file
+from shapebias.images.codec import MAX_FILE_BYTES, check_file_size, is_image_name, load_rgb
+from shapebias.images.folder_files import is_hidden, log_passed_over
 from shapebias.images.shards import Label
+from shapebias.images.tar_files import tar_members
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")  # formats of an archived set
+UNPACKED_AT_ONCE = 2**20  # bytes
+MAX_UNPACKING = 100  # times that a gzipped archive may grow
+END_OF_ZIP = b"PK\x05\x06"  # begins the last 22 bytes of a zip archive, before its comment (APPNOTE.TXT, 4.3.16)
 ABSOLUTE_PATH = re.compile(r"[/\\]|[A-Za-z]:")
 
 
@@ -45,7 +48,9 @@ class ArchivedImage:
         """Return the decoded RGB image; raises BadImageError."""
         try:
             data = self.archive.read(self.file)
-        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, NotImplementedError) as error:
+        except BadImageError:
+            raise
+        except Exception as error:  # the modules of the formats raise nearly any error on damaged bytes
             raise BadImageError(f"damaged in its archive: {error}") from None
         return load_rgb(data)
 
@@ -59,19 +64,23 @@ class Archive:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.file: tuple[int, Any] | None = None
+        self.passed_over: list[str] = []  # visible files that are no images
         try:
             self.members = self.index()
+        except UserError:
+            raise
         except FileNotFoundError:
             raise UserError(f"{path}: no such file or folder") from None
-        except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+        except Exception as error:  # the modules of the formats raise nearly any error on damaged bytes
             raise UserError(f"{path}: not a complete archive of this format ({error}); download it again") from None
+        log_passed_over(path, self.passed_over)
 
     def index(self) -> dict[str, Any]:
         """Return the archive's images and their locations."""
         raise NotImplementedError
 
     def read(self, file: str) -> bytes:
-        """Return the bytes of one image file."""
+        """Return the bytes of one image file; raises BadImageError if it has too many."""
         raise NotImplementedError
 
     def handle(self) -> Any:
@@ -82,10 +91,12 @@ class Archive:
         return self.file[1]
 
     def open(self) -> Any:
-        return os.open(self.path, os.O_RDONLY)
+        with open_regular_file(self.path) as file:
+            return os.dup(file.fileno())
 
     def read_raw(self, offset: int, size: int) -> bytes:
-        """Return bytes of the archive file itself."""
+        """Return bytes of the archive file itself; raises BadImageError for more than an image may have."""
+        check_file_size(size)
         return os.pread(self.handle(), size, offset)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -110,18 +121,19 @@ class TarArchive(Archive):
     """An uncompressed tar file."""
 
     def index(self) -> dict[str, tuple[int, int]]:
-        with self.path.open("rb") as file:
+        with open_regular_file(self.path) as file:
             return self.index_file(file)
 
     def index_file(self, file: BinaryIO) -> dict[str, tuple[int, int]]:
         """Return the images of an uncompressed tar file, each with its offset and size in bytes."""
-        with tarfile.open(fileobj=file, mode="r:") as tar:
-            members = index_tar_members(tar, self.path)
-            if (
-                os.fstat(file.fileno()).st_size <= tar.offset
-            ):  # a complete tar file ends with zeros; tarfile ignores them
-                raise EOFError("it ends too early")
-            return members
+        members: dict[str, tuple[int, int]] = {}
+        for member in tar_members(file):
+            plain = member.isreg() and not member.issparse()
+            if is_image_member(self.path, member.name, member.isdir(), plain, members):
+                members[str(PurePosixPath(member.name))] = (member.offset_data, member.size)
+            elif plain and not is_hidden_member(member.name):
+                self.passed_over.append(member.name)
+        return members
 
     def read(self, file: str) -> bytes:
         offset, size = self.members[file]
@@ -133,21 +145,45 @@ class ZipArchive(Archive):
 
     def index(self) -> dict[str, str]:
         members: dict[str, str] = {}
-        with zipfile.ZipFile(self.path) as archive:
+        with open_regular_file(self.path) as file, zipfile.ZipFile(file) as archive:
+            check_single_zip(file, archive)
             for member in archive.infolist():
                 name = member.filename.replace("\\", "/")  # some programs write Windows paths
                 kind = stat.S_IFMT(member.external_attr >> 16)
                 if is_image_member(self.path, name, member.is_dir(), kind in (0, stat.S_IFREG), members):
                     if member.flag_bits & 1:
                         raise UserError(f"{self.path}: member {name!r} is encrypted; give an archive without password")
+                    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                        raise UserError(
+                            f"{self.path}: member {name!r} is compressed by method {member.compress_type}, which may "
+                            f"unpack to any size at once; pack it again in the usual way (stored or deflated)"
+                        )
                     members[str(PurePosixPath(name))] = member.filename
+                elif not member.is_dir() and not is_hidden_member(name):
+                    self.passed_over.append(name)
         return members
 
     def open(self) -> zipfile.ZipFile:
-        return zipfile.ZipFile(self.path)
+        return zipfile.ZipFile(open_regular_file(self.path))
 
     def read(self, file: str) -> bytes:
-        return self.handle().read(self.members[file])
+        archive = self.handle()
+        check_file_size(archive.getinfo(self.members[file]).file_size)
+        # In parts, since zipfile unpacks a whole member before it compares its size with the announced one.
+        with archive.open(self.members[file]) as member:
+            return b"".join(iter(lambda: member.read(UNPACKED_AT_ONCE), b""))
+
+
+def check_single_zip(file: BinaryIO, archive: zipfile.ZipFile) -> None:
+    """Raise BadZipFile if a file holds more than one zip archive; zipfile would read the last one only."""
+    size, end = file.seek(0, io.SEEK_END), len(END_OF_ZIP) + 18 + len(archive.comment)
+    file.seek(max(0, size - end))
+    if file.read(len(END_OF_ZIP)) != END_OF_ZIP:
+        raise zipfile.BadZipFile("something follows the archive in the same file")
+    file.seek(0)
+    first = min((member.header_offset for member in archive.infolist()), default=archive.start_dir)
+    if first > 0 and file.read(2) == END_OF_ZIP[:2]:
+        raise zipfile.BadZipFile("two archives in one file")
 
 
 class GzippedTarArchive(TarArchive):
@@ -165,9 +201,20 @@ class GzippedTarArchive(TarArchive):
         return self.file[1]
 
     def open(self) -> int:
-        with tempfile.TemporaryFile() as unpacked, gzip.open(self.path) as packed:
+        with (
+            tempfile.TemporaryFile() as unpacked,
+            open_regular_file(self.path) as file,
+            gzip.open(file) as packed,
+        ):
+            largest = MAX_UNPACKING * os.fstat(file.fileno()).st_size + MAX_FILE_BYTES
             try:
-                shutil.copyfileobj(packed, unpacked)
+                while chunk := packed.read(UNPACKED_AT_ONCE):
+                    unpacked.write(chunk)
+                    if unpacked.tell() > largest:
+                        raise UserError(
+                            f"{self.path}: unpacks to more than {MAX_UNPACKING} times its size, as images never do; do "
+                            f"not trust this archive"
+                        )
                 unpacked.flush()
             except OSError as error:
                 if error.errno != errno.ENOSPC:
@@ -179,14 +226,9 @@ class GzippedTarArchive(TarArchive):
             return os.dup(unpacked.fileno())
 
 
-def index_tar_members(tar: tarfile.TarFile, path: Path) -> dict[str, tuple[int, int]]:
-    """Return image → offset and size (bytes) in the unpacked tar file."""
-    members: dict[str, tuple[int, int]] = {}
-    for member in tar:
-        plain = member.isreg() and not member.issparse()
-        if is_image_member(path, member.name, member.isdir(), plain, members):
-            members[str(PurePosixPath(member.name))] = (member.offset_data, member.size)
-    return members
+def is_hidden_member(name: str) -> bool:
+    """Return whether a member of an archive, or a folder on its path, is hidden."""
+    return any(is_hidden(part) and part != "." for part in re.split(r"[/\\]", name))
 
 
 def is_image_member(path: Path, name: str, folder: bool, plain: bool, members: dict[str, Any]) -> bool:
@@ -200,8 +242,7 @@ def is_image_member(path: Path, name: str, folder: bool, plain: bool, members: d
         raise UserError(f"{path}: member {name!r} lies outside the archive's folder; do not trust this archive")
     if not folder and not plain:
         raise UserError(f"{path}: member {name!r} is a link or device, not a file; pack the files themselves")
-    hidden = any(part.startswith(("__MACOSX", ".")) and part != "." for part in parts)
-    if folder or hidden or not is_image_name(name):
+    if folder or is_hidden_member(name) or not is_image_name(name):
         return False
     if not name.isprintable():
         raise UserError(f"{path}: member {name!r} is not printable; rename the file")

@@ -8,6 +8,7 @@ Hugging Face's imagenet-1k (Parquet), Tiny ImageNet (folders, each with a subfol
 
 import difflib
 import itertools
+import os
 import re
 import tarfile
 from collections.abc import Iterator
@@ -19,11 +20,14 @@ import pyarrow.parquet as pq
 
 from shapebias.categories import ilsvrc_categories, ilsvrc_wnids
 from shapebias.errors import UserError
+from shapebias.files import open_regular_file
 from shapebias.images.codec import is_image_name
+from shapebias.images.folder_files import NamesOfFiles, identity, is_hidden
 from shapebias.images.image_store import IMAGE_COLUMN, list_tar_entries
 from shapebias.images.listing import SPLITS, ListedImage, SplitCounts, assign_splits, build_listing
 from shapebias.seeding import draw_key
 
+TAR_ERRORS = (tarfile.TarError, EOFError, ValueError, RecursionError)  # all that tarfile raises for damaged headers
 CLASS_CHOICES = ("categories", "present", "all")
 WNID = re.compile(r"n\d{8}")
 NESTED_TAR = "ILSVRC2012_img_train.tar"
@@ -116,11 +120,13 @@ def find_images(root: Path, wanted: list[str]) -> ImagesByClass:
         folders = sorted(
             entry.name for entry in base.iterdir() if entry.is_dir() and entry.name not in NON_CLASS_FOLDERS
         )
-        folders = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        folders = [name for name in folders if not is_hidden(name)]
         if any(is_wnid_like(name) for name in folders):
-            return {name: images_in_folder(root, base / name) if name in wanted else [] for name in folders}
+            names = NamesOfFiles(root)
+            return {name: images_in_folder(root, base / name, names) if name in wanted else [] for name in folders}
         tars = sorted(entry.stem for entry in base.glob("*.tar") if is_wnid_like(entry.stem))
         if tars:
+            check_different_files(base, [f"{name}.tar" for name in tars])
             return {
                 name: images_in_tar(base / f"{name}.tar", (PurePosixPath(parent) / f"{name}.tar").as_posix())
                 if name in wanted
@@ -138,12 +144,27 @@ def is_wnid_like(name: str) -> bool:
     return re.fullmatch(r"n\d{5,}", name) is not None
 
 
-def images_in_folder(root: Path, folder: Path) -> list[IlsvrcImage]:
-    """Return the images in a class's folder, or in its subfolder `images`."""
+def images_in_folder(root: Path, folder: Path, names: NamesOfFiles) -> list[IlsvrcImage]:
+    """Return the images in a class's folder, or in its subfolder `images`.
+
+    names: the files of the classes before it. Raises UserError if a file is in another class too.
+    """
     image_folder = folder / "images" if (folder / "images").is_dir() else folder
-    names = sorted(entry.name for entry in image_folder.iterdir() if is_visible_image(entry.name))
-    parent = image_folder.relative_to(root).as_posix()
-    return [IlsvrcImage(Path(name).stem, f"{parent}/{name}") for name in names]
+    parent, device = image_folder.relative_to(root).as_posix(), image_folder.stat().st_dev
+    with os.scandir(image_folder) as scan:
+        entries = sorted(scan, key=lambda entry: (entry.is_symlink(), entry.name))
+    visible = [(entry, f"{parent}/{entry.name}") for entry in entries if is_visible_image(entry.name)]
+    files = [file for entry, file in visible if names.add(entry, file, device)]
+    return [IlsvrcImage(Path(file).stem, file) for file in sorted(files)]
+
+
+def check_different_files(folder: Path, names: list[str]) -> None:
+    """Raise UserError if two names in a folder are links to the same file."""
+    first: dict[tuple[int, int], str] = {}
+    for name in names:
+        other = first.setdefault(identity(folder / name), name)
+        if other != name:
+            raise UserError(f"{folder}: {other} and {name} are the same file; remove one of them")
 
 
 def is_visible_image(name: str) -> bool:
@@ -154,13 +175,13 @@ def is_visible_image(name: str) -> bool:
 def images_in_tar(path: Path, archive: str) -> list[IlsvrcImage]:
     """Return the images in a class's tar file."""
     try:
-        with path.open("rb") as file:
+        with open_regular_file(path) as file:
             return [
                 IlsvrcImage(Path(m.name).stem, f"{archive}/{m.name}", archive, m.offset, m.length)
                 for m in list_tar_entries(file)
                 if is_visible_image(m.name)
             ]
-    except tarfile.TarError as error:
+    except TAR_ERRORS as error:
         raise UserError(f"{path}: damaged or not a tar file ({error}); unpack it again") from None
 
 
@@ -171,7 +192,7 @@ def images_in_nested_tar(path: Path, prefix: str, archive: str, wanted: set[str]
     """
     by_class: ImagesByClass = {}
     try:
-        with path.open("rb") as file:
+        with open_regular_file(path) as file:
             for outer in list_tar_entries(file):
                 wnid = Path(outer.name).stem
                 if not outer.name.endswith(".tar") or not is_wnid_like(wnid):
@@ -182,10 +203,10 @@ def images_in_nested_tar(path: Path, prefix: str, archive: str, wanted: set[str]
                         IlsvrcImage(
                             Path(m.name).stem, f"{prefix}/{outer.name}/{m.name}", archive or ".", m.offset, m.length
                         )
-                        for m in list_tar_entries(file, outer.offset)
+                        for m in list_tar_entries(file, outer.offset, outer.offset + outer.length)
                         if is_visible_image(m.name)
                     ]
-    except tarfile.TarError as error:
+    except TAR_ERRORS as error:
         raise UserError(f"{path}: damaged or not a tar file ({error}); download it again") from None
     if not by_class:
         raise UserError(f"{path}: not ILSVRC's training images: expected a tar file of <wnid>.tar files")

@@ -2,31 +2,16 @@
 
 import difflib
 import itertools
-import os
 from pathlib import Path
 
 import pandas as pd
 
 from shapebias.categories import CATEGORIES, category_of
+from shapebias.csv_tables import read_csv_table
 from shapebias.errors import UserError
-from shapebias.images.codec import is_image_name
+from shapebias.images.folder_files import image_files, is_hidden
 from shapebias.images.listing import ALL, SPLITS, ListedImage, SplitCounts, assign_splits, build_listing
 from shapebias.seeding import draw_key
-
-
-def image_files(folder: Path) -> list[str]:
-    """Return the sorted relative paths of all images below a folder; hidden files and folders are skipped."""
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder")
-    paths = []
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        names = [name for name in files if is_image_name(name) and not name.startswith(".")]
-        paths += [(Path(parent) / name).relative_to(folder).as_posix() for name in names]
-    for file in paths:
-        if not file.isprintable():
-            raise UserError(f"{folder}: file name {file!r} is not printable UTF-8; rename the file")
-    return sorted(paths)
 
 
 def unique_ids(files: list[str]) -> list[str]:
@@ -103,9 +88,7 @@ def class_pools(root: Path) -> dict[str, dict[str, list[str]]]:
     files = image_files(root)
     if not files:
         raise UserError(f"{root}: no images; expected <class>/image or <split>/<class>/image")
-    folders = {
-        entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))
-    }
+    folders = {entry.name for entry in root.iterdir() if entry.is_dir() and not is_hidden(entry.name)}
     if not folders:
         raise UserError(f"{root}: images but no class folders; expected <class>/image or <split>/<class>/image")
     split_folders = folders & set(SPLITS)
@@ -118,7 +101,7 @@ def class_pools(root: Path) -> dict[str, dict[str, list[str]]]:
     pools: dict[str, dict[str, list[str]]] = {}
     for split in sorted(split_folders) or [SPLITS[0]]:
         base = root / split if split_folders else root
-        classes = sorted(e.name for e in base.iterdir() if e.is_dir() and not e.name.startswith((".", "__MACOSX")))
+        classes = sorted(e.name for e in base.iterdir() if e.is_dir() and not is_hidden(e.name))
         pools[split] = {name: [] for name in classes}
     for file in files:
         parts = file.split("/")
@@ -144,18 +127,30 @@ def require_category(name: str, root: Path, categories: dict[str, str] | None) -
             f"16 category names; give a CSV with the columns class,category (source key `categories`)"
         )
     if category not in CATEGORIES:
-        similar = difflib.get_close_matches(category, CATEGORIES, 1)
-        hint = f"; did you mean {similar[0]!r}?" if similar else ""
-        raise UserError(f"class {name!r}: unknown category {category!r}; allowed: {', '.join(CATEGORIES)}{hint}")
+        raise UserError(unknown_category(name, category))
     return category
 
 
+def unknown_category(name: str, category: str) -> str:
+    """Return the message about a class whose category is none of the 16."""
+    similar = difflib.get_close_matches(category, CATEGORIES, 1)
+    hint = f"; did you mean {similar[0]!r}?" if similar else ""
+    return f"class {name!r}: unknown category {category!r}; allowed: {', '.join(CATEGORIES)}{hint}"
+
+
 def read_categories(path: Path) -> dict[str, str]:
-    """Read a class → category CSV (columns `class` or `wnid`, and `category`)."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False).rename(columns={"wnid": "class"})
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a readable CSV: {error}") from None
-    if not {"class", "category"} <= set(table.columns):
+    """Read a class → category CSV: columns `class` or `wnid`, and `category`, which may be empty.
+
+    With both columns, `wnid` is the class, and `class` holds names for people. Raises UserError, with the line, for a
+    class that is named twice and for an unknown category; `read_csv_table` describes the other errors.
+    """
+    table = read_csv_table(path)
+    key = "wnid" if "wnid" in table.columns else "class"
+    if key not in table.columns or "category" not in table.columns:
         raise UserError(f"{path}: columns {', '.join(table.columns)}; expected class,category")
-    return dict(zip(table["class"], table["category"], strict=True))
+    table.require_unique(key, "class")
+    categories = dict(zip(table.column(key), table.column("category"), strict=True))
+    for (name, category), line in zip(categories.items(), table.lines, strict=True):
+        if category and category not in CATEGORIES:
+            raise UserError(f"{path}, line {line}: {unknown_category(name, category)}")
+    return categories

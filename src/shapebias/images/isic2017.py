@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from shapebias.csv_tables import read_csv_table
 from shapebias.errors import UserError
 from shapebias.images.listing import ListedImage, build_listing
 
@@ -49,18 +50,12 @@ def list_isic(root: Path, shards: Mapping[str, int], seed: int) -> pd.DataFrame:
 
 def read_diagnoses(path: Path) -> dict[str, bool]:
     """Return image id → whether it shows a melanoma, from a part 3 ground truth; raises UserError if it is damaged."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
+    if not path.exists():
         raise UserError(
             f"{path}: no such file; expected ISIC-2017_{{{','.join(CHALLENGE_PARTS.values())}}}_Part3_GroundTruth.csv "
             f"and the folders ISIC-2017_{{…}}_Data beside them"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a readable CSV: {error}") from None
-    absent = [name for name in TRUTH_COLUMNS if name not in table]
-    if absent:
-        raise UserError(f"{path}: column {absent[0]!r} is missing; expected {','.join(TRUTH_COLUMNS)}")
+        )
+    table = read_csv_table(path, TRUTH_COLUMNS).frame()
     if table.empty:
         raise UserError(f"{path}: lists no images")
     invalid = table.loc[~table["image_id"].str.fullmatch(r"ISIC_\d+"), "image_id"]

@@ -11,7 +11,8 @@ from PIL import Image
 from shapebias.categories import category_of
 from shapebias.errors import BadImageError, UserError
 from shapebias.images.codec import load_rgb
-from shapebias.images.image_folder import image_files, unique_ids
+from shapebias.images.folder_files import image_files
+from shapebias.images.image_folder import unique_ids
 from shapebias.images.rejections import Rejections
 from shapebias.images.shards import Label, expand, label, open_shards
 from shapebias.parallel import ordered_map

@@ -20,11 +20,14 @@ from braceexpand import braceexpand
 from PIL import Image
 
 from shapebias.errors import UserError
-from shapebias.files import atomic_write
-from shapebias.images.codec import load_rgb
+from shapebias.files import atomic_write, open_regular_file
+from shapebias.images.codec import check_file_size, load_rgb
+from shapebias.images.tar_files import tar_members
 
 Label = dict[str, Any]
 
+MAX_LABEL_BYTES = 2**20
+TEXT_FIELDS = ("id", "class", "shape", "shape_class", "texture", "texture_class", "content", "style")
 SHARD_RANGE = re.compile(r"\{\d+\.\.\d+\}\.(tar|safetensors)$")
 
 
@@ -56,14 +59,46 @@ def label(
     }
 
 
+def parse_label(data: bytes, key: str) -> Label:
+    """Return the label of a sample from its JSON text; fields that it lacks are None.
+
+    key: the sample's name, for errors. Raises ValueError for anything but a label.
+    """
+    values = json.loads(data)
+    if not isinstance(values, dict) or not values.keys() >= {"id", "class", "shape", "texture"}:
+        raise ValueError(f"label of {key}")
+    parsed = label(values["id"]) | values
+    for name in TEXT_FIELDS:
+        text = parsed[name]
+        if (text is None and name != "id") or (isinstance(text, str) and text.isprintable()):
+            continue
+        raise ValueError(f"label of {key}: {name} is {text!r}, not a text")
+    return parsed
+
+
+def check_id(sample_id: str, origin: object) -> None:
+    """Raise UserError if an id cannot name a file in a shard; origin: the file that the id comes from, for the message.
+
+    A dot would end the name too early, and a path that begins at `/` or leaves the folder would be written elsewhere
+    when somebody unpacks the shard.
+    """
+    if not sample_id.isprintable() or "." in sample_id or "" in sample_id.split("/"):
+        raise UserError(
+            f"{origin}: id {sample_id!r} cannot name a file in a shard; an id is a relative path of printable letters "
+            f"without dots. Change the labels, or unpack the images and give their folder"
+        )
+
+
 def write_shard(target: Path, samples: Iterable[tuple[Label, str, bytes]]) -> int:
     """Write (label, file ending, image bytes) samples in order; return their number.
 
     The same samples give the same bytes: members store no time, owner or mode of this machine.
+    Raises UserError for an id that cannot name a file.
     """
     count = 0
     with atomic_write(target) as draft, tarfile.open(draft, "w", format=tarfile.PAX_FORMAT) as tar:
         for sample_label, suffix, data in samples:
+            check_id(sample_label["id"], target)
             text = json.dumps(sample_label, ensure_ascii=False, sort_keys=True).encode()
             for name, content in ((suffix, data), ("json", text)):
                 member = tarfile.TarInfo(f"{sample_label['id']}.{name}")
@@ -92,7 +127,8 @@ class Sample:
         return self.shard.path
 
     def bytes(self) -> bytes:
-        """Return the encoded image."""
+        """Return the encoded image; raises BadImageError if it is too large."""
+        check_file_size(self.size)
         return self.shard.read(self.offset, self.size)
 
     def image(self) -> Image.Image:
@@ -112,30 +148,35 @@ class Shard:
         """Yield the samples with their offsets; raises UserError for anything but a shard."""
         images: dict[str, tuple[int, int]] = {}
         try:
-            with tarfile.open(self.path, "r:") as tar:
-                for member in tar:
+            with open_regular_file(self.path) as file:
+                for member in tar_members(file):
                     folder, _, base = member.name.rpartition("/")
                     key, _, suffix = base.partition(".")
                     key = f"{folder}/{key}" if folder else key
-                    if suffix == "json":
-                        stream = tar.extractfile(member)
-                        assert stream is not None
-                        offset, size = images.pop(key)
-                        sample = Sample(self, json.loads(stream.read()), offset, size)
-                        assert sample.label.keys() >= {"id", "class", "shape", "texture"}, f"label of {key}"
-                        yield sample
-                    elif member.isfile():
+                    if not member.isreg() or member.issparse():
+                        continue
+                    if suffix != "json":
                         images[key] = (member.offset_data, member.size)
-            assert not images, f"no label for {', '.join(list(images)[:3])}"
+                        continue
+                    if member.size > MAX_LABEL_BYTES:
+                        raise ValueError(f"a label of {member.size:,} bytes for {key}")
+                    file.seek(member.offset_data)
+                    sample_label = parse_label(file.read(member.size), key)
+                    yield Sample(self, sample_label, *images.pop(key))
+            if images:
+                raise ValueError(f"no label for {', '.join(list(images)[:3])}")
         except FileNotFoundError:
             raise UserError(f"{self.path}: no such shard") from None
-        except (tarfile.TarError, KeyError, json.JSONDecodeError, AssertionError) as error:
+        except EOFError as error:
+            raise UserError(f"{self.path}: not a complete shard: {error}; copy it or make it again") from None
+        except (tarfile.TarError, KeyError, ValueError, RecursionError) as error:
             raise UserError(f"{self.path}: not a shard of <id>.jpg + <id>.json samples ({error})") from None
 
     def read(self, offset: int, size: int) -> bytes:
         # A forked DataLoader worker must not share its parent's file descriptor.
         if self.file is None or self.file[0] != os.getpid():
-            self.file = (os.getpid(), os.open(self.path, os.O_RDONLY))
+            with open_regular_file(self.path) as file:
+                self.file = (os.getpid(), os.dup(file.fileno()))
         return os.pread(self.file[1], size, offset)
 
     def __getstate__(self) -> dict[str, Any]:

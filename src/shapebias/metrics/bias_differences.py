@@ -83,11 +83,19 @@ def share_differences(counts: CueCounts, pairs: Sequence[tuple[int, int]], cue: 
     return rows
 
 
-def cue_answers(counts: CueCounts, cue: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the trials [K], the answers that name the cue [K], and these answers in each resample [K, R]."""
-    cells = counts.shape_hits if cue == "shape" else counts.texture_hits
-    resampled = counts.resampled.shape if cue == "shape" else counts.resampled.hits - counts.resampled.shape
-    return counts.trials.sum(axis=1), cells.sum(axis=1), resampled
+def cue_answers(
+    counts: CueCounts, cue: str, rows: Sequence[int] | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the trials [K], the answers that name the cue [K], and these answers in each resample [K, R].
+
+    rows: the rows of counts to return; all by default.
+    """
+    chosen = slice(None) if rows is None else list(rows)
+    cells = (counts.shape_hits if cue == "shape" else counts.texture_hits)[chosen]
+    resampled = counts.resampled.shape[chosen]
+    if cue == "texture":
+        resampled = counts.resampled.hits[chosen] - resampled
+    return counts.trials[chosen].sum(axis=1), cells.sum(axis=1), resampled
 
 
 def name_share_columns(cue: str, difference: float, low: float, high: float) -> dict[str, float]:

@@ -6,6 +6,8 @@ exactly the Jeffreys interval of a proportion. The coverage of that interval is 
 hits and near 0 and 1 (Brown, Cai and DasGupta 2001), where the percentile bootstrap fails.
 """
 
+from functools import cache
+
 import numpy as np
 
 from shapebias.seeding import generator
@@ -80,6 +82,7 @@ def _exact_product(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return (counts.astype(dtype) @ weights.astype(dtype, copy=False)).astype(np.float64)
 
 
+@cache
 def jeffreys_prior(resamples: int = RESAMPLES, *, side: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return two float arrays [resamples]: the hits that the prior adds for either cue.
 
@@ -87,4 +90,6 @@ def jeffreys_prior(resamples: int = RESAMPLES, *, side: int = 0) -> tuple[np.nda
     equal answers would have an interval without width.
     """
     rng = generator(0, "Jeffreys", side, resamples)
-    return rng.gamma(JEFFREYS, size=resamples), rng.gamma(JEFFREYS, size=resamples)
+    hits = rng.gamma(JEFFREYS, size=(2, resamples))
+    hits.flags.writeable = False  # all callers share these numbers
+    return hits[0], hits[1]

@@ -111,11 +111,10 @@ def pooled_difference(counts: CueCounts, first_rows: Sequence[int], second_rows:
     number = max(len(first_rows), len(second_rows))
     sides = [[places[row] for row in side] * (number // len(side)) for side in (first_rows, second_rows)]
     pairs = [pair for pair in zip(*sides, strict=True) if counts.hits[list(pair)].any(axis=1).all()]
-    result: dict[str, Any] = dict.fromkeys(("difference", "ci_low", "ci_high", *SHARE_COLUMNS), math.nan)
-    result |= {"seeds": len(pairs), "interval": "", "reason": ""}
     if not pairs:
         without = f"not both have a hit on the {common.sum()} common conflict images"
-        return result | {"reason": without if common.any() else "no conflict image that all saw and could answer"}
+        return undefined_difference(without if common.any() else "no conflict image that all saw and could answer")
+    result = undefined_difference("") | {"seeds": len(pairs)}
     first, second = ([*dict.fromkeys(side)] for side in zip(*pairs, strict=True))
     cells = counts.shape_hits, counts.hits
     shape, hits = (np.array([cell[side].sum() for side in (first, second)]) for cell in cells)
@@ -139,17 +138,24 @@ def pooled_difference(counts: CueCounts, first_rows: Sequence[int], second_rows:
     return result | {"ci_low": float(low), "ci_high": float(high), "interval": IMAGES_AND_SEEDS}
 
 
+def undefined_difference(reason: str) -> dict[str, Any]:
+    """Return the row of a difference that nothing defines, with the reason."""
+    undefined = dict.fromkeys(("difference", "ci_low", "ci_high", *SHARE_COLUMNS), math.nan)
+    return undefined | {"seeds": 0, "interval": "", "reason": reason}
+
+
 def _pooled_share_difference(counts: CueCounts, pairs: Sequence[tuple[int, int]], cue: str) -> dict[str, float]:
     """Return the difference in the share of answers that name a cue, over all pairs of seeds (SHARE_COLUMNS)."""
     if len(pairs) == 1:
         return share_differences(counts, pairs, cue)[0]
-    trials, cells, resampled = cue_answers(counts, cue)
     parts = []
     for side, seeds in enumerate(map(list, zip(*pairs, strict=True))):
         rows = [*dict.fromkeys(seeds)]
-        shares = ratio_with_prior(resampled[seeds], counts.resampled.trials[seeds], side=side)
-        sums = resampled[rows].sum(axis=0), counts.resampled.trials[rows].sum(axis=0)
-        parts.append((cells[seeds] / trials[seeds], shares, ratio_with_prior(*sums, side=side)))
+        trials, cells, resampled = cue_answers(counts, cue, seeds)
+        shares = ratio_with_prior(resampled, counts.resampled.trials[seeds], side=side)
+        *_, resampled_once = cue_answers(counts, cue, rows)
+        sums = resampled_once.sum(axis=0), counts.resampled.trials[rows].sum(axis=0)
+        parts.append((cells / trials, shares, ratio_with_prior(*sums, side=side)))
     differences, resampled_differences, pooled = (first - second for first, second in zip(*parts, strict=True))
     centre = float(differences.mean())
     low, high = _interval_around(centre, differences, resampled_differences, pooled, lowest=-1)

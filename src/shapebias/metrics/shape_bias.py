@@ -62,12 +62,12 @@ class CueCounts:
     texture_hits: np.ndarray
     draws: np.ndarray
 
-    @property
+    @cached_property
     def hits(self) -> np.ndarray:
         """int [K, I]: answers that name either cue."""
         return self.shape_hits + self.texture_hits
 
-    @property
+    @cached_property
     def seen(self) -> np.ndarray:
         """bool [K, I]: the images that count for each row."""
         return self.trials > 0

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from shapebias.config.checks import ALL
 from shapebias.config.dataset_sizes import images_in, images_in_set, images_shown, shard_counts, training_images
-from shapebias.config.queries import Config, file_of, networks, pretrained_name
+from shapebias.config.queries import ALL, Config, file_of, networks, pretrained_name
 from shapebias.config.stylizer_kinds import stylizer_kind
 from shapebias.planning.costs import (
     ANSWER,

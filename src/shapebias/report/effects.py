@@ -38,7 +38,8 @@ class Effect:
     """The change from the baseline to a regime in one network, over all of its seeds.
 
     before, after, difference: shape bias; low, high: the paired interval of the difference. chance: the share of each
-    cue by guessing. seeds: the number of seeds that both regimes have.
+    cue by guessing. seeds: the number of seeds that both regimes have. reason: why the difference is
+    undefined, if it is.
     """
 
     model: str
@@ -51,6 +52,7 @@ class Effect:
     texture: Share
     chance: float
     seeds: int
+    reason: str = ""
 
     @property
     def direction(self) -> str:
@@ -98,6 +100,7 @@ def regime_effects(tables: Tables, benchmark: str, regime: str, baseline: str) -
                 texture=_share("texture", row, sign, before, after),
                 chance=after["chance"],
                 seeds=int(row["seeds"]),
+                reason="" if pd.isna(row["reason"]) else row["reason"],
             )
         )
     return effects

@@ -36,7 +36,8 @@ class Encoding:
     labels: Mapping[str, str] = field(default_factory=dict)  # regime → its name on the page
 
     def label(self, regime: str) -> str:
-        return self.labels.get(regime, regime)
+        label = self.labels.get(regime, regime)
+        return f"regime {label}" if label in (PEOPLE, NOT_TRAINED) else label
 
     @functools.cached_property
     def model_colors(self) -> dict[str, str]:

@@ -22,7 +22,6 @@ from shapebias.tables.collect import collect_tables, find_answers, write_tables
 from shapebias.tables.reading import read_answers, read_people, read_records, read_tables
 
 SHEET_PIXELS = 1400  # largest width of embedded photographs
-FIGURE_PIXELS = 2200  # largest width of a figure with text; a full page of a paper at 300 dpi
 MAX_SVG_BYTES = 300_000  # a larger SVG file is embedded as an image of pixels
 
 
@@ -119,22 +118,26 @@ def make_browsers(
 
 
 def read_figure(svg: Path) -> FigureFiles:
-    """Return the files of a figure. A figure with photographs or a large SVG file is also encoded as WebP."""
+    """Return the files of a figure, with an image of pixels if it shows photographs or has a large SVG file."""
     pdf, png = svg.with_suffix(".pdf"), svg.with_suffix(".png")
     photographs, data = svg.name.startswith("sample_predictions"), svg.read_bytes()
-    webp = b""
-    if png.exists() and (photographs or len(data) > MAX_SVG_BYTES):
-        webp = encode_webp(png, SHEET_PIXELS if photographs else FIGURE_PIXELS)
-    return FigureFiles(data, pdf.read_bytes() if pdf.exists() else b"", webp, photographs)
+    is_large = png.exists() and len(data) > MAX_SVG_BYTES
+    return FigureFiles(
+        data,
+        pdf.read_bytes() if pdf.exists() else b"",
+        png=png.read_bytes() if is_large and not photographs else b"",
+        webp=encode_webp(png) if png.exists() and photographs else b"",
+        photographs=photographs,
+    )
 
 
-def encode_webp(sheet: Path, width: int = SHEET_PIXELS) -> bytes:
-    """Return a picture as WebP, at most `width` pixels wide, to keep the report small."""
+def encode_webp(sheet: Path) -> bytes:
+    """Return photographs as WebP, at most SHEET_PIXELS wide, to keep the report small."""
     buffer = io.BytesIO()
     try:
         with PIL.Image.open(sheet) as image:
             small = image.convert("RGB")
-            small.thumbnail((width, image.height), PIL.Image.Resampling.LANCZOS)
+            small.thumbnail((SHEET_PIXELS, image.height), PIL.Image.Resampling.LANCZOS)
             small.save(buffer, "WEBP", quality=75)
     except (OSError, PIL.UnidentifiedImageError) as error:
         raise UserError(f"{sheet}: not a readable image ({error}); make it again with scripts/catalogue.py") from None

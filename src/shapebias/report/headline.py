@@ -122,7 +122,10 @@ def describe_effect(effect: Effect) -> str:
 
     The interval stands without the estimate of the change, which need not be the difference of the rounded biases.
     """
-    change = wording.typeset_minus(f"change by {effect.low:+.2f} to {effect.high:+.2f}, 95 % interval")
+    if effect.direction == "undefined":
+        change = f"not compared: {effect.reason or 'the difference is undefined'}"
+    else:
+        change = wording.typeset_minus(f"change by {effect.low:+.2f} to {effect.high:+.2f}, 95 % interval")
     shape, texture = (f"{_percent(cue.before)} → {_percent(cue.after)}" for cue in (effect.shape, effect.texture))
     return (
         f"{effect.model}: bias {wording.format_bias(effect.before)} → {wording.format_bias(effect.after)} ({change}); "

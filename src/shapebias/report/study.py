@@ -27,12 +27,13 @@ MAX_PDF_BYTES = 200_000  # a larger file stays outside the page, which must rema
 class FigureFiles:
     """The files of a figure.
 
-    webp: the figure as an image of pixels, which stands on the page in place of a large SVG file. photographs: whether
-    the figure shows photographs, whose colours a dark page must keep.
+    png, webp: the figure as an image of pixels; one of them stands on the page in place of a large SVG file.
+    photographs: whether the figure shows photographs, whose colours a dark page must keep.
     """
 
     svg: bytes
     pdf: bytes = b""
+    png: bytes = b""
     webp: bytes = b""
     photographs: bool = False
 
@@ -46,7 +47,7 @@ class EmbeddedImage:
     """
 
     data: bytes
-    kind: str  # svg+xml or webp
+    kind: str  # svg+xml, png or webp
     alt: str = ""
     name: str = ""
     pdf: bytes = b""
@@ -74,7 +75,7 @@ class EmbeddedImage:
         )
         if match is None:
             return None
-        return round(1.3 * float(match[1]) * (96 / 72 if match[2] == b"pt" else 1))
+        return round(1.5 * float(match[1]) * (96 / 72 if match[2] == b"pt" else 1))
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ class StudyResults:
             return None
         text = f"{alt}. {NUMBERS}" if numbers else f"{alt}."
         files = self.figures[name]
-        data, kind = (files.webp, "webp") if files.webp else (files.svg, "svg+xml")
+        kinds = {"webp": files.webp, "png": files.png, "svg+xml": files.svg}
+        kind, data = next((kind, data) for kind, data in kinds.items() if data)
         return EmbeddedImage(data, kind, text, name, files.pdf, not files.photographs)
 
     def observer_names(self) -> dict[str, str]:

@@ -24,7 +24,7 @@ from shapebias.metrics.classification import (
 )
 from shapebias.metrics.panel import NO_ANSWER, NOT_SHOWN, Panel, pair_trials, parse_pools
 from shapebias.metrics.readable_cues import readable_cues
-from shapebias.metrics.seed_pooling import pooled_difference, pooled_row
+from shapebias.metrics.seed_pooling import pooled_difference, pooled_row, undefined_difference
 from shapebias.metrics.shape_bias import (
     CueCounts,
     accuracy_row,
@@ -126,6 +126,11 @@ class TableBuilder:
                 f"leave the decisions out, or give predictions of networks"
             )
         names = sorted(decisions["observer"].unique())
+        if PEOPLE in names:
+            raise UserError(
+                f"benchmark {benchmark!r}: an observer is called {PEOPLE!r}, the name of all people together; rename "
+                f"the observer, and pool people as {PEOPLE}=PATTERN"
+            )
         members = parse_pools(pools, names)
         answers = self._answers_to(benchmark, kind, [*names, *members])
         people = members.get(PEOPLE, [])
@@ -364,7 +369,7 @@ def pooled_difference_rows(answers: BenchmarkAnswers, counts: CueCounts) -> list
                 continue
             seeds = [seed for seed in first[3] if seed in second[3]]
             if not seeds:
-                rows.append(row | {"seeds": 0, "interval": "", "reason": "no seed that both have"})
+                rows.append(row | undefined_difference("no seed that both have"))
                 continue
             sides = [[part[3][seed] for seed in seeds] for part in (first, second)]
         members = [{m for place in side for m in answers.groups[counts.names[place]]} for side in sides]

@@ -9,13 +9,14 @@ from typing import Any
 
 import pandas as pd
 
+from shapebias.csv_tables import read_csv_table
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import read_observers, read_predictions, read_raw_predictions
 from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem
 from shapebias.files import atomic_write
 from shapebias.tables.assemble import TableBuilder, tabulate_melanoma, tabulate_rejected, tabulate_runs, takes_decisions
-from shapebias.tables.columns import PEOPLE, TABLE_COLUMNS
+from shapebias.tables.columns import PEOPLE, TABLE_COLUMNS, TEXT_COLUMNS
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +91,8 @@ def infer_kind(benchmark: str, files: Sequence[Path]) -> str:
     if name in KINDS:
         return name
     try:
-        images = pd.read_csv(files[0], dtype=str, keep_default_na=False)["imagename"]
-    except (OSError, ValueError, KeyError):
+        images = read_csv_table(files[0], ["imagename"]).frame()["imagename"]
+    except UserError:
         images = pd.Series(dtype=str)  # read_observers reports the error in the file
     if images.map(stem).str.match(CUE_CONFLICT_NAME).all():
         return "cue_conflict"
@@ -169,6 +170,7 @@ def collect_tables(
     rejections = []
     for file in predictions:
         answers, metadata = read_raw_predictions(file.path, METADATA)
+        refuse_reserved_names(file.path, metadata)
         if metadata["benchmark"] not in KINDS:
             raise UserError(
                 f"{file.path}: predictions on images of an unknown kind {metadata['benchmark']!r}; allowed: "
@@ -196,6 +198,16 @@ def collect_tables(
     return tables
 
 
+def refuse_reserved_names(path: Path, metadata: Mapping[str, Any]) -> None:
+    """Raise UserError if a network has the name of all people together, or no name. Tables tell people by that name."""
+    for key in ("observer", "model", "regime"):
+        if metadata[key] in (PEOPLE, ""):
+            raise UserError(
+                f"{path}: its {key} is called {metadata[key]!r}, which in the tables means "
+                f"{'all people together' if metadata[key] else 'that there is none'}; give the network another name"
+            )
+
+
 def add_decisions(measured: TableBuilder, decisions: DecisionFiles, kinds: Mapping[str, str], strict: bool) -> None:
     """Add recorded decisions to `measured`; `collect_tables` describes the arguments."""
     name, pools = decisions.benchmark, decisions.pools
@@ -214,8 +226,13 @@ def add_decisions(measured: TableBuilder, decisions: DecisionFiles, kinds: Mappi
 
 
 def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
-    """Write each table as `<folder>/<name>.csv`, complete or not at all. Undefined numbers are NaN."""
+    """Write each table as `<folder>/<name>.csv`, complete or not at all.
+
+    Undefined numbers are NaN, and missing text is empty.
+    """
     for name, table in tables.items():
+        texts = [column for column in table.columns if column in TEXT_COLUMNS]
+        table = table.assign(**{column: table[column].astype(object).fillna("") for column in texts})
         with atomic_write(folder / f"{name}.csv") as draft:
             undefined = "" if name in ("runs", "rejected") else "NaN"
             table.to_csv(draft, index=False, na_rep=undefined, lineterminator="\n")

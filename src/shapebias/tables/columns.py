@@ -69,3 +69,13 @@ REJECTED_COLUMNS = ["set", "split", "file", "reason"]
 MELANOMA_TABLE_COLUMNS = [*OBSERVER_COLUMNS, *melanoma.MELANOMA_COLUMNS]
 PEOPLE = "people"
 IMAGE_COLUMNS = ["image", "shape", "texture"]
+# Columns of text, in any table. All others hold numbers.
+TEXT_COLUMNS = frozenset(
+    [
+        *["benchmark", "observer", "model", "regime", "category", "unit", "timm", "init", "train_on", "trainable"],
+        *["set", "split", "file", "reason", "images_seen", "lineage", "baseline", "kind", "interval"],
+        *[f"{name}_{side}" for name in ("observer", "model", "regime") for side in (1, 2)],
+        *["cue", "of", "trials", "answer", "condition", "stage", "table", "what", "caution", "corrected_reason"],
+        *["origin", "readable", "shape_observer", "texture_observer"],
+    ]
+)

@@ -7,8 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from shapebias.categories import CATEGORIES
+from shapebias.csv_tables import read_csv_table
 from shapebias.errors import UserError
 from shapebias.tables import columns
+from shapebias.tables.columns import TEXT_COLUMNS
 
 FILE_COLUMNS: dict[str, list[str]] = columns.TABLE_COLUMNS | {
     "runs": columns.RUN_COLUMNS,
@@ -16,27 +19,7 @@ FILE_COLUMNS: dict[str, list[str]] = columns.TABLE_COLUMNS | {
     "melanoma": columns.MELANOMA_TABLE_COLUMNS,
     "people": ["category", "conflict_images", "shape_hits", "texture_hits"],
 }
-_TEXT = [
-    *[
-        "benchmark",
-        "observer",
-        "model",
-        "regime",
-        "model_1",
-        "regime_1",
-        "model_2",
-        "regime_2",
-        "category",
-        "unit",
-        "timm",
-        "init",
-        "train_on",
-        "trainable",
-    ],
-    *["set", "split", "file", "reason", "images_seen", "baseline", "kind", "interval", "observer_1", "observer_2"],
-    *["cue", "of", "trials", "answer", "condition", "stage", "table", "what", "caution", "corrected_reason"],
-    *["origin", "readable", "shape_observer", "texture_observer"],
-]
+UNDEFINED = ["", "NaN"]  # numbers that a table of this tool does not have
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame:
@@ -61,12 +44,7 @@ def read_answers(folder: Path, benchmark: str) -> pd.DataFrame:
     shown.
     """
     path = folder / f"answers.{benchmark}.csv"
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such table; make it with scripts/tables.py") from None
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, ValueError) as error:
-        raise UserError(f"{path}: not a table ({error}); remove it to have it made again") from None
+    table = _read_text(path)
     missing = [name for name in ("image", "shape", "texture") if name not in table]
     if missing:
         raise UserError(f"{path}: column {missing[0]!r} is missing; expected image,shape,texture and observers")
@@ -74,8 +52,27 @@ def read_answers(folder: Path, benchmark: str) -> pd.DataFrame:
 
 
 def read_people(path: Path) -> pd.DataFrame:
-    """Read people's hits for each category on the published stimuli."""
-    return _read_csv(path, FILE_COLUMNS["people"])
+    """Read people's hits for each category on the published stimuli.
+
+    Raises UserError, with the line, for a wrong row.
+    """
+    table = read_csv_table(path, FILE_COLUMNS["people"])
+    table.require_unique("category", "category")
+    frame = table.frame()
+    for line, category in frame["category"].items():
+        if category not in CATEGORIES:
+            raise UserError(
+                f"{path}, line {line}: {category!r} is not one of the 16 categories: {', '.join(CATEGORIES)}"
+            )
+    for name in FILE_COLUMNS["people"][1:]:
+        wrong = frame.loc[~frame[name].str.fullmatch("[0-9]{1,12}"), name]
+        if len(wrong):
+            raise UserError(f"{path}, line {wrong.index[0]}: {name} {wrong.iloc[0]!r} is not a whole number from 0")
+        frame[name] = frame[name].astype("int64")
+    for line, row in frame.iterrows():
+        if row["shape_hits"] + row["texture_hits"] > row["conflict_images"]:
+            raise UserError(f"{path}, line {line}: shape_hits and texture_hits together exceed conflict_images")
+    return frame.reset_index(drop=True)
 
 
 def read_histories(runs: Path, table: pd.DataFrame) -> pd.DataFrame:
@@ -110,13 +107,26 @@ def _run_folders(runs: Path, table: pd.DataFrame) -> Iterator[tuple[Path, dict[s
 
 
 def _read_csv(path: Path, columns: list[str]) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, "str"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such table; make it with scripts/tables.py") from None
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, ValueError) as error:
-        raise UserError(f"{path}: not a table ({error}); remove it to have it made again") from None
+    table = _read_text(path)
     missing = [name for name in columns if name not in table]
     if missing:
         raise UserError(f"{path}: column {missing[0]!r} is missing; expected {','.join(columns)}")
+    for name in table.columns:
+        # Only an empty text is missing: `NA` and `NaN` are names that people give.
+        undefined = [""] if name in TEXT_COLUMNS else UNDEFINED
+        values = table[name].mask(table[name].isin(undefined))
+        try:
+            table[name] = values if name in TEXT_COLUMNS else pd.to_numeric(values.astype(object))
+        except (ValueError, TypeError):
+            raise UserError(f"{path}: column {name!r} holds text; remove the file to have it made again") from None
     return table
+
+
+def _read_text(path: Path) -> pd.DataFrame:
+    """Read a table of this tool with all values as text."""
+    if not path.exists():
+        raise UserError(f"{path}: no such table; make it with scripts/tables.py")
+    try:
+        return read_csv_table(path, exact=True).frame().reset_index(drop=True)
+    except UserError as error:
+        raise UserError(f"{error}. Remove the file to have it made again") from None

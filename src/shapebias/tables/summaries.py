@@ -120,6 +120,15 @@ def shorten_name(name: str, max_length: int = LONGEST_NAME) -> str:
     return shorten_names({name: name}, max_length)[name]
 
 
+def short_observer_names(table: pd.DataFrame, max_length: int = LONGEST_NAME + 5) -> dict[str, str]:
+    """Return the names of `observer_names`, shortened for figures. A run keeps its regime; its model is shortened."""
+    runs = table["regime"].fillna("") != ""
+    longest = table.loc[runs, "regime"].map(len).max() if runs.any() else 0
+    models = shorten_names({name: name for name in table.loc[runs, "model"]}, max(max_length - 3 - longest, 12))
+    names = observer_names(table.assign(model=table["model"].mask(runs, table["model"].map(models))))
+    return shorten_names(names, max_length)
+
+
 def format_image_count(table: pd.DataFrame) -> str:
     """Format how many images an observer saw, as `160` or `80 to 160`.
 

@@ -16,8 +16,8 @@ once:
 - online, the run resumes at the end of the server's history, and earlier rows are skipped.
 
 The user's WANDB_* variables (WANDB_BASE_URL, WANDB_ENTITY, …) apply if the settings have no value for them. So do the
-variables of a `.env` file in the working folder. WANDB_MODE can reduce the configured mode to offline or disabled, but
-never raise it.
+variables of a `.env` file in the working folder. WANDB_MODE and WANDB_DISABLED can reduce the configured mode to
+offline or disabled, but never raise it.
 """
 
 import json
@@ -39,8 +39,14 @@ from dotenv import dotenv_values
 log = logging.getLogger(__name__)
 
 MODES = ("offline", "online", "disabled")
+MODE_WORDS = {mode: mode for mode in MODES} | {
+    "dryrun": "offline",
+    "run": "online",
+}  # run and dryrun are W&B's older words
+NEGATIVE_WORDS = ("", "false", "0", "no", "off")  # of WANDB_DISABLED; every other word disables
 LIBRARY_FOLDER = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "shapebias.tracking.process"]
+LONGEST_TAG = 64  # characters
 # The user may have set these for another run, or a surrounding W&B process set them.
 DROPPED_VARIABLES = ("WANDB_MODE", "WANDB_RUN_ID", "WANDB_RESUME", "WANDB_SERVICE")
 
@@ -87,7 +93,10 @@ class Tracker:
         self._process: subprocess.Popen[str] | None = None
         self._messages: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         environment = read_env_file(Path(".env")) | dict(os.environ)
-        self.mode = effective_mode(settings.mode, environment.get("WANDB_MODE"))
+        requested = environment.get("WANDB_MODE")
+        self.mode = effective_mode(settings.mode, requested, environment.get("WANDB_DISABLED"))
+        if self.mode != "disabled" and requested and requested.strip().lower() not in MODE_WORDS:
+            self._warn(f"WANDB_MODE={requested} is none of {', '.join(MODE_WORDS)}, so the run is written offline")
         if self.mode == "online" and not environment.get("WANDB_API_KEY"):
             self._warn("WANDB_API_KEY is neither in the environment nor in .env, so the run is written offline")
             self.mode = "offline"
@@ -107,7 +116,7 @@ class Tracker:
                     "entity": settings.entity,
                     "group": group,
                     "job_type": job_type,
-                    "tags": tags,
+                    "tags": shorten_tags(tags),
                     "config": config,
                 },
             },
@@ -190,14 +199,28 @@ class Tracker:
             self._warn("its process ended early")
 
 
+def shorten_tags(tags: list[str]) -> list[str]:
+    """Return the tags cut to the length that W&B takes, each once; the run's name keeps all of them."""
+    return list(dict.fromkeys(tag[:LONGEST_TAG] for tag in tags if tag))
+
+
 def to_json(value: Any) -> Any:
     """Convert a value that JSON lacks: a NumPy or torch number to a number, everything else to text."""
     return value.item() if hasattr(value, "item") else str(value)
 
 
-def effective_mode(configured: str, requested: str | None) -> str:
-    """Return the configured mode, reduced to WANDB_MODE if that is lower."""
-    return next(mode for mode in ("disabled", "offline", "online") if mode in (configured, requested))
+def effective_mode(configured: str, requested: str | None, disabled: str | None = None) -> str:
+    """Return the configured mode, reduced to what the environment asks for if that is lower.
+
+    requested: WANDB_MODE, one of MODE_WORDS in upper or lower case; every other word means offline.
+    disabled: WANDB_DISABLED, which disables unless it is one of NEGATIVE_WORDS.
+    """
+    modes = {configured}
+    if requested and requested.strip():
+        modes.add(MODE_WORDS.get(requested.strip().lower(), "offline"))
+    if disabled is not None and disabled.strip().lower() not in NEGATIVE_WORDS:
+        modes.add("disabled")
+    return next(mode for mode in ("disabled", "offline", "online") if mode in modes)
 
 
 def read_env_file(file: Path) -> dict[str, str]:

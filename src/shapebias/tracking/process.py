@@ -119,7 +119,9 @@ def media_objects(tables: dict[str, str], figures: dict[str, str]) -> dict[str, 
     import pandas as pd
     import wandb
 
-    objects: dict[str, Any] = {f"tables/{name}": wandb.Table(dataframe=pd.read_csv(p)) for name, p in tables.items()}
+    # Only empty and NaN mean that a value is missing: NA is a name that people give.
+    frames = {name: pd.read_csv(path, keep_default_na=False, na_values=["", "NaN"]) for name, path in tables.items()}
+    objects: dict[str, Any] = {f"tables/{name}": wandb.Table(dataframe=frame) for name, frame in frames.items()}
     return objects | {f"figures/{name}": wandb.Image(path) for name, path in figures.items()}
 
 

@@ -115,7 +115,7 @@ def baseline_frame(data: bytes) -> JpegFrame | None:
 def is_rotated(data: bytes) -> bool:
     """Whether the camera marked the picture as rotated, or its mark cannot be read."""
     try:
-        return Image.open(io.BytesIO(data)).getexif().get(ExifTags.Base.Orientation, 1) != 1
+        return Image.open(io.BytesIO(data), formats=("JPEG",)).getexif().get(ExifTags.Base.Orientation, 1) != 1
     except Exception:  # Pillow raises nearly any error on damaged bytes
         return True
 

@@ -27,6 +27,7 @@ import torch
 
 from shapebias.cluster.queue import queued_jobs
 from shapebias.errors import UserError
+from shapebias.files import make_folder
 from shapebias.training.distributed import SINGLE_PROCESS, World
 from shapebias.training.interruption import StoppedError
 
@@ -47,7 +48,8 @@ def lock_run(
     """Hold the lock of a file while the body runs; the first rank holds it for all. The file is removed afterwards.
 
     stop_requested: whether to stop waiting. wait: seconds to wait for another process. Raises StoppedError on all ranks
-    if another process still holds the lock. Nothing is wrong then, and a retry may succeed.
+    if another process still holds the lock. Nothing is wrong then, and a retry may succeed. Raises OSError at once,
+    such as DeadLinkError, if the file's folder cannot be made.
     """
     failure: StoppedError | OSError | None = None
     with contextlib.ExitStack() as stack:
@@ -63,10 +65,11 @@ def lock_run(
 
 @contextlib.contextmanager
 def lock_file(path: Path, stop_requested: Callable[[], bool], wait: float) -> Generator[None]:
-    """Hold the lock of a file; raises StoppedError."""
+    """Hold the lock of a file; raises StoppedError, and OSError if its folder cannot be made."""
     new_folders = [folder for folder in path.absolute().parents if not folder.exists()]  # innermost first
     deadline, descriptor, waiting = time.monotonic() + wait, None, False
     try:
+        make_folder(path.parent)  # a folder that cannot be made is no reason to wait
         while (descriptor := try_lock(path)) is None:
             if stop_requested():
                 raise StoppedError(f"{path}: stopped while waiting for {holder(path)}")

@@ -1,6 +1,7 @@
 """The files and folders of a config: a plan needs none, a run needs all."""
 
 import copy
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import yaml
 from helpers import ROOT, image_folder
 
-from shapebias.config.data_files import data_problems
+from shapebias.config.data_files import data_problems, future_problem
 from shapebias.config.validation import check_config
 
 DEMO = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -79,3 +80,28 @@ def test_class_folders_without_a_category_are_named(config, tmp_path, layout):
     Path(tmp_path / "own.csv").write_text("class,category\nrose,chair\ntulip,clock\n")
     config["sources"]["photos"]["categories"] = "own.csv"
     assert data_problems(check_config(config)) == []
+
+
+def test_inputs_from_the_future_are_named_with_what_to_do(tmp_path):
+    now = 1_800_000_000.0
+    for name, seconds in {"old.csv": -60, "same.csv": 0, "skewed.csv": 0.5}.items():
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (now + seconds, now + seconds))
+    paths = [tmp_path / name for name in ("old.csv", "same.csv", "skewed.csv", "gone.csv")]
+    assert future_problem(paths, now) is None
+    (tmp_path / "new file.csv").touch()
+    os.utime(tmp_path / "new file.csv", (now + 3 * 3600, now + 3 * 3600))
+    problem = future_problem([*paths, tmp_path / "new file.csv"], now)
+    assert problem and "\n" not in problem
+    assert problem.startswith(f"{tmp_path}/new file.csv: dated 2027-01-15 ")
+    assert "3.0 hours in the future" in problem and problem.endswith(f"touch '{tmp_path}/new file.csv'")
+    (tmp_path / "link.csv").symlink_to("new file.csv")
+    problem = future_problem([tmp_path / "link.csv", tmp_path / "new file.csv"], now)
+    assert "link.csv and 1 other input: dated" in str(problem)
+
+
+def test_many_inputs_from_the_future_make_one_short_line(tmp_path):
+    for i in range(40):
+        (tmp_path / f"{i:02d}.csv").touch()
+    problem = future_problem(sorted(tmp_path.iterdir()), 0.0)
+    assert problem and "and 39 other inputs" in problem and problem.endswith("04.csv …")

@@ -109,6 +109,7 @@ def test_benchmarks_of_all_kinds_are_declared_alike(tmp_path, config):
     archive.write_bytes(b"opened later")
     config["benchmarks"]["rotation"]["folder"] = str(archive)
     config["benchmarks"]["reliance"] = {"kind": "suppressed", "images": "in", "suppress": {"texture": [3]}}
+    (tmp_path / "decisions.csv").touch()
     config["observers"] = {"people": {"decisions": str(tmp_path), "benchmark": "false-colour"}}
     full = check_config(config)["benchmarks"]
     assert full["reliance"]["suppress"] == {"shape": [2, 4, 8, 16], "texture": [3], "colour": [1]}
@@ -438,10 +439,10 @@ VIT = {"timm": "vit_tiny_patch16_224"}
 @pytest.mark.parametrize(
     ("network", "sizes"),
     [
-        (VIT, "takes images of 224 pixels, but input_size is 64; give kwargs: {img_size: 64}"),
+        (VIT, "takes images of 224 pixels, but input_size is 48; give kwargs: {img_size: 48}"),
         ({"timm": "vit_base_patch16_384.augreg_in1k"}, "takes images of 384 pixels"),
-        ({"timm": "torchvision/vit_b_16"}, "224 pixels, but input_size is 64; give kwargs: {image_size: 64}"),
-        (VIT | {"kwargs": {"img_size": 64}}, None),
+        ({"timm": "torchvision/vit_b_16"}, "224 pixels, but input_size is 48; give kwargs: {image_size: 48}"),
+        (VIT | {"kwargs": {"img_size": 48}}, None),
         (VIT | {"kwargs": {"dynamic_img_size": True}}, None),
         ({"timm": "resnet18"}, None),  # takes any size
     ],
@@ -582,12 +583,15 @@ def test_every_object_is_closed():
         (lambda c: c["models"]["vit"]["kwargs"].update(img_size=224), "models.vit.kwargs.img_size: 224"),
         (
             lambda c: c["models"]["resnet"].update(kwargs={"drop_rat": 0.1}),
-            "models.resnet.kwargs.drop_rat: resnet10t of timm has no such argument; did you mean 'drop_rate'?",
+            "models.resnet.kwargs.drop_rat: timm's resnet10t takes no argument of that name; did you mean 'drop_rate'?",
         ),
-        (lambda c: c["models"]["resnet"].update(kwargs={"num_classes": 5}), "models.resnet.kwargs.num_classes: the"),
+        (
+            lambda c: c["models"]["resnet"].update(kwargs={"num_classes": 5}),
+            "models.resnet.kwargs.num_classes: the workflow sets it",
+        ),
         (
             lambda c: c["observers"].update(x={"timm": "torchvision/vit_b_16", "kwargs": {"img_size": 32}}),
-            "observers.x.kwargs.img_size: vit_b_16 of torchvision has no such argument; did you mean 'image_size'?",
+            "observers.x.kwargs.img_size: torchvision's vit_b_16 takes no argument of that name; did you mean 'image_",
         ),
         (
             lambda c: c["observers"].update(x={"timm": "resnet18", "kwargs": {"pretrained": True}}),

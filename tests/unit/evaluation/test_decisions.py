@@ -72,13 +72,23 @@ def test_a_trial_without_a_response_keeps_its_row(tmp_path, response):
         ((HEADER, ROW.replace("cat1-bird1", "cat1-brid1")), ["imagename", "'brid'"]),
         ((HEADER, ROW.replace("cat1-bird1", "photo")), ["photo.png", "<shape><i>-<texture><j>.png"]),
         ((HEADER.replace("object_response", "response"), ROW), ["object_response", HEADER]),
-        ((), ["decisions.csv", "not a readable CSV"]),
+        ((), ["decisions.csv", "the file is empty", HEADER]),
     ],
 )
 def test_an_invalid_csv_is_refused_by_name(tmp_path, lines, expected):
     with pytest.raises(UserError) as refusal:
         read_decisions(csv(tmp_path, *lines))
     assert all(text in str(refusal.value) for text in ["decisions.csv", *expected])
+
+
+def test_an_observer_called_na_keeps_that_name(tmp_path):
+    table = read_decisions(csv(tmp_path, HEADER, ROW.replace("net,", " NA ,")))
+    assert table["observer"].tolist() == ["NA"]
+
+
+def test_a_row_with_a_value_too_many_is_refused_with_its_line(tmp_path):
+    with pytest.raises(UserError, match=r"decisions\.csv, line 3: 9 values in this row, but the header has 8"):
+        read_decisions(csv(tmp_path, HEADER, ROW, ROW.replace("NaN,", "0,51,")))
 
 
 def test_a_duplicate_trial_is_refused_by_name(tmp_path):
@@ -186,7 +196,7 @@ def test_one_photograph_in_two_conditions_is_not_a_duplicate_trial(tmp_path):
     [
         ("rotation", (HEADER, ROTATED.replace("90", "45")), ["'45'", "0001_rot", "rotation", "0, 90, 180, 270"]),
         ("rotation", (HEADER, ROTATED.replace(",90,", ",180,")), ["condition 90", "says cat, 180"]),
-        ("rotation", (HEADER.replace("condition", "level"), ROTATED), ["column condition missing", HEADER]),
+        ("rotation", (HEADER.replace("condition", "level"), ROTATED), ["column condition is missing", HEADER]),
         ("rotation", (HEADER, ROTATED.replace("cat", "kat")), ["category", "'kat'", "airplane, bear"]),
         ("cue_conflict", (HEADER, ROTATED), ["n02123045_7.png", "has no texture"]),
     ],

@@ -1,14 +1,14 @@
 """Networks share prepared images through files, and get the same numbers as without them."""
 
-import multiprocessing
+import os
+import subprocess
+import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
-from helpers import bad_images, colour_shard, picture, tiny_resnet
+from helpers import ROOT, bad_images, colour_shard, picture, tiny_resnet
 
 from shapebias.errors import UserError
 from shapebias.evaluation import fingerprints, inputs
@@ -51,6 +51,26 @@ def prepare(photographs, folder, *, prepared=PREPARATION, suppress=None, allowed
     images = PreparedImages(photographs, prepared, Rejections(allowed), suppress=suppress, shared=shared)
     rows = [(item.id, item.label.get("condition"), pixels.tolist()) for item, pixels in images]
     return rows, images.resize_counts, images.rejections.rows
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_is_no_regular_file_is_set_aside_like_a_broken_image(photographs, tmp_path, shared):
+    """A dangling link, a FIFO and a device neither end nor stop the measurement."""
+    for file, target in zip(photographs[:2], ("nowhere", "/dev/zero"), strict=True):
+        file.path.unlink()
+        file.path.symlink_to(target)
+    photographs[2].path.unlink()
+    os.mkfifo(photographs[2].path)
+    images = PreparedImages(
+        photographs,
+        PREPARATION,
+        Rejections(0.9),
+        cache=inputs.ImageCache(),
+        shared=SharedFolder(tmp_path / "shared") if shared else None,
+    )
+    assert [item.id for item, _ in images] == ["3", "5"]
+    assert [file for file, _ in images.rejections.rows] == ["0.png", "1.png", "2.png", "4.png"]
+    assert images.rejections.rows[0][1] == "a link to nowhere, which does not exist"
 
 
 @pytest.mark.parametrize("suppress", [None, STRENGTHS])
@@ -146,21 +166,34 @@ def test_a_folder_that_cannot_be_written_costs_a_warning(photographs, tmp_path, 
     assert "not written" in caplog.text
 
 
-def write_many(folder: Path, start) -> None:
-    start.wait()
-    for _ in range(20):
-        SharedFolder(folder).write("same", {"pixels": np.full(100_000, 7, dtype=np.uint8)})
+WRITER = """
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from shapebias.evaluation.shared_files import SharedFolder
+
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(20):
+    SharedFolder(Path(sys.argv[1])).write("same", {"pixels": np.full(100_000, 7, dtype=np.uint8)})
+"""
 
 
 def test_jobs_that_write_at_once_leave_one_complete_file(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    start = context.Barrier(2)
-    jobs = [context.Process(target=write_many, args=(tmp_path, start)) for _ in range(2)]
+    command, pipe = [sys.executable, "-c", WRITER, str(tmp_path)], subprocess.PIPE
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    jobs = [subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) for _ in range(2)]
     for job in jobs:
-        job.start()
+        assert job.stdout and job.stdout.readline() == "ready\n"
     for job in jobs:
-        job.join(60)
-    assert [job.exitcode for job in jobs] == [0, 0]
+        assert job.stdin
+        job.stdin.write("start\n")
+        job.stdin.flush()
+    for job in jobs:
+        job.communicate(timeout=60)
+    assert [job.returncode for job in jobs] == [0, 0]
     assert [path.name for path in tmp_path.iterdir()] == ["same.safetensors"]
     arrays = SharedFolder(tmp_path).read("same")
     assert arrays is not None and (arrays["pixels"] == 7).all()

@@ -11,7 +11,7 @@ from matplotlib.patches import PathPatch
 from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.figures.category_icons import category_icon, draw_icon
-from shapebias.figures.style import new_figure
+from shapebias.figures.style import PAGE_WIDTH, FigureStyle, new_figure
 
 
 def pixels(category: str, side: int = 16) -> np.ndarray:
@@ -51,7 +51,8 @@ def test_icons_keep_holes_open_and_point_upwards():
 
 
 def test_an_icon_is_beside_the_axes_at_the_height_of_its_row():
-    figure = new_figure(6, 4)
+    with FigureStyle().apply():
+        figure = new_figure(PAGE_WIDTH, 100)
     axes = figure.subplots()
     axes.set_ylim(2.5, -0.5)
     artist = draw_icon(axes, "cat", 1.0, points=20, offset=-6)

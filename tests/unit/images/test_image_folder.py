@@ -7,9 +7,9 @@ import pytest
 from helpers import image_folder
 
 from shapebias.errors import UserError
+from shapebias.images.folder_files import image_files
 from shapebias.images.image_folder import (
     class_pools,
-    image_files,
     list_imagefolder,
     list_style_folder,
     list_synthetic,
@@ -191,6 +191,37 @@ def test_an_unreadable_table_of_categories_is_refused_by_name(tmp_path, text, fr
     with pytest.raises(UserError) as refusal:
         read_categories(tmp_path / "own.csv")
     assert all(part in str(refusal.value) for part in fragments)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("wnid,class,category\nn02123045,tabby,cat\nn02088364,beagle,dog\n", {"n02123045": "cat", "n02088364": "dog"}),
+        ('class,category\n"tabby, tabby cat",cat\nNA,\n', {"tabby, tabby cat": "cat", "NA": ""}),
+    ],
+    ids=["the id is the class", "quoted"],
+)
+def test_a_table_of_categories_is_read_as_it_is_meant(tmp_path, text, expected):
+    (tmp_path / "own.csv").write_text(text)
+    assert read_categories(tmp_path / "own.csv") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("class,category\ntabby, tabby cat,cat\n", "line 2: 3 values"),
+        ("class,category\ncrane,bird\nhound,dog\ncrane,truck\n", "line 4: class 'crane' is named twice, in line 2"),
+        ("class,category\ncrane,bird\ncrane ,bird\n", "line 3: class 'crane' is named twice"),
+        ("wnid,class,category\nn1,crane,bird\nn1,crane,truck\n", "line 3: class 'n1' is named twice"),
+        ("class,category\ntabby,kat\n", "line 2: class 'tabby': unknown category 'kat'"),
+        ("class,category\n,cat\n", "line 2: the class has no name"),
+    ],
+)
+def test_a_table_of_categories_that_could_be_misread_is_refused_with_its_line(tmp_path, text, reason):
+    (tmp_path / "own.csv").write_text(text)
+    with pytest.raises(UserError) as refusal:
+        read_categories(tmp_path / "own.csv")
+    assert reason in str(refusal.value)
 
 
 def test_a_class_with_an_empty_category_is_refused_by_name(tmp_path):

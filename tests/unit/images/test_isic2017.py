@@ -61,7 +61,7 @@ def test_integer_labels_are_accepted_too(isic):
 @pytest.mark.parametrize(
     ("old", "new", "fragments"),
     [
-        ("melanoma,", "benign,", ["column 'melanoma' is missing", HEADER]),
+        ("melanoma,", "benign,", ["column melanoma is missing", HEADER]),
         ("ISIC_0000001,1.0", "ISIC_0000001,2.0", ["melanoma of ISIC_0000001 is '2.0'", "0.0 and 1.0"]),
         ("ISIC_0000001,1.0,0.0", "ISIC_0000001,1.0,", ["seborrheic_keratosis of ISIC_0000001 is ''"]),
         ("ISIC_0000001,1.0,0.0", "ISIC_0000001,1.0,1.0", ["'ISIC_0000001' is both"]),

@@ -282,7 +282,7 @@ def test_without_people_a_pooled_kappa_is_undefined():
 def test_the_interval_over_seeds_contains_the_mean_of_all_seeds_there_could_be():
     # All observers are right on 70 % of images. On some images they copy a common latent observer: persons on 80 %,
     # seeds on 50 % with a standard deviation of 10 % (a Beta). Kappa is the product of the two fractions.
-    rng, images, number, studies = np.random.default_rng(0), 200, 3, 300
+    rng, images, number, studies = np.random.default_rng(0), 200, 3, 150
     contained = {"seeds": 0, "seed": 0}
     for _ in range(studies):
         latent = rng.random((images, 1)) < 0.7
@@ -297,8 +297,8 @@ def test_the_interval_over_seeds_contains_the_mean_of_all_seeds_there_could_be()
         )
         for row in table.to_dict("records"):
             contained[row["regime"]] += row["ci_low"] <= 0.4 <= row["ci_high"]
-    # With 300 studies, three standard deviations are 4 %.
-    assert 0.91 <= contained["seeds"] / studies <= 0.99
+    # With 150 studies, three standard deviations are 5 %.
+    assert 0.9 <= contained["seeds"] / studies < 1
     assert contained["seed"] / studies < 0.85  # the interval of a single seed does not cover other seeds
 
 

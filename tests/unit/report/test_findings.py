@@ -176,6 +176,15 @@ def test_an_effect_is_after_minus_before_in_both_orders_of_the_pair():
         assert [move[key] for key in ("difference", "ci_low", "ci_high")] == pytest.approx([0.30, 0.25, 0.35])
 
 
+def test_a_change_without_a_common_seed_says_so_instead_of_a_number():
+    tables = study(("vit", "in", 0.30), ("vit", "sin", np.nan))
+    pooled = tables["shape_bias_differences_pooled"]
+    tables["shape_bias_differences_pooled"] = pooled.assign(reason="no seed that both have")
+    sentence, line = effect_findings(tables, "conflict", REGIMES)["sin"]
+    assert "cannot be compared" in sentence
+    assert "(not compared: no seed that both have)" in line and "nan" not in line
+
+
 def test_each_change_says_which_answers_moved():
     tables = study(("a", "in", 0.1), ("a", "sin", 0.5), ("b", "in", 0.1, 0.04, 0.54), ("b", "sin", 0.5, 0.06, 0.06))
     sentence, first, second = effect_findings(tables, "conflict", REGIMES)["sin"]

@@ -309,10 +309,10 @@ def test_conditions_of_an_unknown_kind_keep_an_order():
 
 def test_a_picture_is_not_enlarged_much():
     svg = b'<?xml version="1.0"?>\n<svg width="72pt" height="10pt" viewBox="0 0 72 10"/>'
-    assert EmbeddedImage(svg, "svg+xml").max_width == 125  # 72 pt are 96 pixels
+    assert EmbeddedImage(svg, "svg+xml").max_width == 144  # 72 pt are 96 pixels
     assert EmbeddedImage(SVG, "svg+xml").max_width is None
     html = page(biases(("vit", "in", 3, 1)), figures={"shape_bias.conflict": FigureFiles(svg)})
-    assert "--max-width: 125px" in html
+    assert "--max-width: 144px" in html
 
 
 def test_a_large_table_is_named_but_not_embedded():

@@ -12,7 +12,7 @@ from torchvision.transforms import RandomResizedCrop
 
 from shapebias.errors import BadImageError
 from shapebias.images.codec import load_rgb
-from shapebias.images.image_folder import image_files
+from shapebias.images.folder_files import image_files
 from shapebias.seeding import generator
 from shapebias.training.augmentation import (
     Crop,

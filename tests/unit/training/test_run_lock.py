@@ -196,3 +196,15 @@ def test_folders_created_for_the_lock_are_removed_with_it(tmp_path):
     with lock_run(tmp_path / "new" / "run" / "claim"):
         pass
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("folder", "reason"),
+    [("link/run", "the link .*/link leads to /nonexistent/scratch"), ("/proc/shapebias", "No such")],
+)
+def test_a_folder_that_cannot_be_made_is_reported_at_once(tmp_path, folder, reason):
+    (tmp_path / "link").symlink_to("/nonexistent/scratch")
+    started = time.monotonic()
+    with pytest.raises(OSError, match=reason), lock_run(tmp_path / folder / "lock"):
+        pass
+    assert time.monotonic() - started < 5
