@@ -75,7 +75,7 @@ def evaluate(
     """
     from shapebias.evaluation.observer import load_observer, measure, preserve_network, wrap_network
     from shapebias.evaluation.stimuli import open_benchmark
-    from shapebias.networks.device import resolve_device
+    from shapebias.networks.device import device_name, resolve_device
     from shapebias.networks.weights import weights_path
     from shapebias.provenance import provenance
 
@@ -108,7 +108,7 @@ def evaluate(
             suppress=suppress,
             cache=shared_image_cache(),
         )
-    table.attrs.update(loaded.facts | provenance(used_device) | facts)
+    table.attrs.update(loaded.facts | provenance(used_device, device_name(used_device)) | facts)
     return table
 
 

@@ -11,23 +11,22 @@ CHECKOUT = Path(__file__).parents[2]
 DIGEST_LETTERS = 16  # of a hash; enough to tell files apart, short enough to print
 
 
-def provenance(device: str) -> dict[str, object]:
-    """Return the package versions, the commit of this code, the hash of its lock file, the device and the hardware."""
+def provenance(device: str, hardware: str = "") -> dict[str, object]:
+    """Return the package versions, the commit of this code, the hash of its lock file, the device and the hardware.
+
+    hardware: name of the device, by default that of the processor.
+    """
     return {
         "versions": versions(),
         "commit": commit(),
         "lock": lock_digest(),
         "device": device,
-        "hardware": hardware(device),
+        "hardware": hardware or processor_name(),
     }
 
 
-def hardware(device: str) -> str:
-    """Return the name of the GPU, or of the processor if the device is `cpu`."""
-    if device.startswith("cuda"):
-        import torch  # only here: counting decisions needs no torch
-
-        return torch.cuda.get_device_name(device)
+def processor_name() -> str:
+    """Return the name of this machine's processor."""
     information = Path("/proc/cpuinfo")
     lines = information.read_text(encoding="utf-8", errors="replace").splitlines() if information.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

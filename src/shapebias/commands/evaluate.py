@@ -35,7 +35,7 @@ from shapebias.metrics.linear_read_out import StageReader, is_conflict
 from shapebias.metrics.panel import pair_trials
 from shapebias.metrics.shape_bias import accuracy_row, bias_rows, count_cues, describe_bias
 from shapebias.networks import models
-from shapebias.networks.device import keep_freed_memory, resolve_device
+from shapebias.networks.device import device_name, keep_freed_memory, resolve_device
 from shapebias.networks.weights import weights_path
 from shapebias.provenance import provenance
 from shapebias.tables.columns import PEOPLE
@@ -242,7 +242,7 @@ def main(argv: list[str] | None = None) -> None:
         kwargs=args.kwargs,
         classes=read_categories(args.classes) if args.classes else None,
     )
-    record = observer.facts | {"threads": args.threads, **provenance(device)}
+    record = observer.facts | {"threads": args.threads, **provenance(device, device_name(device))}
     images = ImageCache(CAPACITY if len(due) > 1 else 0)
     shared = SharedFolder(args.shared) if args.shared else None
     for measurement, pictures, copies in due:

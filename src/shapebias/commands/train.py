@@ -31,7 +31,7 @@ from shapebias.errors import UserError
 from shapebias.files import atomic_write
 from shapebias.images.shards import Sample, expand, open_shards
 from shapebias.networks import models
-from shapebias.networks.device import keep_freed_memory
+from shapebias.networks.device import device_name, keep_freed_memory
 from shapebias.networks.weights import METADATA_KEY
 from shapebias.provenance import provenance
 from shapebias.tracking.client import Tracker, new_run_id
@@ -227,7 +227,7 @@ def run_record(
         "steps": state.step,
         "lineage": [*initial.lineage, lineage_entry(args, initial, state, images_seen)],
         "val_accuracy": state.history[state.best_epoch - 1]["val_accuracy"],
-        **provenance(world.device),
+        **provenance(world.device, device_name(world.device)),
     }
 
 

@@ -30,6 +30,11 @@ def resolve_device(name: str) -> str:
     return name
 
 
+def device_name(device: str) -> str:
+    """Return the name of a GPU; "" for the CPU."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else ""
+
+
 def autocast(device: str, precision: str) -> torch.autocast:
     """Return a context that computes matrix products and convolutions in the given precision."""
     dtype = PRECISIONS[precision]

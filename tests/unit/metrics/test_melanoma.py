@@ -9,6 +9,7 @@ import pytest
 
 from shapebias.errors import UserError
 from shapebias.figures.melanoma import confusion_matrices, melanoma_overview
+from shapebias.figures.style import NoDataError
 from shapebias.metrics.melanoma import (
     MELANOMA_COUNTS,
     MELANOMA_MEASURES,
@@ -181,9 +182,10 @@ def test_confusion_matrices_hold_the_counts(table):
     assert first.texts[0].get_text().endswith(f"{100 * row['sensitivity']:.0f} %")
 
 
-def test_without_observers_the_figure_is_a_message(table):
-    for figure in (melanoma_overview(table, benchmark="other"), confusion_matrices(table, benchmark="other")):
-        assert "no observer" in figure.texts[0].get_text()
+def test_without_observers_there_is_no_figure(table):
+    for draw in (melanoma_overview, confusion_matrices):
+        with pytest.raises(NoDataError, match="other: no observer to show"):
+            draw(table, benchmark="other")
 
 
 def test_an_initialization_helps_only_if_the_interval_excludes_zero(table):
