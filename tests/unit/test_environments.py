@@ -66,10 +66,12 @@ def file_of(module: str, root: Path) -> Path | None:
 def packages_of(script: str, root: Path = ROOT) -> dict[str, str]:
     """Return package on PyPI → the first module that needs it, among a script's direct and indirect imports.
 
-    The package `shapebias` itself imports `shapebias.api` when a notebook uses its functions; no script does.
+    A script imports its command by name, when it runs. The package `shapebias` itself imports `shapebias.api` when a
+    notebook uses its functions; no script does.
     """
     packages: dict[str, str] = {}
-    todo, visited = [script], {"shapebias"}
+    command = f"shapebias.commands.{script}"
+    todo, visited = [script, *([command] if file_of(command, root) else [])], {"shapebias"}
     while todo:
         module = todo.pop()
         if module in visited:
