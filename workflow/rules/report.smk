@@ -103,7 +103,7 @@ rule figures:
         mem_mb=memory(2000),
         runtime=time_limit(30),
     params:
-        folder=lambda wildcards, output: os.path.dirname(output[0]),
+        folder="results/figures",
         tables=lambda wildcards, input: os.path.dirname(input.tables[0]),
         benchmarks=CONFLICTS,
         melanoma=["--melanoma", *MELANOMA] if MELANOMA else [],
@@ -170,7 +170,7 @@ rule report:
     params:
         title=lambda wildcards: config["title"],  # a function, since a title may hold {…}
         tables=lambda wildcards, input: os.path.dirname(input.tables[0]),
-        figures=lambda wildcards, input: os.path.dirname(input.figures[0]),
+        figures="results/figures",
         images=lambda wildcards: images_of_conflicts("--conflict-images"),
     shell:
         'python "$SCRIPTS"/report.py --title {params.title:q} --tables {params.tables:q} --figures {params.figures:q}'
