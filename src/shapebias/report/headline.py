@@ -354,7 +354,7 @@ def cautions(tables: Tables, regimes: Regimes) -> list[str]:
             ]
             guessing = _chance(2 * float(guessers["chance"].iloc[0]))
             notes.append(
-                f"On “{benchmark}”, some networks name shape or texture no more often than by guessing ({guessing}), "
+                f"On “{benchmark}”, some networks do not name shape or texture more often than by guessing ({guessing}), "
                 f"so their biases mean nothing: {wording.join_names(names)}."
             )
     return [note for note in notes if note]
@@ -369,7 +369,8 @@ def _scale_note(runs: pd.DataFrame, regimes: Regimes) -> str:
     if len(sizes) and sizes.max() <= LARGEST_SMALL_NETWORK:
         low, high = (f"{size / 1e6:.2g}" for size in (sizes.min(), sizes.max()))
         span = low if low == high else f"{low} to {high}"
-        parts.append(f"The networks are small: {span} million weights, where a ResNet-50 has 25.6 million.")
+        parts.append(f"The networks trained here are small: {span} million weights; a ResNet-50 has 25.6 million.")
     if parts:
-        parts.append("The study shows how the method works. It says nothing about networks for photographs.")
+        others = "photographs" if regimes.noun != "photographs" else "networks of the usual size"
+        parts.append(f"The study shows how the method works. It says nothing about {others}.")
     return " ".join(parts)
