@@ -427,9 +427,6 @@ def observer_problems(config: Config, name: str) -> Iterator[str]:
         yield from network_problems(f"{key}.timm", entry["timm"])
         yield from argument_problems(f"{key}.kwargs", entry)
         return
-    folder = Path(config["data_root"]) / entry["decisions"]
-    if folder.is_dir() and not any(folder.glob("*.csv")):
-        yield f"{key}.decisions: {folder} holds no CSV file; give a file of decisions, or a folder of such files"
     answerable = [n for n, e in config["benchmarks"].items() if KINDS[e["kind"]].measures in ("bias", "accuracy")]
     if entry["benchmark"] not in answerable:
         noun = "benchmark that people or other networks could have answered"

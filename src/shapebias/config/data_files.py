@@ -184,9 +184,13 @@ def decision_problems(config: Config) -> Iterator[str]:
     """Yield a message for recorded decisions that the tables could not take: unreadable, or with a name used twice."""
     networks = set(network_names(config))
     for name, entry in config["observers"].items():
-        path = Path(entry.get("decisions", ""))
+        if "decisions" not in entry:
+            continue
+        path = Path(entry["decisions"])
         files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
-        if "decisions" not in entry or not all(file.is_file() for file in files):
+        if not files and any(path.iterdir()):  # an empty folder is reported as such
+            yield f"observers.{name}.decisions: {path} holds no CSV file; give a file of decisions, or a folder of them"
+        if not files or not all(file.is_file() for file in files):
             continue
         from shapebias.evaluation.decisions import read_decisions  # imports pandas
 

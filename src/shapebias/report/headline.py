@@ -354,8 +354,8 @@ def cautions(tables: Tables, regimes: Regimes) -> list[str]:
             ]
             guessing = _chance(2 * float(guessers["chance"].iloc[0]))
             notes.append(
-                f"On “{benchmark}”, some networks do not name shape or texture more often than by guessing ({guessing}), "
-                f"so their biases mean nothing: {wording.join_names(names)}."
+                f"On “{benchmark}”, some networks do not name shape or texture more often than by guessing "
+                f"({guessing}), so their biases mean nothing: {wording.join_names(names)}."
             )
     return [note for note in notes if note]
 

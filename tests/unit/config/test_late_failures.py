@@ -27,7 +27,8 @@ def config(tmp_path) -> dict[str, Any]:
     (tmp_path / "decisions/a.csv").write_text(
         f"subj,session,trial,rt,object_response,category,condition,imagename\n{rows}"
     )
-    (tmp_path / "empty").mkdir()
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts/a.txt").write_text("no table")
     return copy.deepcopy(DEMO) | {"data_root": str(tmp_path)}
 
 
@@ -59,7 +60,6 @@ def decisions(pool: Any = None, folder: str = "decisions") -> dict[str, Any]:
         ("observers", {"people": NET}, "observers.people: in the tables this name means all people together"),
         ("models/people", DEMO["models"]["resnet"], "models.people: in the tables this name means all people"),
         ("regimes/people", {"train_on": ["in"]}, "regimes.people: in the tables this name means all people"),
-        ("observers", {"p": decisions(folder="empty")}, "observers.p.decisions: "),
         ("observers", {"p": decisions({"a=b": "s*"})}, "observers.p.pool: 'a=b' is not a name"),
         ("observers", {"p": decisions({"-x": "s*"})}, "observers.p.pool: '-x' is not a name"),
         ("observers", {"p": decisions({"people": ""})}, "observers.p.pool.people: '' has a length of 0"),
@@ -165,6 +165,7 @@ def test_only_an_encoder_can_be_random(config, tmp_path):
         (decisions(), ("subject-02,", "texture,"), "an observer is called 'texture'"),
         (decisions(), ("subject-02,1,", "subject-02,1,1,"), "a.csv, line 3: 9 values in this row"),
         (decisions(), ("NaN,cat", "NaN,kat"), "'kat' is not one of the 16 categories"),
+        (decisions(folder="texts"), None, "texts holds no CSV file"),
     ],
 )
 def test_decisions_are_read_before_the_first_job(config, tmp_path, observer, text, reason):
