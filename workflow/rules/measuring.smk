@@ -17,7 +17,9 @@ def observer_weights(wildcards):
 def benchmark_images(names):
     entries = [config["benchmarks"][name] for name in names]
     packed = [checksums_of(entry["images"], "test") for entry in entries if "images" in entry]
-    return packed + [input_path(folder) for folder in sorted({entry["folder"] for entry in entries if "folder" in entry})]
+    return packed + [
+        input_path(folder) for folder in sorted({entry["folder"] for entry in entries if "folder" in entry})
+    ]
 
 
 def network_flags_of(wildcards):

@@ -71,6 +71,11 @@ if PACKED and set(PACKED) <= set(SHOWN_SETS):
     SHEETS.append(rules.rejected_sheet.output[0])
 
 
+def folder_of(paths, default):
+    """Return the folder of the first path, or the default without paths: a study may have no figure."""
+    return os.path.dirname(next(iter(paths), f"{default}/"))
+
+
 def images_of_conflicts(option):
     """Return `--option NAME=PATH` for each cue-conflict benchmark; figures and report show some of its images."""
     return [word for name in CONFLICTS for word in (option, f"{name}={images_path(name)}")]
@@ -103,7 +108,7 @@ rule figures:
         mem_mb=memory(2000),
         runtime=time_limit(30),
     params:
-        folder="results/figures",
+        folder=lambda wildcards, output: folder_of(output, "results/figures"),
         tables=lambda wildcards, input: os.path.dirname(input.tables[0]),
         benchmarks=CONFLICTS,
         melanoma=["--melanoma", *MELANOMA] if MELANOMA else [],
@@ -170,7 +175,7 @@ rule report:
     params:
         title=lambda wildcards: config["title"],  # a function, since a title may hold {…}
         tables=lambda wildcards, input: os.path.dirname(input.tables[0]),
-        figures="results/figures",
+        figures=lambda wildcards, input: folder_of(input.figures, "results/figures"),
         images=lambda wildcards: images_of_conflicts("--conflict-images"),
     shell:
         'python "$SCRIPTS"/report.py --title {params.title:q} --tables {params.tables:q} --figures {params.figures:q}'
