@@ -67,7 +67,7 @@ def test_every_run_is_measured_on_every_benchmark(small_demo):
     assert set(accuracy["benchmark"]) == {"in_test", "sin_test", "silhouettes", "edges"}
     assert len(accuracy) == RUNS * 4 * 2  # by category and by class
     reliance = pd.read_csv(small_demo.folder / "results/tables/reliance.csv")
-    untouched, suppressed = 3, 2 + 1 + 1  # cues; strengths of shape, texture and colour
+    untouched, suppressed = 3, 1 + 1 + 1  # cues; strengths of shape, texture and colour
     assert len(reliance) == RUNS * (untouched + suppressed)
     assert set(reliance["images"]) == {2 * 32}
     read_out = pd.read_csv(small_demo.folder / "results/tables/read_out.csv")
