@@ -393,8 +393,8 @@ def batch_problems(config: Config) -> Iterator[str]:
 
 
 def batch_problem(config: Config, model: str, regime: str) -> Iterator[str]:
-    sets, known = config["regimes"][regime]["train_on"], [*config["sources"], *config["stylized"]]
-    counts = [most_images(config, images, "train") if images in known else None for images in sets]
+    sets, available = config["regimes"][regime]["train_on"], [*config["sources"], *config["stylized"]]
+    counts = [most_images(config, images, "train") if images in available else None for images in sets]
     total = sum(filter(None, counts))
     batch_size = recipe_of(config, model, regime).get("batch_size", Recipe.batch_size)
     if None not in counts and batch_size > total:
@@ -560,21 +560,21 @@ def network_problems(key: str, name: str) -> Iterator[str]:
         yield f"{key}: {library} has no weights {tag!r} of {network}{suggestion(tag, filter(None, weights))}"
 
 
-def is_argument(name: str, known: frozenset[str]) -> bool:
+def is_argument(name: str, words: frozenset[str]) -> bool:
     """Return whether a name is a known word. MaxxViT puts a part before its arguments: conv_stride_mode."""
     part, _, rest = name.partition("_")
-    return name in known or (f"{part}_" in known and rest in known)
+    return name in words or (f"{part}_" in words and rest in words)
 
 
 def argument_problems(key: str, entry: Config) -> Iterator[str]:
     """Check the names of a network's arguments."""
     library, network, _ = parse_network(entry["timm"])
-    known = registries.argument_words(library, network)
+    words = registries.argument_words(library, network)
     for name in (name for name in entry["kwargs"] if isinstance(name, str)):
         if name in SET_ARGUMENTS:
             yield f"{key}.{name}: the workflow sets it, {SET_ARGUMENTS[name]}; leave it out"
-        elif known and not is_argument(name, known):
-            near = nearest(name, known)
+        elif words and not is_argument(name, words):
+            near = nearest(name, words)
             hint = f"; did you mean {near!r}?" if near else ""
             yield f"{key}.{name}: {library}'s {network} takes no argument of that name{hint}"
 

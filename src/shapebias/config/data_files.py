@@ -80,10 +80,10 @@ def future_problem(paths: Iterable[Path], now: float) -> str | None:
     date, minutes = datetime.fromtimestamp(dates[latest]).isoformat(" ", "minutes"), (dates[latest] - now) / 60
     ahead_by = f"{minutes / 60:.1f} hours" if minutes >= 60 else f"{minutes:.1f} minutes"
     more = f" and {len(ahead) - 1} other input{'s' if len(ahead) > 2 else ''}" if len(ahead) > 1 else ""
-    shown = shlex.join(map(str, ahead[:NAMED_ITEMS])) + (" …" if len(ahead) > NAMED_ITEMS else "")
+    paths_text = shlex.join(map(str, ahead[:NAMED_ITEMS])) + (" …" if len(ahead) > NAMED_ITEMS else "")
     return (
         f"{latest}{more}: dated {date}, {ahead_by} in the future. Snakemake would delete all results made from "
-        f"it. Give it the time of now: touch {shown}"
+        f"it. Give it the time of now: touch {paths_text}"
     )
 
 
@@ -145,10 +145,10 @@ def class_size_problems(config: Config) -> Iterator[str]:
             for path in sorted(parent.iterdir()) if parent.is_dir() and least else ():
                 if not path.is_dir() or path.name.startswith((".", "__MACOSX")):
                     continue
-                found = count_images(path, least)
-                if found < least:
+                present = count_images(path, least)
+                if present < least:
                     yield (
-                        f"sources.{name}.per_class: class {path.name!r} in {parent} has {found} images, {least} are "
+                        f"sources.{name}.per_class: class {path.name!r} in {parent} has {present} images, {least} are "
                         f"wanted for all splits; lower per_class or add images"
                     )
                     break

@@ -142,13 +142,13 @@ def surprise(node: yaml.ScalarNode) -> str | None:
     )
 
 
-def count_values(node: yaml.Node, known: dict[int, int]) -> int:
-    """Return the number of values in a node, each alias counted with all that it stands for; known: earlier counts."""
-    if id(node) not in known:
+def count_values(node: yaml.Node, counts: dict[int, int]) -> int:
+    """Return the number of values in a node, each alias with all that it stands for; counts: earlier results."""
+    if id(node) not in counts:
         parts = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
         scalar = isinstance(node, yaml.ScalarNode)
-        known[id(node)] = 1 if scalar else 1 + sum(count_values(part, known) for part in parts)
-    return known[id(node)]
+        counts[id(node)] = 1 if scalar else 1 + sum(count_values(part, counts) for part in parts)
+    return counts[id(node)]
 
 
 def parse_scalar(text: str) -> Any:

@@ -198,36 +198,36 @@ def wrong_places(config: Config, error: Any, sections: dict[int, type[Section]])
 def explain(error: Any) -> str:
     """Return the message for a mistake: one line with the key, its value and the allowed values."""
     place, kind, value, details = place_of(error), error["type"], error["input"], error.get("ctx", {})
-    key, shown = ".".join(map(str, place)), show(value)
+    key, value_text = ".".join(map(str, place)), show(value)
     if error["loc"][-1] == "[key]":
         section = ".".join(map(str, place[:-1]))
         return (
-            f"{section}: {shown} is not a name; allowed: letters, digits, . _ -, the first one a letter or digit, "
+            f"{section}: {value_text} is not a name; allowed: letters, digits, . _ -, the first one a letter or digit, "
             f"at most 64 characters"
         )
     if kind in ("missing", "union_tag_not_found"):
         return f"key {key!r} is missing"
     if kind in EXPECTED:
-        return f"{key}: {shown} is not {EXPECTED[kind]}"
+        return f"{key}: {value_text} is not {EXPECTED[kind]}"
     if kind in LIMITS:
         limit, words = LIMITS[kind]
         bound = details[limit]
-        return f"{key}: {shown} is {words} {bound if isinstance(bound, int) else format(bound, 'g')}"
+        return f"{key}: {value_text} is {words} {bound if isinstance(bound, int) else format(bound, 'g')}"
     if kind in ("literal_error", "union_tag_invalid"):
         value, words = details.get("tag", value), details.get("expected") or details["expected_tags"]
         return f"{key}: {value!r} is not allowed{suggestion(value, QUOTED.findall(words))}"
     if kind == "choice":
-        return f"{key}: {shown} is not allowed; allowed: {error['msg']}"
+        return f"{key}: {value_text} is not allowed; allowed: {error['msg']}"
     if kind == "string_pattern_mismatch":
-        return f"{key}: {shown} does not match the pattern {details['pattern']}"
+        return f"{key}: {value_text} does not match the pattern {details['pattern']}"
     if kind in ("too_short", "too_long", "string_too_short", "string_too_long"):
         length = "at least {min_length}" if "min_length" in details else "at most {max_length}"
-        return f"{key}: {shown} has a length of {len(value)}; allowed: {length.format(**details)}"
+        return f"{key}: {value_text} has a length of {len(value)}; allowed: {length.format(**details)}"
     if kind == "alternatives":
         return f"{key}: {error['msg']}"
     if kind == "path":
-        return f"{key}: {shown} {error['msg']}"
-    return f"{key}: {shown}: {error['msg']}"
+        return f"{key}: {value_text} {error['msg']}"
+    return f"{key}: {value_text}: {error['msg']}"
 
 
 def show(value: Any) -> str:
