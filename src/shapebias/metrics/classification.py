@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import precision_recall_fscore_support
 
 from shapebias.categories import CATEGORIES, category_of
 from shapebias.metrics.accuracy_by_condition import eligible_images
@@ -85,6 +84,9 @@ def tabulate_classification(panel: Panel) -> pd.DataFrame:
 
 def classification_rows(truth: np.ndarray, answer: np.ndarray) -> list[dict[str, Any]]:
     """Return one row per category and then the macro average, for one observer; truth, answer: int [images]."""
+    # scikit-learn takes more than half a second to import, and most jobs only need this module's lists of columns.
+    from sklearn.metrics import precision_recall_fscore_support
+
     labels = np.arange(len(CATEGORIES))
     answer_counts = np.bincount(answer[answer >= 0], minlength=len(CATEGORIES))
     support = np.bincount(truth, minlength=len(CATEGORIES))
