@@ -56,8 +56,9 @@ def draw(tables: Path, out: Path, *more: object, run=run_script):
 
 
 def test_recorded_decisions_become_figures_with_reproducible_bytes(tables, stimuli, tmp_path):
-    for folder, run in (("one", run_script), ("two", run_process)):
-        succeeded(draw(tables, tmp_path / folder, "--sample-images", f"conflict={stimuli}", run=run))
+    for folder, run, workers in (("one", run_script, 0), ("two", run_process, 2)):
+        options = ["--sample-images", f"conflict={stimuli}", "--workers", workers]
+        succeeded(draw(tables, tmp_path / folder, *options, run=run))
     figure_names = [*(f"{name}.conflict" for name in OF_CONFLICTS), "human_likeness"]
     assert files_below(tmp_path / "one") == sorted(
         f"{name}.{kind}" for name in figure_names for kind in ("png", "svg", "pdf")

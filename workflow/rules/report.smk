@@ -103,9 +103,9 @@ rule figures:
         "report"
     conda:
         "../../envs/report.yaml"
-    threads: 1
+    threads: 2
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory(3000),
         runtime=time_limit(30),
     params:
         folder=lambda wildcards, output: folder_of(output, "results/figures"),
@@ -125,6 +125,7 @@ rule figures:
         'python "$SCRIPTS"/figures.py --tables {params.tables:q} --runs results/runs --people {input.people:q}'
         " --out {params.folder:q} --benchmarks {params.benchmarks:q} {params.melanoma:q}"
         " {params.samples:q} {params.looks:q} {params.regimes:q} --declared {params.declared:q}"
+        " --workers {threads}"
         " > {log:q} 2>&1"
 
 

@@ -11,7 +11,7 @@ import argparse
 from collections import defaultdict
 from pathlib import Path
 
-from shapebias.cli import Parser, named_path, named_text
+from shapebias.cli import Parser, named_path, named_text, non_negative_int
 from shapebias.figures.draw import draw_figures
 from shapebias.figures.style import FigureStyle
 
@@ -63,6 +63,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         metavar="FIGURE",
         help="figures that must exist: one without data says so in a sentence",
     )
+    parser.add_argument(
+        "--workers", type=non_negative_int, default=0, metavar="N", help="processes that draw (default: in this one)"
+    )
     return parser.parse_args(argv)
 
 
@@ -83,4 +86,5 @@ def main(argv: list[str] | None = None) -> None:
         regime_labels=dict(args.regime_labels),
         compared=tuple(args.compared) if args.compared else None,
         declared=args.declared,
+        workers=args.workers,
     )

@@ -25,6 +25,7 @@ from shapebias.figures.shape_bias import shape_bias_overview
 from shapebias.figures.style import COLUMN_WIDTH, FigureStyle, NoDataError, new_figure, wrap_name
 from shapebias.figures.training_curves import training_curves
 from shapebias.images.pictures import Picture
+from shapebias.parallel import ordered_map, process_pool
 from shapebias.seeding import draw_key
 from shapebias.tables.reading import read_answers, read_histories, read_people, read_table
 from shapebias.tables.summaries import PEOPLE, observer_kinds, order_regimes, pick_from_each_group, short_observer_names
@@ -50,6 +51,7 @@ def draw_figures(
     regime_labels: Mapping[str, str] | None = None,
     compared: tuple[str, str] | None = None,
     declared: Sequence[str] = (),
+    workers: int = 0,
 ) -> None:
     """Draw every figure as PNG, SVG and PDF into a folder. A figure without data is left out.
 
@@ -58,6 +60,7 @@ def draw_figures(
     shards or archives of its images, for a figure of some images with answers. melanoma: melanoma benchmarks to draw.
     regime_labels: regime → its name in the figures. compared: the baseline and the regime whose effect is the question.
     declared: figures that must exist, as outputs of a rule. One without data says so.
+    workers: processes that draw; with 0, this process draws.
     Raises UserError for missing or broken tables, and for a benchmark or a style that does not exist.
     """
     check_style(style)
@@ -99,15 +102,24 @@ def draw_figures(
     unknown = sorted({*declared} - {*figures})
     if unknown:
         raise UserError(f"figure {unknown[0]!r}: no such figure of these tables; available: {', '.join(figures)}")
-    for name, draw in figures.items():
-        try:
-            figure = draw(style=style)
-        except NoDataError as error:
-            if name not in declared:
-                remove_figure(out / name)  # of an earlier study in this folder
-                continue
-            figure = message_figure(str(error), style)
-        save_figure(figure, out / name, style.dpi)
+    write = partial(write_figure, style=style, out=out, declared=declared)
+    for _ in ordered_map(write, figures.items(), workers, process_pool):
+        pass
+
+
+def write_figure(
+    figure: tuple[str, Callable[..., Figure]], *, style: FigureStyle, out: Path, declared: Sequence[str]
+) -> None:
+    """Draw and save a figure, given as its name and the function that draws it."""
+    name, draw = figure
+    try:
+        drawn = draw(style=style)
+    except NoDataError as error:
+        if name not in declared:
+            remove_figure(out / name)  # of an earlier study in this folder
+            return
+        drawn = message_figure(str(error), style)
+    save_figure(drawn, out / name, style.dpi)
 
 
 def message_figure(text: str, style: FigureStyle) -> Figure:
