@@ -12,6 +12,7 @@ Names, conditions and axes of the parametric sets are those of the model-vs-huma
 """
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -37,6 +38,12 @@ class BenchmarkKind:
     condition_names: dict[str, str] = field(default_factory=dict)
     undistorted: str | None = None
 
+    @property
+    def omitted(self) -> tuple[str, ...]:
+        """The conditions that count in no comparison of networks with people: undistorted, or hardly recognizable."""
+        undistorted = (self.undistorted,) if self.undistorted else ()
+        return undistorted + UNRECOGNIZABLE.get(self.name, ())
+
     def find_condition(self, text: str) -> str | None:
         """Return the condition that a file writes as `text`: "" if the kind has no conditions, None if it is unknown.
 
@@ -49,6 +56,20 @@ class BenchmarkKind:
             return ""
         value = condition_value(text)
         return next((condition for condition in self.conditions if condition_value(condition) == value), None)
+
+
+# Kind → the conditions in which people recognize about a fifth of the images or fewer, so that likeness to them says
+# little. The lists are those of the toolbox (modelvshuman/plotting/plot.py, commit 0b45bd8).
+UNRECOGNIZABLE: Mapping[str, tuple[str, ...]] = {
+    "contrast": ("c03", "c01"),
+    "high-pass": ("0.55", "0.45", "0.4"),
+    "low-pass": ("15", "40"),
+    "phase-scrambling": ("150", "180"),
+    "eidolonI": ("64-10-10", "128-10-10"),
+    "eidolonII": ("32-3-10", "64-3-10", "128-3-10"),
+    "eidolonIII": ("16-0-10", "32-0-10", "64-0-10", "128-0-10"),
+    "uniform-noise": ("0.6", "0.9"),
+}
 
 
 def condition_value(condition: str) -> float | str:

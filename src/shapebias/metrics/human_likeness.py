@@ -7,7 +7,7 @@ Source: Geirhos et al., NeurIPS 2021 (arXiv 2106.07411), and the toolbox bethgel
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -20,24 +20,22 @@ HUMAN_LIKE = ["accuracy_difference", "observed_consistency", "error_consistency"
 LIKENESS_MEASURES = ["accuracy", *HUMAN_LIKE]
 LIKENESS_RANKS = [f"{name}_rank" for name in LIKENESS_MEASURES]
 LIKENESS_COLUMNS = ["benchmark", *IDENTITY_COLUMNS, *LIKENESS_MEASURES, *LIKENESS_RANKS, "mean_rank", "reason"]
-# If people hardly recognize the images of a condition, agreement with people says little. The toolbox omits such
-# conditions.
-LOWEST_ACCURACY = 0.2
+# Values that are equal to this many decimals are tied: sums in another order differ by 1e-16.
+TIE_DECIMALS = 12
 NO_PEOPLE = "no person answered"
 
 
 def tabulate_human_likeness(
-    by_condition: pd.DataFrame, consistency: pd.DataFrame, undistorted: Mapping[str, str] = MappingProxyType({})
+    by_condition: pd.DataFrame,
+    consistency: pd.DataFrame,
+    omitted: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Return one row per benchmark and observer, one per benchmark for `people`, and the means over benchmarks (`all`).
 
     Single persons have no rows.
     by_condition: rows of `tabulate_conditions` with benchmark, model, regime and seed; a person's model is `people`.
     consistency: rows of `tabulate_consistency` with benchmark.
-    undistorted: benchmark → the condition that leaves photographs unchanged.
-
-    As in the toolbox, two sorts of conditions are omitted: the undistorted condition, and conditions in which the
-    accuracy of people is below LOWEST_ACCURACY. The toolbox has a fixed list of the latter.
+    omitted: benchmark → the conditions that are left out, as in the toolbox (`BenchmarkKind.omitted`).
 
     accuracy: over all images of the remaining conditions, like the toolbox's out-of-distribution accuracy.
     error_consistency: over the conditions in which it is defined. The row of `people` compares persons with each other
@@ -49,7 +47,7 @@ def tabulate_human_likeness(
         for row in benchmark_likeness(
             by_condition[by_condition["benchmark"] == benchmark],
             consistency[(consistency["benchmark"] == benchmark) & (consistency["observer_2"] == PEOPLE)],
-            undistorted.get(benchmark),
+            omitted.get(benchmark, ()),
         )
     ]
     rows += average_benchmarks(rows)
@@ -58,20 +56,17 @@ def tabulate_human_likeness(
         ranked = part[part["observer"] != PEOPLE]
         for name in LIKENESS_MEASURES:
             lowest_is_best = name == "accuracy_difference"
-            table.loc[ranked.index, f"{name}_rank"] = ranked[name].astype(float).rank(ascending=lowest_is_best)
+            values = ranked[name].astype(float).round(TIE_DECIMALS)
+            table.loc[ranked.index, f"{name}_rank"] = values.rank(ascending=lowest_is_best)
     table["mean_rank"] = table[[f"{name}_rank" for name in HUMAN_LIKE]].astype(float).mean(axis=1, skipna=False)
     return table.astype(dict.fromkeys([*LIKENESS_MEASURES, *LIKENESS_RANKS, "mean_rank"], float))
 
 
-def benchmark_likeness(rows: pd.DataFrame, consistency: pd.DataFrame, undistorted: str | None) -> list[dict[str, Any]]:
+def benchmark_likeness(rows: pd.DataFrame, consistency: pd.DataFrame, omitted: Collection[str]) -> list[dict[str, Any]]:
     """Return the rows of one benchmark, without ranks; consistency: the benchmark's pairs with `people`."""
     rows = rows[rows["observer"] != PEOPLE]
     persons = rows[rows["model"] == PEOPLE]
-    is_included = rows["condition"] != undistorted
-    if len(persons):
-        people_accuracy = persons.groupby("condition")["accuracy"].mean()
-        is_included &= rows["condition"].map(people_accuracy) >= LOWEST_ACCURACY
-    conditions = sorted(rows.loc[is_included, "condition"].unique())
+    conditions = sorted({*rows["condition"]} - {*omitted})
     # A single condition has no row apart from `all`.
     consistency_conditions = [ALL] if rows["condition"].nunique() == 1 and conditions else conditions
     agreeing = (
@@ -107,7 +102,7 @@ def likeness_reason(row: dict[str, Any], observer_rows: pd.DataFrame, persons: i
     if not persons:
         return NO_PEOPLE
     if not conditions:
-        return f"people are right in less than {LOWEST_ACCURACY:.0%} of the images of each distorted condition"
+        return "only conditions that are left out were shown"
     if row["observer"] == PEOPLE and persons == 1:
         return "one person has no other to compare with"
     missing = observer_rows.loc[observer_rows["squared_difference"].isna(), "condition"]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from shapebias.evaluation.benchmarks import KINDS
 from shapebias.metrics.shape_bias import wilson_interval
 from shapebias.report import charts, html_tables, wording
 from shapebias.report.charts import Chart, Control
@@ -42,7 +43,8 @@ def likeness_section(study: StudyResults) -> Section | None:
     statements = consistency_findings(consistency, persons, names)
     subsections = []
     overall = consistency[consistency["condition"] == ALL]
-    matrix = consistency_chart(overall, study) if len(overall) else None
+    drawn = benchmarks_with_matrix(overall)
+    matrix = consistency_chart(overall[overall["benchmark"].isin(drawn)], study) if drawn else None
     for benchmark, table in overall.groupby("benchmark", sort=False):
         name = str(benchmark)
         human_pairs = pairs_with_people(table)
@@ -54,23 +56,27 @@ def likeness_section(study: StudyResults) -> Section | None:
             "same images. Purple: more alike than chance; orange: less alike. Hatched or empty cells: κ is undefined, "
             f"or says nothing because an observer guesses or nearly always gives one answer.{error_definition}",
             "wide",
-            [matrix]
-            if matrix is not None and not subsections
-            else [],  # one chart for all benchmarks; the reader picks one
+            [matrix] if matrix and not subsections else [],  # one chart for all benchmarks; the reader picks one
         )
-        table = make_report_table(
+        sentences = [statements[name]] if name in statements else []
+        if name not in drawn and figure.image is None:
+            sentences.append(
+                f"The page has no matrix of these {len(table):,} pairs, because it would be too large. "
+                "The CSV file below holds all pairs."
+            )
+        report_table = make_report_table(
             "Error consistency with people" if len(human_pairs) else "Error consistency of every pair",
             html_tables.format_consistency_table,
             human_pairs if len(human_pairs) else table,
             csv_download(f"error_consistency.{name}", select_benchmark(consistency, name)),
         )
-        subsections.append(Subsection(name, [statements[name]] if name in statements else [], "", [figure], [table]))
+        subsections.append(Subsection(name, sentences, "", [figure], [report_table]))
     if ranks["mean_rank"].notna().any():
         figure = ReportFigure(
             study.figure("human_likeness", "Likeness of every network to people"),
             "How to read it: the panels show accuracy; the squared difference between the accuracy of a network and of "
             "people (lower is more alike); observed consistency and error consistency with people (higher is more "
-            "alike); and the mean rank in the last three measures over all benchmarks.",
+            f"alike); and the mean rank in the last three measures over all benchmarks.{describe_omitted(study)}",
         )
         table = make_report_table(
             "Ranks of likeness to people",
@@ -85,19 +91,39 @@ def likeness_section(study: StudyResults) -> Section | None:
     return Section("likeness", title, subsections) if subsections else None
 
 
+def describe_omitted(study: StudyResults) -> str:
+    """Return a sentence that names the conditions that count in no measure, or "" if no condition is left out."""
+    shown = study.tables["accuracy_by_condition"].groupby("benchmark", sort=False)["condition"].agg(set)
+    parts = []
+    for benchmark, conditions in shown.items():
+        kind = KINDS.get(study.kind(str(benchmark)))
+        omitted = [condition for condition in kind.omitted if condition in conditions] if kind else []
+        if omitted:
+            parts.append(f"{benchmark} {', '.join(omitted)}")
+    if not parts:
+        return ""
+    return (
+        " Undistorted images, and conditions in which people hardly recognize anything, are left out, as in the "
+        f"model-vs-human toolbox: {'; '.join(parts)}."
+    )
+
+
 ERRORS_ON_CONFLICTS = (
     " On conflict images, every answer except the category of the shape is an error. All images of a known shape "
     "count, including those where shape and texture agree."
 )
 
 
-def consistency_chart(consistency: pd.DataFrame, study: StudyResults) -> Chart | None:
-    """Return the chart of κ for every pair on one benchmark, or None if the pairs are too many for the page."""
-    if (
-        len({*consistency["observer_1"], *consistency["observer_2"]}) > MAX_MATRIX_OBSERVERS
-        or len(consistency) > MAX_PAIRS
-    ):
-        return None
+def benchmarks_with_matrix(consistency: pd.DataFrame) -> list[str]:
+    """Return the first benchmarks whose pairs, rows of a table, fit on the page together."""
+    if len({*consistency["observer_1"], *consistency["observer_2"]}) > MAX_MATRIX_OBSERVERS:
+        return []
+    counts = consistency["benchmark"].value_counts(sort=False).cumsum()
+    return [str(name) for name, pairs in counts.items() if pairs <= MAX_PAIRS]
+
+
+def consistency_chart(consistency: pd.DataFrame, study: StudyResults) -> Chart:
+    """Return the chart of κ for every pair on one benchmark."""
     kappa = consistency["kappa"].where(is_interpretable(consistency))
     rows = label_pairs(consistency, study).assign(kappa=kappa, images=consistency["images"])
     rows["value_text"] = kappa.map(html_tables.format_fraction).where(is_interpretable(consistency), "says nothing: ")

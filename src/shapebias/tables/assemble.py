@@ -186,11 +186,8 @@ class TableBuilder:
             parts_of_table["accuracy_by_condition"], prepend_observer_columns(accuracy_by_condition.CONDITION_COLUMNS)
         )
         consistencies = concatenate(parts_of_table["error_consistency"], TABLE_COLUMNS["error_consistency"])
-        undistorted = {name: KINDS[answers.kind].undistorted for name, answers in self.benchmarks.items()}
-        undistorted_conditions = {name: condition for name, condition in undistorted.items() if condition}
-        parts_of_table["human_likeness"] = [
-            human_likeness.tabulate_human_likeness(conditions, consistencies, undistorted_conditions)
-        ]
+        omitted = {name: KINDS[answers.kind].omitted for name, answers in self.benchmarks.items()}
+        parts_of_table["human_likeness"] = [human_likeness.tabulate_human_likeness(conditions, consistencies, omitted)]
         parts_of_table["benchmarks"] = [pd.DataFrame(benchmark_rows, columns=BENCHMARK_COLUMNS)]
         if differences := parts_of_table["accuracy_differences"]:
             joined = pd.concat(differences, ignore_index=True)

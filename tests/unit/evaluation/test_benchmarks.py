@@ -50,6 +50,16 @@ def test_each_set_has_the_published_number_of_conditions_and_one_undistorted_con
     assert KINDS["eidolonII"].conditions[3] == "8-3-10" and KINDS["eidolonII"].condition_names["8-3-10"] == "3"
 
 
+def test_comparisons_with_people_leave_out_the_conditions_of_the_toolbox():
+    counted = {name: [c for c in kind.conditions if c not in kind.omitted] for name, kind in KINDS.items()}
+    assert counted["colour"] == ["bw"] and counted["rotation"] == ["90", "180", "270"]
+    assert counted["low-pass"] == ["1", "3", "5", "7", "10"]  # people are right in exactly a fifth of the images at 15
+    assert counted["contrast"] == ["c50", "c30", "c15", "c10", "c05"]
+    assert counted["eidolonIII"] == ["2-0-10", "4-0-10", "8-0-10"]
+    assert sum(len(kind.omitted) for kind in KINDS.values() if kind.conditions) == 32  # of 73
+    assert KINDS["cue_conflict"].omitted == ()
+
+
 @pytest.mark.parametrize(
     ("kind", "spelling", "condition"),
     [  # as file names of the published sets write them, and as the toolbox calls them

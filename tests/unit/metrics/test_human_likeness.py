@@ -61,6 +61,15 @@ def test_tied_networks_share_their_rank():
     assert list(table.loc[[("sketch", "a"), ("sketch", "b"), ("sketch", "c")], "mean_rank"]) == [1.5, 1.5, 3]
 
 
+def test_sums_in_another_order_do_not_split_a_tie():
+    """Networks a and b agree with the person on 1, 2 and 3, and on 3, 2 and 1 of ten images of three benchmarks."""
+    marks = ["+" * n + "-" * (10 - n) for n in range(4)]
+    parts = [consistency_inputs(f"set{n}", {"": {"a": marks[n], "b": marks[4 - n], "p1": "+" * 10}}) for n in (1, 2, 3)]
+    assert sum([0.1, 0.2, 0.3]) != sum([0.3, 0.2, 0.1])
+    table = likeness_table(*parts)
+    assert list(table.loc[[("all", "a"), ("all", "b")], "observed_consistency_rank"]) == [1.5, 1.5]
+
+
 def test_the_row_of_people_compares_persons_with_each_other():
     row = likeness_table(consistency_inputs("sketch", SKETCH)).loc[("sketch", "people")]
     assert (row["accuracy"], row["accuracy_difference"], row["observed_consistency"]) == (4 / 8, 0, 2 / 4)
@@ -76,12 +85,12 @@ def test_all_is_the_mean_over_benchmarks():
     assert table.loc[("all", "good"), "mean_rank"] == 1
 
 
-def test_undistorted_and_unrecognizable_conditions_are_left_out():
+def test_conditions_that_a_kind_omits_are_left_out():
     marks = NOISE | {
         "0": {"good": "++++", "bad": "++++", "p1": "++++", "p2": "+++-"},
         "0.9": {"good": "++++", "bad": "----", "p1": "----", "p2": "----"},
     }
-    table = likeness_table(consistency_inputs("noise", marks), undistorted={"noise": "0"})
+    table = likeness_table(consistency_inputs("noise", marks), omitted={"noise": ("0", "0.9")})
     pd.testing.assert_frame_equal(table, likeness_table(consistency_inputs("noise", NOISE)))
 
 

@@ -268,6 +268,18 @@ def test_every_benchmark_has_its_table_of_kappa_even_without_a_figure():
     assert html.count("κ is above 0 for 1 of 1 pair (n = 80)") == 2
 
 
+def test_a_benchmark_whose_pairs_do_not_fit_on_the_page_says_so(monkeypatch):
+    monkeypatch.setattr("shapebias.report.answers.MAX_PAIRS", 1)
+    rows = pd.DataFrame(
+        [(name, "all", 1, "a", "b", 80, 0.5, 0.5, 0.6, 0.5, 0.2, 0.1, 0.3, "", "") for name in ("one", "two")]
+    )
+    rows.columns = FILE_COLUMNS["error_consistency"]
+    html = page({"error_consistency": rows})
+    assert html.count("The page has no matrix of these 1 pairs") == 1
+    chart = json.loads(Elements(html).scripts[0])["charts"]["error_consistency"]
+    assert chart["rows"]["benchmark"]["texts"] == ["one"]
+
+
 def test_the_caption_defines_errors_on_conflict_images():
     tables = biases(("vit", "in", 3, 1), ("net", "in", 3, 1))
     rows = pd.DataFrame([("conflict", "all", 1, "a", "b", 80, 0.5, 0.5, 0.6, 0.5, 0.2, 0.1, 0.3, "", "")])
