@@ -44,6 +44,15 @@ class CsvTable:
 
         return pd.DataFrame(self.rows, columns=self.columns, index=self.lines, dtype="str")
 
+    def require_columns(self, required: Sequence[str], expected: str) -> None:
+        """Raise UserError if a column is missing. expected: the usual columns in words."""
+        missing = [name for name in required if name not in self.columns]
+        if missing:
+            raise UserError(
+                f"{self.path}: column {', '.join(missing)} is missing; its columns are {','.join(self.columns)}, "
+                f"expected {expected}"
+            )
+
     def require_unique(self, column: str, noun: str) -> None:
         """Raise UserError if a value stands twice in a column, or is missing. noun: what the column holds."""
         first_lines: dict[str, int] = {}
@@ -90,7 +99,7 @@ def read_csv_table(
             continue
         if columns is None:
             values = values if exact else [name.lower() for name in values]
-            columns = _check_columns(path, line, values, required, expected)
+            columns = _check_columns(path, line, values, expected)
         elif len(values) != len(columns):
             raise UserError(
                 f"{path}, line {line}: {_count(len(values))} in this row, but the header has {_count(len(columns))} "
@@ -101,10 +110,12 @@ def read_csv_table(
             row_lines.append(line)
     if columns is None:
         raise UserError(f"{path}: the file is empty; expected {expected}")
-    return CsvTable(path, columns, rows, row_lines)
+    table = CsvTable(path, columns, rows, row_lines)
+    table.require_columns(required, expected)
+    return table
 
 
-def _check_columns(path: Path, line: int, columns: list[str], required: Sequence[str], expected: str) -> list[str]:
+def _check_columns(path: Path, line: int, columns: list[str], expected: str) -> list[str]:
     separator = next((mark for mark in OTHER_SEPARATORS if mark in columns[0]), None)
     if len(columns) == 1 and separator:
         raise UserError(
@@ -115,11 +126,6 @@ def _check_columns(path: Path, line: int, columns: list[str], required: Sequence
             raise UserError(f"{path}, line {line}: column {place + 1} has no name; name it or remove it")
         if name in columns[:place]:
             raise UserError(f"{path}, line {line}: two columns are called {name!r}; keep one of them")
-    missing = [name for name in required if name not in columns]
-    if missing:
-        raise UserError(
-            f"{path}: column {', '.join(missing)} is missing; its columns are {','.join(columns)}, expected {expected}"
-        )
     return columns
 
 

@@ -3,7 +3,7 @@
 
 from shapebias.config.queries import pretrained_name
 
-# Geirhos et al. 2019 (CC BY 4.0), at a fixed commit.
+# Geirhos et al. 2019, at a fixed commit. The stimuli are CC BY 4.0; no licence is stated for the decisions.
 TEXTURE_VS_SHAPE = (
     "https://raw.githubusercontent.com/rgeirhos/texture-vs-shape/ccd0c01d42c0a8a834e90ec141e7f24fa915dc23"
 )

@@ -11,17 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shapebias.categories import CATEGORIES
-from shapebias.csv_tables import read_csv_table
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS, BenchmarkKind
+from shapebias.evaluation.dialects import CSV_COLUMNS, NO_ANSWER_TEXTS, REQUIRED_COLUMNS, read_recorded_trials
 from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem, stimulus_name, toolbox_name, trial_name
 from shapebias.files import atomic_write
 
-CSV_COLUMNS = ["subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename"]
 PROBABILITIES = [f"p_{category}" for category in CATEGORIES]
 TRIALS = ["observer", "image", "shape", "texture", "decision", "answerable", "condition", "session"]
 PREDICTIONS_KEY = b"shapebias"
-NO_ANSWER_TEXTS = {"na", "nan", "none", ""}  # how the toolbox writes a trial without a response
 
 
 def write_predictions(target: Path, predictions: pd.DataFrame, metadata: dict[str, Any]) -> None:
@@ -112,7 +110,9 @@ def make_image_name(row: dict[str, Any], trial: int, condition: str | int, used_
 
 
 def read_decisions(path: Path, kind: str = "cue_conflict") -> pd.DataFrame:
-    """Read the toolbox's CSV: observer, image, shape, texture, decision, condition, session.
+    """Read recorded decisions in a known layout: observer, image, shape, texture, decision, condition, session.
+
+    `dialects` lists the layouts.
 
     kind: the kind of benchmark, a name of benchmarks.KINDS. Columns may come in any order. The shape is the column
     `category`. On cue conflicts the texture comes from the name of the image (cat1-bird1.png is a cat with a bird's
@@ -121,9 +121,8 @@ def read_decisions(path: Path, kind: str = "cue_conflict") -> pd.DataFrame:
     Raises UserError for missing columns, for unknown categories and conditions, for trials without an observer, for
     names that contradict their row, and on cue conflicts for names without a texture.
     """
-    required = ["subj", "object_response", "category", "imagename"]
-    required += ["condition"] if KINDS[kind].conditions else []
-    table = read_csv_table(path, required, order=CSV_COLUMNS).frame()
+    required = REQUIRED_COLUMNS + (["condition"] if KINDS[kind].conditions else [])
+    table = read_recorded_trials(path, kind, required)
     if table.empty:
         raise UserError(f"{path}: no trials; expected a row for each image")
     unnamed = table["subj"] == ""
