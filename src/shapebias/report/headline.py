@@ -87,17 +87,27 @@ def effect_sentence(effects: Sequence[Effect], opening: str = "") -> str:
     return f"{opening}{'; '.join(clauses)}."
 
 
+def _other_changes(kept: str, lost: str, change: str) -> dict[str, tuple[str, str]]:
+    """Return the verbs for a bias that moves towards a cue whose answers do not rise beyond guessing, or do not rise.
+
+    kept: the cue that the bias moves towards. lost: the other cue. change: `higher` or `lower`.
+    """
+    verbs = {}
+    for ending, limit in (("guessing", "than by guessing"), ("before", "than before")):
+        verbs[f"less {lost} ({ending})"] = (
+            f"names the {lost} less often, but the {kept} not more often {limit}",
+            f"name the {lost} less often, but the {kept} not more often {limit}",
+        )
+        rest = f"a {change} bias, but the {kept} is not named more often {limit}, nor the {lost} measurably less often"
+        verbs[f"{change} bias ({ending})"] = (f"has {rest}", f"have {rest}")
+    return verbs
+
+
 DIRECTIONS: Mapping[str, tuple[str, str]] = {
     "shape": ("turns towards shape", "turn towards shape"),
-    "less texture": (
-        "names the texture less often, but the shape not more often than by guessing",
-        "name the texture less often, but the shape not more often than by guessing",
-    ),
+    **_other_changes("shape", "texture", "higher"),
     "texture": ("turns towards texture", "turn towards texture"),
-    "less shape": (
-        "names the shape less often, but the texture not more often than by guessing",
-        "name the shape less often, but the texture not more often than by guessing",
-    ),
+    **_other_changes("texture", "shape", "lower"),
     "unclear": ("does not measurably change its bias", "do not measurably change their bias"),
     "undefined": ("cannot be compared", "cannot be compared"),
 }

@@ -153,9 +153,14 @@ def test_a_folder_of_predictions_has_no_treatment():
         (("sin", 0.34), "unclear"),
         (("sin", 0.10), "texture"),
         (("sin", np.nan), "undefined"),
-        (("sin", 0.50, 0.06, 0.06), "less texture"),  # a network that has come to guess
+        (("sin", 0.50, 0.06, 0.06), "less texture (guessing)"),  # a network that has come to guess
+        (("sin", 0.50, 0.15, 0.15), "less texture (before)"),  # as many shape answers as before, well above guessing
+        (("sin", 0.50, 0.15, 0.34), "higher bias (before)"),  # the answers move less than their intervals of ± 0.02
+        (("sin", 0.50, 0.06, 0.34), "higher bias (guessing)"),
         (("sin", 0.50, 0.20, 0.20), "shape"),
-        (("sin", 0.10, 0.01, 0.10), "less shape"),
+        (("sin", 0.10, 0.01, 0.10), "less shape (before)"),
+        (("sin", 0.10, 0.01, 0.05), "less shape (guessing)"),
+        (("sin", 0.10, 0.14, 0.35), "lower bias (before)"),
     ],
 )
 def test_a_turn_towards_shape_needs_more_shape_answers_than_before_and_than_by_guessing(after, direction):
@@ -163,6 +168,15 @@ def test_a_turn_towards_shape_needs_more_shape_answers_than_before_and_than_by_g
     tables = study(("vit", "in", 0.30, 0.15, 0.35), ("vit", regime, bias, *shares) if shares else ("vit", regime, bias))
     (effect,) = regime_effects(tables, "conflict", "sin", "in")
     assert effect.direction == direction
+
+
+def test_a_sentence_claims_no_fall_of_answers_that_did_not_fall():
+    tables = study(("a", "in", 0.30, 0.15, 0.35), ("a", "sin", 0.50, 0.06, 0.34))
+    sentence, _ = effect_findings(tables, "conflict", REGIMES)["sin"]
+    assert (
+        "the network has a higher bias, but the shape is not named more often than by guessing, nor the texture "
+        "measurably less often." in sentence
+    )
 
 
 def test_an_effect_is_after_minus_before_in_both_orders_of_the_pair():
