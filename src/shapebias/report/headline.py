@@ -348,9 +348,10 @@ def cautions(tables: Tables, regimes: Regimes) -> list[str]:
     shape_bias = tables["shape_bias"]
     seeds = shape_bias.dropna(subset=["seed"]).groupby(["model", "regime"])["seed"].nunique()
     if len(seeds) and seeds.min() == 1:
+        subject, owner = ("Each network", "the") if seeds.max() == 1 else ("At least one network", "its")
         notes.append(
-            "At least one network was trained only once, so its intervals reflect the sample of test images, not "
-            "run-to-run variation."
+            f"{subject} was trained once, so {owner} intervals reflect the sample of test images, not run-to-run "
+            "variation."
         )
     for benchmark in dict.fromkeys(tables["cue_accuracy"]["benchmark"]):
         answers = mean_answers(tables["cue_accuracy"], str(benchmark))
