@@ -52,7 +52,13 @@ def headline(tables: Tables, regimes: Regimes, people: pd.DataFrame | None = Non
 
 
 def unreadable_cues(tables: Tables, benchmark: str) -> str:
-    """Return why the answers to a benchmark are no shape bias: nobody reads one of its cues. Return "" otherwise."""
+    """Return why the answers to a benchmark are no shape bias: nobody reads one of its cues. Return "" otherwise.
+
+    People decide by shape, so people alone do not show whether the texture can be read.
+    """
+    pooled = tables["shape_bias_pooled"]
+    if (pooled[pooled["benchmark"] == benchmark]["kind"] == PEOPLE).all():
+        return ""
     rows = tables["benchmarks"][tables["benchmarks"]["benchmark"] == benchmark]
     if rows.empty:
         return ""
@@ -238,6 +244,9 @@ def observer_findings(tables: Tables, benchmark: str, people: pd.DataFrame | Non
     """Return sentences on the preference and the biases of all observers of a benchmark, however they were trained."""
     pooled = tables["shape_bias_pooled"]
     pooled = pooled[pooled["benchmark"] == benchmark].assign(regime=lambda rows: rows["regime"].fillna(""))
+    if (pooled["kind"] == PEOPLE).all() and len(pooled):
+        bias = wording.format_estimate(pooled.iloc[0], "shape_bias")
+        return [f"On “{benchmark}”, only people were measured: their shape bias is {bias}."]
     sentences = [preferred_cue_finding(tables["shape_bias_pooled"], benchmark)]
     names = pooled["model"] + pooled["regime"].map(lambda regime: f" {regime}" if regime else "")
     networks = pooled.assign(name=names)[pooled["kind"] != PEOPLE]
@@ -287,9 +296,11 @@ def preferred_cue_finding(pooled: pd.DataFrame, benchmark: str) -> str:
     clauses = [f"{count} {'decides' if count == 1 else 'decide'} {preference}" for count, preference in parts if count]
     undefined = int(networks["ci_low"].isna().sum())
     rest = len(networks) - texture - shape - undefined
-    if len(networks) > 1 and len(networks) in (texture, shape):
-        subject = "both" if len(networks) == 2 else f"all {len(networks)}"
-        return f"On “{benchmark}”, {subject} observers decide {parts[0 if texture else 1][1]}."
+    if len(networks) in (texture, shape):
+        subject = {1: "the only observer decides", 2: "both observers decide"}.get(
+            len(networks), f"all {len(networks)} observers decide"
+        )
+        return f"On “{benchmark}”, {subject} {parts[0 if texture else 1][1]}."
     if rest:
         clauses.append(f"{rest} {'shows' if rest == 1 else 'show'} no measurable preference")
     if undefined:

@@ -245,13 +245,21 @@ def test_the_head_claims_no_shape_bias_if_nobody_reads_the_texture():
 
 def test_the_head_without_runs_speaks_of_observers():
     head = headline(study(("vgg", None, 0.17), ("people", None, 0.96)), Regimes(), PEOPLE)
-    assert head.statement == "On “conflict”, of 1 observer, 1 decides by texture more often than by shape."
+    assert head.statement == "On “conflict”, the only observer decides by texture more often than by shape."
     assert [number.value for number in head.numbers] == ["0.17", "60 %", "0.96"]
     assert (
         headline(study(("vgg", None, 0.17)), Regimes(), PEOPLE).numbers[-1].label.endswith("on the published stimuli")
     )
     empty = {name: pd.DataFrame(columns=columns) for name, columns in FILE_COLUMNS.items()}
     assert headline(empty, REGIMES).statement == "No bias was measured: the tables hold no cue-conflict benchmark."
+
+
+def test_people_alone_do_not_show_that_images_lack_a_cue():
+    tables = study(("people", None, 0.96), readable="shape")
+    assert unreadable_cues(tables, "conflict") == ""
+    assert headline(tables, Regimes()).statement == (
+        "On “conflict”, only people were measured: their shape bias is 0.96 [0.93, 0.99]."
+    )
 
 
 def test_sentences_on_many_observers_name_only_the_lowest_and_the_highest():
