@@ -121,7 +121,7 @@ def cost_section(study: StudyResults) -> Section | None:
         subsections.append(
             Subsection(heading, cue_findings(study.label_regimes(cues), name), "", figures, report_tables)
         )
-    title = "At what cost in accuracy?" if study.has_several_regimes() else "How accurate are they?"
+    title = "At what cost in accuracy?" if study.regimes.treatment else "How accurate are they?"
     return Section("cost", title, subsections) if subsections else None
 
 

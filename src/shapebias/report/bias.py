@@ -222,7 +222,7 @@ def architectures_section(study: StudyResults) -> Section | None:
                 )
             )
         subsections.append(Subsection(name, statements, "", figures, report_tables))
-    title = "In every architecture, and every category?" if study.has_several_regimes() else "In every category?"
+    title = "In every architecture, and every category?" if study.regimes.treatment else "In every category?"
     return Section("architectures", title, subsections) if subsections else None
 
 

@@ -259,6 +259,17 @@ def test_csv_downloads_have_all_digits():
     assert ">0.333<" in html
 
 
+def test_only_a_study_of_stylized_training_asks_for_its_cost():
+    tables = biases(("vit", "in", 10, 90), ("vit", "sin", 60, 40))
+    row = {"benchmark": "in_test", "unit": "category", "model": "vit", "images": 80, "correct": 40, "accuracy": 0.5}
+    rows = [row | {"observer": f"vit_{regime}_seed0", "regime": regime, "seed": 0} for regime in ("in", "sin")]
+    accuracy = pd.DataFrame(rows).assign(ci_low=0.4, ci_high=0.6, chance=1 / 16)
+    tables |= {"accuracy": accuracy.reindex(columns=FILE_COLUMNS["accuracy"])}
+    study, predictions = page(tables), page(tables, config={})
+    assert "At what cost in accuracy?" in study and "In every architecture, and every category?" in study
+    assert "How accurate are they?" in predictions and "In every category?" in predictions
+
+
 def test_a_long_table_states_how_many_rows_it_shows():
     accuracy = pd.DataFrame([("b", f"net{i}", f"net{i}", "category", 1 / 16) for i in range(151)])
     accuracy.columns = ["benchmark", "observer", "model", "unit", "chance"]
