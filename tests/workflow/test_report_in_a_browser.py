@@ -249,6 +249,11 @@ def rows_of(page: Page, chart: str) -> list[str]:
     return [text for _, text in sorted(labels) if not re.fullmatch(r"[−\d.]*", text)]
 
 
+def display_name(observer: str) -> str:
+    """Return the name of an observer on the page: `resnet sin` for `resnet_sin_seed0`."""
+    return observer.removesuffix("_seed0").replace("_", " ") if observer.endswith("_seed0") else observer
+
+
 def wait_for_charts(page: Page) -> None:
     """Wait until charts show the chosen data."""
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 150)))")
@@ -443,9 +448,10 @@ def test_conflict_images_are_browsed_by_keyboard_and_filtered(open_report, repor
     text = page.locator(".answers").inner_text()
     named = [name for name in answers.columns[2:] if row[name] == shape]
     assert (row["shape"], row["texture"]) == (shape, texture)
-    assert f"The shape, {shape} ({len(named)})" in text and all(name in text for name in answers.columns[2:])
+    assert f"The shape, {shape} ({len(named)})" in text
+    assert all(display_name(name) in text for name in answers.columns[2:]) and "_seed0" not in text
     page.locator("[data-filter=shape]").select_option("cat")
-    page.locator("[data-filter=observer]").select_option(label="resnet_sin_seed0")
+    page.locator("[data-filter=observer]").select_option(label=display_name("resnet_sin_seed0"))
     page.locator("[data-filter=answer]").select_option("texture")
     titles = [option.get_attribute("title") for option in options.all()]
     assert titles and all(
@@ -486,6 +492,41 @@ def test_the_page_fits_its_width_in_light_and_dark(open_report, report, screensh
         assert contrast_ratio(rgb(ink), rgb(behind)) >= 4.5, name
     labels = page.locator("[data-draw='shape_bias.conflict'] .role-axis-label text").first.get_attribute("fill") or ""
     assert contrast_ratio(labels, rgb(paper)) >= 4.5
+
+
+@pytest.mark.parametrize("width", [660, 768, 1000])
+def test_large_numbers_stay_inside_their_column(open_report, report, width):
+    page = open_report(report, viewport={"width": width, "height": 900})
+    # The head of a study with training: four numbers, each before and after.
+    page.evaluate(
+        """() => {
+            const list = document.querySelector("dl.numbers");
+            while (list.children.length < 4) list.append(list.children[0].cloneNode(true));
+            for (const number of list.querySelectorAll("dd:not(.note)")) number.textContent = "96\u00a0% → 69\u00a0%";
+        }"""
+    )
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    overflowing = "found => found.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)"
+    assert page.eval_on_selector_all("dl.numbers dd", overflowing) == []
+
+
+def test_names_of_models_above_charts_can_be_read_on_a_dark_page(open_report, report):
+    page = explore(open_report(report, color_scheme="dark"))
+    paper = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+    headers = page.locator("[data-draw='cue_accuracy.conflict'] .role-column-header text, .role-title text").all()
+    inks = [header.get_attribute("fill") or "" for header in headers]
+    assert inks and all(contrast_ratio(ink, rgb(paper)) >= 4.5 for ink in inks)
+
+
+def test_a_narrow_figure_is_not_enlarged_on_a_phone(open_report, report):
+    page = open_report(report, viewport=PHONE)
+    page.evaluate(
+        "() => document.querySelectorAll('.card').forEach((c) => c.style.setProperty('--max-width', '300px'))"
+    )
+    widths = page.eval_on_selector_all(
+        ".card.wide img, .card.medium img", "found => found.map((one) => one.getBoundingClientRect().width)"
+    )
+    assert widths and max(widths) <= 300
 
 
 def rgb(css: str) -> str:

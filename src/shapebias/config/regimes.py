@@ -69,17 +69,18 @@ class Regimes:
         }.get(regime.images, f"{self.noun} and stylized {self.noun}")
         return f"training {'the head alone ' if regime.head_only else ''}on {images}"
 
+    def describe_start(self, name: str) -> str:
+        """Return a phrase such as `from random weights`."""
+        start = self.by_name[name].start
+        phrases = {"scratch": "from random weights", "pretrained": "from published weights"}
+        return phrases.get(start, f"from the network “{self.label(start)}”")
+
     def glossary(self) -> list[tuple[str, str]]:
         """Return label and explanation of each regime of a study that trains."""
-        entries = []
-        for regime in self.by_name.values():
-            start = {"scratch": "from random weights", "pretrained": "from published weights"}.get(
-                regime.start, f"from the network “{self.label(regime.start)}”"
-            )
-            entries.append(
-                (regime.label, f"{self.describe_training(regime.name)}, {start} (“{regime.name}” in the tables)")
-            )
-        return entries
+        return [
+            (label, f"{self.describe_training(name)}, {self.describe_start(name)} (“{name}” in the tables)")
+            for name, label in ((regime.name, regime.label) for regime in self.by_name.values())
+        ]
 
     def _is_plain(self, name: str) -> bool:
         regime = self.by_name[name]

@@ -64,7 +64,8 @@ def cost_section(study: StudyResults) -> Section | None:
         figure = ReportFigure(
             study.figure("accuracy_by_condition", "Accuracy of every observer in each condition"),
             f"n = {format_span(distorted['images'])} images per condition and observer. How to read it: the "
-            "distortion grows from left to right; the curve of a robust observer stays high. "
+            "distortion grows from left to right; the curve of a robust observer stays high. The dashed line is "
+            "chance. "
             f"{'Diamonds: people on the same images.' if has_people_curve else ''}",
             "wide",
             [condition_chart(distorted, study)],
@@ -120,7 +121,7 @@ def cost_section(study: StudyResults) -> Section | None:
         subsections.append(
             Subsection(heading, cue_findings(study.label_regimes(cues), name), "", figures, report_tables)
         )
-    title = "At what cost in accuracy?" if study.has_several_regimes() else "How accurate are they?"
+    title = "At what cost in accuracy?" if study.regimes.treatment else "How accurate are they?"
     return Section("cost", title, subsections) if subsections else None
 
 
@@ -158,7 +159,7 @@ def accuracy_chart(accuracy: pd.DataFrame, encoding: Encoding) -> Chart:
 def condition_chart(distorted: pd.DataFrame, study: StudyResults) -> Chart:
     """Return the chart of accuracy over the conditions of one benchmark; the reader picks the benchmark."""
     bounds = {"accuracy": ("ci_low", "ci_high")}
-    pooled = pool_means(distorted, bounds, by=["benchmark", "condition"], first=["images"])
+    pooled = pool_means(distorted, bounds, by=["benchmark", "condition"], first=["images", "chance"])
     rows = label_observers(pooled, study.encoding)
     labels: dict[tuple[str, str], tuple[str, int]] = {}  # (benchmark, condition) → (label, position on the axis)
     for benchmark, group_rows in distorted.groupby("benchmark", sort=False):
@@ -172,7 +173,7 @@ def condition_chart(distorted: pd.DataFrame, study: StudyResults) -> Chart:
     rows = rows.assign(condition=[labels[key][0] for key in keys], place=[labels[key][1] for key in keys])
     rows["interval_text"] = format_intervals(rows, "ci_low", "ci_high")
     rows["value_text"] = rows["accuracy"].map(html_tables.format_fraction)
-    columns = [*IDENTITY, "benchmark", "condition", "place", "accuracy", "ci_low", "ci_high"]
+    columns = [*IDENTITY, "benchmark", "condition", "place", "accuracy", "ci_low", "ci_high", "chance"]
     benchmarks = [(str(name), str(name)) for name in dict.fromkeys(rows["benchmark"])]
     return charts.line_chart(
         "accuracy_by_condition",

@@ -247,7 +247,7 @@ def consistency_findings(
             causes = [cause.replace(f"{observer} ", f"{name} ", 1) for cause in causes]
         statement = (
             f"For {wording.pluralize(len(table), 'pair')} on “{benchmark}” κ says nothing about likeness, because an "
-            f"observer guesses or nearly always gives one answer: {wording.join_names(causes, MAX_CAUSES)}."
+            f"observer guesses or nearly always gives one answer: {wording.join_names(causes, MAX_CAUSES, '; ')}."
         )
         statements[str(benchmark)] = f"{statements.get(str(benchmark), '')} {statement}".strip()
     return statements

@@ -222,7 +222,7 @@ def architectures_section(study: StudyResults) -> Section | None:
                 )
             )
         subsections.append(Subsection(name, statements, "", figures, report_tables))
-    title = "In every architecture, and every category?" if study.has_several_regimes() else "In every category?"
+    title = "In every architecture, and every category?" if study.regimes.treatment else "In every category?"
     return Section("architectures", title, subsections) if subsections else None
 
 
@@ -254,11 +254,12 @@ def change_chart(benchmark: str, model_changes: pd.DataFrame, encoding: Encoding
     widest = float(rows[["difference", "ci_low", "ci_high"]].abs().max(axis=None))
     limit = min(1.0, round(1.1 * widest, 2)) if widest > 0 else 1.0
     columns = [*IDENTITY, "difference", "ci_low", "ci_high", "conflict_images", "interval_text"]
+    baselines = dict.fromkeys(encoding.label(str(name)) for name in model_changes["baseline"])
     return charts.forest_chart(
         f"shape_bias_differences.{benchmark}",
         rows[[*columns, "before_text", "after_text", "difference_text"]],
         encoding,
-        value=("difference", f"change in shape bias (from “{' or '.join(dict.fromkeys(model_changes['baseline']))}”)"),
+        value=("difference", f"change in shape bias (from “{' or '.join(baselines)}”)"),
         description=f"Change in shape bias on {benchmark} from the baseline of the same network",
         reference=0.0,
         domain=(-limit, limit),

@@ -228,7 +228,7 @@ def line_chart(
     heading: str = "",
     apart: float | None = None,
 ) -> Chart:
-    """Return a chart with one curve per observer.
+    """Return a chart with one curve per observer, and a dashed line at the mean of the column `chance`.
 
     x: (column, title). ordered: whether x holds names, in the order of a column `place`; otherwise x holds numbers.
     apart: a value of x whose points no line joins to the others.
@@ -251,7 +251,11 @@ def line_chart(
         make_mark("rule", opacity=0.5, aria=False),
     )
     point = make_mark("point", filled=True, size=55, opacity=1, description=_spoken(tooltip))
+    guessing = make_mark("rule", aria=False, strokeDash=[4, 3], strokeWidth=1, color="#808080")
+    mean_chance = up.copy()
+    mean_chance.shorthand = "mean(chance):Q"
     layers = [
+        guessing.encode(y=mean_chance),
         curve.encode(x=across, y=up, color=color, detail=detail, order=order),
         bar.encode(x=across, y=f"{bounds[0]}:Q", y2=f"{bounds[1]}:Q", color=color),
         point.encode(x=across, y=up, color=color, shape=_shape(encoding, rows), tooltip=_tooltip(tooltip)),

@@ -28,7 +28,8 @@ def read_out_section(study: StudyResults) -> Section | None:
             f"n = {format_span(table['images'])} conflict images. How to read it: linear classifiers predict the "
             "category of the shape, and that of the texture, from the output of each stage of a network. They are "
             "tested on images that were not used for fitting. A high accuracy means that the stage holds the "
-            "information; the shape bias shows whether the network uses it. Bars are 95 % intervals. The outputs of "
+            "information; the shape bias shows whether the network uses it. Bars and "
+            "bands are 95 % intervals. The outputs of "
             "stages are averaged over positions; the pixels (depth 0) keep their positions, so no line joins them. "
             "Runs that train the head alone keep the features of the run that they start from, and are left out.",
             "wide",
@@ -60,7 +61,7 @@ def curve_chart(
     title: str = "accuracy of the read-out",
 ) -> Chart:
     """Return the chart with one curve per observer for one cue."""
-    first = ["images", *(["stage"] if "stage" in table else [])]
+    first = ["images", "chance", *(["stage"] if "stage" in table else [])]
     pooled = pool_means(table, {value: bounds}, by=[x[0]], first=first)
     rows = label_observers(pooled, encoding)
     rows["interval_text"] = format_intervals(rows, *bounds)
@@ -103,7 +104,7 @@ def reliance_section(study: StudyResults) -> Section | None:
             f"n = {format_span(rows['images'])} images per strength. How to read it: networks see {study.regimes.noun} "
             "without conflict, with one cue taken away: shape by shuffling patches, texture by smoothing surfaces, "
             "colour by mixing with grey. The further a curve falls, the more the network relies on that cue. Bars are "
-            f"95 % intervals. Guessing gives {float(rows['chance'].mean()):.2f}.",
+            f"95 % intervals. The dashed line is chance, {float(rows['chance'].mean()):.2f}.",
             "wide",
             [
                 curve_chart(

@@ -56,18 +56,22 @@ class Effect:
 
     @property
     def direction(self) -> str:
-        """`shape`, `less texture`, `texture`, `less shape`, `unclear` or `undefined`.
+        """A key of `headline.DIRECTIONS`: which cue the network turns to, or what else moved its bias.
 
-        `shape` needs a bias that rises and shape answers that rise above guessing; `less texture` is any other rise.
-        `texture` and `less shape` are the same for a bias that falls.
+        `shape` needs a bias that rises and shape answers that rise above guessing. Any other rise is `less texture` if
+        texture answers fall, and `higher bias` if they do not fall measurably. The ending says what shape answers do
+        not exceed: ` (guessing)`, or ` (before)` if they exceed guessing. A bias that falls has the same names of the
+        other cue.
         """
         if not (np.isfinite(self.low) and np.isfinite(self.high)):
             return "undefined"
-        if self.low > 0:
-            return "shape" if self.shape.rises and self.shape.beyond_guessing else "less texture"
-        if self.high < 0:
-            return "texture" if self.texture.rises and self.texture.beyond_guessing else "less shape"
-        return "unclear"
+        if self.low <= 0 <= self.high:
+            return "unclear"
+        names = ("shape", "less texture", "higher bias") if self.low > 0 else ("texture", "less shape", "lower bias")
+        gained, lost = (self.shape, self.texture) if self.low > 0 else (self.texture, self.shape)
+        if gained.rises and gained.beyond_guessing:
+            return names[0]
+        return f"{names[1] if lost.falls else names[2]} ({'before' if gained.beyond_guessing else 'guessing'})"
 
 
 def regime_effects(tables: Tables, benchmark: str, regime: str, baseline: str) -> list[Effect]:

@@ -52,7 +52,13 @@ def headline(tables: Tables, regimes: Regimes, people: pd.DataFrame | None = Non
 
 
 def unreadable_cues(tables: Tables, benchmark: str) -> str:
-    """Return why the answers to a benchmark are no shape bias: nobody reads one of its cues. Return "" otherwise."""
+    """Return why the answers to a benchmark are no shape bias: nobody reads one of its cues. Return "" otherwise.
+
+    People decide by shape, so people alone do not show whether the texture can be read.
+    """
+    pooled = tables["shape_bias_pooled"]
+    if (pooled[pooled["benchmark"] == benchmark]["kind"] == PEOPLE).all():
+        return ""
     rows = tables["benchmarks"][tables["benchmarks"]["benchmark"] == benchmark]
     if rows.empty:
         return ""
@@ -87,17 +93,27 @@ def effect_sentence(effects: Sequence[Effect], opening: str = "") -> str:
     return f"{opening}{'; '.join(clauses)}."
 
 
+def _other_changes(kept: str, lost: str, change: str) -> dict[str, tuple[str, str]]:
+    """Return the verbs for a bias that moves towards a cue whose answers do not rise beyond guessing, or do not rise.
+
+    kept: the cue that the bias moves towards. lost: the other cue. change: `higher` or `lower`.
+    """
+    verbs = {}
+    for ending, limit in (("guessing", "than by guessing"), ("before", "than before")):
+        verbs[f"less {lost} ({ending})"] = (
+            f"names the {lost} less often, but the {kept} not more often {limit}",
+            f"name the {lost} less often, but the {kept} not more often {limit}",
+        )
+        rest = f"a {change} bias, but the {kept} is not named more often {limit}, nor the {lost} measurably less often"
+        verbs[f"{change} bias ({ending})"] = (f"has {rest}", f"have {rest}")
+    return verbs
+
+
 DIRECTIONS: Mapping[str, tuple[str, str]] = {
     "shape": ("turns towards shape", "turn towards shape"),
-    "less texture": (
-        "names the texture less often, but the shape not more often than by guessing",
-        "name the texture less often, but the shape not more often than by guessing",
-    ),
+    **_other_changes("shape", "texture", "higher"),
     "texture": ("turns towards texture", "turn towards texture"),
-    "less shape": (
-        "names the shape less often, but the texture not more often than by guessing",
-        "name the shape less often, but the texture not more often than by guessing",
-    ),
+    **_other_changes("texture", "shape", "lower"),
     "unclear": ("does not measurably change its bias", "do not measurably change their bias"),
     "undefined": ("cannot be compared", "cannot be compared"),
 }
@@ -228,6 +244,9 @@ def observer_findings(tables: Tables, benchmark: str, people: pd.DataFrame | Non
     """Return sentences on the preference and the biases of all observers of a benchmark, however they were trained."""
     pooled = tables["shape_bias_pooled"]
     pooled = pooled[pooled["benchmark"] == benchmark].assign(regime=lambda rows: rows["regime"].fillna(""))
+    if (pooled["kind"] == PEOPLE).all() and len(pooled):
+        bias = wording.format_estimate(pooled.iloc[0], "shape_bias")
+        return [f"On “{benchmark}”, only people were measured: their shape bias is {bias}."]
     sentences = [preferred_cue_finding(tables["shape_bias_pooled"], benchmark)]
     names = pooled["model"] + pooled["regime"].map(lambda regime: f" {regime}" if regime else "")
     networks = pooled.assign(name=names)[pooled["kind"] != PEOPLE]
@@ -277,9 +296,11 @@ def preferred_cue_finding(pooled: pd.DataFrame, benchmark: str) -> str:
     clauses = [f"{count} {'decides' if count == 1 else 'decide'} {preference}" for count, preference in parts if count]
     undefined = int(networks["ci_low"].isna().sum())
     rest = len(networks) - texture - shape - undefined
-    if len(networks) > 1 and len(networks) in (texture, shape):
-        subject = "both" if len(networks) == 2 else f"all {len(networks)}"
-        return f"On “{benchmark}”, {subject} observers decide {parts[0 if texture else 1][1]}."
+    if len(networks) in (texture, shape):
+        subject = {1: "the only observer decides", 2: "both observers decide"}.get(
+            len(networks), f"all {len(networks)} observers decide"
+        )
+        return f"On “{benchmark}”, {subject} {parts[0 if texture else 1][1]}."
     if rest:
         clauses.append(f"{rest} {'shows' if rest == 1 else 'show'} no measurable preference")
     if undefined:
@@ -338,9 +359,10 @@ def cautions(tables: Tables, regimes: Regimes) -> list[str]:
     shape_bias = tables["shape_bias"]
     seeds = shape_bias.dropna(subset=["seed"]).groupby(["model", "regime"])["seed"].nunique()
     if len(seeds) and seeds.min() == 1:
+        subject, owner = ("Each network", "the") if seeds.max() == 1 else ("At least one network", "its")
         notes.append(
-            "At least one network was trained only once, so its intervals reflect the sample of test images, not "
-            "run-to-run variation."
+            f"{subject} was trained once, so {owner} intervals reflect the sample of test images, not run-to-run "
+            "variation."
         )
     for benchmark in dict.fromkeys(tables["cue_accuracy"]["benchmark"]):
         answers = mean_answers(tables["cue_accuracy"], str(benchmark))

@@ -7,6 +7,7 @@ import pandas as pd
 
 from shapebias.config.regimes import Regimes
 from shapebias.metrics.bootstrap import RESAMPLES
+from shapebias.report.accuracy import SIGNIFICANCE
 from shapebias.report.study import StudyResults
 from shapebias.report.wording import format_image_count, join_names, pluralize
 from shapebias.tables.summaries import observer_kinds
@@ -60,9 +61,19 @@ def methods_paragraph(study: StudyResults, records: Sequence[Mapping[str, Any]],
     sentences.append(
         "Intervals are 95 % intervals. Those of biases and their differences come from a Bayesian bootstrap over "
         f"images ({RESAMPLES:,} resamples), stratified by the category of the shape and paired by image. Those of "
-        "accuracies are Wilson's. Accuracies of two regimes were compared by McNemar's exact test with Holm's "
-        "correction."
+        "accuracies are Wilson's."
     )
+    if study.regimes.treatment:
+        sentences.append(
+            "A network is said to turn towards shape if three intervals lie above their limits: that of the change in "
+            "bias above 0, that of the change in shape answers above 0, and that of the shape answers afterwards above "
+            "guessing."
+        )
+    if len(study.tables["accuracy_differences"]):
+        sentences.append(
+            "Accuracies of two regimes on the same images were compared by McNemar's exact test with Holm's "
+            f"correction; they differ where the corrected p is below {SIGNIFICANCE}."
+        )
     names = ("shapebias", "torch", "timm")
     software = [f"{name} {versions[name]}" for name in names if name in versions]
     sentences.append(f"Software: {', '.join(software)}." if software else "")
@@ -97,15 +108,20 @@ def _training_sentences(study: StudyResults, records: Sequence[Mapping[str, Any]
         for row in sizes.drop_duplicates("model").to_dict("records")
     ]
     sentences = [f"Networks: {join_names(models, MAX_MODELS)}."]
+    if size := study.config.get("input_size"):
+        sentences.append(f"Networks saw images of {size} pixels.")
     keys = ("epochs", "optimizer", "lr", "batch_size")
     for regime in dict.fromkeys(record["regime"] for record in records):
         runs = [record for record in records if record["regime"] == regime]
         values = {key: _span([record["recipe"][key] for record in runs]) for key in keys}
         images = _span([sum(record["images"].values()) for record in runs])
+        training = f"{study.regimes.describe_training(regime)} ({images} images)"
+        if regime in study.regimes.by_name:
+            training += f", {study.regimes.describe_start(regime)}"
+        epochs = "1 epoch" if values["epochs"] == "1" else f"{values['epochs']} epochs"
         sentences.append(
-            f"“{study.regimes.label(regime)}”: {study.regimes.describe_training(regime)} ({images} images), "
-            f"{values['epochs']} epochs with {values['optimizer']}, learning rate {values['lr']}, batches of "
-            f"{values['batch_size']}."
+            f"“{study.regimes.label(regime)}”: {training}, {epochs} with {values['optimizer']}, learning rate "
+            f"{values['lr']}, batches of {values['batch_size']}."
         )
     seeds = pluralize(len({record["seed"] for record in records}), "seed")
     devices = join_names(hardware_names(records))

@@ -35,7 +35,7 @@ from shapebias.report.html_tables import (
 from shapebias.report.methods import bibtex, hardware_names, methods_paragraph, training_dates, training_digests
 from shapebias.report.page_data import page_data, script_json, vega_script
 from shapebias.report.study import EmbeddedImage, FigureFiles, Section, StudyResults, all_observers, nonempty_tables
-from shapebias.report.wording import join_names
+from shapebias.report.wording import join_names, join_units
 from shapebias.tables.reading import FILE_COLUMNS
 
 OBSERVER_TABLES = ("shape_bias", "accuracy", "accuracy_by_condition", "reliance", "read_out")
@@ -83,7 +83,8 @@ def render_page(
     ]
     data = page_data([chart for figure in shown_figures if figure for chart in figure.charts], encoding)
     data |= {"categories": CATEGORIES, "browsers": {browser.benchmark: browser.data() for browser in browsers}}
-    data["observers"] = _observer_identities(study)
+    observer_names = study.observer_names()
+    data["observers"] = _observer_identities(study, observer_names)
     scripts = [vega_script(), _read_resource("report.js")]
     software = software_versions(records or ([writer_record] if writer_record else []))
     environment = jinja2.Environment(
@@ -93,6 +94,7 @@ def render_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["units"] = join_units
     return environment.get_template("report.html.j2").render(
         title=title,
         headline=headline(complete_tables, regimes, people),
@@ -100,6 +102,7 @@ def render_page(
         cautions=[*missing_networks(study), *cautions(complete_tables, regimes)],
         sections=sections,
         browsers=browsers,
+        observer_names=observer_names,
         side=THUMBNAIL_PIXELS,
         categories=CATEGORIES,
         nonempty_tables=nonempty_tables,
@@ -158,14 +161,15 @@ def _untrained_option(encoding: Encoding) -> list[tuple[str, str]]:
     return [("", NOT_TRAINED)] if encoding.regimes and len(encoding.models) > 0 else []
 
 
-def _observer_identities(study: StudyResults) -> dict[str, dict[str, str]]:
-    """Return observer → model and regime; the check boxes select by these."""
+def _observer_identities(study: StudyResults, names: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return observer → model and regime, by which the check boxes select, and the name on the page."""
     identities: dict[str, dict[str, str]] = {}
     for name in OBSERVER_TABLES:
         table = study.tables[name]
         regimes = table["regime"].astype(object).fillna("").astype(str)
         for observer, model, regime in zip(table["observer"], table["model"], regimes, strict=True):
-            identities.setdefault(str(observer), {"model": str(model), "regime": regime})
+            name_on_page = names.get(str(observer), str(observer))
+            identities.setdefault(str(observer), {"model": str(model), "regime": regime, "name": name_on_page})
     return identities
 
 

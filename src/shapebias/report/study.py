@@ -155,10 +155,6 @@ class StudyResults:
         origins = self.tables["benchmarks"].set_index("benchmark")["origin"].fillna("")
         return str(origins.get(benchmark, ""))
 
-    def has_several_regimes(self) -> bool:
-        """Return whether networks were trained in more than one regime."""
-        return len(self.encoding.regimes) > 1
-
 
 PLAIN = " \n:/?;,=()[]{}@!$*+-._~'<>&"  # characters that a data URI in quotes may hold as they are
 

@@ -16,6 +16,7 @@ import pandas as pd
 from shapebias.tables.summaries import format_range
 
 MAX_NAMES = 8  # names in one sentence
+UNIT_SPACE = re.compile(r"(?<=\d) (?=%|px\b|million\b)")
 SIGNED_ZERO = re.compile(r"[-+](0\.0+)(?!\d)")
 Row = Mapping[Any, Any] | pd.Series
 
@@ -129,9 +130,14 @@ def format_bias(bias: float) -> str:
     return f"{bias:.2f}" if np.isfinite(bias) else "undefined"
 
 
-def join_names(names: Sequence[str], most: int = MAX_NAMES) -> str:
-    """Return the first names, separated by commas, and the number of names left over."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def join_names(names: Sequence[str], most: int = MAX_NAMES, separator: str = ", ") -> str:
+    """Return the first names and the number of names left over."""
+    return separator.join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def join_units(text: str) -> str:
+    """Return the text with a no-break space between a number and its unit, so that no line ends between them."""
+    return UNIT_SPACE.sub("\N{NO-BREAK SPACE}", text)
 
 
 def capitalize(text: str) -> str:

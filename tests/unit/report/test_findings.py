@@ -153,9 +153,14 @@ def test_a_folder_of_predictions_has_no_treatment():
         (("sin", 0.34), "unclear"),
         (("sin", 0.10), "texture"),
         (("sin", np.nan), "undefined"),
-        (("sin", 0.50, 0.06, 0.06), "less texture"),  # a network that has come to guess
+        (("sin", 0.50, 0.06, 0.06), "less texture (guessing)"),  # a network that has come to guess
+        (("sin", 0.50, 0.15, 0.15), "less texture (before)"),  # as many shape answers as before, well above guessing
+        (("sin", 0.50, 0.15, 0.34), "higher bias (before)"),  # the answers move less than their intervals of ± 0.02
+        (("sin", 0.50, 0.06, 0.34), "higher bias (guessing)"),
         (("sin", 0.50, 0.20, 0.20), "shape"),
-        (("sin", 0.10, 0.01, 0.10), "less shape"),
+        (("sin", 0.10, 0.01, 0.10), "less shape (before)"),
+        (("sin", 0.10, 0.01, 0.05), "less shape (guessing)"),
+        (("sin", 0.10, 0.14, 0.35), "lower bias (before)"),
     ],
 )
 def test_a_turn_towards_shape_needs_more_shape_answers_than_before_and_than_by_guessing(after, direction):
@@ -163,6 +168,15 @@ def test_a_turn_towards_shape_needs_more_shape_answers_than_before_and_than_by_g
     tables = study(("vit", "in", 0.30, 0.15, 0.35), ("vit", regime, bias, *shares) if shares else ("vit", regime, bias))
     (effect,) = regime_effects(tables, "conflict", "sin", "in")
     assert effect.direction == direction
+
+
+def test_a_sentence_claims_no_fall_of_answers_that_did_not_fall():
+    tables = study(("a", "in", 0.30, 0.15, 0.35), ("a", "sin", 0.50, 0.06, 0.34))
+    sentence, _ = effect_findings(tables, "conflict", REGIMES)["sin"]
+    assert (
+        "the network has a higher bias, but the shape is not named more often than by guessing, nor the texture "
+        "measurably less often." in sentence
+    )
 
 
 def test_an_effect_is_after_minus_before_in_both_orders_of_the_pair():
@@ -231,13 +245,21 @@ def test_the_head_claims_no_shape_bias_if_nobody_reads_the_texture():
 
 def test_the_head_without_runs_speaks_of_observers():
     head = headline(study(("vgg", None, 0.17), ("people", None, 0.96)), Regimes(), PEOPLE)
-    assert head.statement == "On “conflict”, of 1 observer, 1 decides by texture more often than by shape."
+    assert head.statement == "On “conflict”, the only observer decides by texture more often than by shape."
     assert [number.value for number in head.numbers] == ["0.17", "60 %", "0.96"]
     assert (
         headline(study(("vgg", None, 0.17)), Regimes(), PEOPLE).numbers[-1].label.endswith("on the published stimuli")
     )
     empty = {name: pd.DataFrame(columns=columns) for name, columns in FILE_COLUMNS.items()}
     assert headline(empty, REGIMES).statement == "No bias was measured: the tables hold no cue-conflict benchmark."
+
+
+def test_people_alone_do_not_show_that_images_lack_a_cue():
+    tables = study(("people", None, 0.96), readable="shape")
+    assert unreadable_cues(tables, "conflict") == ""
+    assert headline(tables, Regimes()).statement == (
+        "On “conflict”, only people were measured: their shape bias is 0.96 [0.93, 0.99]."
+    )
 
 
 def test_sentences_on_many_observers_name_only_the_lowest_and_the_highest():
@@ -273,8 +295,8 @@ def test_a_caution_names_networks_that_guess():
 
 
 def test_a_caution_names_single_seeds_but_not_two_seeds():
-    assert any("trained only once" in note for note in cautions(study(("vit", "in", 0.7)), REGIMES))
-    assert not any("trained only once" in note for note in cautions(study(("vit", "in", 0.7), seeds=2), REGIMES))
+    assert any("Each network was trained once" in note for note in cautions(study(("vit", "in", 0.7)), REGIMES))
+    assert not any("trained" in note for note in cautions(study(("vit", "in", 0.7), seeds=2), REGIMES))
 
 
 def test_a_caution_names_drawings_and_small_networks():

@@ -43,6 +43,7 @@ def page(tables: dict[str, pd.DataFrame], **changes) -> str:
         "sources": {"photos": {"kind": "imagefolder"}},
         "stylized": {"painted": {"content": "photos", "styles": "art", "stylizer": "ghiasi", "strength": 1}},
         "image_size": 224,
+        "input_size": 96,
         "benchmarks": {"conflict": {"images": "conflict", "kind": "cue_conflict"}},
         "regimes": {
             "in": {"train_on": ["photos"]},
@@ -168,7 +169,11 @@ def test_the_methods_name_images_stylizer_networks_recipe_and_versions():
         "Shape bias was measured on 100 cue-conflict images",
         "in the style of “art”, made by the network of Ghiasi et al. 2017 at a strength of 1 and 224 pixels",
         "vit (vit_tiny of timm, 0.5 million weights)",
-        "“stylized”: training on stylized photographs (2,560 images), 7 epochs with adamw, learning rate 0.001,",
+        "“stylized”: training on stylized photographs (2,560 images), from the network “photographs”, 7 epochs with "
+        "adamw, "
+        "learning rate 0.001,",
+        "Networks saw images of 96 pixels",
+        "that of the shape answers afterwards above guessing",
         "10,000 resamples",
         "torch 2.15.0",
         "<dt>trained</dt><dd>2026-11-30</dd>",
@@ -176,6 +181,51 @@ def test_the_methods_name_images_stylizer_networks_recipe_and_versions():
     ):
         assert text in html, text
     assert "huang2017" not in html
+
+
+def test_the_methods_count_one_epoch_in_the_singular():
+    record: dict[str, Any] = {"model": "vit", "regime": "sin", "seed": 0, "timm": "vit_tiny", "parameters": 500_000}
+    record |= {"device": "cpu", "images": {"painted": 2560}, "versions": {}}
+    record |= {"recipe": {"epochs": 1, "optimizer": "adamw", "lr": 0.001, "batch_size": 32}}
+    assert ", 1 epoch with adamw," in page(biases(("vit", "in", 3, 1), ("vit", "sin", 3, 1)), records=[record])
+
+
+def test_every_section_has_a_link_to_itself():
+    elements = Elements(page(biases(("vit", "in", 3, 1)))).elements
+    sections = [attributes["id"] for tag, attributes in elements if tag == "section" and attributes.get("id")]
+    anchors = [attributes["href"] for tag, attributes in elements if tag == "a" and attributes.get("class") == "anchor"]
+    assert sections and {f"#{name}" for name in sections} <= set(anchors)
+
+
+def test_figures_of_training_can_be_downloaded():
+    record: dict[str, Any] = {"model": "vit", "regime": "sin", "seed": 0, "timm": "vit_tiny", "parameters": 500_000}
+    record |= {"device": "cpu", "images": {"painted": 2560}, "versions": {}, "seconds": {}, "commit": "c"}
+    record |= {"recipe": {"epochs": 1, "optimizer": "adamw", "lr": 0.001, "batch_size": 32}}
+    html = page(
+        biases(("vit", "sin", 3, 1)), records=[record], figures={"training_curves": FigureFiles(SVG, pdf=b"%PDF")}
+    )
+    names = {attributes.get("download") for tag, attributes in Elements(html).elements if tag == "a"}
+    assert {"training_curves.svg", "training_curves.png", "training_curves.pdf"} <= names
+
+
+def test_a_number_and_its_percent_sign_stay_on_one_line():
+    html = page(biases(("vit", "in", 3, 1)), figures={"shape_bias.conflict": FIGURE})
+    caption = next(text for text in re.findall(r"<figcaption>(.*?)</figcaption>", html, re.DOTALL) if "dashed" in text)
+    assert "95\N{NO-BREAK SPACE}%" in caption and "95 %" not in caption
+
+
+def test_the_chart_of_changes_names_the_baseline_as_the_page_does():
+    tables = biases(("vit", "in", 10, 90), ("vit", "sin", 60, 40))
+    row: dict[str, Any] = {
+        "benchmark": "conflict",
+        "observer_1": "vit_in_seed0",
+        "observer_2": "vit_sin_seed0",
+        "reason": "",
+    }
+    row |= {"difference": -0.5, "ci_low": -0.6, "ci_high": -0.4, "conflict_images": 100}
+    pairs = pd.DataFrame([row]).reindex(columns=FILE_COLUMNS["shape_bias_differences"])
+    charts = json.loads(Elements(page(tables | {"shape_bias_differences": pairs})).scripts[0])["charts"]
+    assert "(from “photographs”)" in json.dumps(charts["shape_bias_differences.conflict"]["spec"], ensure_ascii=False)
 
 
 def test_a_section_without_data_is_left_out_and_the_page_suggests_how_to_measure_it():
@@ -207,6 +257,17 @@ def test_csv_downloads_have_all_digits():
     data = base64.b64decode((link["href"] or "").partition(",")[2])
     assert pd.read_csv(io.BytesIO(data))["shape_bias"].tolist() == [1 / 3]
     assert ">0.333<" in html
+
+
+def test_only_a_study_of_stylized_training_asks_for_its_cost():
+    tables = biases(("vit", "in", 10, 90), ("vit", "sin", 60, 40))
+    row = {"benchmark": "in_test", "unit": "category", "model": "vit", "images": 80, "correct": 40, "accuracy": 0.5}
+    rows = [row | {"observer": f"vit_{regime}_seed0", "regime": regime, "seed": 0} for regime in ("in", "sin")]
+    accuracy = pd.DataFrame(rows).assign(ci_low=0.4, ci_high=0.6, chance=1 / 16)
+    tables |= {"accuracy": accuracy.reindex(columns=FILE_COLUMNS["accuracy"])}
+    study, predictions = page(tables), page(tables, config={})
+    assert "At what cost in accuracy?" in study and "In every architecture, and every category?" in study
+    assert "How accurate are they?" in predictions and "In every category?" in predictions
 
 
 def test_a_long_table_states_how_many_rows_it_shows():
@@ -305,6 +366,8 @@ def test_the_chart_of_reliance_shows_the_accuracy_of_all_networks():
     assert set(chart["rows"]["model"]["texts"]) == {"able", "guessing"}
     assert chart["spec"]["spec"]["layer"][0]["encoding"]["y"]["title"] == "accuracy"
     assert "patches shuffled 4 × 4 0.08 to 0.30" in html
+    assert "mean" in json.dumps(chart["spec"]["spec"]["layer"][0]["encoding"]["y"])  # a line at chance
+    assert set(chart["rows"]["chance"]) == {0.0625}
 
 
 def test_conditions_of_an_unknown_kind_keep_an_order():

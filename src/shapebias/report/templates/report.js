@@ -66,7 +66,7 @@ class Chart {
   arrangePanels(spec, rows) {
     const { y } = spec.spec.layer.at(-1).encoding;
     const longest = y.type === "nominal" ? Math.max(...rows.map((row) => String(row[y.field]).length), 0) : 6;
-    const room = (this.mount.clientWidth || NO_WIDTH) - Math.min(30 + 7 * longest, narrow() ? 125 : 250);
+    const room = (this.mount.clientWidth || NO_WIDTH) - Math.min(30 + 7 * longest, narrow() ? 185 : 250);
     const panels = new Set(this.rows.map((row) => row.panel)).size;
     const most = Math.min(panels, Math.max(1, Math.floor(room / (NARROWEST_PANEL + PANEL_GAP))));
     const columns = Math.ceil(panels / Math.ceil(panels / most)); // rows of nearly equal length
@@ -157,16 +157,17 @@ function chartConfig() {
     view: { stroke: null },
     axis: {
       ...{ labelColor: ink, titleColor: soft, gridColor: line, domainColor: line, tickColor: line },
-      ...{ labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal", labelLimit: isNarrow ? 110 : 260 },
+      ...{ labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal", labelLimit: isNarrow ? 170 : 260 },
       titleLimit: isNarrow ? 280 : 600,
     },
     legend: {
       ...{ labelColor: ink, titleColor: soft, labelFontSize: 12, titleFontSize: 12, symbolSize: 80, symbolOpacity: 1 },
       ...{ symbolFillColor: ink, symbolBaseFillColor: ink, symbolBaseStrokeColor: ink, labelLimit: 130 },
-      ...{ orient: "top", direction: "horizontal", columns: isNarrow ? 2 : 7, gradientLength: 160, offset: 12 },
+      ...{ orient: "top", direction: "horizontal", columns: isNarrow ? 1 : 7, gradientLength: 160, offset: 12 },
       symbolLimit: isNarrow ? 9 : 21, // tooltips name the rest
       layout: { top: { anchor: "start", direction: "vertical", margin: 6 } },
     },
+    header: { labelColor: ink, labelFontSize: 12 },
     point: { stroke: style.getPropertyValue("--card").trim(), strokeWidth: 0.6 },
   };
 }
@@ -388,7 +389,8 @@ class Browser {
     const { observers, answers } = page.browsers[element.dataset.browser];
     const form = element.querySelector("form");
     const filters = Object.fromEntries(all("[data-filter]", form).map((select) => [select.dataset.filter, select]));
-    Object.assign(this, { observers, answers, filters });
+    const names = observers.map((observer) => page.observers[observer]?.name ?? observer); // as on the page
+    Object.assign(this, { observers, names, answers, filters });
     this.list = element.querySelector(".thumbs");
     this.items = all("li", this.list);
     this.output = form.querySelector("output");
@@ -467,13 +469,13 @@ class Browser {
     const picture = item.querySelector("img").cloneNode();
     const groups = { shape: [], texture: [], else: [], none: [], unseen: [] };
     for (const k of this.visibleObservers()) groups[this.answerKind(i, k)].push(k);
-    const answer = (k) => `${this.observers[k]}: ${page.categories[this.answers[i][k]]}`;
+    const answer = (k) => `${this.names[k]}: ${page.categories[this.answers[i][k]]}`;
     const lines = [
-      [`The shape, ${shape}`, groups.shape.map((k) => this.observers[k])],
-      [`The texture, ${texture}`, groups.texture.map((k) => this.observers[k])],
+      [`The shape, ${shape}`, groups.shape.map((k) => this.names[k])],
+      [`The texture, ${texture}`, groups.texture.map((k) => this.names[k])],
       ["Something else", groups.else.map(answer)],
-      ["No answer", groups.none.map((k) => this.observers[k])],
-      ["Not seen", groups.unseen.map((k) => this.observers[k])],
+      ["No answer", groups.none.map((k) => this.names[k])],
+      ["Not seen", groups.unseen.map((k) => this.names[k])],
     ];
     const list = document.createElement("dl");
     for (const [heading, names] of lines) {
