@@ -21,6 +21,9 @@ plan: setup ## print the expected time and storage of a study: make plan CONFIG=
 	@$(RUN) scripts/plan.py $(if $(CONFIG),--configfile "$(CONFIG)") $(if $(DATA),--config data_root="$(DATA)") \
 	  $(if $(GPUS),--gpus $(GPUS))
 
+# Without compiled bytecode, each process that runs tests compiles all tests and the library again.
+test check: export PYTHONDONTWRITEBYTECODE :=
+
 test: setup ## run all tests, including those on Slurm if it is installed; under 40 minutes on two cores with the demo (CI=true)
 	@$(RUN) pytest --numprocesses auto --dist loadfile tests/unit tests/rules
 	@$(RUN) pytest tests/workflow/test_demo.py

@@ -1,4 +1,7 @@
-"""Fixtures of all tests: real data if it exists, and one thread."""
+"""Fixtures of all tests: real data if it exists, and one thread.
+
+This file imports no torch, because pytest-xdist reads it once more, in the process that only hands out the tests.
+"""
 
 import os
 
@@ -10,14 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
-from helpers import ROOT, colour_shard
 
 from shapebias.images.shards import Sample, open_shards
 
-SHARED_DATA = ROOT.parent / "shared" / "data"
-
-torch.set_num_threads(1)
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
@@ -31,4 +30,6 @@ def shared_data() -> Path:
 @pytest.fixture
 def colour_samples(tmp_path: Path) -> Callable[..., list[Sample]]:
     """Return a function: number of images per class → samples of red cats and blue dogs."""
+    from helpers import colour_shard
+
     return lambda each=8, **more: list(open_shards([colour_shard(tmp_path / f"{each}{len(more)}.tar", each, **more)]))

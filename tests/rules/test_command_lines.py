@@ -1,14 +1,20 @@
 """Command lines of all scripts, without Snakemake: help, misspelt options and missing files."""
 
+import runpy
+
 import pytest
-from helpers import ROOT, files_below, refused, run_process, run_script, succeeded
+from helpers import ROOT, exit_status, files_below, isolated, refused, run_script
 
 SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py") if "__main__" in path.read_text())
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_help_explains_a_script_and_each_of_its_options(name):
-    help_text = succeeded(run_process(name, "--help")).stdout
+def test_help_explains_a_script_and_each_of_its_options(name, capsys):
+    script = str(ROOT / "scripts" / f"{name}.py")
+    with isolated([script, "--help"], ROOT):
+        status = exit_status(lambda: runpy.run_path(script, run_name="__main__"))
+    assert status == 0
+    help_text = capsys.readouterr().out
     assert help_text.startswith(f"usage: {name}.py")
     assert "--out" in help_text
 

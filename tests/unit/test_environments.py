@@ -4,6 +4,7 @@ Each environment has exactly the packages of its rules' scripts, at the locked_v
 """
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -56,6 +57,12 @@ def imported_modules(source: str) -> Iterator[str]:
         todo += ast.iter_child_nodes(node)
 
 
+@functools.cache  # scripts share most of their modules
+def imports_of_file(path: Path) -> frozenset[str]:
+    return frozenset(imported_modules(path.read_text(encoding="utf-8")))
+
+
+@functools.cache
 def file_of(module: str, root: Path) -> Path | None:
     """Return the file of a module of the library, or of a script."""
     path = root / "src" / Path(*module.split("."))
@@ -79,7 +86,7 @@ def packages_of(script: str, root: Path = ROOT) -> dict[str, str]:
         visited.add(module)
         path = file_of(module, root)
         assert path, f"no module {module!r} below {root}"
-        names = set(imported_modules(path.read_text(encoding="utf-8")))
+        names = imports_of_file(path)
         todo += [name for name in names if file_of(name, root)]
         todo += [STARTED[module]] if module in STARTED else []
         tops = {name.partition(".")[0] for name in names if not file_of(name.partition(".")[0], root)}

@@ -294,14 +294,15 @@ def test_a_job_s_time_limit_grows_with_its_shard(workspace, demo):
 
 
 def test_each_attempt_of_a_job_has_more_time_and_memory(workspace, demo):
-    def requests(resource, attempt):
-        output = workspace().snakemake("-n", "-p", "--attempt", attempt, config=demo).stdout
+    outputs = [workspace().snakemake("-n", "-p", "--attempt", attempt, config=demo).stdout for attempt in ("1", "2")]
+
+    def requests(resource, output):
         job = rf"^ *rule (\w+):\n(?: +.*\n)*? +resources: .*?{resource}=(\d+)"
         return {rule: int(number) for rule, number in re.findall(job, output, re.MULTILINE)}
 
     # Training without a configured throughput gets a day, and resumes at the next attempt.
     for resource, constant in (("runtime", {"train"}), ("mem_mb", set())):
-        first, second = requests(resource, "1"), requests(resource, "2")
+        first, second = (requests(resource, output) for output in outputs)
         assert {"pack", "train", "evaluate", "tables", "report"} <= set(first)
         assert {rule for rule in first if second[rule] <= first[rule]} == constant
 

@@ -82,6 +82,7 @@ def weights_of(package: str, network: str) -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
+@functools.cache
 def input_size_of(package: str, network: str, tag: str) -> int | None:
     """Return the input size in pixels if a network takes no other without further arguments, else None.
 
@@ -109,12 +110,13 @@ def fixed_size(description: str, module: str) -> int | None:
     return int(size[1]) if size and fixed and fixed[1] == "True" else None
 
 
-def palettes() -> list[str]:
+@functools.cache
+def palettes() -> tuple[str, ...]:
     """Return the names of seaborn's palettes, which include matplotlib's colormaps."""
     if not sources("seaborn", "palettes.py"):
-        return []
+        return ()
     texts = [(pattern, text) for package, file, pattern in PALETTE_FILES for text in sources(package, file)]
-    return [*COMPUTED_PALETTES, *(name for pattern, text in texts for name in pattern.findall(text))]
+    return (*COMPUTED_PALETTES, *(name for pattern, text in texts for name in pattern.findall(text)))
 
 
 def is_palette(name: str) -> bool:

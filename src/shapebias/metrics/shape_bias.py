@@ -77,9 +77,9 @@ class CueCounts:
         """Resampled trials, shape hits and hits of each row. A row's images are resampled within their strata."""
         sums = np.empty((3, len(self.names), self.draws.shape[1]))
         seen = self.seen
-        strata = np.array([assign_strata(self.strata, mask, smallest=SMALLEST_SHAPE_STRATUM) for mask in seen]).reshape(
-            seen.shape
-        )
+        strata = np.empty(seen.shape, dtype=int)
+        for rows in group_equal_rows(seen):
+            strata[rows] = assign_strata(self.strata, seen[rows[0]], smallest=SMALLEST_SHAPE_STRATUM)
         for rows in group_equal_rows(strata):
             masks = seen[rows]
             stacked_counts = np.concatenate([self.trials[rows], self.shape_hits[rows], self.hits[rows]])
@@ -148,7 +148,8 @@ def restrict_to_answer(counts: CueCounts, panel: Panel, groups: ObserverGroups, 
 
 def sum_members(panel: Panel, groups: ObserverGroups, cells: np.ndarray) -> np.ndarray:
     """Return int32 [groups, I]: the number of members of each group with a true cell; cells: bool [I, O]."""
-    columns = [[panel.observers.index(name) for name in members] for members in groups.values()]
+    positions = {name: column for column, name in enumerate(panel.observers)}
+    columns = [[positions[name] for name in members] for members in groups.values()]
     totals = np.zeros((len(columns), len(cells)), dtype=np.int32)
     for row, members in zip(totals, columns, strict=True):
         cells[:, members].sum(axis=1, out=row)

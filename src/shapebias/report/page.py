@@ -5,6 +5,7 @@ figures by interactive charts and filter these. On paper, the page always shows 
 """
 
 import base64
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -87,15 +88,7 @@ def render_page(
     data["observers"] = _observer_identities(study, observer_names)
     scripts = [vega_script(), _read_resource("report.js")]
     software = software_versions(records or ([writer_record] if writer_record else []))
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("shapebias.report"),
-        autoescape=True,  # a name from a config or a file is text, never markup
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["units"] = join_units
-    return environment.get_template("report.html.j2").render(
+    return _template().render(
         title=title,
         headline=headline(complete_tables, regimes, people),
         lead=lead,
@@ -144,6 +137,19 @@ def render_page(
         scripts=scripts,
         hashes=[script_hash(script) for script in scripts],
     )
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("shapebias.report"),
+        autoescape=True,  # a name from a config or a file is text, never markup
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["units"] = join_units
+    return environment.get_template("report.html.j2")
 
 
 def script_hash(script: str) -> str:

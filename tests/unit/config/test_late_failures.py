@@ -1,6 +1,7 @@
 """Values that would end a study in its last jobs end it in the check of its config, which names the key."""
 
 import copy
+import functools
 import math
 import re
 from typing import Any
@@ -265,5 +266,6 @@ def test_any_config_passes_the_check_or_is_refused_by_a_key(changes, key):
         assert check_config(full)["benchmarks"] == full["benchmarks"]
 
 
+@functools.cache
 def full_keys() -> list[str]:
     return [str(place[-1]) for place in places(check_config(copy.deepcopy(DEMO)))]

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import tiny_resnet
+from helpers import colour_shard, tiny_resnet
 from torch import nn
 
 from shapebias.errors import UserError
+from shapebias.images.shards import Sample, open_shards
 from shapebias.networks.models import preparation
 from shapebias.training.checkpoints import EARLIER, LATEST, Checkpoints, weights_digest
 from shapebias.training.data_loading import AugmentedDataset, ImageDataset
@@ -61,6 +62,18 @@ def run(samples, folder: Path | None, recipe: Recipe = RECIPE, *, stop: StopSign
     return network, state
 
 
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory) -> list[Sample]:
+    """Return eight red cats and eight blue dogs."""
+    return list(open_shards([colour_shard(tmp_path_factory.mktemp("samples") / "0.tar", 8)]))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(samples) -> tuple[nn.Module, TrainState]:
+    """Return network and state of the run that every resumed run must equal."""
+    return run(samples, None)
+
+
 def same(first: tuple[nn.Module, TrainState], second: tuple[nn.Module, TrainState]) -> bool:
     return (
         weights_digest(first[0].state_dict()) == weights_digest(second[0].state_dict())
@@ -70,29 +83,26 @@ def same(first: tuple[nn.Module, TrainState], second: tuple[nn.Module, TrainStat
 
 # A request is counted per step and per validation batch, six per epoch. These fall into, between and after both.
 @pytest.mark.parametrize(("precision", "requests"), [("float32", (0, 6, 8, 9, 11, 17)), ("bf16", (8, 11))])
-def test_a_run_stopped_at_any_step_and_resumed_equals_an_uninterrupted_run(
-    colour_samples, tmp_path, precision, requests
-):
-    samples, recipe = colour_samples(), replace(RECIPE, precision=precision)
-    uninterrupted = run(samples, None, recipe)
-    assert uninterrupted[1].step == STEPS
+def test_a_run_stopped_at_any_step_and_resumed_equals_an_uninterrupted_run(samples, tmp_path, precision, requests):
+    recipe = replace(RECIPE, precision=precision)
+    complete = run(samples, None, recipe)
+    assert complete[1].step == STEPS
     for request in requests:
         folder = tmp_path / str(request)
         with pytest.raises(StoppedError, match="the same command resumes"):
             run(samples, folder, recipe, stop=StopAfter(request))
-        assert same(uninterrupted, run(samples, folder, recipe)), f"stopped at request {request}"
+        assert same(complete, run(samples, folder, recipe)), f"stopped at request {request}"
 
 
-def test_a_run_may_be_stopped_several_times(colour_samples, tmp_path):
-    samples = colour_samples()
+def test_a_run_may_be_stopped_several_times(samples, uninterrupted, tmp_path):
     for _ in range(3):
         with pytest.raises(StoppedError):
             run(samples, tmp_path, stop=StopAfter(3))
-    assert same(run(samples, None), run(samples, tmp_path))
+    assert same(uninterrupted, run(samples, tmp_path))
 
 
-def test_a_killed_run_resumes_from_its_last_epoch(colour_samples, tmp_path):
-    samples, network = colour_samples(), dropping_resnet()
+def test_a_killed_run_resumes_from_its_last_epoch(samples, uninterrupted, tmp_path):
+    network = dropping_resnet()
 
     class KilledError(Exception):
         pass
@@ -112,12 +122,11 @@ def test_a_killed_run_resumes_from_its_last_epoch(colour_samples, tmp_path):
     checkpoints.finish()
     saved = Checkpoints(tmp_path, {"lr": RECIPE.lr}).newest()
     assert saved is not None and saved["epoch"] == 1
-    assert same(run(samples, None), run(samples, tmp_path))
+    assert same(uninterrupted, run(samples, tmp_path))
 
 
 @pytest.mark.parametrize("damage", ["short", "empty", "bits"])
-def test_the_previous_checkpoint_is_used_if_the_newest_is_damaged(colour_samples, tmp_path, caplog, damage):
-    samples = colour_samples()
+def test_the_previous_checkpoint_is_used_if_the_newest_is_damaged(samples, uninterrupted, tmp_path, caplog, damage):
     for _ in range(2):
         with pytest.raises(StoppedError):
             run(samples, tmp_path, stop=StopAfter(2))
@@ -127,7 +136,7 @@ def test_the_previous_checkpoint_is_used_if_the_newest_is_damaged(colour_samples
     broken = {"short": data[:middle], "empty": b"", "bits": data[:middle] + bytes(64) + data[middle + 64 :]}
     newest.write_bytes(broken[damage])
     with caplog.at_level(logging.WARNING):
-        assert same(run(samples, None), run(samples, tmp_path))
+        assert same(uninterrupted, run(samples, tmp_path))
     assert "latest.pt: damaged" in caplog.text
 
 
@@ -137,8 +146,7 @@ def test_a_run_starts_again_if_both_checkpoints_are_damaged(tmp_path):
     assert Checkpoints(tmp_path, {}).newest() is None
 
 
-def test_another_run_s_checkpoint_is_refused_with_the_differences(colour_samples, tmp_path):
-    samples = colour_samples()
+def test_another_run_s_checkpoint_is_refused_with_the_differences(samples, tmp_path):
     with pytest.raises(StoppedError):
         run(samples, tmp_path, stop=StopAfter(1))
     with pytest.raises(UserError, match=r"another run: lr 0\.01 → 0\.02, train_images None → 'others'; remove"):
@@ -146,9 +154,8 @@ def test_another_run_s_checkpoint_is_refused_with_the_differences(colour_samples
 
 
 def test_training_continues_on_a_full_disk_and_the_previous_checkpoint_stays(
-    colour_samples, tmp_path, monkeypatch, caplog
+    samples, uninterrupted, tmp_path, monkeypatch, caplog
 ):
-    samples = colour_samples()
     with pytest.raises(StoppedError):
         run(samples, tmp_path, stop=StopAfter(1))
     older = (tmp_path / LATEST).read_bytes()
@@ -162,7 +169,7 @@ def test_training_continues_on_a_full_disk_and_the_previous_checkpoint_stays(
 
     monkeypatch.setattr(Path, "open", full)
     with caplog.at_level(logging.WARNING):
-        assert same(run(samples, None), run(samples, tmp_path))
+        assert same(uninterrupted, run(samples, tmp_path))
     assert "checkpoint not written" in caplog.text and "No space left on device" in caplog.text
     assert (tmp_path / LATEST).read_bytes() == older and not list(tmp_path.glob(".*"))
     with pytest.raises(OSError, match="No space left"):  # the last checkpoint must be written
@@ -170,8 +177,8 @@ def test_training_continues_on_a_full_disk_and_the_previous_checkpoint_stays(
     assert (tmp_path / LATEST).read_bytes() == older
 
 
-def test_training_on_frozen_features_resumes_too(colour_samples, tmp_path):
-    samples, recipe = colour_samples(), replace(RECIPE, feature_views=2)
+def test_training_on_frozen_features_resumes_too(samples, tmp_path):
+    recipe = replace(RECIPE, feature_views=2)
 
     def run_head(folder: Path | None, stop: StopSignal | None = None):
         network, classes = tiny_resnet(), ["cat", "dog"]
@@ -181,10 +188,10 @@ def test_training_on_frozen_features_resumes_too(colour_samples, tmp_path):
         state = train(network, *sets, recipe, trainable="head", seed=0, checkpoints=checkpoints, stop=stop)
         return network, state
 
-    uninterrupted = run_head(None)
+    complete = run_head(None)
     with pytest.raises(StoppedError):  # 9 batches of features come first, with one request each
         run_head(tmp_path, StopAfter(9 + 4))
-    assert same(uninterrupted, run_head(tmp_path))
+    assert same(complete, run_head(tmp_path))
 
 
 def test_checkpoints_take_at_most_a_fiftieth_of_the_time(tmp_path):
@@ -195,8 +202,7 @@ def test_checkpoints_take_at_most_a_fiftieth_of_the_time(tmp_path):
     assert not Checkpoints(tmp_path, {}, epochs=3).due(2)
 
 
-def test_a_damaged_checkpoint_never_replaces_a_good_one(colour_samples, tmp_path):
-    samples = colour_samples()
+def test_a_damaged_checkpoint_never_replaces_a_good_one(samples, tmp_path):
     for _ in range(2):
         with pytest.raises(StoppedError):
             run(samples, tmp_path, stop=StopAfter(2))
@@ -207,8 +213,8 @@ def test_a_damaged_checkpoint_never_replaces_a_good_one(colour_samples, tmp_path
     assert (tmp_path / EARLIER).read_bytes() == good
 
 
-def test_unfinished_files_of_a_killed_process_are_removed(colour_samples, tmp_path):
+def test_unfinished_files_of_a_killed_process_are_removed(samples, tmp_path):
     tmp_path.joinpath(".0123abcd.latest.pt").write_bytes(b"half")
     with pytest.raises(StoppedError):
-        run(colour_samples(), tmp_path, stop=StopAfter(1))
+        run(samples, tmp_path, stop=StopAfter(1))
     assert [path.name for path in tmp_path.glob("*.pt")] == [LATEST] and not list(tmp_path.glob(".*.pt"))
