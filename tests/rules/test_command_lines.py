@@ -4,13 +4,14 @@ import pytest
 from helpers import ROOT, files_below, refused, run_process, run_script, succeeded
 
 SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py") if "__main__" in path.read_text())
+WITHOUT_OUTPUT = ["reproduce"]  # it prints one line
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_help_explains_a_script_and_each_of_its_options(name):
     help_text = succeeded(run_process(name, "--help")).stdout
     assert help_text.startswith(f"usage: {name}.py")
-    assert "--out" in help_text
+    assert "--out" in help_text or name in WITHOUT_OUTPUT
 
 
 def test_a_misspelt_option_is_named_in_one_line():
