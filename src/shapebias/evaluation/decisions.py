@@ -19,6 +19,8 @@ from shapebias.files import atomic_write
 
 CSV_COLUMNS = ["subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename"]
 PROBABILITIES = [f"p_{category}" for category in CATEGORIES]
+NEEDED_COLUMNS = ["observer", "image", "shape", "texture", "decision", "shape_class", "texture_class"]
+NEEDED_COLUMNS += ["predicted_class", *PROBABILITIES]
 TRIALS = ["observer", "image", "shape", "texture", "decision", "answerable", "condition", "session"]
 PREDICTIONS_KEY = b"shapebias"
 NO_ANSWER_TEXTS = {"na", "nan", "none", ""}  # how the toolbox writes a trial without a response
@@ -40,11 +42,12 @@ def read_predictions(path: Path, required_keys: Sequence[str] = ()) -> tuple[pd.
     required_keys: keys that the metadata must have, in addition to `answers`.
     """
     frame, metadata = read_raw_predictions(path, ["answers", *required_keys])
-    missing = [name for name in ("observer", "image", "shape", "texture", "decision") if name not in frame]
+    missing = [name for name in NEEDED_COLUMNS if name not in frame]
     if missing:
         raise UserError(
-            f"{path}: predictions of {metadata.get('benchmark')} have no column {missing[0]!r}; predictions on a "
-            f"benchmark of shape or texture need it"
+            f"{path}: predictions of {metadata.get('benchmark')} without the column {missing[0]!r}: the benchmark is "
+            f"of another kind, or an earlier version wrote the file; remove the file and evaluate the network again "
+            f"(in a study, repeat the command)"
         )
     answers = set(metadata["answers"])
     cues = frame[["shape", "texture"]]
