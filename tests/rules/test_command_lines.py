@@ -1,7 +1,7 @@
 """Command lines of all scripts, without Snakemake: help, misspelt options and missing files."""
 
 import pytest
-from helpers import ROOT, files_below, refused, run_process, run_script, succeeded
+from helpers import ENV, ROOT, files_below, refused, run_process, run_script, succeeded
 
 SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py") if "__main__" in path.read_text())
 WITHOUT_OUTPUT = ["reproduce"]  # it prints one line
@@ -44,3 +44,11 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
         "scan", "--kind", "paintings", "--count", 1, "--shards", "all=1", "--out", tmp_path / "file" / "x.csv"
     )
     refused(done, str(tmp_path / "file"))
+
+
+def test_a_locale_without_utf8_is_refused(tmp_path, monkeypatch):
+    for name, value in {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}.items():
+        monkeypatch.setitem(ENV, name, value)
+    done = run_process("checksums", ROOT / "uv.lock", "--out", tmp_path / "sums.txt")
+    refused(done, "PYTHONUTF8=1")
+    assert files_below(tmp_path) == []
