@@ -197,7 +197,8 @@ def test_same_bytes_with_other_shards_and_cores_and_for_another_user(small_demo,
     networks = {"resnet": ("in", "sin"), "vit": ("in", "frozen")}
     ends = [f"{model}_{regimes[-1]}_seed0" for model, regimes in networks.items()]
     decisions = [f"results/predictions/{benchmark}/{end}.parquet" for benchmark in small["benchmarks"] for end in ends]
-    assert other.snakemake("--cores", "1", *decisions, config=config).returncode == 0
+    done = other.snakemake("--cores", "1", *decisions, config=config)
+    assert done.returncode == 0, done.stdout
     for name in ("in", "sin", "conflict"):
         for split in ("train", "test"):
             assert images(other.folder, name, split) == images(small_demo.folder, name, split)
