@@ -192,7 +192,7 @@ def test_same_bytes_with_other_shards_and_cores_and_for_another_user(small_demo,
     """The test covers a network with initial weights of another regime, and a frozen backbone."""
     other = workspace()
     source = small["sources"]["in"] | {"shards": {"train": 4, "val": 1, "test": 2}}
-    training = small["training"] | {"workers": 2}
+    training = small["training"] | {"workers": 1}
     config = small | {"sources": small["sources"] | {"in": source}, "training": training}
     networks = {"resnet": ("in", "sin"), "vit": ("in", "frozen")}
     ends = [f"{model}_{regimes[-1]}_seed0" for model, regimes in networks.items()]

@@ -19,8 +19,7 @@ from shapebias.files import atomic_write
 
 CSV_COLUMNS = ["subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename"]
 PROBABILITIES = [f"p_{category}" for category in CATEGORIES]
-NEEDED_COLUMNS = ["observer", "image", "shape", "texture", "decision", "shape_class", "texture_class"]
-NEEDED_COLUMNS += ["predicted_class", *PROBABILITIES]
+CLASS_COLUMNS = ["shape_class", "texture_class", "predicted_class", *PROBABILITIES]
 TRIALS = ["observer", "image", "shape", "texture", "decision", "answerable", "condition", "session"]
 PREDICTIONS_KEY = b"shapebias"
 NO_ANSWER_TEXTS = {"na", "nan", "none", ""}  # how the toolbox writes a trial without a response
@@ -34,15 +33,19 @@ def write_predictions(target: Path, predictions: pd.DataFrame, metadata: dict[st
         pq.write_table(table, draft)
 
 
-def read_predictions(path: Path, required_keys: Sequence[str] = ()) -> tuple[pd.DataFrame, dict[str, Any]]:
+def read_predictions(
+    path: Path, required_keys: Sequence[str] = (), required_columns: Sequence[str] = ()
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Read predictions and their metadata, and add the column `answerable`.
 
     `answerable` says whether the observer knows the category of the shape and, if the image has one, of the texture.
     Older predictions have no conditions; they get the columns `condition` ("") and `session` (1).
-    required_keys: keys that the metadata must have, in addition to `answers`.
+    required_keys: keys that the metadata must have, in addition to `answers`. required_columns: columns that the table
+    must have, in addition to the observer, the image, its cues and the decision. Raises UserError if one is missing.
     """
     frame, metadata = read_raw_predictions(path, ["answers", *required_keys])
-    missing = [name for name in NEEDED_COLUMNS if name not in frame]
+    needed = ("observer", "image", "shape", "texture", "decision", *required_columns)
+    missing = [name for name in needed if name not in frame]
     if missing:
         raise UserError(
             f"{path}: predictions of {metadata.get('benchmark')} without the column {missing[0]!r}: the benchmark is "

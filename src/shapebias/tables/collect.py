@@ -11,7 +11,7 @@ import pandas as pd
 from shapebias.csv_tables import read_csv_table
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
-from shapebias.evaluation.decisions import read_observers, read_predictions, read_raw_predictions
+from shapebias.evaluation.decisions import CLASS_COLUMNS, read_observers, read_predictions, read_raw_predictions
 from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem
 from shapebias.files import atomic_write
 from shapebias.tables.assemble import TableBuilder, tabulate_melanoma, tabulate_rejected, tabulate_runs, takes_decisions
@@ -179,7 +179,7 @@ def collect_tables(
         if KINDS[metadata["benchmark"]].measures == "melanoma":
             lesions.append((file.benchmark, answers, metadata))
         else:
-            measured.add_network(file.benchmark, *read_predictions(file.path, ["class_names"]))
+            measured.add_network(file.benchmark, *read_predictions(file.path, ["class_names"], CLASS_COLUMNS))
         rejections += [(file.benchmark, "test", image, reason) for image, reason in metadata["rejected"]]
         if metadata["regime"] is not None:
             trained.setdefault(metadata["observer"], metadata)
