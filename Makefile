@@ -1,9 +1,9 @@
 # make demo: the whole workflow on embedded data.  make test: every test.  Everything else is `uv run snakemake …`.
 
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
-RUN := "$(UV)" run --locked --no-sync
+UV_RUN := "$(UV)" run --locked --no-sync
 
-.PHONY: setup demo plan test lint check fuzz audit format schema docs clean
+.PHONY: setup demo plan reproduce test lint check fuzz audit format schema docs clean
 
 # Compile bytecode here. Each job of the workflow is a process, and would compile torch and timm again if Python may not
 # write beside them (measured: 9.3 s of CPU for `import timm`, 4.3 s compiled).
@@ -14,47 +14,50 @@ setup: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## install everything into .v
 	@python3 -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv
 
 demo: setup ## run the embedded demo up to results/report.html, offline, in about eight minutes on two cores
-	@$(RUN) snakemake --profile profiles/local
+	@$(UV_RUN) snakemake --profile profiles/local
 	@echo "Open results/report.html"
 
 plan: setup ## print the expected time and storage of a study: make plan CONFIG=experiments/paper.yaml DATA=FOLDER GPUS=16
-	@$(RUN) scripts/plan.py $(if $(CONFIG),--configfile "$(CONFIG)") $(if $(DATA),--config data_root="$(DATA)") \
+	@$(UV_RUN) scripts/plan.py $(if $(CONFIG),--configfile "$(CONFIG)") $(if $(DATA),--config data_root="$(DATA)") \
 	  $(if $(GPUS),--gpus $(GPUS))
+
+reproduce: setup ## train a finished run again and compare every byte: make reproduce RUN=results/runs/MODEL/REGIME/seed0
+	@$(UV_RUN) scripts/reproduce.py $(if $(RUN),"$(RUN)")
 
 # Without compiled bytecode, each process that runs tests compiles all tests and the library again.
 test check: export PYTHONDONTWRITEBYTECODE :=
 
 test: setup ## run all tests, including those on Slurm if it is installed; under 40 minutes on two cores with the demo (CI=true)
-	@$(RUN) pytest --numprocesses auto --dist loadfile tests/unit tests/rules
-	@$(RUN) pytest tests/workflow/test_demo.py
-	@$(RUN) pytest --numprocesses auto --dist loadfile --ignore tests/workflow/test_demo.py tests/slurm tests/workflow
+	@$(UV_RUN) pytest --numprocesses auto --dist loadfile tests/unit tests/rules
+	@$(UV_RUN) pytest tests/workflow/test_demo.py
+	@$(UV_RUN) pytest --numprocesses auto --dist loadfile --ignore tests/workflow/test_demo.py tests/slurm tests/workflow
 
 lint: setup ## check lint, format and types
-	@$(RUN) ruff check .
-	@$(RUN) ruff format --check .
-	@$(RUN) snakefmt --check Snakefile workflow
-	@$(RUN) ty check
-	@$(RUN) lint-imports
-	@$(RUN) deptry src scripts
-	@! $(RUN) snakemake --lint 2>&1 | grep '^    \* ' | grep -v 'Mixed rules and functions' # helpers stand above their rules
+	@$(UV_RUN) ruff check .
+	@$(UV_RUN) ruff format --check .
+	@$(UV_RUN) snakefmt --check Snakefile workflow
+	@$(UV_RUN) ty check
+	@$(UV_RUN) lint-imports
+	@$(UV_RUN) deptry src scripts
+	@! $(UV_RUN) snakemake --lint 2>&1 | grep '^    \* ' | grep -v 'Mixed rules and functions' # helpers stand above their rules
 
 check: lint ## run lint and unit tests in about a minute
-	@$(RUN) pytest --quiet --numprocesses auto tests/unit
+	@$(UV_RUN) pytest --quiet --numprocesses auto tests/unit
 
 fuzz: setup ## decode mutated image files, and print how many were tried and survived: make fuzz COUNT=100000 SEED=0
-	@$(RUN) python tests/fuzz_images.py $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
+	@$(UV_RUN) python tests/fuzz_images.py $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
 
 audit: setup ## look every package of uv.lock up among the known vulnerabilities; needs the internet
 	@"$(UV)" audit --locked
 
 format: setup ## reformat the code
-	@$(RUN) ruff check --fix . && $(RUN) ruff format . && $(RUN) snakefmt Snakefile workflow
+	@$(UV_RUN) ruff check --fix . && $(UV_RUN) ruff format . && $(UV_RUN) snakefmt Snakefile workflow
 
 schema: setup ## write workflow/schemas/config.schema.json, which editors read, from the models of the config
-	@$(RUN) python -m shapebias.config > workflow/schemas/config.schema.json
+	@$(UV_RUN) python -m shapebias.config > workflow/schemas/config.schema.json
 
 docs: setup ## build the pages of docs/ into site/, offline; open site/index.html
-	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(UV_RUN) mkdocs build --strict --quiet
 	@echo "Open site/index.html"
 
 clean: ## remove results and caches, but not the installation

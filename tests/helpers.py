@@ -139,10 +139,14 @@ def run_script(name: str, *args: object, folder: Path = ROOT) -> subprocess.Comp
     return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
 
 
-def run_process(name: str, *args: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def run_process(
+    name: str, *args: object, timeout: float = 120, folder: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
     """Run `scripts/<name>.py` as a user would, without Snakemake."""
     command = [sys.executable, SCRIPTS / f"{name}.py", *args]
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=timeout, cwd=ROOT, env=ENV)
+    return subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, timeout=timeout, cwd=folder, env=ENV, check=False
+    )
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ COMMANDS = {
     "stylize": "stylize images",
     "encode-styles": "encode styles once, for many images",
     "train": "train one network",
+    "reproduce": "train a finished run again, and compare every byte of its weights",
     "submit": "train one network on a SLURM cluster, without the workflow",
     "train-stylizer": "train the decoder of an AdaIN stylizer",
     "scan": "list the images of a folder",

@@ -34,6 +34,11 @@ class Parser(argparse.ArgumentParser):
 def run(main: Callable[[], None]) -> None:
     """Run a script's `main`; bad input, a full disk or Ctrl-C print one line on stderr instead of a traceback."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    if sys.getfilesystemencoding() != "utf-8":  # names of files, and so ids of images, would have other letters
+        sys.exit(
+            f"error: the locale of this terminal writes file names as {sys.getfilesystemencoding()}, not as UTF-8; "
+            f"set PYTHONUTF8=1 and repeat the command"
+        )
     # SIGTERM (scancel, Snakemake stopping its jobs) unwinds like Ctrl-C, so that half-written files are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:

@@ -294,6 +294,20 @@ def test_tables_of_an_observer_without_predictions_are_refused_by_name(predictio
     assert files_below(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("lost", "named"), [("lineage", "without 'lineage'"), ("images", "without 'images'"), (None, "not JSON")]
+)
+def test_a_run_of_an_earlier_version_is_refused_by_name(predictions, runs, tmp_path, lost, named):
+    path = tmp_path / "runs/resnet/in/seed0/run.json"
+    path.parent.mkdir(parents=True)
+    record = json.loads((runs / "resnet/in/seed0/run.json").read_text())
+    record.pop(lost, None)
+    path.write_text(json.dumps(record) if lost else "{")
+    flags = ["--predictions", predictions, "--runs", tmp_path / "runs", "--out", tmp_path / "tables"]
+    refused(run_script("tables", *flags), str(path), named, "remove it")
+    assert files_below(tmp_path) == ["runs/resnet/in/seed0/run.json"]
+
+
 def test_figures_and_report_are_made_from_the_tables(tables, runs, tmp_path):
     people = ["--people", Path(__file__).parents[2] / "workflow" / "resources" / "people.csv"]
     figures = tmp_path / "figures"
@@ -317,6 +331,10 @@ def test_figures_and_report_are_made_from_the_tables(tables, runs, tmp_path):
 
 def test_figures_of_missing_tables_and_a_report_without_figures_are_refused(tables, runs, tmp_path):
     refused(run_script("figures", "--tables", tmp_path, "--runs", runs, "--out", tmp_path / "out"), "shape_bias.csv")
+    (tmp_path / "shape_bias.csv").write_text("benchmark,observer\n")  # of an earlier version
+    done = run_script("figures", "--tables", tmp_path, "--runs", runs, "--out", tmp_path / "out")
+    refused(done, "shape_bias.csv: column 'model' is missing", "remove it and make it again")
+    (tmp_path / "shape_bias.csv").unlink()
     (tmp_path / "config.json").write_text("{}")
     inputs = ["--tables", tables, "--figures", tmp_path, "--runs", runs, "--config", tmp_path / "config.json"]
     refused(run_script("report", "--title", "T", *inputs, "--out", tmp_path / "x.html"), "no SVG figures")

@@ -201,6 +201,16 @@ def test_predictions_with_too_little_metadata_are_refused_by_name(tmp_path, fact
     refused(run_script("tables", "--predictions", tmp_path / "p", "--out", tmp_path / "t"), str(path), *named)
 
 
+@pytest.mark.parametrize("column", ["shape_class", "texture_class", "predicted_class", "p_cat"])
+def test_predictions_of_an_earlier_version_are_refused_by_name(tmp_path, column):
+    path = tmp_path / "p" / "conflict" / "net.parquet"
+    parquet_of(path, [("cat1-dog1", "cat", "dog", "cat")])
+    table, metadata = read_raw_predictions(path)
+    write_predictions(path, table.drop(columns=column), metadata)
+    done = run_script("tables", "--predictions", tmp_path / "p", "--out", tmp_path / "t")
+    refused(done, str(path), f"without the column '{column}'", "remove the file")
+
+
 def test_runs_outside_the_study_are_left_out_with_a_warning(tmp_path):
     facts = {"model": "net", "regime": "in", "seed": 0}
     parquet_of(tmp_path / "p" / "conflict" / "net_in_seed0.parquet", [("a", "cat", "dog", "cat")], **facts)

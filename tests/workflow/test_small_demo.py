@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tarfile
@@ -10,6 +11,7 @@ import time
 
 import pandas as pd
 import pytest
+from helpers import ENV, ROOT, run_process, run_script, succeeded
 
 from shapebias.tables import columns
 
@@ -158,26 +160,63 @@ def test_another_learning_rate_of_a_model_retrains_only_that_model(small_demo, s
     assert "stylize" not in jobs
 
 
-def test_same_bytes_with_other_shards_and_cores(small_demo, small, workspace):
+def test_a_rule_that_is_written_differently_repeats_no_training(small_demo, small, tmp_path):
+    """As after `git pull`."""
+    for name in ("src", "scripts", "envs", "profiles"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copy(ROOT / "Snakefile", tmp_path)
+    rules = shutil.copytree(ROOT / "workflow", tmp_path / "workflow") / "rules/training.smk"
+    text = rules.read_text()
+    rules.write_text(text.replace(" --out {params.folder:q}", "  --out {params.folder:q}"))
+    assert rules.read_text() != text
+    assert not {"pack", "train", "evaluate"} & set(small_demo.plan(small, "--snakefile", str(tmp_path / "Snakefile")))
+
+
+@pytest.fixture
+def another_user(tmp_path, monkeypatch):
+    """Give processes the environment of somebody else: home, decimal commas, time zone, rights, and hash seed."""
+    values = {"HOME": tmp_path / "home", "TZ": "Asia/Kolkata", "PYTHONHASHSEED": "17", "LC_ALL": "POSIX"}
+    values["HOME"].mkdir()
+    german = ["localedef", "-i", "de_DE", "-f", "UTF-8", tmp_path / "de_DE.UTF-8"]
+    if shutil.which("localedef") and subprocess.run(german, capture_output=True, check=False).returncode == 0:
+        values |= {"LC_ALL": "de_DE.UTF-8", "LOCPATH": tmp_path}
+    for name, value in values.items():
+        monkeypatch.setenv(name, str(value))
+        monkeypatch.setitem(ENV, name, str(value))
+    mask = os.umask(0o077)
+    yield
+    os.umask(mask)
+
+
+def test_same_bytes_with_other_shards_and_cores_and_for_another_user(small_demo, small, workspace, another_user):
     """The test covers a network with initial weights of another regime, and a frozen backbone."""
     other = workspace()
-    source = small["sources"]["in"] | {"shards": {"train": 3, "val": 1, "test": 2}}
+    source = small["sources"]["in"] | {"shards": {"train": 4, "val": 1, "test": 2}}
     training = small["training"] | {"workers": 1}
     config = small | {"sources": small["sources"] | {"in": source}, "training": training}
     networks = {"resnet": ("in", "sin"), "vit": ("in", "frozen")}
     ends = [f"{model}_{regimes[-1]}_seed0" for model, regimes in networks.items()]
     decisions = [f"results/predictions/{benchmark}/{end}.parquet" for benchmark in small["benchmarks"] for end in ends]
-    assert other.snakemake("--cores", "1", *decisions, config=config).returncode == 0
+    done = other.snakemake("--cores", "1", *decisions, config=config)
+    assert done.returncode == 0, done.stdout
     for name in ("in", "sin", "conflict"):
         for split in ("train", "test"):
             assert images(other.folder, name, split) == images(small_demo.folder, name, split)
     runs = [f"results/runs/{model}/{regime}/seed0" for model, regimes in networks.items() for regime in regimes]
-    for path in (f"{run}/{file}" for run in runs for file in ("model.safetensors", "history.csv")):
+    same = [f"{run}/{file}" for run in runs for file in ("model.safetensors", "history.csv")]
+    same += [f"results/images/{name}/0.tar" for name in ("paintings/all", "silhouettes/test", "edges/test")]
+    for path in same:
         assert (other.folder / path).read_bytes() == (small_demo.folder / path).read_bytes(), path
     for path in decisions:  # their metadata contain the commit
         pd.testing.assert_frame_equal(
             pd.read_parquet(other.folder / path), pd.read_parquet(small_demo.folder / path), check_exact=True
         )
+    flags = ["--predictions", "results/predictions", "--benchmarks", *small["benchmarks"], "--observers", *ends]
+    flags += ["--runs", "results/runs", "--out", "again"]
+    for place, run in ((small_demo, run_script), (other, run_process)):
+        succeeded(run("tables", *flags, folder=place.folder))
+    for path in (small_demo.folder / "again").iterdir():
+        assert path.read_bytes() == (other.folder / "again" / path.name).read_bytes(), path.name
 
 
 def test_a_lost_shard_is_named_before_the_first_job_and_made_again_without_training(small_demo, small):

@@ -32,6 +32,7 @@ except UserError as error:
 TRACKING = " ".join(f"--wandb-{key} {value}" for key, value in {**config["wandb"], "dir": "results"}.items())
 STAGING = "--stage" if config["stage_shards"] else ""  # no param either, for the same reason
 ENVIRONMENT = {"PYTHONPATH": LIBRARY, "SCRIPTS": SCRIPTS, "TRACKING": TRACKING, "STAGING": STAGING}
+ENVIRONMENT["PYTHONUTF8"] = "1"  # the same file names and bytes in any locale
 if workflow.remote_exec:
     ENVIRONMENT["ON_CLUSTER"] = "yes"
 PREFIX = f"set -euo pipefail; export {shlex.join(f'{key}={value}' for key, value in ENVIRONMENT.items())}; "

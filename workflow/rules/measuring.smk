@@ -205,6 +205,7 @@ rule tables:
         read_out=expand("results/read_out/{benchmark}/{observer}.csv", benchmark=READ_OUT, observer=SHOWN_OBSERVERS),
         rejected=[f"results/images/{name}/rejected.csv" for name in SHOWN_SETS],
         decisions=[input_path(entry["decisions"]) for entry in DECISIONS.values()],
+        code=code("src/shapebias/commands/tables.py", "src/shapebias/tables/*.py", "src/shapebias/metrics/*.py"),
     output:
         report(
             expand("results/tables/{table}.csv", table=TABLES),

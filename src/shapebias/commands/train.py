@@ -28,17 +28,18 @@ from shapebias.cli import (
 from shapebias.commands.tracking_options import add_tracking_options, tracking_settings
 from shapebias.commands.training_options import add_recipe_options, add_staging_option, recipe_from_options
 from shapebias.errors import UserError
+from shapebias.evaluation.fingerprints import digest_of_file
 from shapebias.files import atomic_write
 from shapebias.images.shards import Sample, expand, open_shards
 from shapebias.networks import models
 from shapebias.networks.device import device_name, keep_freed_memory
-from shapebias.networks.weights import METADATA_KEY
+from shapebias.networks.weights import METADATA_KEY, weights_path
 from shapebias.provenance import provenance
 from shapebias.tracking.client import Tracker, new_run_id
 from shapebias.training.checkpoints import Checkpoints, images_digest, lock_checkpoints, weights_digest
 from shapebias.training.data_loading import AugmentedDataset, ImageDataset, class_names
 from shapebias.training.distributed import World, join_process_group, leave_process_group
-from shapebias.training.initialization import InitialNetwork, initial_network
+from shapebias.training.initialization import PRETRAINED, InitialNetwork, initial_network
 from shapebias.training.interruption import StoppedError, StopSignal
 from shapebias.training.loop import TrainState, image_counts, no_progress, train
 from shapebias.training.recipe import EXECUTION, Recipe
@@ -51,12 +52,12 @@ SampleSets = dict[str, Sequence[Sample]]
 SHORT_WAIT = 5.0  # seconds for W&B if the run must stop
 
 
-def named_shards(text: str) -> tuple[str, list[Path]]:
+def named_shards(text: str) -> tuple[str, str]:
     """Parse `in=folder/{0..3}.tar` (an argparse type)."""
     name, _, path = text.partition("=")
     if not path:
         raise argparse.ArgumentTypeError(f"{text!r} is not SET=TAR")
-    return name, expand([path])
+    return name, path
 
 
 def trainable_part(text: str) -> str | int:
@@ -201,8 +202,24 @@ def show_progress(items: Iterable[Any], total: int, label: str) -> Iterable[Any]
     return progress(items, total=total, unit="batch", label=label)
 
 
+def named_files(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the files of the command line, which `shapebias reproduce` reads again."""
+    from_file = args.init not in ("scratch", PRETRAINED)
+    return {
+        "train": dict(args.train),
+        "val": dict(args.val),
+        "init": args.init,
+        "init_sha256": digest_of_file(weights_path(args.init)) if from_file else None,
+    }
+
+
 def run_record(
-    args: argparse.Namespace, initial: InitialNetwork, state: TrainState, sets: SampleSets, world: World
+    args: argparse.Namespace,
+    initial: InitialNetwork,
+    state: TrainState,
+    sets: SampleSets,
+    files: dict[str, Any],
+    world: World,
 ) -> dict[str, Any]:
     """Return a record of the training: network, recipe, images and code, but no times."""
     images_seen = image_counts(sets, state.epoch)
@@ -215,6 +232,7 @@ def run_record(
         "parameters": sum(p.numel() for p in initial.network.parameters()),
         "init": initial.init,
         "head": initial.head,
+        "files": files,
         "train_on": list(sets),
         "trainable": args.trainable,
         "trained_parameters": sum(p.numel() for p in initial.network.parameters() if p.requires_grad),
@@ -281,15 +299,15 @@ class TrackedRun:
             self.tracker.finish(summary)
 
 
-def open_sets(shards_of_sets: list[tuple[str, list[Path]]], split: str, copies: Mapping[Path, Path]) -> SampleSets:
+def open_sets(shards_of_sets: list[tuple[str, str]], split: str, copies: Mapping[Path, Path]) -> SampleSets:
     """Open the samples of each set, from their copies where they exist; raises UserError if there are no images."""
     sets: SampleSets = {}
-    for name, paths in shards_of_sets:
+    for name, shards in shards_of_sets:
         if name in sets:
             raise UserError(
                 f"{split} set {name!r} is given twice; name all its shards at once, {name}=FOLDER/{{0..3}}.tar"
             )
-        sets[name] = open_shards([copies.get(path, path) for path in paths])
+        sets[name] = open_shards([copies.get(path, path) for path in expand([shards])])
     if not any(sets.values()):
         raise UserError(f"{split} shards hold no images")
     return sets
@@ -306,7 +324,7 @@ def main(argv: list[str] | None = None) -> None:
         with stop:
             world = join_process_group(args.device, world_size=recipe.ranks, cpus=args.cpus)
             folder = args.checkpoints or args.out / "checkpoints"
-            shards = [path for _, paths in (*args.train, *args.val) for path in paths] if args.stage else []
+            shards = expand(pattern for _, pattern in (*args.train, *args.val)) if args.stage else []
             with lock_checkpoints(folder, world, stop.requested), stage_shards(shards, world, stop.requested) as copies:
                 train_network(args, recipe, world, stop, folder, copies, start_time, start_clock)
     except StoppedError as stopped:
@@ -333,6 +351,7 @@ def train_network(
     }
     classes = class_names(train_sets)
     initial = initial_network(args.timm, classes, kwargs=args.kwargs, init=args.init, seed=args.seed)
+    files = named_files(args)  # before the training, during which a file may change
     preparation = models.preparation(initial.network, args.image_size)
     identity = run_identity(args, initial, preparation.size, samples)
     check_folder(args.out, identity)
@@ -364,7 +383,7 @@ def train_network(
     if not world.is_first:
         return
     seconds = {"setup": round(training_clock - start_clock, 1), "training": round(time.monotonic() - training_clock, 1)}
-    record = run_record(args, initial, state, train_sets, world)
+    record = run_record(args, initial, state, train_sets, files, world)
     metadata = {key: record[key] for key in ("model", "regime", "seed", "timm", "kwargs", "lineage")} | {
         "classes": class_categories(samples["train"]),
         "image_size": preparation.size,

@@ -1,6 +1,7 @@
 """Command-line options of a training run: its recipe and the staging of its shards."""
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -67,6 +68,20 @@ def recipe_from_options(args: argparse.Namespace) -> Recipe:
     }
     values["crop_scale"] = tuple(values["crop_scale"])
     return Recipe(**values).validate()
+
+
+def options_of_recipe(recipe: Mapping[str, Any]) -> list[str]:
+    """Return the options that describe a recipe, from its values by name; lists may stand for tuples."""
+    options = []
+    for name, value in recipe.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            options.append(f"--{flag}" if value else f"--no-{flag}")
+        elif isinstance(value, (list, tuple)):
+            options += [f"--{flag}", *map(str, value)]
+        else:
+            options.append(f"--{flag}={value}")
+    return options
 
 
 def add_staging_option(parser: argparse._ArgumentGroup) -> None:

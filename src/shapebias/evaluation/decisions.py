@@ -18,6 +18,7 @@ from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem, stimulu
 from shapebias.files import atomic_write
 
 PROBABILITIES = [f"p_{category}" for category in CATEGORIES]
+CLASS_COLUMNS = ["shape_class", "texture_class", "predicted_class", *PROBABILITIES]
 TRIALS = ["observer", "image", "shape", "texture", "decision", "answerable", "condition", "session"]
 PREDICTIONS_KEY = b"shapebias"
 
@@ -30,19 +31,24 @@ def write_predictions(target: Path, predictions: pd.DataFrame, metadata: dict[st
         pq.write_table(table, draft)
 
 
-def read_predictions(path: Path, required_keys: Sequence[str] = ()) -> tuple[pd.DataFrame, dict[str, Any]]:
+def read_predictions(
+    path: Path, required_keys: Sequence[str] = (), required_columns: Sequence[str] = ()
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Read predictions and their metadata, and add the column `answerable`.
 
     `answerable` says whether the observer knows the category of the shape and, if the image has one, of the texture.
     Older predictions have no conditions; they get the columns `condition` ("") and `session` (1).
-    required_keys: keys that the metadata must have, in addition to `answers`.
+    required_keys: keys that the metadata must have, in addition to `answers`. required_columns: columns that the table
+    must have, in addition to the observer, the image, its cues and the decision. Raises UserError if one is missing.
     """
     frame, metadata = read_raw_predictions(path, ["answers", *required_keys])
-    missing = [name for name in ("observer", "image", "shape", "texture", "decision") if name not in frame]
+    needed = ("observer", "image", "shape", "texture", "decision", *required_columns)
+    missing = [name for name in needed if name not in frame]
     if missing:
         raise UserError(
-            f"{path}: predictions of {metadata.get('benchmark')} have no column {missing[0]!r}; predictions on a "
-            f"benchmark of shape or texture need it"
+            f"{path}: predictions of {metadata.get('benchmark')} without the column {missing[0]!r}: the benchmark is "
+            f"of another kind, or an earlier version wrote the file; remove the file and evaluate the network again "
+            f"(in a study, repeat the command)"
         )
     answers = set(metadata["answers"])
     cues = frame[["shape", "texture"]]

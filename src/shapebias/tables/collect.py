@@ -1,6 +1,5 @@
 """Compute the result tables from files of predictions and recorded decisions, and write them."""
 
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +11,12 @@ import pandas as pd
 from shapebias.csv_tables import read_csv_table
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
-from shapebias.evaluation.decisions import read_observers, read_predictions, read_raw_predictions
+from shapebias.evaluation.decisions import CLASS_COLUMNS, read_observers, read_predictions, read_raw_predictions
 from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem
 from shapebias.files import atomic_write
 from shapebias.tables.assemble import TableBuilder, tabulate_melanoma, tabulate_rejected, tabulate_runs, takes_decisions
 from shapebias.tables.columns import PEOPLE, TABLE_COLUMNS, TEXT_COLUMNS
+from shapebias.tables.reading import read_run_record
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ def read_run_facts(runs: Path, trained: Sequence[Mapping[str, Any]]) -> list[dic
     if missing:
         log.warning("%d runs are left out of the table of runs: missing, for example, %s", len(missing), missing[0])
     return [
-        {"observer": observer, **json.loads((path / "run.json").read_text())}
+        {"observer": observer, **read_run_record(path)}
         for observer, path in paths.items()
         if path / "run.json" not in missing
     ]
@@ -179,7 +179,7 @@ def collect_tables(
         if KINDS[metadata["benchmark"]].measures == "melanoma":
             lesions.append((file.benchmark, answers, metadata))
         else:
-            measured.add_network(file.benchmark, *read_predictions(file.path, ["class_names"]))
+            measured.add_network(file.benchmark, *read_predictions(file.path, ["class_names"], CLASS_COLUMNS))
         rejections += [(file.benchmark, "test", image, reason) for image, reason in metadata["rejected"]]
         if metadata["regime"] is not None:
             trained.setdefault(metadata["observer"], metadata)

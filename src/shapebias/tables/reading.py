@@ -19,6 +19,7 @@ FILE_COLUMNS: dict[str, list[str]] = columns.TABLE_COLUMNS | {
     "melanoma": columns.MELANOMA_TABLE_COLUMNS,
     "people": ["category", "conflict_images", "shape_hits", "texture_hits"],
 }
+RECORD_KEYS = [*columns.RUN_COLUMNS[1:], "recipe", "images"]  # of run.json, which does not name its observer
 UNDEFINED = ["", "NaN"]  # numbers that a table of this tool does not have
 
 
@@ -81,13 +82,26 @@ def read_histories(runs: Path, table: pd.DataFrame) -> pd.DataFrame:
     histories = []
     for folder, run in _run_folders(runs, table):
         history = _read_csv(folder / "history.csv", ["epoch", "train_accuracy", "val_accuracy"])
-        histories.append(history.assign(**run, best_epoch=read_json(folder / "run.json").get("best_epoch")))
+        histories.append(history.assign(**run, best_epoch=read_run_record(folder)["best_epoch"]))
     return pd.concat(histories, ignore_index=True) if histories else pd.DataFrame(columns=columns)
 
 
 def read_records(runs: Path, table: pd.DataFrame) -> list[dict[str, Any]]:
     """Read `run.json` of every run in the table `runs`."""
-    return [read_json(folder / "run.json") | run for folder, run in _run_folders(runs, table)]
+    return [read_run_record(folder) | run for folder, run in _run_folders(runs, table)]
+
+
+def read_run_record(folder: Path) -> dict[str, Any]:
+    """Read `run.json` of a run; raises UserError if it lacks a value that tables or the report show."""
+    path = folder / "run.json"
+    record = read_json(path)
+    missing = [key for key in RECORD_KEYS if key not in record]
+    if missing:
+        raise UserError(
+            f"{path}: written by an earlier version, without {missing[0]!r}; remove it and train this run again "
+            f"(in a study, repeat the command)"
+        )
+    return record
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -110,7 +124,10 @@ def _read_csv(path: Path, columns: list[str]) -> pd.DataFrame:
     table = _read_text(path)
     missing = [name for name in columns if name not in table]
     if missing:
-        raise UserError(f"{path}: column {missing[0]!r} is missing; expected {','.join(columns)}")
+        raise UserError(
+            f"{path}: column {missing[0]!r} is missing, perhaps because an earlier version wrote this file; remove it "
+            f"and make it again (in a study, repeat the command). Expected {','.join(columns)}"
+        )
     for name in table.columns:
         # Only an empty text is missing: `NA` and `NaN` are names that people give.
         undefined = [""] if name in TEXT_COLUMNS else UNDEFINED

@@ -1,0 +1,100 @@
+"""Reproduction of a finished training: the same bytes, a changed weight, and inputs that are gone."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from helpers import ENV, ROOT, TINY_RESNET, colour_shard, files_below, refused, run_script, succeeded
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+RUN, FIRST_RUN = Path("results/runs/tiny/sin/seed3"), Path("results/runs/tiny/in/seed3")
+NETWORK = ["--timm", "resnet10t", "--kwargs", json.dumps(TINY_RESNET), "--image-size", "32", "--model", "tiny"]
+RECIPE = ["--epochs", 2, "--batch-size", 8, "--lr", 0.01, "--crop-scale", 0.3, 1, "--no-flip", "--seed", 3]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """Return a working folder with a run that starts from another run, trained on two shards."""
+    folder = tmp_path_factory.mktemp("trained")
+    for number, classes in enumerate(({"cat": (200, 40, 40)}, {"dog": (40, 40, 200)})):
+        colour_shard(folder / f"results/images/in/train/{number}.tar", 9, colours=classes)
+    colour_shard(folder / "results/images/in/val/0.tar", 4)
+    images = ["--train", "in=results/images/in/train/{0..1}.tar", "--val", "in=results/images/in/val/0.tar"]
+    start = ["--init", FIRST_RUN / "model.safetensors", "--trainable", 2]
+    for out, more in ((FIRST_RUN, []), (RUN, start)):
+        words = [*images, *NETWORK, *RECIPE, *more, "--regime", out.parent.name, "--out", out]
+        succeeded(run_script("train", *words, folder=folder))
+    return folder
+
+
+@pytest.fixture
+def folder(trained, tmp_path, monkeypatch) -> Path:
+    """Return a copy of the working folder, in which `reproduce` trains with this checkout's library."""
+    monkeypatch.setitem(ENV, "PYTHONPATH", str(ROOT / "src"))
+    return Path(shutil.copytree(trained, tmp_path / "copy"))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in files_below(folder)}
+
+
+def change_record(run: Path, **values: object) -> None:
+    path = run / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_a_run_is_trained_again_with_the_same_bytes(folder):
+    before = contents(folder)
+    done = succeeded(run_script("reproduce", RUN, folder=folder))
+    assert done.stdout == f"{RUN}: same bytes\n"
+    assert contents(folder) == before
+
+
+def test_a_changed_weight_is_found_with_its_layer_and_the_difference(folder):
+    weights = folder / RUN / "model.safetensors"
+    with safe_open(weights, "pt") as file:
+        metadata = file.metadata()
+    layers = load_file(weights)
+    layers["fc.bias"][0] += 0.25
+    save_file(layers, weights, metadata)
+    change_record(folder / RUN, hardware="an abacus")
+    before = contents(folder)
+    done = run_script("reproduce", RUN, folder=folder)
+    refused(done, f"1 of {len(layers)} layers have other weights, first fc.bias (largest difference 0.25, in fc.bias)")
+    refused(done, "likely reason: another processor (an abacus → ")
+    assert "history.csv" not in done.stderr
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("lost", "named"),
+    [
+        ("results/images/in/train/1.tar", "results/images/in/train/1.tar: no such shard"),
+        (FIRST_RUN / "model.safetensors", f"{FIRST_RUN}/model.safetensors: no such file"),
+        (RUN / "history.csv", f"{RUN}/history.csv: no such file"),
+    ],
+)
+def test_a_missing_file_is_named(folder, lost, named):
+    (folder / lost).unlink()
+    refused(run_script("reproduce", RUN, folder=folder), named)
+
+
+def test_other_initial_weights_are_refused(folder):
+    with (folder / FIRST_RUN / "model.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\1")
+    refused(run_script("reproduce", RUN, folder=folder), f"not the weights from which {RUN} started")
+
+
+def test_other_images_are_refused(folder):
+    colour_shard(folder / "results/images/in/val/0.tar", 5)
+    refused(run_script("reproduce", RUN, folder=folder), f"not the images with which {RUN} was trained")
+
+
+def test_a_record_of_an_earlier_version_is_refused(folder):
+    record = json.loads((folder / RUN / "run.json").read_text())
+    del record["files"]
+    (folder / RUN / "run.json").write_text(json.dumps(record))
+    refused(run_script("reproduce", RUN, folder=folder), "run.json: written by an earlier version", "'files'")
