@@ -39,6 +39,13 @@ def test_sums_have_the_same_bits_for_any_set_of_rows_and_any_order_of_images():
     assert np.array_equal(together, resampled_sums(draws[order], strata, counts[:, order], mask))
 
 
+def test_sums_of_many_answers_are_exact():
+    # The weighted sum of these answers to two images, 40,950,003, needs 26 bits. float32 has 24.
+    weights, counts = np.array([[4095], [3]], dtype=np.float32), np.array([[10_000, 1]])
+    sums = resampled_sums(weights, np.zeros(2, dtype=int), counts, np.ones((1, 2), dtype=bool))
+    assert sums[0, 0] == 40_950_003 * (2 / 4098)
+
+
 def test_the_mean_of_n_images_has_the_variance_of_the_bayesian_bootstrap():
     # Rubin 1981: p (1 - p) / (n + 1), here for 10 hits among 40.
     counts = np.array([[1] * 10 + [0] * 30])

@@ -97,7 +97,9 @@ def test_people_are_the_mean_over_persons_and_a_person_is_compared_with_the_rest
     assert pair(table, "p2", "people")["kappa"] == pytest.approx(others)
     assert pair(table, "p2", "people")["accuracy_1"] == pytest.approx(2 / 6)
     persons = [pair(table, *names)["kappa"] for names in (("p1", "p2"), ("p1", "p3"), ("p2", "p3"))]
-    assert pair(table, "people", "people")["kappa"] == pytest.approx(sum(persons) / 3)
+    together = pair(table, "people", "people")
+    assert together["kappa"] == pytest.approx(sum(persons) / 3)
+    assert [together["accuracy_1"], together["accuracy_2"]] == pytest.approx([(4 + 2 + 3) / 18] * 2)
 
 
 def test_a_single_person_has_no_kappa_with_people():
@@ -130,6 +132,31 @@ def test_a_condition_without_kappa_is_left_out_of_the_mean():
     assert (row["kappa"], row["conditions"], row["reason"], row["images"]) == (0, 1, "", 8)
     assert row["observed"] == (2 / 4 + 1) / 2  # observed is defined in both conditions
     assert pair(table, "net", "people", "clear")["reason"] == "both are always right"
+
+
+def test_a_condition_without_common_images_does_not_hide_why_kappa_is_undefined():
+    trials = answers(net="++++    ", p="++++++++")
+    trials["condition"] = np.where(trials["image"] < "image004", "clear", "noisy")
+    table = tabulate_consistency(pair_trials(trials), ["p"])
+    assert pair(table, "net", "people")["reason"] == pair(table, "net", "p")["reason"] == "both are always right"
+    assert pair(table, "net", "people", "noisy")["reason"] == "no image that both saw and could name"
+    never = trials.assign(decision="dog")
+    assert pair(tabulate_consistency(pair_trials(never), []), "net", "p")["reason"] == "both are never right"
+    mixed = answers(net="++++----", p="++++----").assign(
+        condition=["clear"] * 4 + ["noisy"] * 4 + ["clear"] * 4 + ["noisy"] * 4
+    )
+    reason = pair(tabulate_consistency(pair_trials(mixed), []), "net", "p")["reason"]
+    assert reason == "both are always right or both never, in each condition"
+
+
+def test_the_row_of_a_condition_with_people_equals_the_row_of_this_condition_alone():
+    trials = answers(net="+-+--+++-+" * 4, p1="+++--++--+" * 4, p2="+-++-+-+-+" * 4)
+    trials["condition"] = np.where(trials["image"] < "image020", "clear", "noisy")
+    both = tabulate_consistency(pair_trials(trials), ["p1", "p2"])
+    clear = tabulate_consistency(pair_trials(trials[trials["condition"] == "clear"]), ["p1", "p2"])
+    row, alone = pair(both, "net", "people", "clear"), pair(clear, "net", "people")
+    assert list(row.drop("condition")) == list(alone.drop("condition"))
+    assert row["ci_low"] < row["kappa"] < row["ci_high"]
 
 
 def test_published_people_and_networks_agree_with_the_formula(shared_data: Path):

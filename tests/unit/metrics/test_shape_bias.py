@@ -14,7 +14,14 @@ from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.evaluation.decisions import PROBABILITIES, read_observers
 from shapebias.metrics.panel import pair_trials
-from shapebias.metrics.shape_bias import accuracy_row, bias_rows, count_cues, cue_accuracy_rows, reciprocal_ranks
+from shapebias.metrics.shape_bias import (
+    accuracy_row,
+    bias_rows,
+    count_cues,
+    cue_accuracy_rows,
+    pooled_accuracy_row,
+    reciprocal_ranks,
+)
 
 
 def bias(decisions: pd.DataFrame) -> dict:
@@ -161,6 +168,14 @@ def test_strata_keep_their_number_of_images():
     assert (low, high) == pytest.approx((0.5, 0.5), abs=0.01)  # the prior's half hits of 200
 
 
+@pytest.mark.parametrize(("images", "apart"), [(40, True), (39, False)])
+def test_categories_of_at_least_40_images_have_their_own_stratum(images, apart):
+    # Resamples of one stratum would vary: of 78 images named by either cue, ± 1.96 · √(0.25 / 79) = ± 0.11.
+    certain = pd.concat([hits(images, 0), hits(0, images, (("dog", "cat"),)).assign(image=range(images))])
+    low, high = bounds(bias(certain))
+    assert (high - low < 0.06) is apart and (high - low > 0.2) is not apart
+
+
 def test_the_interval_of_an_observer_does_not_depend_on_the_remaining_observers():
     rng = np.random.default_rng(0)
     rows = conflicts(800)  # 50 of each category
@@ -187,18 +202,19 @@ def test_images_without_a_hit_do_not_widen_the_interval():
     assert bounds(bias(decisions)) == pytest.approx(bounds(bias(pd.concat([decisions, misses]))), abs=0.005)
 
 
-def test_answers_of_several_people_to_one_image_are_resampled_together():
-    # Ten people agree on each of 20 images. These are 20 independent observations, not 200.
+@pytest.mark.parametrize("number", [2, 10])
+def test_answers_of_several_people_to_one_image_are_resampled_together(number):
+    # The people agree on each of 20 images. These are 20 independent observations, not 20 for each person.
     rows = [("cat", "dog", "cat" if image % 2 else "dog") for image in range(20)]
-    people = pd.concat([trials(*rows, observer=f"subject-{k}") for k in range(10)], ignore_index=True)
+    people = pd.concat([trials(*rows, observer=f"subject-{k}") for k in range(number)], ignore_index=True)
     together = bias(people)
-    independent = bias(people.assign(image=range(200)))
+    independent = bias(people.assign(image=range(20 * number)))
     assert together["shape_bias"] == independent["shape_bias"] == 0.5
 
     def width(measured):
         return measured["ci_high"] - measured["ci_low"]
 
-    assert width(together) / width(independent) == pytest.approx(math.sqrt(10), rel=0.15)
+    assert width(together) / width(independent) == pytest.approx(math.sqrt(number), rel=0.15)
 
 
 def test_coverage_counts_answers_that_name_either_cue():
@@ -243,6 +259,18 @@ def test_reciprocal_ranks_are_among_the_categories_that_an_observer_knows():
     assert ranks["shape_reciprocal_rank_low"] < 0.75 < ranks["shape_reciprocal_rank_high"] < 1
 
 
+def test_reciprocal_ranks_do_not_depend_on_images_that_only_other_observers_saw():
+    decisions = hits(3, 2)
+    decisions[PROBABILITIES] = np.nan
+    decisions["p_cat"] = [0.9] * 3 + [0.1] * 2
+    decisions["p_dog"] = 1 - decisions["p_cat"]
+    others = trials(("cat", "dog", "dog"), observer="zoe").assign(image="unseen")
+    panel = pair_trials(pd.concat([decisions, others]))
+    ranks = reciprocal_ranks(count_cues(panel), 0, panel, decisions.assign(condition=""), ["cat", "dog"])
+    assert ranks == ranks_of(decisions, ["cat", "dog"])
+    assert ranks["shape_reciprocal_rank"] == (3 + 2 / 2) / 5
+
+
 def test_extreme_reciprocal_ranks_have_the_intervals_of_fractions():
     # 30 shapes first and 10 last of two: the mean is (30 + 10 / 2) / 40, its deviation half of that of 30 of 40.
     decisions = hits(30, 10)
@@ -276,6 +304,25 @@ def test_unknown_categories_and_duplicate_trials_are_refused_by_name():
     repeated = trials(("cat", "dog", "cat"), ("cat", "dog", "dog")).assign(image="x")
     with pytest.raises(UserError, match="'somebody' answers image 'x' twice"):
         bias(repeated)
+
+
+def test_the_pooled_accuracy_counts_each_answer_to_an_image_of_a_known_shape():
+    first = trials(("cat", None, "cat"), ("airplane", "dog", "airplane"), (None, "dog", "dog"), observer="a")
+    second = trials(("cat", None, "dog"), ("airplane", "dog", "airplane"), observer="b").assign(
+        answerable=[True, False]
+    )
+    panel = pair_trials(pd.concat([first.assign(answerable=True), second]))
+    row = pooled_accuracy_row(panel, ["a", "b"], 1 / 16)
+    assert (row["images"], row["correct"], row["accuracy"], row["chance"]) == (3, 2, 2 / 3, 1 / 16)
+    assert pooled_accuracy_row(panel, ["b"], 1 / 16)["correct"] == 0
+
+
+def test_the_pooled_accuracy_of_people_that_agree_has_the_interval_of_one_person():
+    rows = [("cat", None, "cat" if image < 60 else "dog") for image in range(100)]
+    people = pd.concat([trials(*rows, observer=name) for name in "abcd"])
+    low, high = bounds(pooled_accuracy_row(pair_trials(people), list("abcd"), 1 / 16))
+    # Beta(60.5, 40.5) would be exact for one person. Half an answer of the prior weighs less among 400 answers.
+    assert (low, high) == pytest.approx(beta.ppf([0.025, 0.975], 60.5, 40.5), abs=0.006)
 
 
 def test_accuracy_has_wilsons_interval():
