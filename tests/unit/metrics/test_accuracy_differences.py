@@ -35,6 +35,7 @@ def test_a_difference_is_found_although_the_intervals_of_both_accuracies_overlap
 def test_equal_answers_and_no_images():
     same = difference_row(*right(both=5, only_1=0, only_2=0, neither=5))
     assert (same["difference"], same["p"]) == (0, 1) and same["ci_low"] < 0 < same["ci_high"]
+    assert difference_row(*right(both=5, only_1=1, only_2=1, neither=5))["p"] == 1  # not 2 · 3/4
     none = difference_row(np.zeros(0, bool), np.zeros(0, bool))
     assert none["images"] == 0 and math.isnan(none["p"]) and math.isnan(none["difference"])
 
@@ -51,6 +52,7 @@ def test_two_observers_are_compared_on_the_images_that_both_saw():
     first = trials(("cat", None, "cat"), ("dog", None, "dog"), ("car", None, "dog"), observer="a")
     second = trials(("cat", None, "dog"), ("dog", None, "dog"), observer="b")
     (row,) = compare_accuracies(pair_trials(pd.concat([first, second])), [("a", "b")])
+    assert (row["observer_1"], row["observer_2"]) == ("a", "b")
     assert (row["images"], row["accuracy_1"], row["accuracy_2"], row["difference"]) == (2, 1, 0.5, 0.5)
 
 

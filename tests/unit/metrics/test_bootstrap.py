@@ -69,3 +69,6 @@ def test_the_prior_has_half_a_hit_for_either_cue_and_differs_between_two_compare
     for values in (*first, *second):
         assert abs(values.mean() - 0.5) < 0.02
     assert not np.array_equal(first[0], second[0])
+    # Jeffreys' prior of a ratio is Beta(1/2, 1/2), with a mean of 1/2 and a variance of 1/8.
+    share = first[0] / (first[0] + first[1])
+    assert abs(share.mean() - 1 / 2) < 0.01 and abs(share.var() - 1 / 8) < 0.005

@@ -51,6 +51,13 @@ def test_images_are_paired():
     assert width[0] < width[1] / 3
 
 
+def test_equal_answers_have_an_interval_that_is_symmetric_as_a_ratio():
+    # Gained and lost images are equally likely, so the ratio and its inverse have the same distribution.
+    row = tabulate_reliance(answers(none="+" * 8, colour_1="+" * 8), METADATA).iloc[1]
+    assert row["relative_low"] < 1 < row["relative_high"] < 1.5
+    assert row["relative_low"] * row["relative_high"] == pytest.approx(1, abs=0.05)
+
+
 def test_relative_accuracy_covers_images_shown_in_both_ways():
     row = tabulate_reliance(answers(none="++-- ", colour_1=" +-++"), METADATA).iloc[1]
     assert (row["images"], row["accuracy"], row["relative"]) == (4, 3 / 4, 2 / 1)

@@ -156,6 +156,13 @@ def test_a_cue_that_cannot_be_read_out_is_nan_with_a_reason_and_the_second_cue_s
     assert all(math.isnan(row["texture"][name]) for name in ("accuracy", "ci_low", "ci_high"))
 
 
+def test_a_photograph_of_two_categories_is_named():
+    images = conflicts()
+    images.loc[images["style"].isin(["cat1", "dog1"]), "style"] = "both"
+    row = by_cue(read_out([Stage("a", 0.2)], [noise(images)], images))["texture"]
+    assert row["reason"] == "photograph both gives the texture of several categories"
+
+
 def test_a_category_of_one_photograph_is_named():
     images = conflicts()
     images.loc[images["shape"] == "cat", "content"] = "cat0"

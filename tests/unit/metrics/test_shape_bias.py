@@ -19,6 +19,7 @@ from shapebias.metrics.shape_bias import (
     bias_rows,
     count_cues,
     cue_accuracy_rows,
+    describe_bias,
     pooled_accuracy_row,
     reciprocal_ranks,
 )
@@ -157,6 +158,8 @@ def test_a_cue_with_at_most_one_hit_has_the_bounds_of_brown_cai_and_dasgupta(pai
     # starts at 0, because a single hit may be luck.
     assert bounds(bias(hits(0, 50, pairs))) == (0, pytest.approx(1 - 0.025 ** (1 / 50)))
     assert bounds(bias(hits(50, 0, pairs))) == (pytest.approx(0.025 ** (1 / 50)), 1)
+    misses = trials(*[(*pair, None) for pair in conflicts(30)]).assign(image=[f"missed{i}" for i in range(30)])
+    assert bounds(bias(pd.concat([hits(50, 0, pairs), misses])))[0] == pytest.approx(0.025 ** (1 / 50))
     assert bias(hits(1, 49, pairs))["ci_low"] == 0
     assert bias(hits(49, 1, pairs))["ci_high"] == 1
 
@@ -323,6 +326,26 @@ def test_the_pooled_accuracy_of_people_that_agree_has_the_interval_of_one_person
     low, high = bounds(pooled_accuracy_row(pair_trials(people), list("abcd"), 1 / 16))
     # Beta(60.5, 40.5) would be exact for one person. Half an answer of the prior weighs less among 400 answers.
     assert (low, high) == pytest.approx(beta.ppf([0.025, 0.975], 60.5, 40.5), abs=0.006)
+
+
+def test_the_pooled_accuracy_has_strata_and_ignores_images_that_only_other_observers_saw():
+    # Cats are always right and dogs never. All resamples are equal, and only the prior varies.
+    rows = [("cat", None, "cat")] * 40 + [("dog", None, "cat")] * 40
+    alone = trials(*rows, observer="a")
+    low, high = bounds(pooled_accuracy_row(pair_trials(alone), ["a"], 1 / 16))
+    assert 0.48 < low < 0.5 < high < 0.52
+    others = trials(*rows, observer="b").assign(image=[f"other{i}" for i in range(80)])
+    assert bounds(pooled_accuracy_row(pair_trials(pd.concat([alone, others])), ["a"], 1 / 16)) == (low, high)
+
+
+def test_a_bias_in_words():
+    assert describe_bias("net", bias(hits(1200, 300))) == (
+        "net: shape bias 0.800 [0.779, 0.820], 1,200 shape and 300 texture hits on 1,500 conflict images"
+    )
+    nothing = bias(trials(("cat", "dog", "car")))
+    assert describe_bias("net", nothing) == (
+        "net: no shape bias, because neither cue was ever named on 1 conflict images"
+    )
 
 
 def test_accuracy_has_wilsons_interval():
