@@ -83,6 +83,16 @@ def test_a_condition_without_images_is_undefined():
     assert result["reason"] == "saw no image of this condition whose category it knows"
 
 
+def test_a_condition_of_images_without_a_shape_is_undefined():
+    answers = panel(net="++--+---", p1="++++++--")
+    answers = replace(answers, shape=np.where(answers.condition == "hard", -1, answers.shape))
+    table = tabulate_conditions(answers, ["p1"], CHANCE)
+    hard = row(table, "net", "hard")
+    assert hard["images"] == 0 and math.isnan(hard["accuracy"]) and math.isnan(hard["difference"])
+    assert hard["reason"] == "saw no image of this condition whose category it knows"
+    assert row(table, "net", "easy")["accuracy"] == 2 / 4
+
+
 def test_images_whose_category_an_observer_does_not_know_do_not_count():
     answers = panel(net="++--", p1="++++")
     answers.answerable[:1, 0] = False

@@ -25,6 +25,10 @@ def test_each_stratum_keeps_its_size_and_rows_their_own_images():
     mask[1, 5:20] = False
     sums = resampled_sums(image_weights(NAMES, 50), strata, mask.astype(int), mask)
     np.testing.assert_allclose(sums, np.array([[40], [25]]) * np.ones(50))
+    mask[1, :10] = False  # no image of the first stratum, and twenty of the second
+    np.testing.assert_allclose(resampled_sums(image_weights(NAMES, 50), strata, mask.astype(int), mask)[1], 20)
+    smallest = np.ones((1, 1), dtype=np.float32)
+    assert resampled_sums(smallest, np.zeros(1, int), np.ones((1, 1), int), np.ones((1, 1), bool)) == 1
     first = np.array([[1] * 10 + [0] * 30])
     np.testing.assert_allclose(resampled_sums(image_weights(NAMES, 50), strata, first, mask[:1]), 10)
 
@@ -62,6 +66,8 @@ def test_labels_of_few_images_share_a_stratum():
     counted = np.arange(20) >= 8  # leaves four of the eight
     assert len(set(assign_strata(labels, counted))) == 2
     assert len(assign_strata(np.array([], dtype=int))) == 0
+    five = np.repeat([1, 2, 3, 4], [5, 5, 4, 3])
+    assert [len(set(assign_strata(five)[:10])), len(set(assign_strata(five)[10:]))] == [2, 1]
 
 
 def test_the_prior_has_half_a_hit_for_either_cue_and_differs_between_two_compared_observers():

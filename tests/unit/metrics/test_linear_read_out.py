@@ -129,6 +129,13 @@ def test_two_photographs_a_category_are_enough():
     assert (row["accuracy"], row["reason"]) == (1.0, "")
 
 
+def test_two_categories_are_enough():
+    images = conflicts()
+    images = images[images["shape"].isin(["cat", "dog"])].reset_index(drop=True)
+    row = by_cue(read_out([Stage("a", 0.2)], [one_hot(images["shape"])], images))["shape"]
+    assert (row["accuracy"], row["chance"], row["reason"]) == (1, 1 / 2, "")
+
+
 def test_the_same_images_give_the_same_table():
     images = conflicts()
     features = [one_hot(images["shape"])[:, :2] + noise(images, 2), noise(images)]

@@ -102,6 +102,16 @@ def test_pairs_of_seeds_in_which_one_has_no_hit_are_left_out():
     assert math.isnan(nothing["difference"]) and math.isnan(nothing["shape_difference"])
 
 
+def test_seeds_that_name_one_cue_only_have_the_difference_of_two_exact_intervals():
+    # Always the shape of 100 images: from 0.025 ** (1 / 100) = 0.9638 to 1. Always the texture: from 0 to 0.0362.
+    counts = count(*(answers(100, 0, name) for name in "ab"), *(answers(0, 100, name) for name in "cd"))
+    row, turned = pooled_difference(counts, [0, 1], [2, 3]), pooled_difference(counts, [2, 3], [0, 1])
+    half = math.hypot(0.0362, 0.0362)
+    assert (row["difference"], *bounds(row)) == pytest.approx((1, 1 - half, 1), abs=1e-4)
+    assert (turned["difference"], *bounds(turned)) == pytest.approx((-1, -1, -1 + half), abs=1e-4)
+    assert row["interval"] == "images and seeds" and row["seeds"] == 2
+
+
 def test_one_observer_is_compared_with_each_seed():
     counts = count(answers(90, 10, "a"), answers(20, 80, "b"), answers(30, 70, "c"), answers(40, 60, "d"))
     row = pooled_difference(counts, [0], [1, 2, 3])
@@ -143,4 +153,5 @@ def test_counts_are_restricted_to_the_common_images():
     restricted = restrict_to_images(counts, [0, 1], counts.seen[[1, 1]])
     assert restricted.trials.tolist() == restricted.shape_hits.tolist() == [[1, 0, 0], [1, 0, 0]]
     assert restricted.texture_hits.sum() == 0 and restricted.names == ["a", "b"]
-    assert restrict_to_images(counts, [1], counts.seen[[1]]).names == ["b"]
+    second = restrict_to_images(counts, [1], counts.seen[[1]])
+    assert (second.names, second.hits.tolist(), second.trials.tolist()) == (["b"], [[1, 0, 0]], [[1, 0, 0]])
