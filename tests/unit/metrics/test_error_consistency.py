@@ -106,6 +106,8 @@ def test_people_are_the_mean_over_persons_and_a_person_is_compared_with_the_rest
 def test_people_with_people_covers_the_images_that_two_persons_saw():
     table = tabulate_consistency(pair_trials(answers(p1="++-+   ", p2="  +-+  ", p3="    -++")), ["p1", "p2", "p3"])
     assert pair(table, "people", "people")["images"] == 3
+    assert pair(table, "p1", "p3")["reason"] == "no image that both saw and could name"
+    assert pair(table, "p1", "p2")["reason"] == ""
     assert pair(table, "p1", "people")["images"] == 2 and pair(table, "p3", "people")["images"] == 1
 
 

@@ -36,6 +36,8 @@ def test_seeds_that_saw_different_images_have_the_interval_of_student():
     half = t.ppf(0.975, 2) * 0.1 / math.sqrt(3)
     assert half == pytest.approx(0.2484, abs=1e-4)
     assert seed_interval(counts, [0, 1, 2]) == pytest.approx((0.5 - half, 0.5 + half), abs=0.005)
+    close = count(*(answers(shape, 100 - shape, name, name) for name, shape in (("a", 49), ("b", 50), ("c", 51))))
+    assert seed_interval(close, [0, 1, 2]) == pytest.approx((0.5 - half / 10, 0.5 + half / 10), abs=0.005)
     row = pooled_row(counts, bias_rows(counts), [0, 1, 2])
     assert (row["conflict_images"], row["shape_hits"], row["texture_hits"], row["shape_bias"]) == (300, 150, 150, 0.5)
     assert bounds(row) == seed_interval(counts, [0, 1, 2])
@@ -57,6 +59,13 @@ def test_seeds_that_differ_much_have_an_interval_from_0_to_1():
     row = pooled_difference(others, [0, 1], [2, 3])
     assert (row["difference"], *bounds(row)) == (0, -1, 1)
     assert (row["shape_difference"], row["shape_difference_low"], row["shape_difference_high"]) == (0, -1, 1)
+
+
+def test_seeds_that_always_name_the_texture_have_the_exact_interval():
+    counts = count(*(answers(0, 100, name) for name in "ab"))
+    row = pooled_row(counts, bias_rows(counts), [0, 1])
+    assert bounds(row) == (0, pytest.approx(1 - 0.025 ** (1 / 100)))  # both saw the same 100 images
+    assert (row["shape_bias"], row["interval"]) == (0, "images and seeds")
 
 
 def test_seeds_without_a_hit_leave_the_interval_to_the_remaining_seed():
@@ -146,6 +155,15 @@ def test_pairs_are_compared_in_the_order_of_rows():
     assert rows[2]["shape_difference"] == 0.8 and rows[2]["shape_difference_low"] > 0
     both = difference_rows(count(answers(0, 0, "a", other=2), answers(0, 0, "b", other=2)), GROUPS)
     assert both[0]["reason"] == "no hit of a and b on the 2 common conflict images"
+
+
+def test_the_interval_of_two_observers_is_paired_by_image():
+    # On 40 of 100 images only the first answers the shape. The difference has a variance of 0.4 · 0.6 / 101.
+    (row,) = difference_rows(count(answers(60, 40, "a"), answers(20, 80, "b")), GROUPS)
+    half = 1.96 * math.sqrt(0.4 * 0.6 / 101)
+    assert bounds(row) == pytest.approx((0.4 - half, 0.4 + half), abs=0.01)
+    (equal,) = difference_rows(count(answers(60, 40, "a"), answers(60, 40, "b")), GROUPS)
+    assert -0.05 < equal["ci_low"] < 0 < equal["ci_high"] < 0.05  # only the priors differ
 
 
 def test_counts_are_restricted_to_the_common_images():

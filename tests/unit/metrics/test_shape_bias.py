@@ -71,7 +71,10 @@ def test_the_corrected_bias_removes_as_many_answers_from_each_cue_as_a_third_cat
     assert row["corrected_bias"] == pytest.approx((40 - 5) / (60 - 10))
     assert row["corrected_low"] < 0.7 < row["corrected_high"]
     assert row["chance"] == 1 / 16 and row["corrected_reason"] == ""
-    assert cue_accuracy(answered(shape=40, texture=20, others=0))["corrected_bias"] == pytest.approx(2 / 3)
+    certain = cue_accuracy(answered(shape=40, texture=20, others=0))
+    assert certain["corrected_bias"] == pytest.approx(2 / 3)
+    interval = certain["corrected_low"], certain["corrected_high"]
+    assert interval == pytest.approx(beta.ppf([0.025, 0.975], 40.5, 20.5), abs=0.005)  # nothing to correct: Jeffreys
     assert (
         cue_accuracy(answered(shape=90, texture=2, others=70))["corrected_bias"] == 1
     )  # texture: fewer than by guessing
