@@ -1,7 +1,9 @@
 """Seeds of one run are pooled. Where their images or their answers share nothing, Student's t gives the interval."""
 
 import math
+from itertools import combinations
 
+import numpy as np
 import pandas as pd
 import pytest
 from helpers import trials
@@ -41,6 +43,17 @@ def test_seeds_that_saw_different_images_have_the_interval_of_student():
     row = pooled_row(counts, bias_rows(counts), [0, 1, 2])
     assert (row["conflict_images"], row["shape_hits"], row["texture_hits"], row["shape_bias"]) == (300, 150, 150, 0.5)
     assert bounds(row) == seed_interval(counts, [0, 1, 2])
+
+
+def test_the_interval_adds_the_variance_that_seeds_share_to_the_variance_of_seeds():
+    # Eight seeds name the shape of the first 16, 20, … 44 of 100 images. Two seeds with biases p < q have a covariance
+    # of p (1 - q) / 101 over images.
+    biases = [0.16 + 0.04 * k for k in range(8)]
+    names = "abcdefgh"
+    counts = count(*(answers(round(100 * p), round(100 * (1 - p)), k) for p, k in zip(biases, names, strict=True)))
+    shared = np.mean([p * (1 - q) / 101 for p, q in combinations(biases, 2)])
+    half = math.hypot(t.ppf(0.975, 7) * np.std(biases, ddof=1) / math.sqrt(8), 1.96 * math.sqrt(shared))
+    assert seed_interval(counts, list(range(8))) == pytest.approx((0.3 - half, 0.3 + half), abs=0.008)
 
 
 def test_seeds_with_equal_answers_have_the_interval_of_one_seed():
@@ -121,6 +134,14 @@ def test_seeds_that_name_one_cue_only_have_the_difference_of_two_exact_intervals
     assert row["interval"] == "images and seeds" and row["seeds"] == 2
 
 
+def test_a_side_that_names_one_cue_only_has_its_exact_bound():
+    counts = count(*(answers(10, 0, name) for name in "ab"), *(answers(5, 5, name) for name in "cd"))
+    row, second = pooled_difference(counts, [0, 1], [2, 3]), pooled_row(counts, bias_rows(counts), [2, 3])
+    exact = 1 - 0.025 ** (1 / 10)
+    assert row["ci_low"] == pytest.approx(0.5 - math.hypot(exact, second["ci_high"] - 0.5))
+    assert row["ci_high"] == pytest.approx(0.5 + 0.5 - second["ci_low"])
+
+
 def test_one_observer_is_compared_with_each_seed():
     counts = count(answers(90, 10, "a"), answers(20, 80, "b"), answers(30, 70, "c"), answers(40, 60, "d"))
     row = pooled_difference(counts, [0], [1, 2, 3])
@@ -153,6 +174,8 @@ def test_pairs_are_compared_in_the_order_of_rows():
     assert biases == [(0.8, 0.6, pytest.approx(0.2)), (0.8, 0.1, pytest.approx(0.7))]
     assert rows[2]["reason"] == "no hit of d on the 10 common conflict images"
     assert rows[2]["shape_difference"] == 0.8 and rows[2]["shape_difference_low"] > 0
+    (common,) = difference_rows(count(answers(10, 20, "a"), answers(10, 10, "b")), GROUPS)
+    assert (common["conflict_images"], common["shape_bias_1"], common["difference"]) == (20, 1 / 2, 0)
     both = difference_rows(count(answers(0, 0, "a", other=2), answers(0, 0, "b", other=2)), GROUPS)
     assert both[0]["reason"] == "no hit of a and b on the 2 common conflict images"
 

@@ -109,6 +109,13 @@ def test_bias_without_a_hit_is_undefined(rows):
     assert all(math.isnan(result[key]) for key in ("shape_bias", "ci_low", "ci_high"))
 
 
+def test_counts_of_one_category_are_those_of_its_images_alone():
+    decisions = pd.concat([hits(30, 20), hits(5, 9, (("dog", "cat"),)).assign(image=range(14))])
+    (row,) = bias_rows(count_cues(pair_trials(decisions)).select_shape("dog"))
+    assert (row["conflict_images"], row["shape_hits"], row["texture_hits"]) == (14, 5, 9)
+    assert bounds(row) == pytest.approx(beta.ppf([0.025, 0.975], 5.5, 9.5))
+
+
 def test_only_images_whose_cues_disagree_count():
     rows = [
         ("cat", "cat", "cat"),
