@@ -51,7 +51,7 @@ def test_kappa_counted_by_hand():
 
 @pytest.mark.parametrize(
     ("one", "two", "value"),
-    [("++--", "++--", 1), ("++--", "--++", -1), ("+-+-", "++--", 0), ("++++", "+++-", 0)],
+    [("++--", "++--", 1), ("++--", "--++", -1), ("+-+-", "++--", 0), ("++++", "+++-", 0), ("+", "-", 0)],
 )
 def test_kappa_is_1_for_equal_errors_minus_1_for_opposite_and_0_for_unrelated_errors(one, two, value):
     assert pair(tabulate_consistency(pair_trials(answers(a=one, b=two)), []), "a", "b")["kappa"] == value
