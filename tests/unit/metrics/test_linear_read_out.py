@@ -94,6 +94,21 @@ def test_the_accuracy_equals_cross_validation_of_scikit_learn():
     assert row["accuracy"] == pytest.approx(expected, abs=1 / len(images))
 
 
+def test_the_penalty_is_30_divided_by_the_number_of_features():
+    images, width = conflicts(), 1200
+    features = 0.7 * np.pad(one_hot(images["shape"]), ((0, 0), (0, width - 4))) + noise(images, width)
+    parts = assign_folds(images["shape"].to_numpy(object), images["content"].to_numpy(object))
+    right = cross_validate(features, images["shape"].to_numpy(str), parts)
+
+    def differing(penalty: float) -> int:
+        """Count the images on which scikit-learn's own cross-validation is right and the read-out wrong, or reverse."""
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, tol=1e-6, max_iter=1000))
+        answers = cross_val_predict(model, features, images["shape"], cv=PredefinedSplit(parts))
+        return int(((answers == images["shape"]) != right).sum())
+
+    assert differing(30 / width) <= 1 and differing(1) >= 4
+
+
 def test_networks_with_equal_features_share_a_read_out(tmp_path, monkeypatch):
     images, fits = conflicts(), []
     monkeypatch.setattr(linear_read_out, "cross_validate", lambda *a: fits.append(a) or cross_validate(*a))
