@@ -265,7 +265,7 @@ def split_by_condition(panel: Panel) -> tuple[list[str], list[np.ndarray], list[
 def count_pairs(
     answers: Sequence[ConditionAnswers], first_observers: np.ndarray, second_observers: np.ndarray
 ) -> PairCounts:
-    """Count the images of some pairs in each condition; one, two: the observers of each pair."""
+    """Count the images of some pairs in each condition; first_observers, second_observers: the two of each pair."""
     counts = np.zeros((4, len(answers), len(first_observers)), dtype=np.int64)
     for m, answer in enumerate(answers):
         # Products of float64 are exact for counts, and many times faster than products of integers.
@@ -285,7 +285,7 @@ def count_pairs(
 def people_groups(panel: Panel, people: Sequence[str], first: np.ndarray, second: np.ndarray) -> list[PairGroup]:
     """Group each observer with all persons but itself and, last, the persons with each other.
 
-    one, two: the observers of each pair.
+    first, second: the observers of each pair.
     """
     counts = eligible_images(panel)
     person = np.isin(panel.observers, list(people))

@@ -1,18 +1,20 @@
 """Accuracy by condition and its difference from people, on tables that can be counted by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from shapebias.categories import CATEGORIES
 from shapebias.metrics.accuracy_by_condition import (
     compare_with_people,
     prior_images,
     resampled_image_weights,
     tabulate_conditions,
 )
-from shapebias.metrics.panel import Panel, pair_trials
+from shapebias.metrics.panel import NO_ANSWER, Panel, pair_trials
 
 
 def panel(**observers: str) -> Panel:
@@ -58,6 +60,7 @@ def test_the_difference_covers_only_images_that_both_saw():
     table = tabulate_conditions(panel(net="++--", p1="+ + "), ["p1"], CHANCE)
     result = row(table, "net", "easy")
     assert (result["accuracy"], result["people_accuracy"], result["difference"]) == (2 / 4, 1, 1 / 2 - 1)
+    assert result["squared_difference"] == (1 / 2 - 1) ** 2
 
 
 @pytest.mark.parametrize(
@@ -80,11 +83,52 @@ def test_a_condition_without_images_is_undefined():
     assert result["reason"] == "saw no image of this condition whose category it knows"
 
 
+def test_a_condition_of_images_without_a_shape_is_undefined():
+    answers = panel(net="++--+---", p1="++++++--")
+    answers = replace(answers, shape=np.where(answers.condition == "hard", -1, answers.shape))
+    table = tabulate_conditions(answers, ["p1"], CHANCE)
+    hard = row(table, "net", "hard")
+    assert hard["images"] == 0 and math.isnan(hard["accuracy"]) and math.isnan(hard["difference"])
+    assert hard["reason"] == "saw no image of this condition whose category it knows"
+    assert row(table, "net", "easy")["accuracy"] == 2 / 4
+
+
 def test_images_whose_category_an_observer_does_not_know_do_not_count():
     answers = panel(net="++--", p1="++++")
     answers.answerable[:1, 0] = False
     result = row(tabulate_conditions(answers, ["p1"], CHANCE), "net", "easy")
     assert (result["images"], result["correct"]) == (3, 1)
+
+
+def test_the_interval_of_the_difference_counted_by_hand():
+    # Four images: one right for the network alone, two for the network and one person, one for nobody. The second
+    # person saw none. The prior adds 2 images for the network alone, 1 for a person alone and 3 for both or neither.
+    right, seen = np.array([1.0, 1, 1, 0]), np.ones(4)
+    people_right, people_seen = np.array([[0.0, 1, 1, 0], [0, 0, 0, 0]]).T, np.array([[1.0, 1, 1, 1], [0, 0, 0, 0]]).T
+    prior = np.array([[2.0], [1], [3]])
+    result = compare_with_people(right, seen, people_right, people_seen, np.ones((1, 4)), prior)
+    assert (result["difference"], result["squared_difference"]) == (1 / 4, 1 / 16)
+    assert result["difference_low"] == result["difference_high"] == (1 + 2 - 1) / (4 + 6)
+    # This resample consists of the first image, four times.
+    first = compare_with_people(right, seen, people_right, people_seen, np.array([[4.0, 0, 0, 0]]), prior)
+    assert first["difference_low"] == (4 + 2 - 1) / (4 + 6)
+    # Without a weight on any image, the prior is left.
+    nothing = compare_with_people(right, seen, people_right, people_seen, np.zeros((1, 4)), prior)
+    assert nothing["difference_low"] == (2 - 1) / (4 + 6)
+
+
+def test_persons_that_saw_no_common_image_do_not_count_in_the_squared_difference():
+    table = tabulate_conditions(panel(net="++  ", p1="+-  ", p2="  ++"), ["p1", "p2"], CHANCE)
+    assert row(table, "net", "easy")["squared_difference"] == (1 - 1 / 2) ** 2
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_each_category_counts(category):
+    answers = panel(net="++--", p1="+++-")
+    decisions = np.where(answers.correct, CATEGORIES.index(category), NO_ANSWER)
+    answers = replace(answers, shape=np.full_like(answers.shape, CATEGORIES.index(category)), decisions=decisions)
+    result = row(tabulate_conditions(answers, ["p1"], CHANCE), "net", "easy")
+    assert (result["images"], result["correct"], result["people_accuracy"]) == (4, 2, 3 / 4)
 
 
 def test_perfect_agreement_still_has_an_interval():

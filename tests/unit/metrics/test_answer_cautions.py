@@ -1,5 +1,6 @@
 """Observers that guess, or that give one answer nearly always, are named."""
 
+import pytest
 from helpers import trials
 
 from shapebias.categories import CATEGORIES
@@ -21,6 +22,16 @@ def test_an_observer_at_chance_is_named_with_its_counts():
     pairs = [(CATEGORIES[i % 16], CATEGORIES[(i * 5 + i // 16) % 16]) for i in range(160)]
     right = sum(shape == decision for shape, decision in pairs)
     assert caution(pairs) == f"somebody is not above chance ({right} of 160 right, 10 by guessing)"
+
+
+@pytest.mark.parametrize("answer", CATEGORIES)
+def test_an_observer_that_gives_one_answer_to_four_fifths_of_the_images_is_named(answer):
+    def answers(times: int) -> list[tuple[str, str]]:
+        others = [(category, category) for category in CATEGORIES if category != answer]
+        return [(CATEGORIES[i % 16], answer) for i in range(times)] + (others * 20)[: 100 - times]
+
+    assert caution(answers(80)) == f"somebody answers {answer} to 80 of 100 images"
+    assert caution(answers(79)) == ""
 
 
 def test_an_observer_that_answers_clock_to_nearly_all_images_is_named():

@@ -25,6 +25,10 @@ def test_each_stratum_keeps_its_size_and_rows_their_own_images():
     mask[1, 5:20] = False
     sums = resampled_sums(image_weights(NAMES, 50), strata, mask.astype(int), mask)
     np.testing.assert_allclose(sums, np.array([[40], [25]]) * np.ones(50))
+    mask[1, :10] = False  # no image of the first stratum, and twenty of the second
+    np.testing.assert_allclose(resampled_sums(image_weights(NAMES, 50), strata, mask.astype(int), mask)[1], 20)
+    smallest = np.ones((1, 1), dtype=np.float32)
+    assert resampled_sums(smallest, np.zeros(1, int), np.ones((1, 1), int), np.ones((1, 1), bool)) == 1
     first = np.array([[1] * 10 + [0] * 30])
     np.testing.assert_allclose(resampled_sums(image_weights(NAMES, 50), strata, first, mask[:1]), 10)
 
@@ -37,6 +41,13 @@ def test_sums_have_the_same_bits_for_any_set_of_rows_and_any_order_of_images():
     order = rng.permutation(40)
     assert np.array_equal(together[7:8], resampled_sums(draws, strata, counts[7:8], mask))
     assert np.array_equal(together, resampled_sums(draws[order], strata, counts[:, order], mask))
+
+
+def test_sums_of_many_answers_are_exact():
+    # The weighted sum of these answers to two images, 40,950,003, needs 26 bits. float32 has 24.
+    weights, counts = np.array([[4095], [3]], dtype=np.float32), np.array([[10_000, 1]])
+    sums = resampled_sums(weights, np.zeros(2, dtype=int), counts, np.ones((1, 2), dtype=bool))
+    assert sums[0, 0] == 40_950_003 * (2 / 4098)
 
 
 def test_the_mean_of_n_images_has_the_variance_of_the_bayesian_bootstrap():
@@ -55,6 +66,8 @@ def test_labels_of_few_images_share_a_stratum():
     counted = np.arange(20) >= 8  # leaves four of the eight
     assert len(set(assign_strata(labels, counted))) == 2
     assert len(assign_strata(np.array([], dtype=int))) == 0
+    five = np.repeat([1, 2, 3, 4], [5, 5, 4, 3])
+    assert [len(set(assign_strata(five)[:10])), len(set(assign_strata(five)[10:]))] == [2, 1]
 
 
 def test_the_prior_has_half_a_hit_for_either_cue_and_differs_between_two_compared_observers():
@@ -62,3 +75,6 @@ def test_the_prior_has_half_a_hit_for_either_cue_and_differs_between_two_compare
     for values in (*first, *second):
         assert abs(values.mean() - 0.5) < 0.02
     assert not np.array_equal(first[0], second[0])
+    # Jeffreys' prior of a ratio is Beta(1/2, 1/2), with a mean of 1/2 and a variance of 1/8.
+    share = first[0] / (first[0] + first[1])
+    assert abs(share.mean() - 1 / 2) < 0.01 and abs(share.var() - 1 / 8) < 0.005

@@ -124,6 +124,14 @@ def test_top_k_counted_by_hand():
     assert row["ci_low"] == pytest.approx(3 / (3 + 1.959964**2), abs=1e-6)  # Wilson 1927, three of three
 
 
+def test_top_k_covers_1_5_10_and_20_of_more_classes():
+    classes = METADATA["class_names"] + [f"car{i}" for i in range(7, 27)]
+    table = tabulate_top_k(ranked(("cat", "tabby", 11, "dog", "husky", 20)), METADATA | {"class_names": classes})
+    shape = table[table["cue"] == "shape"].set_index("k")
+    assert shape["hits"].to_dict() == {1: 0, 5: 0, 10: 0, 20: 1}
+    assert list(shape["chance"]) == pytest.approx([1 / 30, 5 / 30, 10 / 30, 20 / 30])
+
+
 def test_conflicts_with_an_unknown_category_are_left_out_of_top_k():
     rows = [("cat", "tabby", 1, "dog", "husky", 2), ("cat", "tabby", 1, "bird", None, pd.NA)]
     table = tabulate_top_k(ranked(*rows).assign(answerable=[True, False]), METADATA)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import beta
 
 from shapebias.errors import UserError
 from shapebias.metrics.cue_reliance import measure_reliance, tabulate_reliance
@@ -49,6 +50,20 @@ def test_images_are_paired():
     assert same["relative"] == other["relative"] == 1
     width = [row["relative_high"] - row["relative_low"] for row in (same, other)]
     assert width[0] < width[1] / 3
+
+
+def test_equal_answers_have_an_interval_that_is_symmetric_as_a_ratio():
+    # Gained and lost images are equally likely, so the ratio and its inverse have the same distribution.
+    row = tabulate_reliance(answers(none="+" * 8, colour_1="+" * 8), METADATA).iloc[1]
+    assert row["relative_low"] < 1 < row["relative_high"] < 1.5
+    assert row["relative_low"] * row["relative_high"] == pytest.approx(1, abs=0.05)
+
+
+def test_the_interval_of_images_that_are_lost_is_nearly_jeffreys():
+    # All 200 images are right before, and 100 of them after.
+    row = tabulate_reliance(answers(none="+" * 200, colour_1="+-" * 100), METADATA).iloc[1]
+    expected = beta.ppf([0.025, 0.975], 100.5, 100.5)
+    assert [row["relative_low"], row["relative_high"]] == pytest.approx(expected, abs=0.01)
 
 
 def test_relative_accuracy_covers_images_shown_in_both_ways():

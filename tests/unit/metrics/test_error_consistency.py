@@ -14,6 +14,7 @@ from shapebias.metrics.error_consistency import (
     bound_distances,
     combine_conditions,
     kappa,
+    pooled_kappa_interval,
     resampled_kappa,
     tabulate_consistency,
     tabulate_pooled_consistency,
@@ -50,7 +51,7 @@ def test_kappa_counted_by_hand():
 
 @pytest.mark.parametrize(
     ("one", "two", "value"),
-    [("++--", "++--", 1), ("++--", "--++", -1), ("+-+-", "++--", 0), ("++++", "+++-", 0)],
+    [("++--", "++--", 1), ("++--", "--++", -1), ("+-+-", "++--", 0), ("++++", "+++-", 0), ("+", "-", 0)],
 )
 def test_kappa_is_1_for_equal_errors_minus_1_for_opposite_and_0_for_unrelated_errors(one, two, value):
     assert pair(tabulate_consistency(pair_trials(answers(a=one, b=two)), []), "a", "b")["kappa"] == value
@@ -97,7 +98,31 @@ def test_people_are_the_mean_over_persons_and_a_person_is_compared_with_the_rest
     assert pair(table, "p2", "people")["kappa"] == pytest.approx(others)
     assert pair(table, "p2", "people")["accuracy_1"] == pytest.approx(2 / 6)
     persons = [pair(table, *names)["kappa"] for names in (("p1", "p2"), ("p1", "p3"), ("p2", "p3"))]
-    assert pair(table, "people", "people")["kappa"] == pytest.approx(sum(persons) / 3)
+    together = pair(table, "people", "people")
+    assert together["kappa"] == pytest.approx(sum(persons) / 3)
+    assert [together["accuracy_1"], together["accuracy_2"]] == pytest.approx([(4 + 2 + 3) / 18] * 2)
+
+
+def test_people_with_people_covers_the_images_that_two_persons_saw():
+    table = tabulate_consistency(pair_trials(answers(p1="++-+   ", p2="  +-+  ", p3="    -++")), ["p1", "p2", "p3"])
+    assert pair(table, "people", "people")["images"] == 3
+    assert pair(table, "p1", "p3")["reason"] == "no image that both saw and could name"
+    assert pair(table, "p1", "p2")["reason"] == ""
+    assert pair(table, "p1", "people")["images"] == 2 and pair(table, "p3", "people")["images"] == 1
+
+
+def test_equal_errors_still_have_an_interval():
+    row = pair(tabulate_consistency(pair_trials(answers(a="+-" * 10, b="+-" * 10)), []), "a", "b")
+    assert row["kappa"] == 1 and 0.6 < row["ci_low"] < 0.9 and row["ci_high"] == 1
+
+
+def test_bounds_counted_by_hand():
+    values = np.linspace(0, 1, 1001)[None]
+    assert bound_distances(values, np.array([0.6])).tolist() == [[pytest.approx(0.575)], [pytest.approx(0.375)]]
+    assert bound_distances(values, np.array([1.2])).tolist() == [[pytest.approx(1.175)], [0]]
+    # Distances add as squares: √(0.03² + 0.04²) / 2. A condition without kappa does not count.
+    estimates, distances = np.array([0.2, np.nan, 0.4]), np.array([[0.03, np.nan, 0.04], [0.06, np.nan, 0.08]])
+    assert combine_conditions(estimates, distances) == pytest.approx([0.3 - 0.025, 0.3 + 0.05])
 
 
 def test_a_single_person_has_no_kappa_with_people():
@@ -130,6 +155,31 @@ def test_a_condition_without_kappa_is_left_out_of_the_mean():
     assert (row["kappa"], row["conditions"], row["reason"], row["images"]) == (0, 1, "", 8)
     assert row["observed"] == (2 / 4 + 1) / 2  # observed is defined in both conditions
     assert pair(table, "net", "people", "clear")["reason"] == "both are always right"
+
+
+def test_a_condition_without_common_images_does_not_hide_why_kappa_is_undefined():
+    trials = answers(net="++++    ", p="++++++++")
+    trials["condition"] = np.where(trials["image"] < "image004", "clear", "noisy")
+    table = tabulate_consistency(pair_trials(trials), ["p"])
+    assert pair(table, "net", "people")["reason"] == pair(table, "net", "p")["reason"] == "both are always right"
+    assert pair(table, "net", "people", "noisy")["reason"] == "no image that both saw and could name"
+    never = trials.assign(decision="dog")
+    assert pair(tabulate_consistency(pair_trials(never), []), "net", "p")["reason"] == "both are never right"
+    mixed = answers(net="++++----", p="++++----").assign(
+        condition=["clear"] * 4 + ["noisy"] * 4 + ["clear"] * 4 + ["noisy"] * 4
+    )
+    reason = pair(tabulate_consistency(pair_trials(mixed), []), "net", "p")["reason"]
+    assert reason == "both are always right or both never, in each condition"
+
+
+def test_the_row_of_a_condition_with_people_equals_the_row_of_this_condition_alone():
+    trials = answers(net="+-+--+++-+" * 4, p1="+++--++--+" * 4, p2="+-++-+-+-+" * 4)
+    trials["condition"] = np.where(trials["image"] < "image020", "clear", "noisy")
+    both = tabulate_consistency(pair_trials(trials), ["p1", "p2"])
+    clear = tabulate_consistency(pair_trials(trials[trials["condition"] == "clear"]), ["p1", "p2"])
+    row, alone = pair(both, "net", "people", "clear"), pair(clear, "net", "people")
+    assert list(row.drop("condition")) == list(alone.drop("condition"))
+    assert row["ci_low"] < row["kappa"] < row["ci_high"]
 
 
 def test_published_people_and_networks_agree_with_the_formula(shared_data: Path):
@@ -257,6 +307,28 @@ def test_seeds_with_equal_answers_have_the_interval_of_one_seed():
     assert (two["interval"], one["interval"]) == ("images and seeds", "images")
     for name in ("kappa", "ci_low", "ci_high"):
         assert two[name] == pytest.approx(one[name], abs=1e-9)
+
+
+LEVELS = np.linspace(-0.1, 0.1, 2001)  # the middle 95 % reach from -0.095 to 0.095
+APART = np.array([[1, -1, 1, -1], [1, 1, -1, -1]]) * 0.1  # two seeds whose resamples have no covariance
+
+
+def test_the_interval_over_seeds_counted_by_hand():
+    # Equal seeds share all of their image variance, in one condition and in the mean of two.
+    assert pooled_kappa_interval(np.full((1, 2), 0.5), np.array([[LEVELS, LEVELS]]) + 0.5) == pytest.approx(
+        (0.405, 0.595)
+    )
+    two = pooled_kappa_interval(np.full((2, 3), 0.5), np.tile(LEVELS, (2, 3, 1)) + 0.5)
+    assert two == pytest.approx((0.5 - 0.095 * math.sqrt(1 / 2), 0.5 + 0.095 * math.sqrt(1 / 2)))
+    # One seed has kappa only in the first condition, which is half of the mean of the second seed. Their covariance is
+    # half of the variance of a condition.
+    half = pooled_kappa_interval(np.array([[0.5, 0.5], [0.5, np.nan]]), np.tile(LEVELS, (2, 2, 1)) + 0.5)
+    assert half == pytest.approx(two)
+    # Without covariance, Student's t with one degree of freedom is left: 12.706 × 0.002 / √2 / √2.
+    kappas = np.array([[0.499, 0.501]])
+    low, high = pooled_kappa_interval(kappas, kappas[:, :, None] + APART)
+    assert (low, high) == pytest.approx((0.5 - 0.012706, 0.5 + 0.012706), abs=1e-5)
+    assert pooled_kappa_interval(np.array([[-0.9, 0.9]]), APART[None]) == (-1, 1)
 
 
 def test_seeds_without_kappa_are_left_out_and_named():

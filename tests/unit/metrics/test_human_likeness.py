@@ -14,12 +14,13 @@ PERSONS = ["p1", "p2"]
 
 
 def consistency_inputs(benchmark: str, marks: dict[str, dict[str, str]]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both tables of a benchmark; marks: condition → observer → its answers, + is right."""
+    """Both tables of a benchmark; marks: condition → observer → its answers, + is right, blank not seen."""
     rows = [
         (observer, f"{condition}{i}", "cat", None, "cat" if mark == "+" else "dog", condition)
         for condition, observers in marks.items()
         for observer, answers in observers.items()
         for i, mark in enumerate(answers)
+        if mark != " "
     ]
     panel = pair_trials(pd.DataFrame(rows, columns=["observer", "image", "shape", "texture", "decision", "condition"]))
     table = tabulate_conditions(panel, PERSONS, dict.fromkeys(panel.observers, 1 / 16)).assign(regime="", seed="")
@@ -116,3 +117,29 @@ def test_undefined_error_consistency_has_its_reason_and_no_mean_rank():
     assert (row["observed_consistency"], row["accuracy_difference"]) == (1, 0)
     assert math.isnan(row["error_consistency"]) and math.isnan(row["mean_rank"])
     assert row["reason"] == "error consistency is undefined in each condition"
+
+
+def test_a_condition_without_common_images_is_named():
+    marks = NOISE | {"0.5": {"p1": "++-+", "p2": "+++-", "bad": "    +"}}
+    table = likeness_table(consistency_inputs("noise", marks))
+    assert table.loc[("noise", "bad"), "reason"] == "no image in common with people in condition 0.5"
+    assert math.isnan(table.loc[("noise", "bad"), "accuracy_difference"])
+    only = {"": {"net": "    +-", "p1": "+-+-", "p2": "++--"}}
+    row = likeness_table(consistency_inputs("sketch", only)).loc[("sketch", "net")]
+    assert (row["accuracy"], row["reason"]) == (1 / 2, "no image in common with people in condition (none)")
+
+
+def test_people_that_recognize_no_distorted_image_and_a_single_person_are_named():
+    never = {"0": {"net": "++++", "p1": "++++"}, "0.9": {"net": "++++", "p1": "----"}}
+    table = likeness_table(consistency_inputs("noise", never), undistorted={"noise": "0"})
+    reason = "people are right in less than 20% of the images of each distorted condition"
+    assert table.loc[("noise", "net"), "reason"] == reason
+    assert table.loc[("all", "net"), "reason"] == f"noise: {reason}"
+    alone = likeness_table(consistency_inputs("sketch", {"": {"net": "+-+-", "p1": "++--"}}))
+    assert alone.loc[("sketch", "people"), "reason"] == "one person has no other to compare with"
+    assert alone.loc[("sketch", "net"), "reason"] == ""
+
+
+def test_people_that_recognize_a_fifth_of_the_images_are_enough():
+    marks = {"": {"net": "++---", "p1": "+----", "p2": "+----"}}
+    assert likeness_table(consistency_inputs("sketch", marks)).loc[("sketch", "net"), "accuracy"] == 2 / 5

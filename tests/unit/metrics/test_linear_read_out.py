@@ -94,6 +94,21 @@ def test_the_accuracy_equals_cross_validation_of_scikit_learn():
     assert row["accuracy"] == pytest.approx(expected, abs=1 / len(images))
 
 
+def test_the_penalty_is_30_divided_by_the_number_of_features():
+    images, width = conflicts(), 1200
+    features = 0.7 * np.pad(one_hot(images["shape"]), ((0, 0), (0, width - 4))) + noise(images, width)
+    parts = assign_folds(images["shape"].to_numpy(object), images["content"].to_numpy(object))
+    right = cross_validate(features, images["shape"].to_numpy(str), parts)
+
+    def differing(penalty: float) -> int:
+        """Count the images on which scikit-learn's own cross-validation is right and the read-out wrong, or reverse."""
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, tol=1e-6, max_iter=1000))
+        answers = cross_val_predict(model, features, images["shape"], cv=PredefinedSplit(parts))
+        return int(((answers == images["shape"]) != right).sum())
+
+    assert differing(30 / width) <= 1 and differing(1) >= 4
+
+
 def test_networks_with_equal_features_share_a_read_out(tmp_path, monkeypatch):
     images, fits = conflicts(), []
     monkeypatch.setattr(linear_read_out, "cross_validate", lambda *a: fits.append(a) or cross_validate(*a))
@@ -129,6 +144,13 @@ def test_two_photographs_a_category_are_enough():
     assert (row["accuracy"], row["reason"]) == (1.0, "")
 
 
+def test_two_categories_are_enough():
+    images = conflicts()
+    images = images[images["shape"].isin(["cat", "dog"])].reset_index(drop=True)
+    row = by_cue(read_out([Stage("a", 0.2)], [one_hot(images["shape"])], images))["shape"]
+    assert (row["accuracy"], row["chance"], row["reason"]) == (1, 1 / 2, "")
+
+
 def test_the_same_images_give_the_same_table():
     images = conflicts()
     features = [one_hot(images["shape"])[:, :2] + noise(images, 2), noise(images)]
@@ -154,6 +176,13 @@ def test_a_cue_that_cannot_be_read_out_is_nan_with_a_reason_and_the_second_cue_s
     assert (row["shape"]["accuracy"], row["shape"]["reason"]) == (1.0, "")
     assert row["texture"]["reason"] == reason
     assert all(math.isnan(row["texture"][name]) for name in ("accuracy", "ci_low", "ci_high"))
+
+
+def test_a_photograph_of_two_categories_is_named():
+    images = conflicts()
+    images.loc[images["style"].isin(["cat1", "dog1"]), "style"] = "both"
+    row = by_cue(read_out([Stage("a", 0.2)], [noise(images)], images))["texture"]
+    assert row["reason"] == "photograph both gives the texture of several categories"
 
 
 def test_a_category_of_one_photograph_is_named():

@@ -15,7 +15,9 @@ from shapebias.metrics.melanoma import (
     MELANOMA_MEASURES,
     auc,
     bootstrap_counts,
+    exact_interval,
     measure_performance,
+    percentiles,
     performance_row,
 )
 from shapebias.report.accuracy import melanoma_findings
@@ -95,6 +97,16 @@ def test_intervals_of_auc_agree_with_the_formula_of_hanley_and_mcneil():
     q1, q2 = a / (2 - a), 2 * a * a / (1 + a)
     error = np.sqrt((a * (1 - a) + (m - 1) * (q1 - a * a) + (n - 1) * (q2 - a * a)) / (m * n))
     assert row["auc_high"] - row["auc_low"] == pytest.approx(2 * 1.96 * error, rel=0.15)
+
+
+def test_exact_intervals_of_none_and_all():
+    # Clopper and Pearson 1934: the open bound is where ten equal outcomes have a probability of 0.025.
+    assert exact_interval(0, 10) == (0, pytest.approx(1 - 0.025 ** (1 / 10)))
+    assert exact_interval(10, 10) == (pytest.approx(0.025 ** (1 / 10)), 1)
+
+
+def test_percentiles_are_the_bounds_of_the_middle_95_per_cent():
+    assert percentiles(np.arange(1001) / 1000) == pytest.approx((0.025, 0.975))
 
 
 def test_only_right_answers_give_exact_binomial_intervals_and_no_interval_of_auc():

@@ -30,6 +30,16 @@ def test_rows_are_images_and_columns_are_observers_ordered_by_name():
     assert panel.correct.tolist() == [[True, False], [False, False], [False, False], [False, True]]
 
 
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_each_category_counts_as_shape_and_as_texture(category):
+    other = "dog" if category == "cat" else "cat"
+    panel = pair_trials(trials((category, other, category), (other, category, category), (category, None, category)))
+    assert panel.conflict[:, 0].tolist() == [True, True, False]
+    assert panel.shape_hits[:, 0].tolist() == [True, False, False]
+    assert panel.texture_hits[:, 0].tolist() == [False, True, False]
+    assert panel.correct[:, 0].tolist() == [True, False, True]
+
+
 def test_the_order_of_rows_and_columns_does_not_matter():
     table = two_observers()
     panel, other = pair_trials(table), pair_trials(table.sample(frac=1, random_state=1)[sorted(table.columns)])

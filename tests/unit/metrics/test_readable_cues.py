@@ -20,6 +20,8 @@ def row(observer: str, shape: float, texture: float, half: float = 0.02) -> dict
         ([row("a", 0.05, 0.5)], "texture"),
         ([row("a", 0.06, 0.06)], "none"),
         ([row("a", 0.5, 0.2, half=0.15)], "shape"),  # 0.2 could be guessing
+        ([row("a", 0.5, 0.25, half=0.1875)], "shape"),  # the interval of 0.25 begins at guessing
+        ([row("a", 0.125, 0.12, half=0)], "shape"),  # twice guessing is 0.125
         ([], "none"),
     ],
 )

@@ -14,7 +14,15 @@ from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.evaluation.decisions import PROBABILITIES, read_observers
 from shapebias.metrics.panel import pair_trials
-from shapebias.metrics.shape_bias import accuracy_row, bias_rows, count_cues, cue_accuracy_rows, reciprocal_ranks
+from shapebias.metrics.shape_bias import (
+    accuracy_row,
+    bias_rows,
+    count_cues,
+    cue_accuracy_rows,
+    describe_bias,
+    pooled_accuracy_row,
+    reciprocal_ranks,
+)
 
 
 def bias(decisions: pd.DataFrame) -> dict:
@@ -63,7 +71,10 @@ def test_the_corrected_bias_removes_as_many_answers_from_each_cue_as_a_third_cat
     assert row["corrected_bias"] == pytest.approx((40 - 5) / (60 - 10))
     assert row["corrected_low"] < 0.7 < row["corrected_high"]
     assert row["chance"] == 1 / 16 and row["corrected_reason"] == ""
-    assert cue_accuracy(answered(shape=40, texture=20, others=0))["corrected_bias"] == pytest.approx(2 / 3)
+    certain = cue_accuracy(answered(shape=40, texture=20, others=0))
+    assert certain["corrected_bias"] == pytest.approx(2 / 3)
+    interval = certain["corrected_low"], certain["corrected_high"]
+    assert interval == pytest.approx(beta.ppf([0.025, 0.975], 40.5, 20.5), abs=0.005)  # nothing to correct: Jeffreys
     assert (
         cue_accuracy(answered(shape=90, texture=2, others=70))["corrected_bias"] == 1
     )  # texture: fewer than by guessing
@@ -96,6 +107,13 @@ def test_bias_without_a_hit_is_undefined(rows):
     result = bias(trials(*rows))
     assert (result["shape_hits"], result["texture_hits"]) == (0, 0)
     assert all(math.isnan(result[key]) for key in ("shape_bias", "ci_low", "ci_high"))
+
+
+def test_counts_of_one_category_are_those_of_its_images_alone():
+    decisions = pd.concat([hits(30, 20), hits(5, 9, (("dog", "cat"),)).assign(image=range(14))])
+    (row,) = bias_rows(count_cues(pair_trials(decisions)).select_shape("dog"))
+    assert (row["conflict_images"], row["shape_hits"], row["texture_hits"]) == (14, 5, 9)
+    assert bounds(row) == pytest.approx(beta.ppf([0.025, 0.975], 5.5, 9.5))
 
 
 def test_only_images_whose_cues_disagree_count():
@@ -150,6 +168,8 @@ def test_a_cue_with_at_most_one_hit_has_the_bounds_of_brown_cai_and_dasgupta(pai
     # starts at 0, because a single hit may be luck.
     assert bounds(bias(hits(0, 50, pairs))) == (0, pytest.approx(1 - 0.025 ** (1 / 50)))
     assert bounds(bias(hits(50, 0, pairs))) == (pytest.approx(0.025 ** (1 / 50)), 1)
+    misses = trials(*[(*pair, None) for pair in conflicts(30)]).assign(image=[f"missed{i}" for i in range(30)])
+    assert bounds(bias(pd.concat([hits(50, 0, pairs), misses])))[0] == pytest.approx(0.025 ** (1 / 50))
     assert bias(hits(1, 49, pairs))["ci_low"] == 0
     assert bias(hits(49, 1, pairs))["ci_high"] == 1
 
@@ -159,6 +179,14 @@ def test_strata_keep_their_number_of_images():
     certain = pd.concat([hits(100, 0), hits(0, 100, (("dog", "cat"),)).assign(image=range(100))])
     low, high = bounds(bias(certain))
     assert (low, high) == pytest.approx((0.5, 0.5), abs=0.01)  # the prior's half hits of 200
+
+
+@pytest.mark.parametrize(("images", "apart"), [(40, True), (39, False)])
+def test_categories_of_at_least_40_images_have_their_own_stratum(images, apart):
+    # Resamples of one stratum would vary: of 78 images named by either cue, ± 1.96 · √(0.25 / 79) = ± 0.11.
+    certain = pd.concat([hits(images, 0), hits(0, images, (("dog", "cat"),)).assign(image=range(images))])
+    low, high = bounds(bias(certain))
+    assert (high - low < 0.06) is apart and (high - low > 0.2) is not apart
 
 
 def test_the_interval_of_an_observer_does_not_depend_on_the_remaining_observers():
@@ -187,18 +215,19 @@ def test_images_without_a_hit_do_not_widen_the_interval():
     assert bounds(bias(decisions)) == pytest.approx(bounds(bias(pd.concat([decisions, misses]))), abs=0.005)
 
 
-def test_answers_of_several_people_to_one_image_are_resampled_together():
-    # Ten people agree on each of 20 images. These are 20 independent observations, not 200.
+@pytest.mark.parametrize("number", [2, 10])
+def test_answers_of_several_people_to_one_image_are_resampled_together(number):
+    # The people agree on each of 20 images. These are 20 independent observations, not 20 for each person.
     rows = [("cat", "dog", "cat" if image % 2 else "dog") for image in range(20)]
-    people = pd.concat([trials(*rows, observer=f"subject-{k}") for k in range(10)], ignore_index=True)
+    people = pd.concat([trials(*rows, observer=f"subject-{k}") for k in range(number)], ignore_index=True)
     together = bias(people)
-    independent = bias(people.assign(image=range(200)))
+    independent = bias(people.assign(image=range(20 * number)))
     assert together["shape_bias"] == independent["shape_bias"] == 0.5
 
     def width(measured):
         return measured["ci_high"] - measured["ci_low"]
 
-    assert width(together) / width(independent) == pytest.approx(math.sqrt(10), rel=0.15)
+    assert width(together) / width(independent) == pytest.approx(math.sqrt(number), rel=0.15)
 
 
 def test_coverage_counts_answers_that_name_either_cue():
@@ -243,6 +272,18 @@ def test_reciprocal_ranks_are_among_the_categories_that_an_observer_knows():
     assert ranks["shape_reciprocal_rank_low"] < 0.75 < ranks["shape_reciprocal_rank_high"] < 1
 
 
+def test_reciprocal_ranks_do_not_depend_on_images_that_only_other_observers_saw():
+    decisions = hits(3, 2)
+    decisions[PROBABILITIES] = np.nan
+    decisions["p_cat"] = [0.9] * 3 + [0.1] * 2
+    decisions["p_dog"] = 1 - decisions["p_cat"]
+    others = trials(("cat", "dog", "dog"), observer="zoe").assign(image="unseen")
+    panel = pair_trials(pd.concat([decisions, others]))
+    ranks = reciprocal_ranks(count_cues(panel), 0, panel, decisions.assign(condition=""), ["cat", "dog"])
+    assert ranks == ranks_of(decisions, ["cat", "dog"])
+    assert ranks["shape_reciprocal_rank"] == (3 + 2 / 2) / 5
+
+
 def test_extreme_reciprocal_ranks_have_the_intervals_of_fractions():
     # 30 shapes first and 10 last of two: the mean is (30 + 10 / 2) / 40, its deviation half of that of 30 of 40.
     decisions = hits(30, 10)
@@ -276,6 +317,45 @@ def test_unknown_categories_and_duplicate_trials_are_refused_by_name():
     repeated = trials(("cat", "dog", "cat"), ("cat", "dog", "dog")).assign(image="x")
     with pytest.raises(UserError, match="'somebody' answers image 'x' twice"):
         bias(repeated)
+
+
+def test_the_pooled_accuracy_counts_each_answer_to_an_image_of_a_known_shape():
+    first = trials(("cat", None, "cat"), ("airplane", "dog", "airplane"), (None, "dog", "dog"), observer="a")
+    second = trials(("cat", None, "dog"), ("airplane", "dog", "airplane"), observer="b").assign(
+        answerable=[True, False]
+    )
+    panel = pair_trials(pd.concat([first.assign(answerable=True), second]))
+    row = pooled_accuracy_row(panel, ["a", "b"], 1 / 16)
+    assert (row["images"], row["correct"], row["accuracy"], row["chance"]) == (3, 2, 2 / 3, 1 / 16)
+    assert pooled_accuracy_row(panel, ["b"], 1 / 16)["correct"] == 0
+
+
+def test_the_pooled_accuracy_of_people_that_agree_has_the_interval_of_one_person():
+    rows = [("cat", None, "cat" if image < 60 else "dog") for image in range(100)]
+    people = pd.concat([trials(*rows, observer=name) for name in "abcd"])
+    low, high = bounds(pooled_accuracy_row(pair_trials(people), list("abcd"), 1 / 16))
+    # Beta(60.5, 40.5) would be exact for one person. Half an answer of the prior weighs less among 400 answers.
+    assert (low, high) == pytest.approx(beta.ppf([0.025, 0.975], 60.5, 40.5), abs=0.006)
+
+
+def test_the_pooled_accuracy_has_strata_and_ignores_images_that_only_other_observers_saw():
+    # Cats are always right and dogs never. All resamples are equal, and only the prior varies.
+    rows = [("cat", None, "cat")] * 40 + [("dog", None, "cat")] * 40
+    alone = trials(*rows, observer="a")
+    low, high = bounds(pooled_accuracy_row(pair_trials(alone), ["a"], 1 / 16))
+    assert 0.48 < low < 0.5 < high < 0.52
+    others = trials(*rows, observer="b").assign(image=[f"other{i}" for i in range(80)])
+    assert bounds(pooled_accuracy_row(pair_trials(pd.concat([alone, others])), ["a"], 1 / 16)) == (low, high)
+
+
+def test_a_bias_in_words():
+    assert describe_bias("net", bias(hits(1200, 300))) == (
+        "net: shape bias 0.800 [0.779, 0.820], 1,200 shape and 300 texture hits on 1,500 conflict images"
+    )
+    nothing = bias(trials(("cat", "dog", "car")))
+    assert describe_bias("net", nothing) == (
+        "net: no shape bias, because neither cue was ever named on 1 conflict images"
+    )
 
 
 def test_accuracy_has_wilsons_interval():
