@@ -129,10 +129,10 @@ def test_a_condition_without_common_images_is_named():
     assert (row["accuracy"], row["reason"]) == (1 / 2, "no image in common with people in condition (none)")
 
 
-def test_people_that_recognize_no_distorted_image_and_a_single_person_are_named():
+def test_omitted_conditions_alone_and_a_single_person_are_named():
     never = {"0": {"net": "++++", "p1": "++++"}, "0.9": {"net": "++++", "p1": "----"}}
-    table = likeness_table(consistency_inputs("noise", never), undistorted={"noise": "0"})
-    reason = "people are right in less than 20% of the images of each distorted condition"
+    table = likeness_table(consistency_inputs("noise", never), omitted={"noise": ("0", "0.9")})
+    reason = "only conditions that are left out were shown"
     assert table.loc[("noise", "net"), "reason"] == reason
     assert table.loc[("all", "net"), "reason"] == f"noise: {reason}"
     alone = likeness_table(consistency_inputs("sketch", {"": {"net": "+-+-", "p1": "++--"}}))
