@@ -44,7 +44,10 @@ def refuse_lost_shards():
     outputs = {str(path) for job in jobs for path in job.output}
     lists = {path for job in jobs for path in map(str, job.input) if os.path.basename(path) == CHECKSUMS} - outputs
     for path in sorted(lists):
-        names = [line.split(maxsplit=1)[1] for line in Path(path).read_text().splitlines()]
+        lines = Path(path).read_text().splitlines()
+        if not all(re.fullmatch(r"[0-9a-f]{64}  .+", line) for line in lines) or not lines:
+            raise WorkflowError(f"{path}: not a list of checksums. Remove it to have it made again")
+        names = [line.split(maxsplit=1)[1] for line in lines]
         missing = [shard for name in names if not (shard := Path(path).parent / name).exists()]
         if missing:
             examples = f"{' '.join(map(str, missing[:3]))}{' …' if len(missing) > 3 else ''}"

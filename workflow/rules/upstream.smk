@@ -1,9 +1,13 @@
 # Workarounds for bugs of Snakemake 9.27: docs/upstream.md.
 
+import logging
 import threading
 
 import snakemake
 from snakemake.scheduling.job_scheduler import JobScheduler
+
+# "On a full disk, each message is followed by a traceback": Snakemake also writes its messages to .snakemake/log.
+logging.raiseExceptions = False
 
 if snakemake.__version__.startswith("9.27."):
     exit_gracefully, execute = JobScheduler.exit_gracefully, workflow.execute

@@ -1,6 +1,5 @@
 """Compute the result tables from files of predictions and recorded decisions, and write them."""
 
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from shapebias.csv_tables import read_csv_table
+from shapebias.csv_tables import read_csv_table, read_result_table
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import read_observers, read_predictions, read_raw_predictions
@@ -17,6 +16,7 @@ from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem
 from shapebias.files import atomic_write
 from shapebias.tables.assemble import TableBuilder, tabulate_melanoma, tabulate_rejected, tabulate_runs, takes_decisions
 from shapebias.tables.columns import PEOPLE, TABLE_COLUMNS, TEXT_COLUMNS
+from shapebias.tables.reading import read_json
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ def read_run_facts(runs: Path, trained: Sequence[Mapping[str, Any]]) -> list[dic
     if missing:
         log.warning("%d runs are left out of the table of runs: missing, for example, %s", len(missing), missing[0])
     return [
-        {"observer": observer, **json.loads((path / "run.json").read_text())}
+        {"observer": observer, **read_json(path / "run.json")}
         for observer, path in paths.items()
         if path / "run.json" not in missing
     ]
@@ -137,14 +137,7 @@ def read_run_facts(runs: Path, trained: Sequence[Mapping[str, Any]]) -> list[dic
 
 def read_read_out(path: Path) -> pd.DataFrame:
     """Read a table of linear read-outs with all values as text; raises UserError for another file."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a table of scripts/evaluate.py ({error})") from None
-    missing = [name for name in TABLE_COLUMNS["read_out"] if name not in table]
-    if missing:
-        raise UserError(f"{path}: column {missing[0]!r} is missing; make it with scripts/evaluate.py")
-    return table
+    return read_result_table(path, TABLE_COLUMNS["read_out"])
 
 
 def collect_tables(
