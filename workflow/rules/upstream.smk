@@ -17,11 +17,15 @@ if snakemake.__version__.startswith("9.27."):
     def exit_in_a_thread(scheduler, *_):
         threading.Thread(target=exit_gracefully, args=[scheduler], daemon=True).start()
 
-    # "A job whose inputs do not appear ends with status 0."
+    # "A job whose inputs do not appear ends with status 0", and "a disk that fails ends Snakemake with a traceback".
     def execute_or_fail(*args, **kwargs):
-        if execute(*args, **kwargs) is False:
+        try:
+            done = execute(*args, **kwargs)
+        except OSError as error:
+            raise WorkflowError(f"{error.strerror or error}: {error.filename or os.getcwd()}")
+        if done is False and workflow.remote_exec:
             raise WorkflowError("The job cannot start without these files: do its nodes see them?")
+        return done
 
     JobScheduler.exit_gracefully = exit_in_a_thread
-    if workflow.remote_exec:
-        workflow.execute = execute_or_fail
+    workflow.execute = execute_or_fail
