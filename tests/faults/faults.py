@@ -75,8 +75,8 @@ class Study:
         self.process = self.place.start(config=tiny_study(), log=f"../{self.log.name}")
         self.sessions.add(self.process.pid)
 
-    def run(self) -> subprocess.CompletedProcess[str]:
-        return self.place.snakemake(config=tiny_study())
+    def run(self, *targets: str) -> subprocess.CompletedProcess[str]:
+        return self.place.snakemake(*targets, config=tiny_study())
 
     def snakemake(self) -> psutil.Process:
         assert self.process
@@ -202,7 +202,7 @@ FAULTS: dict[str, Callable[[Study, str, random.Random], None]] = {
     "read-only results": make_results_read_only,
     "moved clock": move_the_clock,
     "second workflow": start_a_second_workflow,
-}
+}  # and in other tests: SIGTERM to one rank, damaged files, a kill at the moment of the lock
 
 
 def disturb(study: Study, faults: list[str], expected: dict[str, bytes], draw: random.Random) -> Counter[str]:

@@ -1,5 +1,6 @@
 # Workarounds for bugs of Snakemake 9.27: docs/upstream.md.
 
+import contextlib
 import logging
 import threading
 
@@ -17,15 +18,19 @@ if snakemake.__version__.startswith("9.27."):
     def exit_in_a_thread(scheduler, *_):
         threading.Thread(target=exit_gracefully, args=[scheduler], daemon=True).start()
 
-    # "A job whose inputs do not appear ends with status 0", and "a disk that fails ends Snakemake with a traceback".
+    # "A job whose inputs do not appear ends with status 0."
     def execute_or_fail(*args, **kwargs):
+        if execute(*args, **kwargs) is False:
+            raise WorkflowError("The job cannot start without these files: do its nodes see them?")
+
+    # "A disk that fails ends a run with tracebacks." This is no function like the one above, which would be named as the
+    # place of every WorkflowError.
+    @contextlib.contextmanager
+    def disk_errors_in_one_line():
         try:
-            done = execute(*args, **kwargs)
+            yield
         except OSError as error:
             raise WorkflowError(f"{error.strerror or error}: {error.filename or os.getcwd()}")
-        if done is False and workflow.remote_exec:
-            raise WorkflowError("The job cannot start without these files: do its nodes see them?")
-        return done
 
     JobScheduler.exit_gracefully = exit_in_a_thread
-    workflow.execute = execute_or_fail
+    workflow.execute = execute_or_fail if workflow.remote_exec else disk_errors_in_one_line()(execute)
