@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults import Study
+from campaign import Study
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import os
 import random
 
 import pytest
-from faults import FAULTS, KILL, STAGES, Study, disturb
+from campaign import FAULTS, KILL, STAGES, Study, disturb
 
 LONG = int(os.environ.get("COUNT") or 0)  # number of studies, from `make faults`
 

@@ -6,7 +6,7 @@ import re
 import shutil
 
 import pytest
-from faults import Study, different_files
+from campaign import Study, different_files
 
 DAMAGED = [
     "images/in/listing.parquet",

@@ -2,7 +2,7 @@
 
 import time
 
-from faults import LONGEST_RUN, Study
+from campaign import LONGEST_RUN, Study
 
 
 def test_a_kill_right_after_the_lock_does_not_lock_the_folder_for_ever(tmp_path):

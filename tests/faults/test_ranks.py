@@ -6,7 +6,7 @@ import time
 
 import psutil
 import pytest
-from faults import LONGEST_RUN, Study, different_files
+from campaign import LONGEST_RUN, Study, different_files
 
 RUN = "resnet/sin/seed0"
 

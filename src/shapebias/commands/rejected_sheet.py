@@ -84,7 +84,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     tables = []
     for name, table, folder in args.sets:
-        rows = read_result_table(table, ["split", "file", "reason"]).drop_duplicates(["file", "reason"])
+        rows = read_result_table(table, ["file", "reason"]).drop_duplicates(["file", "reason"])
         order = [draw_key(0, name, file) for file in rows["file"]]
         rows = rows.assign(set=name, folder=folder, table=table, order=order).sort_values("order")
         tables.append(rows.assign(turn=range(len(rows))))
