@@ -1,12 +1,16 @@
 """The undisturbed study, a disk of its own for another one, and how large the campaign is."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from campaign import Study
+
+# A shell starts its background jobs deaf to Ctrl-C, and their children inherit this.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
