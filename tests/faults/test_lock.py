@@ -10,11 +10,13 @@ def test_a_kill_right_after_the_lock_does_not_lock_the_folder_for_ever(tmp_path)
     study.folder.mkdir()
     study.make_photographs()
     study.start()
-    deadline = time.monotonic() + LONGEST_RUN
-    while not list((study.folder / ".snakemake/locks").glob("*.lock")):
-        assert time.monotonic() < deadline and not study.has_ended(), study.log.read_text()
-        time.sleep(0.001)
-    study.kill_all()
+    try:
+        deadline = time.monotonic() + LONGEST_RUN
+        while not list((study.folder / ".snakemake/locks").glob("*.lock")):
+            assert time.monotonic() < deadline and not study.has_ended(), study.log.read_text()
+            time.sleep(0.001)
+    finally:
+        study.kill_all()
     study.end()
     assert list((study.folder / ".snakemake/locks").glob("*.lock"))
     again = study.run("results/config.json")
