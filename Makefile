@@ -3,7 +3,7 @@
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 UV_RUN := "$(UV)" run --locked --no-sync
 
-.PHONY: setup demo plan reproduce test lint check fuzz audit format schema docs clean
+.PHONY: setup demo plan reproduce test lint check fuzz faults audit format schema docs clean
 
 # Compile bytecode here. Each job of the workflow is a process, and would compile torch and timm again if Python may not
 # write beside them (measured: 9.3 s of CPU for `import timm`, 4.3 s compiled).
@@ -31,6 +31,7 @@ test: setup ## run all tests, including those on Slurm if it is installed; under
 	@$(UV_RUN) pytest --numprocesses auto --dist loadfile tests/unit tests/rules
 	@$(UV_RUN) pytest tests/workflow/test_demo.py
 	@$(UV_RUN) pytest --numprocesses auto --dist loadfile --ignore tests/workflow/test_demo.py tests/slurm tests/workflow
+	@$(UV_RUN) pytest tests/faults
 
 lint: setup ## check lint, format and types
 	@$(UV_RUN) ruff check .
@@ -46,6 +47,9 @@ check: lint ## run lint and unit tests in about a minute
 
 fuzz: setup ## decode mutated image files, and print how many were tried and survived: make fuzz COUNT=100000 SEED=0
 	@$(UV_RUN) python tests/fuzz_images.py $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
+
+faults: setup ## kill, fill and damage tiny studies, and print how many faults were tried and survived: make faults COUNT=10 SEED=0
+	@COUNT=$(or $(COUNT),10) SEED=$(or $(SEED),0) $(UV_RUN) pytest --quiet tests/faults
 
 audit: setup ## look every package of uv.lock up among the known vulnerabilities; needs the internet
 	@"$(UV)" audit --locked

@@ -10,6 +10,22 @@ export_end_time() {
   fi
 }
 
+# torchrun without its own traceback, which would follow the message of the rank that failed or was stopped.
+TORCHRUN='
+import signal, sys
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until torchrun has its own handler
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.run import main
+try:
+    main()
+except ChildFailedError as error:
+    sys.exit(error.get_first_failure()[1].exitcode)
+except SignalException as error:
+    sys.exit(128 + error.sigval)
+'
+
 # launch RANKS NODES CPUS SCRIPT …: start Python, or one Python per rank, by srun on a cluster and by torchrun elsewhere.
 launch() {
   local ranks=$1 nodes=$2 cpus=$3
@@ -24,6 +40,6 @@ launch() {
     srun --nodes="$nodes" --ntasks="$ranks" --ntasks-per-node=$((ranks / nodes)) --cpus-per-task="$cpus" \
       --kill-on-bad-exit=1 python "$@"
   else
-    torchrun --standalone --nproc-per-node="$ranks" "$@"
+    python -c "$TORCHRUN" --standalone --nproc-per-node="$ranks" "$@"
   fi
 }

@@ -74,12 +74,16 @@ def read_csv_table(
 
     required: columns that the table must have. order: all usual columns, for messages; by default the required ones.
     Column names are compared without regard to case, spaces around names and values are removed, and empty lines are
-    skipped. All values stay text: `NA` is a name. exact: whether case and spaces count, as in tables of this tool.
+    skipped. All values stay text: `NA` is a name. exact: whether case and spaces count, and the last line must end, as
+    in tables of this tool.
     Raises UserError, with the line, for a row with too many or too few values, an unclosed quotation mark, a column
     that stands twice or has no name, another separator, another encoding, and a missing file.
     """
     expected = ",".join(order or required) or "a line of column names"
-    lines = csv.reader(io.StringIO(read_utf8(path), newline=""), strict=True, skipinitialspace=not exact)
+    text = read_utf8(path)
+    if exact and text and not text.endswith("\n"):
+        raise UserError(f"{path}: its last line is cut off")
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=not exact)
     columns: list[str] | None = None
     rows, row_lines, line = list[list[str]](), list[int](), 1
     while True:
@@ -113,6 +117,14 @@ def read_csv_table(
     table = CsvTable(path, columns, rows, row_lines)
     table.require_columns(required, expected)
     return table
+
+
+def read_result_table(path: Path, required: Sequence[str] = ()) -> "pd.DataFrame":
+    """Read a table that this tool wrote; all values are text. Raises UserError, which says to remove a damaged file."""
+    try:
+        return read_csv_table(path, required, exact=True).frame().reset_index(drop=True)
+    except UserError as error:
+        raise UserError(f"{error}. Remove the file to have it made again") from None
 
 
 def _check_columns(path: Path, line: int, columns: list[str], expected: str) -> list[str]:

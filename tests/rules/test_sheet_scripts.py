@@ -15,7 +15,7 @@ def test_rejected_images_are_shown_with_reasons(tmp_path):
         (folder / name).write_bytes(data)
     Image.new("RGB", (300, 300), RED).save(folder / "large.png")
     rows = [f"train,{name},for some reason" for name in [*bad_images(), "large.png"]]
-    (tmp_path / "rejected.csv").write_text("\n".join(["split,file,reason", *rows]))
+    (tmp_path / "rejected.csv").write_text("\n".join(["split,file,reason", *rows, ""]))
     (tmp_path / "none.csv").write_text("split,file,reason\n")
     # As in the workflow, a listing lies beside each table, even if no image of the set was rejected.
     drawn = ListedImage("train/cat/0", "", "cat", "cat", "train")

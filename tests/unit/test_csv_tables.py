@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shapebias.csv_tables import read_csv_table
+from shapebias.csv_tables import read_csv_table, read_result_table
 from shapebias.errors import UserError
 
 
@@ -115,3 +115,25 @@ def test_a_table_reads_as_python_s_csv_module_reads_it_or_is_refused(tmp_path_fa
     assert table.columns == [name.strip().lower() for name in header]
     assert table.rows == [[value.strip() for value in row] for row in rows]
     assert len(set(table.columns)) == len(table.columns)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "the file is empty"),
+        ("file,reason\n", None),
+        ("file,reason\na.jpg,no ima", "its last line is cut off"),
+        ("file,reason\na.jpg", "its last line is cut off"),
+        ("file,reason\na.jpg\n", "line 2: 1 value in this row, but the header has 2 values"),
+        ("file,rea", "its last line is cut off"),
+        ("file\n", "column reason is missing"),
+    ],
+)
+def test_a_damaged_result_is_named_as_the_file_to_remove(tmp_path, text, reason):
+    path = tmp_path / "rejected.csv"
+    path.write_text(text)
+    if reason is None:
+        assert read_result_table(path, ["file", "reason"]).empty
+        return
+    with pytest.raises(UserError, match=rf"rejected\.csv.*{reason}.*\. Remove the file to have it made again"):
+        read_result_table(path, ["file", "reason"])

@@ -1,5 +1,6 @@
 """Snakemake as it runs inside a cluster job, without a cluster."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -49,6 +50,28 @@ def test_sigterm_ends_a_process_that_waits_for_outputs(tmp_path, mode):
             assert job.wait(timeout=30) == 1
         finally:
             job.kill()
+
+
+def test_a_job_that_starts_just_after_ctrl_c_does_not_run(tmp_path):
+    """Ctrl-C reaches the processes that run. The thread of this job starts its process a second later."""
+    (tmp_path / "Snakefile").write_text(
+        "import snakemake.executors.local as local\nimport time\n"
+        f'include: "{ROOT}/workflow/rules/upstream.smk"\n'
+        "run = local.run_wrapper\n"
+        "def run_late(*arguments):\n    open('begun', 'w').close()\n    time.sleep(1)\n    run(*arguments)\n"
+        "local.run_wrapper = run_late\n"
+        'rule long:\n    output: "long"\n    shell: "sleep 60"\n'
+    )
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "long"]
+    with subprocess.Popen(command, cwd=tmp_path, start_new_session=True) as main:
+        try:
+            while not (tmp_path / "begun").exists():
+                assert main.poll() is None
+                time.sleep(0.01)
+            os.killpg(main.pid, signal.SIGINT)
+            assert main.wait(timeout=30) == 1
+        finally:
+            main.kill()
 
 
 def test_a_study_runs_without_the_slurm_executor_of_snakemake(workspace, demo_config):

@@ -1,7 +1,7 @@
 # Checks and records at the start of a run, before its first job.
 
+import contextlib
 import hashlib
-import time
 from pathlib import Path
 
 import yaml
@@ -14,28 +14,21 @@ RECORD = Path("results/study.txt")  # names the config file that the results bel
 
 
 def remove_dead_locks():
-    """Unlock this folder if the Snakemake that locked it was killed.
-
-    A session writes its record after its lock. A lock that is younger than all records therefore belongs to a session
-    that is still starting, and stays.
-    """
+    """Unlock this folder if the Snakemake that locked it was killed. Each session writes its record before its lock."""
     earlier_sessions = sessions.recorded_sessions()
     if earlier_sessions and all(session.has_ended() for session in earlier_sessions):
-        latest = time.time() - min(session.silence for session in earlier_sessions)
-        locks = [path for path in Path(".snakemake/locks").glob("*.lock") if path.stat().st_mtime <= latest]
+        locks = list(Path(".snakemake/locks").glob("*.lock"))
         if locks:
             logger.warning("Snakemake was killed before it could unlock this folder. The lock is removed.")
         for path in locks:
             path.unlink(missing_ok=True)
 
 
-def record_session():
-    """Write a record that tells the next run whether this one was killed. The executor shapebias-slurm writes its own."""
-    if not on_cluster():
-        for session in sessions.recorded_sessions():
-            if session.has_ended() and not session.jobs_name:
-                session.path.unlink(missing_ok=True)
-        sessions.begin_session()
+def remove_dead_records():
+    """Remove the records of sessions that have ended, unless a cluster may still have jobs of theirs."""
+    for session in sessions.recorded_sessions():
+        if session.has_ended() and not session.jobs_name:
+            session.path.unlink(missing_ok=True)
 
 
 def refuse_lost_shards():
@@ -44,7 +37,10 @@ def refuse_lost_shards():
     outputs = {str(path) for job in jobs for path in job.output}
     lists = {path for job in jobs for path in map(str, job.input) if os.path.basename(path) == CHECKSUMS} - outputs
     for path in sorted(lists):
-        names = [line.split(maxsplit=1)[1] for line in Path(path).read_text().splitlines()]
+        lines = Path(path).read_text().splitlines()
+        if not all(re.fullmatch(r"[0-9a-f]{64}  .+", line) for line in lines) or not lines:
+            raise WorkflowError(f"{path}: not a list of checksums. Remove it to have it made again")
+        names = [line.split(maxsplit=1)[1] for line in lines]
         missing = [shard for name in names if not (shard := Path(path).parent / name).exists()]
         if missing:
             examples = f"{' '.join(map(str, missing[:3]))}{' …' if len(missing) > 3 else ''}"
@@ -108,6 +104,8 @@ def partial_report_hint():
 
 if workflow.is_main_process:
     remove_dead_locks()
+    with contextlib.suppress(OSError):  # in a read-only folder, a dry run still works
+        sessions.begin_session()
     STUDY_CONFLICT = study_conflict()
     if STUDY_CONFLICT:
         logger.warning(STUDY_CONFLICT)
@@ -123,7 +121,7 @@ onstart:
     refuse_lost_shards()
     refuse_future_inputs()
     copy_config_for_jobs()
-    record_session()
+    remove_dead_records()
     if on_cluster():
         for text in short_trainings():
             logger.warning(text)

@@ -1,6 +1,6 @@
 """Snakemake sessions in one folder: each keeps a record, so that a later session can clean up after a killed one.
 
-A session writes its record once it holds the folder's lock, updates the file's time as a sign of life, and removes the
+A session writes its record before it locks the folder, updates the file's time as a sign of life, and removes the
 file at its end. Several machines may share the folder, and each sees only its own processes.
 """
 
@@ -59,9 +59,12 @@ class Session:
             return True
 
     def end(self) -> None:
-        """Remove the record, unless jobs are or may be in the queue: the next session then cancels them."""
+        """Remove the record, unless jobs are or may be in the queue: the next session then cancels them.
+
+        A record that the executor has replaced by its own stays too.
+        """
         with contextlib.suppress(UserError):
-            if not (self.jobs_name and queued_jobs("--name", self.jobs_name)):
+            if self in recorded_sessions() and not (self.jobs_name and queued_jobs("--name", self.jobs_name)):
                 self.path.unlink(missing_ok=True)
 
 

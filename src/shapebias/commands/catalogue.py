@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from shapebias.cli import Parser, count_map, positive_int
+from shapebias.csv_tables import read_result_table
 from shapebias.files import atomic_write
 from shapebias.images.sample_sheets import sample_sheet
 from shapebias.images.shards import Shard
@@ -62,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
         for shard in range(int(count)):
             path = args.folder / split / f"{shard}.tar"
             rows += [{"split": split, "shard": shard, **sample.label} for sample in Shard(path)]
-            reasons = pd.read_csv(path.with_suffix(".rejected.csv"), dtype=str, keep_default_na=False)
+            reasons = read_result_table(path.with_suffix(".rejected.csv"), ["file", "reason"])
             rejected.append(reasons.assign(split=split))
     table = pd.DataFrame(rows, columns=COLUMNS).sort_values(["split", "id"])
     with atomic_write(args.out) as draft:

@@ -10,6 +10,7 @@ import pandas as pd
 from PIL import Image, ImageFile
 
 from shapebias.cli import Parser, positive_int
+from shapebias.csv_tables import read_result_table
 from shapebias.errors import BadImageError, UserError
 from shapebias.files import atomic_write
 from shapebias.images.codec import open_image, read_image_file, to_rgb
@@ -83,7 +84,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     tables = []
     for name, table, folder in args.sets:
-        rows = pd.read_csv(table, dtype=str, keep_default_na=False).drop_duplicates(["file", "reason"])
+        rows = read_result_table(table, ["file", "reason"]).drop_duplicates(["file", "reason"])
         order = [draw_key(0, name, file) for file in rows["file"]]
         rows = rows.assign(set=name, folder=folder, table=table, order=order).sort_values("order")
         tables.append(rows.assign(turn=range(len(rows))))

@@ -10,9 +10,8 @@ import argparse
 import logging
 from pathlib import Path
 
-import pandas as pd
-
 from shapebias.cli import Parser, named_text, progress
+from shapebias.csv_tables import read_result_table
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.tables.collect import DecisionFiles, PredictionFile, collect_tables, find_answers, write_tables
 
@@ -106,7 +105,7 @@ def main(argv: list[str] | None = None) -> None:
         files, decisions = find_answers(args.predictions)
     rejected = []
     for name in args.sets:
-        table = pd.read_csv(args.images / name / "rejected.csv", dtype=str, keep_default_na=False)
+        table = read_result_table(args.images / name / "rejected.csv", ["split", "file", "reason"])
         rejected += [(name, *row) for row in table[["split", "file", "reason"]].itertuples(index=False)]
     tables = collect_tables(
         progress(files, unit="file", label="tables"),

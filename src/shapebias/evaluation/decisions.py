@@ -69,12 +69,14 @@ def read_raw_predictions(path: Path, required_keys: Sequence[str] = ()) -> tuple
         table = pq.read_table(path)
         metadata = json.loads((table.schema.metadata or {})[PREDICTIONS_KEY])
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        raise UserError(f"{path}: not a predictions file of scripts/evaluate.py ({error})") from None
+        raise UserError(
+            f"{path}: not a predictions file of scripts/evaluate.py ({error}); remove it to have it made again"
+        ) from None
     missing = [key for key in required_keys if key not in metadata]
     if missing:
-        raise UserError(f"{path}: its metadata lack {', '.join(missing)}; make it again with scripts/evaluate.py")
+        raise UserError(f"{path}: its metadata lack {', '.join(missing)}; remove it to have it made again")
     if not table.num_rows:
-        raise UserError(f"{path}: no predictions in this file; make it again with scripts/evaluate.py")
+        raise UserError(f"{path}: no predictions in this file; remove it to have it made again")
     return table.to_pandas(), metadata
 
 

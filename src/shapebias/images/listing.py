@@ -139,5 +139,8 @@ def read_rows(path: Path, filters: list[tuple]) -> list[ListedImage]:
         return [ListedImage(**row) for row in table.to_pylist()]
     except FileNotFoundError:
         raise UserError(f"{path}: no such listing; make it with scripts/scan.py") from None
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, TypeError):
-        raise UserError(f"{path}: not a listing written by scripts/scan.py") from None
+    except (OSError, pa.ArrowException, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{path}: not a listing written by scripts/scan.py ({reason}); remove it to have it made again"
+        ) from None

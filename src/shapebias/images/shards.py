@@ -168,9 +168,13 @@ class Shard:
         except FileNotFoundError:
             raise UserError(f"{self.path}: no such shard") from None
         except EOFError as error:
-            raise UserError(f"{self.path}: not a complete shard: {error}; copy it or make it again") from None
+            raise UserError(
+                f"{self.path}: not a complete shard: {error}; copy it again, or remove it to have it made again"
+            ) from None
         except (tarfile.TarError, KeyError, ValueError, RecursionError) as error:
-            raise UserError(f"{self.path}: not a shard of <id>.jpg + <id>.json samples ({error})") from None
+            raise UserError(
+                f"{self.path}: not a shard of <id>.jpg + <id>.json samples ({error}); remove it to have it made again"
+            ) from None
 
     def read(self, offset: int, size: int) -> bytes:
         # A forked DataLoader worker must not share its parent's file descriptor.

@@ -94,7 +94,8 @@ def read_safetensors(path: Path) -> tuple[State, dict[str, Any]]:
         raise
     except Exception:  # on damaged files the reader raises many kinds of errors
         raise UserError(
-            f"{path}: not a file of weights: its name ends in .safetensors, but its content differs"
+            f"{path}: not a file of weights: its name ends in .safetensors, but its content differs; copy it again, or "
+            f"remove it if this tool can make it again"
         ) from None
     if not isinstance(metadata, dict):
         raise UserError(f"{path}: its metadata {METADATA_KEY!r} is a {type(metadata).__name__}, not an object of JSON")

@@ -2,6 +2,7 @@
 
 A file (safetensors) holds the styles of one set or shard: a tensor `vectors` [N, D], and as metadata the stylizer's
 fingerprint and a label for each row. Rows are read on demand, so memory does not grow with the number of styles.
+The metadata are one text, since safetensors writes several of them in random order.
 """
 
 import json
@@ -18,14 +19,15 @@ from shapebias.images.shards import Label, expand
 
 # Keys that a stylized image's label takes from its style.
 LABEL_KEYS = ("id", "content", "texture", "texture_class")
+METADATA_KEY = "shapebias"
 
 
 def write_style_vectors(target: Path, fingerprint: str, labels: Sequence[Label], vectors: Sequence[np.ndarray]) -> None:
     """Write the vectors [D] of styles with their labels."""
     style_labels = [{key: label[key] for key in LABEL_KEYS} for label in labels]
-    metadata = {"fingerprint": fingerprint, "styles": json.dumps(style_labels, ensure_ascii=False)}
+    metadata = json.dumps({"fingerprint": fingerprint, "styles": style_labels}, ensure_ascii=False)
     with atomic_write(target) as draft:
-        draft.write_bytes(save({"vectors": np.stack(vectors)}, metadata=metadata))
+        draft.write_bytes(save({"vectors": np.stack(vectors)}, metadata={METADATA_KEY: metadata}))
 
 
 class StyleVectors:
@@ -56,11 +58,11 @@ def read_labels(path: Path, fingerprint: str) -> list[Label]:
     """Return the labels of a file's rows, in order; raises UserError for vectors of another stylizer."""
     try:
         with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            made_by, labels = metadata["fingerprint"], json.loads(metadata["styles"])
+            metadata = json.loads((file.metadata() or {})[METADATA_KEY])
+            made_by, labels = metadata["fingerprint"], metadata["styles"]
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise UserError(
-            f"{path}: not a file of style vectors ({error}); make it with scripts/encode_styles.py"
+            f"{path}: not a file of style vectors ({error}); remove it and encode the styles again"
         ) from None
     if made_by != fingerprint:
         raise UserError(

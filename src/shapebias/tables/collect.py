@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from shapebias.csv_tables import read_csv_table
+from shapebias.csv_tables import read_csv_table, read_result_table
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import CLASS_COLUMNS, read_observers, read_predictions, read_raw_predictions
@@ -137,14 +137,7 @@ def read_run_facts(runs: Path, trained: Sequence[Mapping[str, Any]]) -> list[dic
 
 def read_read_out(path: Path) -> pd.DataFrame:
     """Read a table of linear read-outs with all values as text; raises UserError for another file."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a table of scripts/evaluate.py ({error})") from None
-    missing = [name for name in TABLE_COLUMNS["read_out"] if name not in table]
-    if missing:
-        raise UserError(f"{path}: column {missing[0]!r} is missing; make it with scripts/evaluate.py")
-    return table
+    return read_result_table(path, TABLE_COLUMNS["read_out"])
 
 
 def collect_tables(

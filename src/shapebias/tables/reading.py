@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from shapebias.categories import CATEGORIES
-from shapebias.csv_tables import read_csv_table
+from shapebias.csv_tables import read_csv_table, read_result_table
 from shapebias.errors import UserError
 from shapebias.tables import columns
 from shapebias.tables.columns import TEXT_COLUMNS
@@ -143,7 +143,4 @@ def _read_text(path: Path) -> pd.DataFrame:
     """Read a table of this tool with all values as text."""
     if not path.exists():
         raise UserError(f"{path}: no such table; make it with scripts/tables.py")
-    try:
-        return read_csv_table(path, exact=True).frame().reset_index(drop=True)
-    except UserError as error:
-        raise UserError(f"{error}. Remove the file to have it made again") from None
+    return read_result_table(path)

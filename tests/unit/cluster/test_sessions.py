@@ -32,11 +32,17 @@ def squeue(tmp_path):
 def test_a_record_holds_host_process_and_job_name():
     session = sessions.begin_session()
     assert (session.host, session.pid, session.jobs_name) == (socket.gethostname(), os.getpid(), None)
-    replace(session, jobs_name="a-run").write()
-    assert sessions.recorded_sessions() == [replace(session, jobs_name="a-run")]
     session.end()
     session.end()
     assert sessions.recorded_sessions() == []
+
+
+def test_the_record_of_the_executor_replaces_that_of_its_session_and_stays():
+    session = sessions.begin_session()
+    with_jobs = replace(session, jobs_name="a-run")
+    with_jobs.write()
+    session.end()
+    assert sessions.recorded_sessions() == [with_jobs]
 
 
 def test_a_session_with_queued_jobs_keeps_its_record(squeue):

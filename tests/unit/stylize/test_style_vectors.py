@@ -24,6 +24,13 @@ def test_each_style_is_read_by_its_id_with_its_label(tmp_path):
         assert styles.vector(name).dtype == np.float32
 
 
+def test_the_same_styles_give_the_same_bytes(tmp_path):
+    """safetensors writes the keys of its metadata in random order."""
+    for number in range(20):
+        write(tmp_path / f"{number}.safetensors", "a", "b")
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
 def test_vectors_of_another_network_are_refused(tmp_path):
     write(tmp_path / "0.safetensors", "a")
     with pytest.raises(UserError, match=r"0\.safetensors: style vectors of adain-1, but the stylizer is adain-2"):
