@@ -18,7 +18,7 @@ from workspaces import Workspace
 SCRIPTS = ["scan", "pack", "encode_styles", "stylize", "checksums", "catalogue", "train", "evaluate", "tables"]
 SCRIPTS += ["figures", "report"]
 STAGES = ["start", *SCRIPTS]  # at the start, no script runs yet
-SAME_BYTES = (".csv", ".tar", ".txt", ".parquet", ".safetensors", ".png")  # results that are equal in each run
+SAME_BYTES = (".csv", ".tar", ".txt", ".parquet", ".safetensors", ".png")  # equal in each run of one commit
 LONGEST_RUN = 900.0  # seconds, on a busy machine
 LONGEST_END = 60.0  # seconds that Snakemake may take to end after Ctrl-C
 LONGEST_JOB = 10.0  # seconds of a job, from which the moment of a fault is drawn
