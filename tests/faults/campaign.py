@@ -71,8 +71,8 @@ class Study:
     def make_photographs(self) -> None:
         image_folder(self.folder / "photographs", {"cat": 7, "dog": 7, "bear": 7}, size=32)
 
-    def start(self) -> None:
-        self.process = self.place.start(config=tiny_study(), log=f"../{self.log.name}")
+    def start(self, *targets: str) -> None:
+        self.process = self.place.start(*targets, config=tiny_study(), log=f"../{self.log.name}")
         self.sessions.add(self.process.pid)
 
     def run(self, *targets: str) -> subprocess.CompletedProcess[str]:

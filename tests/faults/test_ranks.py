@@ -9,6 +9,7 @@ import pytest
 from campaign import LONGEST_RUN, Study, different_files
 
 RUN = "resnet/sin/seed0"
+FILES = ("model.safetensors", "history.csv", "run.json")
 
 
 @pytest.mark.parametrize("rank", [0, 1])
@@ -17,17 +18,17 @@ def test_sigterm_to_one_rank_stops_all_and_the_same_command_resumes(undisturbed,
     shutil.copytree(undisturbed.folder, study.folder, symlinks=True)
     shutil.rmtree(study.folder / f"results/runs/{RUN}")
     log.unlink()
-    study.start()
+    study.start(*(f"results/runs/{RUN}/{file}" for file in FILES))  # the report does not ask for the run again
     try:
         deadline = time.monotonic() + LONGEST_RUN
         while not (log.exists() and "epoch 1  steps" in log.read_text()):
-            assert time.monotonic() < deadline and study.snakemake().is_running(), study.log.read_text()
+            assert time.monotonic() < deadline and not study.has_ended(), study.log.read_text()
             time.sleep(0.02)
         [target] = [process for process in study.scripts(["train"])["train"] if rank_of(process) == str(rank)]
         target.send_signal(signal.SIGTERM)
         status, output = study.end()
         assert status == 1 and "the same command resumes" in log.read_text(), output
-        done = study.run()
+        done = study.run(*(f"results/runs/{RUN}/{file}" for file in FILES))
         assert done.returncode == 0, done.stdout
         assert "resumes from step" in log.read_text()
         assert not different_files(study, undisturbed.results())
