@@ -13,7 +13,7 @@ setup: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## install everything into .v
 .uv/bin/uv: ## install uv into .uv if the machine has none
 	@python3 -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv
 
-demo: setup ## run the embedded demo up to results/report.html, offline, in about eight minutes on two cores
+demo: setup ## run the embedded demo up to results/report.html, offline, in about seven minutes on two cores
 	@$(UV_RUN) snakemake --profile profiles/local
 	@echo "Open results/report.html"
 

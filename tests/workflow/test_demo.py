@@ -11,7 +11,7 @@ from helpers import ROOT
 MARGIN = 0.05  # another processor rounds differently, and so trains somewhat different networks
 NETWORKS = ("resnet", "convnext", "vit", "coatnet")
 
-pytestmark = pytest.mark.skipif(not os.environ.get("CI"), reason="eight minutes; set CI=true to run the real demo")
+pytestmark = pytest.mark.skipif(not os.environ.get("CI"), reason="seven minutes; set CI=true to run the real demo")
 
 
 @pytest.fixture(scope="module")

@@ -88,6 +88,7 @@ rule train:
         "logs/benchmarks/train/{model}/{regime}/seed{seed}.tsv"
     conda:
         "../../envs/train.yaml"
+    priority: 1  # before evaluations, which fill all cores at the end; trainings that start from others could not
     threads: lambda wildcards: ranks_of(wildcards) * cpus_of(wildcards)
     resources:
         mem_mb=train_memory,
