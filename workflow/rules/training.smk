@@ -86,9 +86,9 @@ rule train:
         "logs/train/{model}/{regime}/seed{seed}.log",
     benchmark:
         "logs/benchmarks/train/{model}/{regime}/seed{seed}.tsv"
+    priority: 1  # before evaluations, which fill all cores at the end; trainings that start from others could not
     conda:
         "../../envs/train.yaml"
-    priority: 1  # before evaluations, which fill all cores at the end; trainings that start from others could not
     threads: lambda wildcards: ranks_of(wildcards) * cpus_of(wildcards)
     resources:
         mem_mb=train_memory,
