@@ -21,6 +21,7 @@ def queued_run(cluster, cluster_workspace):
     source = {"kind": "synthetic", "per_class": {"train": 1, "val": 1, "test": 1}}
     config |= {"image_size": 48, "sources": {"in": source}, "styles": {}, "stylized": {}}
     config |= {"benchmarks": {"in_test": {"kind": "in_test", "images": "in"}}, "regimes": {"in": {"train_on": ["in"]}}}
+    config["training"]["batch_size"] = 8
     all_nodes = ["--parsable", "--nodes=4", "--exclusive", "--output=/dev/null", "--wrap", "sleep 600"]
     blocking_job = cluster.run("sbatch", *all_nodes).strip()
     cluster.wait(lambda: cluster.state(blocking_job) == "RUNNING")

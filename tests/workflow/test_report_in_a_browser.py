@@ -370,7 +370,7 @@ def test_rows_can_be_sorted_and_categories_can_be_those_of_shape_or_answer(open_
 def test_the_target_of_a_link_is_not_hidden_by_the_chooser(open_report, report):
     page = open_report(report, viewport=PHONE)
     page.locator(".chooser summary").click()
-    page.locator(".contents a", has_text="accuracy").click()
+    page.locator(".contents a", has_text="accurate").click()
     page.wait_for_function("() => Math.abs(document.querySelector('#cost').getBoundingClientRect().top) < innerHeight")
     page.wait_for_timeout(1200)  # smooth scrolling
     below = page.locator(".chooser").bounding_box() or {}
