@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -218,12 +219,13 @@ FAULTS: dict[str, Callable[[Study, str, random.Random], None]] = {
 def disturb(study: Study, faults: list[str], expected: dict[str, bytes], draw: random.Random) -> Counter[str]:
     """Run a study, let each fault hit a stage of its own at a random moment, and run the same command to the end.
 
-    Check after each fault that no file is half-written, and at the end that all results are the expected ones. Return
-    the number of faults by kind; a study may end before all faults have hit.
+    Check after each fault that no file is half-written, and at the end that all results are the expected ones. If the
+    study ends before all faults have hit, its results are removed, and the others hit its repetition. Return the number
+    of faults by kind.
     """
     stages, faults, survived = draw.sample(STAGES, len(faults)), draw.sample(faults, len(faults)), Counter[str]()
     hit = True  # whether a fault hit since the start
-    while stages:
+    while faults:
         if study.has_ended():
             study.start()
             hit = False
@@ -232,7 +234,8 @@ def disturb(study: Study, faults: list[str], expected: dict[str, bytes], draw: r
             status, output = study.end()
             assert status == 0 or hit, output
             if status == 0:
-                break
+                shutil.rmtree(study.folder / "results")
+                stages = draw.sample(STAGES, len(faults))
             continue
         stages.remove(stage)
         hit = True

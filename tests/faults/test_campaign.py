@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections import Counter
 
 import pytest
 from campaign import FAULTS, KILL, STAGES, Study, disturb
@@ -19,5 +20,6 @@ def test_a_study_survives_faults_at_its_stages(disk, undisturbed, seed, number, 
         survived = disturb(study, faults, undisturbed.results(), draw)
     finally:
         study.kill_all()
+    assert survived == Counter(faults)
     with capsys.disabled():
         print(*(f"\n{name}: {count} tried, {count} survived" for name, count in survived.items()), sep="")
