@@ -93,9 +93,9 @@ def likeness_section(study: StudyResults) -> Section | None:
 
 def describe_omitted(study: StudyResults) -> str:
     """Return a sentence that names the conditions that count in no measure, or "" if no condition is left out."""
-    shown = study.tables["accuracy_by_condition"].groupby("benchmark", sort=False)["condition"].agg(set)
+    by_benchmark = study.tables["accuracy_by_condition"].groupby("benchmark", sort=False)
     parts = []
-    for benchmark, conditions in shown.items():
+    for benchmark, conditions in by_benchmark["condition"].agg(set).items():
         kind = KINDS.get(study.kind(str(benchmark)))
         omitted = [condition for condition in kind.omitted if condition in conditions] if kind else []
         if omitted:

@@ -93,18 +93,20 @@ def effect_sentence(effects: Sequence[Effect], opening: str = "") -> str:
     return f"{opening}{'; '.join(clauses)}."
 
 
-def _other_changes(kept: str, lost: str, change: str) -> dict[str, tuple[str, str]]:
+def _other_changes(cue: str, other_cue: str, change: str) -> dict[str, tuple[str, str]]:
     """Return the verbs for a bias that moves towards a cue whose answers do not rise beyond guessing, or do not rise.
 
-    kept: the cue that the bias moves towards. lost: the other cue. change: `higher` or `lower`.
+    cue: the cue that the bias moves towards. other_cue: the other one. change: `higher` or `lower`.
     """
     verbs = {}
     for ending, limit in (("guessing", "than by guessing"), ("before", "than before")):
-        verbs[f"less {lost} ({ending})"] = (
-            f"names the {lost} less often, but the {kept} not more often {limit}",
-            f"name the {lost} less often, but the {kept} not more often {limit}",
+        verbs[f"less {other_cue} ({ending})"] = (
+            f"names the {other_cue} less often, but the {cue} not more often {limit}",
+            f"name the {other_cue} less often, but the {cue} not more often {limit}",
         )
-        rest = f"a {change} bias, but the {kept} is not named more often {limit}, nor the {lost} measurably less often"
+        rest = (
+            f"a {change} bias, but the {cue} is not named more often {limit}, nor the {other_cue} measurably less often"
+        )
         verbs[f"{change} bias ({ending})"] = (f"has {rest}", f"have {rest}")
     return verbs
 
