@@ -56,8 +56,9 @@ def resampled_sums(weights: np.ndarray, strata: np.ndarray, counts: np.ndarray, 
     mask: bool [rows, images] or [1, images], the images that count for each row.
     """
     sums = np.zeros((len(counts), weights.shape[1]))
-    for stratum in np.unique(strata):
-        members = _slice_or_positions(np.flatnonzero(strata == stratum))
+    counted = mask.any(axis=0)  # a child saw 80 of 1,280 images: the others would only add zeros
+    for stratum in np.unique(strata[counted]):
+        members = _slice_or_positions(np.flatnonzero((strata == stratum) & counted))
         inside, stratum_weights = mask[:, members], weights[members]
         sizes = inside.sum(axis=1, keepdims=True)
         if sizes.any():

@@ -84,16 +84,12 @@ def tabulate_classification(panel: Panel) -> pd.DataFrame:
 
 def classification_rows(truth: np.ndarray, answer: np.ndarray) -> list[dict[str, Any]]:
     """Return one row per category and then the macro average, for one observer; truth, answer: int [images]."""
-    # scikit-learn takes more than half a second to import, and most jobs only need this module's lists of columns.
-    from sklearn.metrics import precision_recall_fscore_support
-
-    labels = np.arange(len(CATEGORIES))
-    answer_counts = np.bincount(answer[answer >= 0], minlength=len(CATEGORIES))
-    support = np.bincount(truth, minlength=len(CATEGORIES))
-    values = np.full((3, len(CATEGORIES)), math.nan)
-    if len(truth):
-        scores = precision_recall_fscore_support(truth, answer, labels=labels, zero_division=np.nan)
-        values = np.array(scores[:3], dtype=float)
+    answer_counts, support, hits = (
+        np.bincount(categories, minlength=len(CATEGORIES))
+        for categories in (answer[answer >= 0], truth, truth[truth == answer])
+    )
+    with np.errstate(invalid="ignore"):  # 0 / 0 is NaN, as it should be
+        values = np.array([hits / answer_counts, hits / support, 2 * hits / (support + answer_counts)])
     values[:, support == 0] = math.nan  # a category without images has no scores, even if it was answered
     rows = []
     for k, category in enumerate(CATEGORIES):

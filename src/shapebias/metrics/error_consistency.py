@@ -29,6 +29,7 @@ from shapebias.metrics.shape_bias import TAILS
 ALL = "all"
 PEOPLE = "people"
 PAIRS_AT_ONCE = 128
+MANY_IMAGES = 0.8  # fraction of images; selecting more of them would take longer than it saves
 CONSISTENCY_COLUMNS = [
     *["condition", "conditions", "observer_1", "observer_2", "images", "accuracy_1", "accuracy_2"],
     *["observed", "expected", "kappa", "ci_low", "ci_high", "reason"],
@@ -360,7 +361,7 @@ def resample_kappas(
     for m, answer in enumerate(answers):
         weights, unit = resampled_image_weights(answer.shape, answer.condition)
         prior = prior_images(4, answer.condition) * unit
-        for batch in batch_pairs(np.flatnonzero(np.isfinite(kappas[m]))):
+        for batch in batch_pairs(order_by_images(np.flatnonzero(np.isfinite(kappas[m])), members, answer.seen)):
             first, second = members[0][batch], members[1][batch]
             values = resampled_kappa(answer.seen, answer.right, first, second, weights, prior)
             distances[:, m, batch] = bound_distances(values, kappas[m, batch])
@@ -411,6 +412,17 @@ def combine_conditions(estimates: np.ndarray, distances: np.ndarray) -> np.ndarr
     return np.stack([centre - low, centre + high])
 
 
+def order_by_images(pairs: np.ndarray, members: tuple[np.ndarray, np.ndarray], seen: np.ndarray) -> np.ndarray:
+    """Order pairs so that those limited by one observer's few images are neighbours, which share a small computation.
+
+    members: both observers of each pair; seen: bool [images, observers].
+    """
+    images = seen.sum(axis=0)
+    first, second = members[0][pairs], members[1][pairs]
+    fewer = np.where(images[first] <= images[second], first, second)
+    return pairs[np.lexsort((pairs, fewer, images[fewer]))]
+
+
 def batch_pairs(pairs: np.ndarray) -> Iterator[np.ndarray]:
     """Yield a few pairs at a time, because all resampled pairs of many observers would not fit into memory."""
     for start in range(0, len(pairs), PAIRS_AT_ONCE):
@@ -433,16 +445,21 @@ def resampled_kappa(
     def summed(images: np.ndarray) -> np.ndarray:  # bool [images, columns] -> [columns, resamples]
         return (images.astype(np.float32).T @ weights.T).astype(np.float64)
 
-    if seen.all():
-        right_sums = summed(right)
-        first, second = right_sums[first_observers], right_sums[second_observers]
-        shared = summed(seen[:, :1])
+    both_saw = seen[:, first_observers] & seen[:, second_observers]
+    if (seen_by_any := both_saw.any(axis=1)).mean() < MANY_IMAGES:
+        seen, right, weights = seen[seen_by_any], right[seen_by_any], weights[:, seen_by_any]
+        both_saw = both_saw[seen_by_any]
+    if both_saw.all():
+        observers, places = np.unique([first_observers, second_observers], return_inverse=True)
+        right_sums = summed(right[:, observers])
+        first, second = right_sums[places.reshape(2, -1)]
+        shared = summed(seen[:, first_observers[:1]])
     else:
         first, second = (
             summed(right[:, first_observers] & seen[:, second_observers]),
             summed(seen[:, first_observers] & right[:, second_observers]),
         )
-        shared = summed(seen[:, first_observers] & seen[:, second_observers])
+        shared = summed(both_saw)
     both = summed(right[:, first_observers] & right[:, second_observers])
     cells = both, first - both, second - both, shared - first - second + both
     return kappa(*(cell + extra for cell, extra in zip(cells, prior, strict=True)))

@@ -16,7 +16,7 @@ from shapebias.evaluation.stimulus_names import published_conflicts, stimulus_na
 from shapebias.metrics import accuracy_by_condition, cue_reliance, error_consistency, human_likeness, melanoma
 from shapebias.metrics.accuracy_differences import adjust_for_many_tests, compare_accuracies
 from shapebias.metrics.answer_cautions import answer_cautions
-from shapebias.metrics.bias_differences import difference_rows
+from shapebias.metrics.bias_differences import SHARE_COLUMNS, difference_rows
 from shapebias.metrics.classification import (
     tabulate_classification,
     tabulate_confusion,
@@ -24,7 +24,7 @@ from shapebias.metrics.classification import (
 )
 from shapebias.metrics.panel import NO_ANSWER, NOT_SHOWN, Panel, pair_trials, parse_pools
 from shapebias.metrics.readable_cues import readable_cues
-from shapebias.metrics.seed_pooling import pooled_difference, pooled_row, undefined_difference
+from shapebias.metrics.seed_pooling import IMAGES, pooled_difference, pooled_row, undefined_difference
 from shapebias.metrics.shape_bias import (
     CueCounts,
     accuracy_row,
@@ -57,6 +57,7 @@ TABLES_WITHOUT_REASON = [
     "accuracy",
     "top_k",
 ]
+DIFFERENCE_COLUMNS = ["difference", "ci_low", "ci_high", *SHARE_COLUMNS, "reason"]
 FEWEST_PUBLISHED = 100  # a smaller set could bear names of published stimuli by chance
 NO_CONFLICT = "no image whose shape and texture differ and are both open to the observer"
 
@@ -275,7 +276,7 @@ def measure_conflicts(answers: BenchmarkAnswers, panel: Panel) -> dict[str, pd.D
     ]
     rows["shape_bias_pooled"] = pooled_rows(answers, counts, rows["shape_bias"])
     rows["shape_bias_differences"] = difference_rows(counts, answers.groups)
-    rows["shape_bias_differences_pooled"] = pooled_difference_rows(answers, counts)
+    rows["shape_bias_differences_pooled"] = pooled_difference_rows(answers, counts, rows["shape_bias_differences"])
     rows["cue_accuracy"] = cue_rows(answers, counts, panel)
     return {table: pd.DataFrame(table_rows) for table, table_rows in rows.items()}
 
@@ -341,8 +342,12 @@ def pooled_rows(answers: BenchmarkAnswers, counts: CueCounts, rows: Sequence[dic
     ]
 
 
-def pooled_difference_rows(answers: BenchmarkAnswers, counts: CueCounts) -> list[dict[str, Any]]:
+def pooled_difference_rows(
+    answers: BenchmarkAnswers, counts: CueCounts, differences: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """Return differences in pooled bias between groups.
+
+    differences: those of single observers (`difference_rows`), which are also those of groups with one member.
 
     Two regimes of one model are compared over the seeds that both have. Runs are also compared with each observer that
     is not a run. Such an observer is a separate group. It has the name of its model, or its own name if several such
@@ -357,6 +362,7 @@ def pooled_difference_rows(answers: BenchmarkAnswers, counts: CueCounts) -> list
         else:
             unique = len(names) == 1
             parts += [(model if unique else name, "", False, {None: counts.names.index(name)}) for name in names]
+    known = {(row["observer_1"], row["observer_2"]): row for row in differences if not row["reason"]}
     rows = []
     for first, second in combinations(parts, 2):
         row = {"model_1": first[0], "regime_1": first[1], "model_2": second[0], "regime_2": second[1]}
@@ -371,7 +377,12 @@ def pooled_difference_rows(answers: BenchmarkAnswers, counts: CueCounts) -> list
             sides = [[part[3][seed] for seed in seeds] for part in (first, second)]
         members = [{m for place in side for m in answers.groups[counts.names[place]]} for side in sides]
         if not members[0] & members[1]:
-            difference = pooled_difference(counts, *sides)
+            names = tuple(counts.names[place] for side in sides for place in side)
+            difference = (
+                {name: known[names][name] for name in DIFFERENCE_COLUMNS} | {"seeds": 1, "interval": IMAGES}
+                if names in known
+                else pooled_difference(counts, *sides)
+            )
             rows.append(row | difference | {"seeds": difference["seeds"] if first[2] or second[2] else 0})
     return rows
 
