@@ -1,5 +1,6 @@
 """Tables through the script: from published decisions, from a folder of predictions, and from bad files."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from helpers import files_below, refused, run_process, run_script, succeeded
 
 from shapebias.categories import CATEGORIES
 from shapebias.evaluation.decisions import CSV_COLUMNS, PROBABILITIES, read_raw_predictions, write_predictions
+from shapebias.evaluation.stimulus_names import published_conflicts
 from shapebias.tables.columns import TABLE_COLUMNS as TABLES
 from shapebias.tables.reading import FILE_COLUMNS, read_table
 
@@ -289,3 +291,24 @@ def test_predictions_on_several_kinds_of_images_in_one_folder_are_several_benchm
     tables = tables_of(tmp_path / "p", tmp_path / "tables")
     assert set(read_table(tables, "shape_bias")["benchmark"]) == {"cue_conflict"}
     assert set(read_table(tables, "accuracy")["benchmark"]) == {"edges"}
+
+
+def test_a_network_stands_in_the_atlas_if_it_answered_the_published_stimuli(shared_data, tmp_path):
+    names = sorted(published_conflicts())[:150]
+    cues = [re.fullmatch(r"([a-z]+)\d+-([a-z]+)\d+", name).groups() for name in names]
+    answers = [(f"some/{name}", shape, texture, shape) for name, (shape, texture) in zip(names, cues, strict=True)]
+    parquet_of(tmp_path / "p" / "stimuli" / "shapely.parquet", answers)
+    sources = ["--published", f"geirhos2019={shared_data / 'observers'}"]
+    folder = tables_of(tmp_path / "p", tmp_path / "tables", *sources)
+    atlas = read_table(folder, "atlas")
+    assert tuple(atlas.iloc[0][["group", "observer", "shape_bias"]]) == ("this study", "shapely", 1)
+    assert len(read_table(folder, "atlas_differences")) == 15  # ten people, all of them together, four networks
+    alone = tmp_path / "alone"
+    succeeded(run_script("tables", *sources, "--out", alone))
+    assert len(read_table(alone, "atlas")) == 15 and read_table(alone, "shape_bias").empty
+
+
+def test_the_atlas_needs_a_source_given_once(tmp_path):
+    refused(run_script("tables", "--out", tmp_path), "give --predictions, --published or both")
+    twice = ["--published", f"a={tmp_path}", f"a={tmp_path}", "--out", tmp_path]
+    refused(run_script("tables", *twice), "a: given twice")

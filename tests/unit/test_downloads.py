@@ -339,7 +339,7 @@ def test_the_published_stimuli_match_their_checksums(shared_data):
     assert all(downloads.checksum(shared_data / item.target) == item.sha256 for item in present)
     folder = "raw-data/style-transfer-512-nomask-experiment"
     decisions = downloads.read_checksum_list(
-        resources / "decisions.sha256", {folder: "observers", f"{folder}-trained-CNNs": "observers"}
+        resources / "published" / "geirhos2019.sha256", {folder: "observers", f"{folder}-trained-CNNs": "observers"}
     )
     assert len(decisions) == 14
     assert all(downloads.checksum(shared_data / item.target) == item.sha256 for item in decisions)

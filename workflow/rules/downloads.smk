@@ -2,11 +2,10 @@
 # local path in the config, instead of a URL or `download:…`, needs no download.
 
 from shapebias.config.queries import pretrained_name
+from shapebias.evaluation.published import DOWNLOADABLE, SOURCES
 
 # Geirhos et al. 2019, at a fixed commit. The stimuli are CC BY 4.0; no licence is stated for the decisions.
-TEXTURE_VS_SHAPE = (
-    "https://raw.githubusercontent.com/rgeirhos/texture-vs-shape/ccd0c01d42c0a8a834e90ec141e7f24fa915dc23"
-)
+TEXTURE_VS_SHAPE = SOURCES["geirhos2019"].url
 
 
 def local_path(path):
@@ -53,6 +52,21 @@ def weights_source(wildcards):
     return flags({"source": entry[wildcards.part], "sha256": entry.get(f"{wildcards.part}_sha256")})
 
 
+def checksums_of_source(source):
+    """Return the list of a published source's files with their checksums."""
+    return os.path.join(workflow.basedir, f"workflow/resources/published/{source}.sha256")
+
+
+def folders_of_source(source):
+    """Return the folders of a published source to download, as FOLDER=TARGET."""
+    return [f"{folder}={target}" for folder, target in SOURCES[source].folders.items()]
+
+
+# Source → folder of published observers, for the atlas.
+PUBLISHED_OBSERVERS = {
+    name: f"results/downloads/published/{path.removeprefix('download:')}" if path.startswith("download:") else path
+    for name, path in config["published"].items()
+}
 # Name → network with published weights in timm or torchvision. Separate rules download them: training jobs have no
 # internet, and each would download them again.
 PRETRAINED_MODELS = (
@@ -84,6 +98,7 @@ rule downloads:
     """Download all files of this study. Run this on a machine with internet if compute nodes have none."""
     input:
         PUBLISHED_FILES,
+        [folder for folder in PUBLISHED_OBSERVERS.values() if folder.startswith("results/downloads/")],
         expand("results/downloads/networks/{file}", file=NETWORK_FILES),
         expand("results/downloads/pretrained/{network}.safetensors", network=PRETRAINED),
         STYLIZER_FILES,
@@ -120,7 +135,7 @@ rule download_stimuli:
 rule download_decisions:
     """Download the answers of ten people and four networks to the cue conflicts."""
     input:
-        checksums=os.path.join(workflow.basedir, "workflow/resources/decisions.sha256"),
+        checksums=checksums_of_source("geirhos2019"),
     output:
         directory("results/downloads/decisions"),
     log:
@@ -134,10 +149,32 @@ rule download_decisions:
         runtime=60,
     params:
         source=TEXTURE_VS_SHAPE,
-        folders=[
-            "raw-data/style-transfer-512-nomask-experiment=.",
-            "raw-data/style-transfer-512-nomask-experiment-trained-CNNs=.",
-        ],
+        folders=folders_of_source("geirhos2019"),
+    shell:
+        'python "$SCRIPTS"/download.py --source {params.source:q} --checksums {input.checksums:q}'
+        " --take {params.folders:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule download_published:
+    """Download the answers of published observers to the cue conflicts, for the atlas."""
+    input:
+        checksums=lambda wildcards: checksums_of_source(wildcards.source),
+    output:
+        directory("results/downloads/published/{source}"),
+    log:
+        "logs/download_published/{source}.log",
+    wildcard_constraints:
+        source=one_of(DOWNLOADABLE),
+    localrule: True
+    conda:
+        "../../envs/stylize.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=60,
+    params:
+        source=lambda wildcards: SOURCES[wildcards.source].url,
+        folders=lambda wildcards: folders_of_source(wildcards.source),
     shell:
         'python "$SCRIPTS"/download.py --source {params.source:q} --checksums {input.checksums:q}'
         " --take {params.folders:q} --out {output:q} > {log:q} 2>&1"

@@ -170,11 +170,19 @@ if config["only_finished"] and not (SHOWN_OBSERVERS or SHOWN_MELANOMA_RUNS) and 
     )
     logger.warning(MISSING[-1])
 
+
+def answering(benchmark):
+    """Return the observers of a benchmark that the config names. One entry of decisions may hold many observers."""
+    return [*SHOWN_OBSERVERS, *(name for name, entry in DECISIONS.items() if entry["benchmark"] == benchmark)]
+
+
+ANSWERED_CONFLICTS = [name for name in CONFLICTS if answering(name)]
 TABLES = ["benchmarks", "shape_bias", "shape_bias_by_category", "shape_bias_by_answer", "shape_bias_pooled"]
 TABLES += ["shape_bias_differences", "shape_bias_differences_pooled", "cue_accuracy", "top_k", "confusion"]
 TABLES += ["classification_report", "accuracy", "accuracy_differences", "accuracy_by_condition", "error_consistency"]
 TABLES += ["error_consistency_pooled", "human_likeness", "reliance", "read_out", "undefined"]
-TABLES += ["runs", "rejected", *(["melanoma"] if MELANOMA else []), *(f"answers.{name}" for name in CONFLICTS)]
+TABLES += ["atlas", "atlas_differences"] if PUBLISHED_OBSERVERS else []
+TABLES += ["runs", "rejected", *(["melanoma"] if MELANOMA else []), *(f"answers.{name}" for name in ANSWERED_CONFLICTS)]
 
 
 def melanoma_flags():
@@ -205,6 +213,10 @@ rule tables:
         read_out=expand("results/read_out/{benchmark}/{observer}.csv", benchmark=READ_OUT, observer=SHOWN_OBSERVERS),
         rejected=[f"results/images/{name}/rejected.csv" for name in SHOWN_SETS],
         decisions=[input_path(entry["decisions"]) for entry in DECISIONS.values()],
+        published=[
+            folder if folder.startswith("results/") else existing_path(folder)
+            for folder in PUBLISHED_OBSERVERS.values()
+        ],
         code=code("src/shapebias/commands/tables.py", "src/shapebias/tables/*.py", "src/shapebias/metrics/*.py"),
     output:
         report(
@@ -231,8 +243,9 @@ rule tables:
         read_out=lambda wildcards, input: flags({"read_out": list(input.read_out) or None}),
         sets=SHOWN_SETS,
         decisions=lambda wildcards: decision_flags(),  # a function, since a pattern may hold {…}
+        published=flags({"published": [f"{name}={path}" for name, path in PUBLISHED_OBSERVERS.items()] or None}),
     shell:
         'python "$SCRIPTS"/tables.py --predictions results/predictions --benchmarks {params.benchmarks:q}'
         " --kinds {params.kinds:q} --observers {params.observers:q} {params.melanoma:q} {params.read_out:q}"
         " --runs results/runs --images results/images --sets {params.sets:q} {params.decisions:q}"
-        " --out {params.folder:q} > {log:q} 2>&1"
+        " {params.published:q} --out {params.folder:q} > {log:q} 2>&1"

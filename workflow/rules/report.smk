@@ -6,11 +6,6 @@ from shapebias.evaluation.benchmarks import KINDS
 REGIMES = describe_regimes(config)
 
 
-def answering(benchmark):
-    """Return the observers of a benchmark that the config names. One entry of decisions may hold many observers."""
-    return [*SHOWN_OBSERVERS, *(name for name, entry in DECISIONS.items() if entry["benchmark"] == benchmark)]
-
-
 def has_people(benchmark):
     """Return whether decisions of people are among those on a benchmark."""
     return any("people" in entry.get("pool", {}) for name, entry in DECISIONS.items() if name in answering(benchmark))
@@ -56,6 +51,8 @@ def declared_figures():
         yield "accuracy_by_condition", "accuracy_by_condition", "Accuracy"
     if SHOWN_OBSERVERS and any(map(has_people, BENCHMARKS)):
         yield "human_likeness", "human_likeness", "Likeness to people"
+    if PUBLISHED_OBSERVERS:
+        yield "atlas", "atlas", "Likeness to people"
     if benchmarks_of("reliance"):
         yield "reliance", "reliance", "Reliance on cues"
     if SHOWN_RUNS:
@@ -78,7 +75,7 @@ def folder_of(paths, default):
 
 def images_of_conflicts(option):
     """Return `--option NAME=PATH` for each cue-conflict benchmark; figures and report show some of its images."""
-    return [word for name in CONFLICTS for word in (option, f"{name}={images_path(name)}")]
+    return [word for name in ANSWERED_CONFLICTS for word in (option, f"{name}={images_path(name)}")]
 
 
 rule figures:
@@ -112,6 +109,7 @@ rule figures:
         tables=lambda wildcards, input: os.path.dirname(input.tables[0]),
         benchmarks=CONFLICTS,
         melanoma=["--melanoma", *MELANOMA] if MELANOMA else [],
+        atlas="--atlas" if PUBLISHED_OBSERVERS else "",
         samples=lambda wildcards: images_of_conflicts("--sample-images"),
         looks=flags(config["figures"]),
         declared=list(FIGURES),
@@ -124,7 +122,7 @@ rule figures:
     shell:
         'python "$SCRIPTS"/figures.py --tables {params.tables:q} --runs results/runs --people {input.people:q}'
         " --out {params.folder:q} --benchmarks {params.benchmarks:q} {params.melanoma:q}"
-        " {params.samples:q} {params.looks:q} {params.regimes:q} --declared {params.declared:q}"
+        " {params.atlas} {params.samples:q} {params.looks:q} {params.regimes:q} --declared {params.declared:q}"
         " --workers {threads}"
         " > {log:q} 2>&1"
 

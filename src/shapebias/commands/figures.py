@@ -4,7 +4,7 @@ Figures of each cue-conflict benchmark have the name <figure>.<benchmark>: shape
 shape_bias_differences, cue_accuracy, top_k, confusion and error_consistency. read_out is added if the table has
 read-outs of the benchmark, and sample_predictions if --sample-images names its images. Figures over all benchmarks:
 accuracy, accuracy_by_condition, human_likeness, reliance and training_curves. --melanoma adds melanoma.<benchmark> and
-melanoma_confusion.<benchmark>. A figure without data is left out, unless --declared names it.
+melanoma_confusion.<benchmark>, and --atlas adds atlas. A figure without data is left out, unless --declared names it.
 """
 
 import argparse
@@ -29,6 +29,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         "--benchmarks", nargs="*", metavar="NAME", help="cue-conflict benchmarks to draw (default: all)"
     )
     parser.add_argument("--melanoma", nargs="*", default=[], metavar="NAME", help="melanoma benchmarks to draw")
+    parser.add_argument("--atlas", action="store_true", help="also draw the table atlas: published observers")
     parser.add_argument(
         "--sample-images",
         type=named_path,
@@ -86,5 +87,6 @@ def main(argv: list[str] | None = None) -> None:
         regime_labels=dict(args.regime_labels),
         compared=tuple(args.compared) if args.compared else None,
         declared=args.declared,
+        atlas=args.atlas,
         workers=args.workers,
     )

@@ -10,9 +10,11 @@ import argparse
 import logging
 from pathlib import Path
 
-from shapebias.cli import Parser, named_text, progress
+from shapebias.cli import Parser, named_path, named_text, progress
 from shapebias.csv_tables import read_result_table
+from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
+from shapebias.evaluation.published import SOURCES
 from shapebias.tables.collect import DecisionFiles, PredictionFile, collect_tables, find_answers, write_tables
 
 log = logging.getLogger(__name__)
@@ -40,7 +42,10 @@ class Decisions(argparse.Action):
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--predictions", type=Path, required=True, metavar="DIR", help="holds <benchmark>/<observer>.parquet"
+        "--predictions",
+        type=Path,
+        metavar="DIR",
+        help="holds <benchmark>/<observer>.parquet; may be left out if --published is given",
     )
     parser.add_argument("--benchmarks", nargs="*", default=[], metavar="NAME")
     parser.add_argument(
@@ -70,6 +75,16 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help="recorded decisions, and pools of their observers, such as people='subject-*' (repeatable)",
     )
     parser.add_argument(
+        "--published",
+        type=named_path,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="SOURCE=DIR",
+        help="decisions of published observers on the cue conflicts, for the table atlas; known sources: "
+        f"{', '.join(SOURCES)}",
+    )
+    parser.add_argument(
         "--read-out", type=Path, nargs="*", default=[], metavar="CSV", help="read-out tables from scripts/evaluate.py"
     )
     parser.add_argument(
@@ -90,18 +105,27 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         "--sets", nargs="*", default=[], metavar="NAME", help="image sets whose rejected images the tables list"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.predictions is None and not args.published:
+        parser.error("give --predictions, --published or both")
+    names = [name for name, _ in args.published]
+    if repeated := [name for name in names if names.count(name) > 1]:
+        parser.error(f"--published {repeated[0]}: given twice; put its files into one folder")
+    return args
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     strict = bool(args.benchmarks or args.observers or args.melanoma_benchmarks or args.decisions)
+    files, decisions = [], []
     if strict:
+        if args.predictions is None:
+            raise UserError("--benchmarks, --observers and --decisions need the folder --predictions")
         pairs = [(name, observer) for name in args.benchmarks for observer in args.observers]
         pairs += [(name, observer) for name in args.melanoma_benchmarks for observer in args.melanoma_observers]
         files = [PredictionFile(name, args.predictions / name / f"{observer}.parquet") for name, observer in pairs]
         decisions = [DecisionFiles(benchmark, [Path(path)], pools) for benchmark, path, *pools in args.decisions]
-    else:
+    elif args.predictions is not None:
         files, decisions = find_answers(args.predictions)
     rejected = []
     for name in args.sets:
@@ -117,6 +141,7 @@ def main(argv: list[str] | None = None) -> None:
         rejected=rejected,
         melanoma=bool(args.melanoma_benchmarks),
         melanoma_baseline=args.melanoma_baseline,
+        published=dict(args.published),
     )
     write_tables(tables, args.out)
     log.info("%s: %d tables", args.out, len(tables))

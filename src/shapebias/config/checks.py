@@ -31,6 +31,7 @@ from shapebias.config.queries import (
 )
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS, PUBLISHED_ONLY
+from shapebias.evaluation.published import SOURCES
 from shapebias.images.archives import ARCHIVE_SUFFIXES
 from shapebias.stylize.stylizers import EMBEDDED
 from shapebias.training.recipe import Recipe
@@ -247,6 +248,21 @@ def download_problems(config: Config) -> Iterator[str]:
             prefix, _, wanted = config[section][name].get(key, "").partition("download:")
             if wanted and not prefix and wanted not in DOWNLOADS:
                 yield unknown(f"{section}.{name}.{key}", wanted, "download", DOWNLOADS)
+
+
+def published_problems(config: Config) -> Iterator[str]:
+    """Yield a message for each source of published observers that cannot be downloaded."""
+    for name, path in config["published"].items():
+        wanted = path.removeprefix("download:")
+        if wanted == path:
+            continue
+        if wanted not in SOURCES:
+            yield unknown("published", wanted, "source", SOURCES)
+        elif not SOURCES[wanted].folders:
+            yield (
+                f"published.{name}: {wanted} cannot be downloaded, since checksums of its files are not known; give a "
+                f"folder: published: {{{name}: FOLDER}}"
+            )
 
 
 def path_problems(config: Config) -> Iterator[str]:
@@ -591,6 +607,7 @@ STUDY_CHECKS: tuple[Callable[[Config], Iterator[str]], ...] = (
     counterpart_problems,
     weights_problems,
     download_problems,
+    published_problems,
     path_problems,
     throughput_problems,
     palette_problems,

@@ -50,6 +50,13 @@ def resolve_paths(config: Config) -> None:
     for section, name, key, _ in local_paths(config):
         entry = config[section][name]
         entry[key] = str(Path(config["data_root"]) / entry[key])
+    for name, folder in published_folders(config).items():
+        config["published"][name] = str(Path(config["data_root"]) / folder)
+
+
+def published_folders(config: Config) -> dict[str, str]:
+    """Return source → folder of the published observers that need no download."""
+    return {name: path for name, path in config["published"].items() if not path.startswith("download:")}
 
 
 def data_problems(config: Config) -> list[str]:
@@ -61,6 +68,11 @@ def data_problems(config: Config) -> list[str]:
         f"config: {section}.{name}.{key}: {path} {problem} (data_root is {config['data_root']})"
         for section, name, key, kind in local_paths(config)
         if (problem := path_problem(path := Path(config[section][name][key]), kind))
+    ]
+    missing += [
+        f"config: published.{name}: {path} {problem} (data_root is {config['data_root']})"
+        for name, path in published_folders(config).items()
+        if (problem := path_problem(Path(path), FOLDER))
     ]
     checks = (category_problems, class_size_problems, output_problems, decision_problems)
     return missing + [f"config: {problem}" for check in checks for problem in check(config)]

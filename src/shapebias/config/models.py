@@ -20,6 +20,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from shapebias.evaluation.published import DOWNLOADABLE
+
 
 def optional(description: str, **limits: Any) -> Any:
     """A key that may be left out and then is not in the config at all."""
@@ -563,6 +565,11 @@ Source = Annotated[SyntheticSource | ImageFolder | Ilsvrc | Isic2017, Field(disc
 Styles = Annotated[SyntheticStyles | StyleFolder, Field(discriminator="kind")]
 
 
+def allow_list_of_sources(schema: dict[str, Any]) -> None:
+    mapping = {key: schema.pop(key) for key in ("type", "additionalProperties", "patternProperties") if key in schema}
+    schema["anyOf"] = [{"type": "array", "items": {"enum": DOWNLOADABLE}, "uniqueItems": True}, mapping]
+
+
 class Study(Section):
     """A study: images, networks, ways to train them and benchmarks to measure them."""
 
@@ -642,6 +649,13 @@ class Study(Section):
     observers: dict[Name, Observer] = section(
         "Observers besides the trained runs: other networks, or recorded decisions of people or networks."
     )
+    published: dict[Name, LocalPath] = Field(
+        default={},
+        description="Published observers of the cue conflicts, among whom the atlas shows the networks of the study: a "
+        f"list of sources to download ({', '.join(DOWNLOADABLE)}), or source → folder of its files. A folder may also "
+        "hold decisions of your own, under another name.",
+        json_schema_extra=allow_list_of_sources,
+    )
     figures: Figures = section("Style of the figures. A change redraws the figures and reruns nothing else.")
     throughputs: Throughputs = section(
         "Images per second of one job, in place of the assumptions of scripts/plan.py. Time limits of cluster jobs "
@@ -652,6 +666,14 @@ class Study(Section):
         "Weights & Biases, where runs are recorded besides history.csv and run.json. The API key is not part of the "
         "config: it comes from WANDB_API_KEY in the environment or in a .env file."
     )
+
+    @classmethod
+    def add_defaults(cls, values: dict[str, Any]) -> None:
+        super().add_defaults(values)
+        sources = values["published"]
+        if isinstance(sources, list) and all(isinstance(name, str) for name in sources):
+            refuse_repeats(sources)
+            values["published"] = {name: f"download:{name}" for name in sources}
 
 
 def json_schema() -> dict[str, Any]:

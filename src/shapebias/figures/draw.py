@@ -15,6 +15,7 @@ from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.evaluation.stimulus_names import stimulus_name
 from shapebias.figures.accuracy import ConditionAxis, accuracy_overview, condition_lines, reliance_lines
 from shapebias.figures.answers import MOST_ANSWERS, MOST_SAMPLES, SampleAnswers, answer_matrices, sample_predictions
+from shapebias.figures.atlas import atlas_overview
 from shapebias.figures.category_bias import shape_bias_by_category
 from shapebias.figures.cues import bias_differences, cue_plane
 from shapebias.figures.likeness import consistency_matrix, likeness_dots
@@ -51,6 +52,7 @@ def draw_figures(
     regime_labels: Mapping[str, str] | None = None,
     compared: tuple[str, str] | None = None,
     declared: Sequence[str] = (),
+    atlas: bool = False,
     workers: int = 0,
 ) -> None:
     """Draw every figure as PNG, SVG and PDF into a folder. A figure without data is left out.
@@ -59,7 +61,7 @@ def draw_figures(
     <model>/<regime>/seed<n>. people: table of people's hits on the published stimuli. images: benchmark → folders,
     shards or archives of its images, for a figure of some images with answers. melanoma: melanoma benchmarks to draw.
     regime_labels: regime → its name in the figures. compared: the baseline and the regime whose effect is the question.
-    declared: figures that must exist, as outputs of a rule. One without data says so.
+    declared: figures that must exist, as outputs of a rule. One without data says so. atlas: draw the atlas, too.
     workers: processes that draw; with 0, this process draws.
     Raises UserError for missing or broken tables, and for a benchmark or a style that does not exist.
     """
@@ -91,6 +93,8 @@ def draw_figures(
         lesions = label_regimes(read_table(folder, "melanoma"), labels)
         figures[f"melanoma.{benchmark}"] = partial(melanoma_overview, lesions, benchmark=benchmark)
         figures[f"melanoma_confusion.{benchmark}"] = partial(confusion_matrices, lesions, benchmark=benchmark)
+    if atlas:
+        figures["atlas"] = partial(atlas_overview, label_regimes(read_table(folder, "atlas"), labels))
     by_condition = tables["accuracy_by_condition"]
     figures |= {
         "accuracy": partial(accuracy_overview, tables["accuracy"]),

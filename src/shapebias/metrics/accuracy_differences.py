@@ -5,7 +5,7 @@ too much: most images are easy or difficult for both networks.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -51,18 +51,3 @@ def compare_accuracies(panel: Panel, pairs: Iterable[tuple[str, str]]) -> list[d
         first, second = (panel.correct[shared, column] for column in columns)
         rows.append({"observer_1": names[0], "observer_2": names[1]} | difference_row(first, second))
     return rows
-
-
-def adjust_for_many_tests(p_values: Sequence[float]) -> np.ndarray:
-    """Return p values adjusted by the method of Holm (1979): the chance of any false claim stays below the level.
-
-    NaN values are not counted as tests and stay NaN.
-    """
-    p = np.asarray(p_values, dtype=float)
-    adjusted = np.full(len(p), math.nan)
-    order = [place for place in np.argsort(p, kind="stable") if not math.isnan(p[place])]
-    highest = 0.0
-    for rank, place in enumerate(order):
-        highest = max(highest, min(1.0, (len(order) - rank) * p[place]))
-        adjusted[place] = highest
-    return adjusted

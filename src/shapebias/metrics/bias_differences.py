@@ -19,11 +19,14 @@ SHARE_COLUMNS = [f"{cue}_difference{bound}" for cue in CUES for bound in ("", "_
 ROWS_AT_ONCE = 256  # rows of resampled sums, each about 240 kB
 
 
-def difference_rows(counts: CueCounts, groups: ObserverGroups) -> list[dict[str, Any]]:
-    """Return one row per pair of observers: their biases on common images, the difference and its interval.
+def difference_rows(
+    counts: CueCounts, groups: ObserverGroups, chosen: Sequence[tuple[str, str]] | None = None
+) -> list[dict[str, Any]]:
+    """Return one row per pair of observers: their biases on common images, the difference, its interval and p.
 
     The columns SHARE_COLUMNS are differences in the share of conflict images that are answered with a cue.
-    groups: as in `count_cues`. A pool is not compared with its own members, nor with other pools of these members.
+    groups: as in `count_cues`. chosen: the pairs to compare; all by default. A pool is not compared with its own
+    members, nor with other pools of these members.
 
     The difference is first minus second. Intervals are paired: in a resample both observers see the same images, so
     difficulty that both share cancels out. Each observer has its own prior (see `bootstrap.jeffreys_prior`). If one of
@@ -33,9 +36,18 @@ def difference_rows(counts: CueCounts, groups: ObserverGroups) -> list[dict[str,
     20 hits they contain it in 92 to 95 % of cases if the biases are .98 and .3, but in nearly all cases if both are .98
     or both .02. So few hits include hardly any of the rarer cue, and the half hit of each prior then weighs heavily.
     These intervals are too wide, not too narrow.
+
+    p belongs to the hypothesis of equal biases: twice the share of resamples in which the difference is 0 or has the
+    opposite sign. It is below 0.05 where the interval excludes 0, and at least 2 / (resamples + 1).
     """
     members = [set(groups[name]) for name in counts.names]
-    pairs = [(a, b) for a, b in combinations(range(len(counts.names)), 2) if not members[a] & members[b]]
+    places_of_names = {name: place for place, name in enumerate(counts.names)}
+    candidates = (
+        combinations(range(len(counts.names)), 2)
+        if chosen is None
+        else ((places_of_names[first], places_of_names[second]) for first, second in chosen)
+    )
+    pairs = [(a, b) for a, b in candidates if not members[a] & members[b]]
     seen = counts.seen
     common = np.array([seen[first] & seen[second] for first, second in pairs]).reshape(len(pairs), seen.shape[1])
     rows: list[dict[str, Any]] = [{} for _ in pairs]
@@ -51,10 +63,10 @@ def difference_rows(counts: CueCounts, groups: ObserverGroups) -> list[dict[str,
             for pair in group
         ]
         all_places = [places_of_pair for _, places_of_pair in placed_pairs]
-        intervals = difference_intervals(batch_counts, all_places)
+        intervals, p_values = difference_statistics(batch_counts, all_places)
         shares = [share_differences(batch_counts, all_places, cue) for cue in CUES]
-        for (pair, both), bounds, *share_rows in zip(placed_pairs, intervals, *shares, strict=True):
-            rows[pair] = _row(batch_counts, *both, bounds) | share_rows[0] | share_rows[1]
+        for (pair, both), bounds, p, *share_rows in zip(placed_pairs, intervals, p_values, *shares, strict=True):
+            rows[pair] = _row(batch_counts, *both, bounds, p) | share_rows[0] | share_rows[1]
     return rows
 
 
@@ -63,8 +75,19 @@ def difference_intervals(counts: CueCounts, pairs: Sequence[tuple[int, int]]) ->
 
     pairs: pairs of rows that count the same images.
     """
+    return difference_statistics(counts, pairs)[0]
+
+
+def difference_statistics(counts: CueCounts, pairs: Sequence[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the intervals of `difference_intervals`, float [pairs, 2], and p of equal biases, float [pairs]."""
     first, second = (ratio_with_prior(counts.resampled.shape, counts.resampled.hits, side=side) for side in (0, 1))
-    return np.array([np.quantile(first[row_1] - second[row_2], TAILS) for row_1, row_2 in pairs]).reshape(-1, 2)
+    intervals, p_values = np.empty((len(pairs), 2)), np.empty(len(pairs))
+    for k, (row_1, row_2) in enumerate(pairs):
+        differences = first[row_1] - second[row_2]
+        intervals[k] = np.quantile(differences, TAILS)
+        fewer = min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0))
+        p_values[k] = min(2 * (fewer + 1) / (len(differences) + 1), 1)
+    return intervals, p_values
 
 
 def share_differences(counts: CueCounts, pairs: Sequence[tuple[int, int]], cue: str) -> list[dict[str, float]]:
@@ -135,7 +158,7 @@ def restrict_to_images(counts: CueCounts, observers: list[int], masks: np.ndarra
     )
 
 
-def _row(counts: CueCounts, first: int, second: int, interval: np.ndarray) -> dict[str, Any]:
+def _row(counts: CueCounts, first: int, second: int, interval: np.ndarray, p: float) -> dict[str, Any]:
     images = int(counts.seen[first].sum())
     shape, hits = (cell[[first, second]].sum(axis=1) for cell in (counts.shape_hits, counts.hits))
     names = counts.names[first], counts.names[second]
@@ -156,5 +179,6 @@ def _row(counts: CueCounts, first: int, second: int, interval: np.ndarray) -> di
         "difference": biases[0] - biases[1],
         "ci_low": float(low),
         "ci_high": float(high),
+        "p": np.nan if reason else float(p),
         "reason": reason,
     }

@@ -47,7 +47,7 @@ def render_study(
     Raises UserError for missing or broken files.
     """
     melanoma = any(entry["kind"] == "melanoma" for entry in config.get("benchmarks", {}).values())
-    contents = read_tables(tables, melanoma=melanoma)
+    contents = read_tables(tables, melanoma=melanoma, atlas=bool(config.get("published")))
     drawn = {path.stem: read_figure(path) for path in sorted(figures.glob("*.svg"))}
     if not drawn:
         raise UserError(f"{figures}: no SVG figures; make them with scripts/figures.py")

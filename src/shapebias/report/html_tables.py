@@ -192,7 +192,7 @@ def format_differences_table(pairs: pd.DataFrame) -> TextTable:
             fraction_column("bias of the other", "shape_bias_2"),
             fraction_column("difference", "difference"),
         ),
-        *(interval_column(), text_column("why undefined", "reason")),
+        *(interval_column(), fraction_column("p, corrected", "p_adjusted"), text_column("why undefined", "reason")),
     )
 
 

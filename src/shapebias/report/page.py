@@ -21,6 +21,7 @@ from shapebias.config.regimes import describe_regimes
 from shapebias.figures.style import FigureStyle
 from shapebias.report.accuracy import cost_section, melanoma_section
 from shapebias.report.answers import answers_section, likeness_section, pairs_with_people
+from shapebias.report.atlas import atlas_section
 from shapebias.report.bias import architectures_section, bias_figure, bias_section
 from shapebias.report.conflict_browser import THUMBNAIL_PIXELS, ConflictBrowser
 from shapebias.report.cues import read_out_section, reliance_section
@@ -187,6 +188,7 @@ def make_sections(study: StudyResults) -> list[Section]:
         reliance_section(study),
         architectures_section(study),
         likeness_section(study),
+        atlas_section(study),
         read_out_section(study),
         melanoma_section(study),
         answers_section(study),

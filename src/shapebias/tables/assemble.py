@@ -14,7 +14,7 @@ from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import TRIALS
 from shapebias.evaluation.stimulus_names import published_conflicts, stimulus_name
 from shapebias.metrics import accuracy_by_condition, cue_reliance, error_consistency, human_likeness, melanoma
-from shapebias.metrics.accuracy_differences import adjust_for_many_tests, compare_accuracies
+from shapebias.metrics.accuracy_differences import compare_accuracies
 from shapebias.metrics.answer_cautions import answer_cautions
 from shapebias.metrics.bias_differences import SHARE_COLUMNS, difference_rows
 from shapebias.metrics.classification import (
@@ -22,6 +22,7 @@ from shapebias.metrics.classification import (
     tabulate_confusion,
     tabulate_top_k,
 )
+from shapebias.metrics.many_tests import adjust_for_discoveries, adjust_for_many_tests
 from shapebias.metrics.panel import NO_ANSWER, NOT_SHOWN, Panel, pair_trials, parse_pools
 from shapebias.metrics.readable_cues import readable_cues
 from shapebias.metrics.seed_pooling import IMAGES, pooled_difference, pooled_row, undefined_difference
@@ -58,6 +59,7 @@ TABLES_WITHOUT_REASON = [
     "top_k",
 ]
 DIFFERENCE_COLUMNS = ["difference", "ci_low", "ci_high", *SHARE_COLUMNS, "reason"]
+PUBLISHED = "published"  # the origin of a benchmark
 FEWEST_PUBLISHED = 100  # a smaller set could bear names of published stimuli by chance
 NO_CONFLICT = "no image whose shape and texture differ and are both open to the observer"
 
@@ -275,10 +277,16 @@ def measure_conflicts(answers: BenchmarkAnswers, panel: Panel) -> dict[str, pd.D
         for row in add_observer_names(counts, bias_rows(restrict_to_answer(counts, panel, answers.groups, category)))
     ]
     rows["shape_bias_pooled"] = pooled_rows(answers, counts, rows["shape_bias"])
-    rows["shape_bias_differences"] = difference_rows(counts, answers.groups)
+    rows["shape_bias_differences"] = add_adjusted_p(difference_rows(counts, answers.groups))
     rows["shape_bias_differences_pooled"] = pooled_difference_rows(answers, counts, rows["shape_bias_differences"])
     rows["cue_accuracy"] = cue_rows(answers, counts, panel)
     return {table: pd.DataFrame(table_rows) for table, table_rows in rows.items()}
+
+
+def add_adjusted_p(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows with p adjusted for their number, `p_adjusted` (`adjust_for_discoveries`)."""
+    adjusted = adjust_for_discoveries([row["p"] for row in rows])
+    return [row | {"p_adjusted": float(value)} for row, value in zip(rows, adjusted, strict=True)]
 
 
 def add_observer_names(counts: CueCounts, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -362,7 +370,9 @@ def pooled_difference_rows(
         else:
             unique = len(names) == 1
             parts += [(model if unique else name, "", False, {None: counts.names.index(name)}) for name in names]
-    known = {(row["observer_1"], row["observer_2"]): row for row in differences if not row["reason"]}
+    known: dict[tuple[str, ...], dict[str, Any]] = {
+        (row["observer_1"], row["observer_2"]): row for row in differences if not row["reason"]
+    }
     rows = []
     for first, second in combinations(parts, 2):
         row = {"model_1": first[0], "regime_1": first[1], "model_2": second[0], "regime_2": second[1]}
@@ -377,10 +387,10 @@ def pooled_difference_rows(
             sides = [[part[3][seed] for seed in seeds] for part in (first, second)]
         members = [{m for place in side for m in answers.groups[counts.names[place]]} for side in sides]
         if not members[0] & members[1]:
-            names = tuple(counts.names[place] for side in sides for place in side)
+            single = known.get(tuple(counts.names[place] for side in sides for place in side))
             difference = (
-                {name: known[names][name] for name in DIFFERENCE_COLUMNS} | {"seeds": 1, "interval": IMAGES}
-                if names in known
+                {name: single[name] for name in DIFFERENCE_COLUMNS} | {"seeds": 1, "interval": IMAGES}
+                if single
                 else pooled_difference(counts, *sides)
             )
             rows.append(row | difference | {"seeds": difference["seeds"] if first[2] or second[2] else 0})
@@ -439,7 +449,7 @@ def describe_benchmark(name: str, answers: BenchmarkAnswers, parts: Mapping[str,
     if KINDS[answers.kind].measures != "bias":
         return row | {"origin": "stylized here" if stylized else ""}
     published = len(images) >= FEWEST_PUBLISHED and {stimulus_name(image) for image in images} <= published_conflicts()
-    row["origin"] = "stylized here" if stylized else "published" if published else ""
+    row["origin"] = "stylized here" if stylized else PUBLISHED if published else ""
     return row | readable_cues(parts["cue_accuracy"].to_dict("records"))
 
 

@@ -14,7 +14,17 @@ from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import CLASS_COLUMNS, read_observers, read_predictions, read_raw_predictions
 from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem
 from shapebias.files import atomic_write
-from shapebias.tables.assemble import TableBuilder, tabulate_melanoma, tabulate_rejected, tabulate_runs, takes_decisions
+from shapebias.tables.assemble import (
+    PUBLISHED,
+    BenchmarkAnswers,
+    TableBuilder,
+    select_trials,
+    tabulate_melanoma,
+    tabulate_rejected,
+    tabulate_runs,
+    takes_decisions,
+)
+from shapebias.tables.atlas import tabulate_atlas
 from shapebias.tables.columns import PEOPLE, TABLE_COLUMNS, TEXT_COLUMNS
 from shapebias.tables.reading import read_run_record
 
@@ -151,12 +161,14 @@ def collect_tables(
     rejected: Iterable[tuple[str, str, str, str]] = (),
     melanoma: bool = False,
     melanoma_baseline: str | None = None,
+    published: Mapping[str, Path] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Return all tables, by name, of some predictions and decisions.
 
     runs: folder that holds <model>/<regime>/seed<n>/run.json. kinds: benchmark → kind, for benchmarks that have only
     decisions. strict: refuse decisions that contribute to no table; otherwise leave them out with a warning. rejected:
     set, split, file and reason of images that were not packed. melanoma: make the melanoma table even if it is empty.
+    published: source → folder of published observers; the tables atlas and atlas_differences are made if there are any.
     Raises UserError for unsuitable files, for answers that do not fit together, and if nothing can be measured.
     """
     measured, trained, lesions = TableBuilder(), dict[str, dict[str, Any]](), []
@@ -178,7 +190,7 @@ def collect_tables(
             trained.setdefault(metadata["observer"], metadata)
     for recorded in decisions:
         add_decisions(measured, recorded, kinds or {}, strict)
-    if not strict and not measured.benchmarks and not lesions:
+    if not strict and not measured.benchmarks and not lesions and not published:
         raise UserError(f"{decisions[0].paths[0]}: nothing is measured from this file or the others; see the warnings")
     measured.read_out += map(read_read_out, read_out)
 
@@ -186,9 +198,28 @@ def collect_tables(
     tables["rejected"] = tabulate_rejected([*rejections, *rejected])
     if melanoma or lesions:
         tables["melanoma"] = tabulate_melanoma(lesions, melanoma_baseline)
+    if published:
+        tables |= tabulate_atlas(published, *select_published(measured.benchmarks, tables["benchmarks"]))
     observers = {observer for answers in measured.benchmarks.values() for observer in answers.identities}
     log.info("observers: %d, benchmarks: %d", len(observers), len(measured.benchmarks))
     return tables
+
+
+def select_published(
+    benchmarks: Mapping[str, BenchmarkAnswers], table: pd.DataFrame
+) -> tuple[list[pd.DataFrame], list[dict[str, Any]]]:
+    """Return the trials and the identities of the networks that answered the published cue conflicts.
+
+    table: the table `benchmarks`, whose column origin says whose stimuli a benchmark has. Of several benchmarks with
+    the published stimuli, the first counts.
+    """
+    names = table.loc[table["origin"] == PUBLISHED, "benchmark"]
+    if names.empty:
+        log.warning("the atlas holds no network of this study: none answered the published cue conflicts")
+        return [], []
+    answers = benchmarks[names.iloc[0]]
+    trials = [select_trials(predictions, answers.kind) for predictions, _ in answers.networks.values()]
+    return trials, [{"observer": name} | answers.identities[name] for name in answers.networks]
 
 
 def refuse_reserved_names(path: Path, metadata: Mapping[str, Any]) -> None:

@@ -33,7 +33,7 @@ TABLE_COLUMNS = {
     "shape_bias_pooled": ["benchmark", "model", "regime", "kind", "seeds", *BIAS_COLUMNS, "interval"],
     "shape_bias_differences": [
         *["benchmark", "observer_1", "observer_2", "conflict_images", "shape_bias_1", "shape_bias_2"],
-        *["difference", "ci_low", "ci_high", *SHARE_COLUMNS, "reason"],
+        *["difference", "ci_low", "ci_high", "p", "p_adjusted", *SHARE_COLUMNS, "reason"],
     ],
     "shape_bias_differences_pooled": [
         *["benchmark", "model_1", "regime_1", "model_2", "regime_2", "seeds"],
@@ -61,6 +61,16 @@ TABLE_COLUMNS = {
     "read_out": prepend_observer_columns(READ_OUT_COLUMNS),
     "undefined": ["table", "benchmark", "observer", "what", "reason"],
 }
+# Only of studies with published observers.
+ATLAS_COLUMNS = [
+    *["group", "kind", "observer", "name", "model", "regime", "seed", "members", *BIAS_COLUMNS],
+    *["coverage", "coverage_low", "coverage_high", "chance", "other_answers", "no_category"],
+    *["rank", "rank_low", "rank_high", "source", "licence"],
+]
+ATLAS_DIFFERENCE_COLUMNS = [
+    *["observer_1", "observer_2", "group_2", "conflict_images", "shape_bias_1", "shape_bias_2"],
+    *["difference", "ci_low", "ci_high", "p", "p_adjusted", "reason"],
+]
 RUN_COLUMNS = [
     *["observer", "model", "regime", "seed", "timm", "parameters", "init", "train_on", "trainable"],
     *["epochs", "best_epoch", "steps", "images_seen", "val_accuracy", "lineage"],
@@ -76,6 +86,6 @@ TEXT_COLUMNS = frozenset(
         *["set", "split", "file", "reason", "images_seen", "lineage", "baseline", "kind", "interval"],
         *[f"{name}_{side}" for name in ("observer", "model", "regime") for side in (1, 2)],
         *["cue", "of", "trials", "answer", "condition", "stage", "table", "what", "caution", "corrected_reason"],
-        *["origin", "readable", "shape_observer", "texture_observer"],
+        *["origin", "readable", "shape_observer", "texture_observer", "group", "group_2", "name", "source", "licence"],
     ]
 )

@@ -17,6 +17,8 @@ FILE_COLUMNS: dict[str, list[str]] = columns.TABLE_COLUMNS | {
     "runs": columns.RUN_COLUMNS,
     "rejected": columns.REJECTED_COLUMNS,
     "melanoma": columns.MELANOMA_TABLE_COLUMNS,
+    "atlas": columns.ATLAS_COLUMNS,
+    "atlas_differences": columns.ATLAS_DIFFERENCE_COLUMNS,
     "people": ["category", "conflict_images", "shape_hits", "texture_hits"],
 }
 RECORD_KEYS = [*columns.RUN_COLUMNS[1:], "recipe", "images"]  # of run.json, which does not name its observer
@@ -28,13 +30,14 @@ def read_table(folder: Path, name: str) -> pd.DataFrame:
     return _read_csv(folder / f"{name}.csv", FILE_COLUMNS[name])
 
 
-def read_tables(folder: Path, *, melanoma: bool) -> dict[str, pd.DataFrame]:
+def read_tables(folder: Path, *, melanoma: bool, atlas: bool = False) -> dict[str, pd.DataFrame]:
     """Read every result table of a folder. Return name → table.
 
-    melanoma: whether the study measures melanoma. A file in the folder does not show this, because it may be left from
-    an earlier config.
+    melanoma, atlas: whether the study measures melanoma, and whether it names published observers. A file in the folder
+    does not show this, because it may be left from an earlier config.
     """
     names = [*columns.TABLE_COLUMNS, "runs", "rejected", *(["melanoma"] if melanoma else [])]
+    names += ["atlas", "atlas_differences"] if atlas else []
     return {name: read_table(folder, name) for name in names}
 
 

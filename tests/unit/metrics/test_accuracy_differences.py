@@ -8,7 +8,7 @@ import pytest
 from helpers import trials
 from scipy.stats import binomtest
 
-from shapebias.metrics.accuracy_differences import adjust_for_many_tests, compare_accuracies, difference_row
+from shapebias.metrics.accuracy_differences import compare_accuracies, difference_row
 from shapebias.metrics.panel import pair_trials
 
 
@@ -54,9 +54,3 @@ def test_two_observers_are_compared_on_the_images_that_both_saw():
     (row,) = compare_accuracies(pair_trials(pd.concat([first, second])), [("a", "b")])
     assert (row["observer_1"], row["observer_2"]) == ("a", "b")
     assert (row["images"], row["accuracy_1"], row["accuracy_2"], row["difference"]) == (2, 1, 0.5, 0.5)
-
-
-def test_p_values_are_adjusted_by_holm_s_method():
-    """Four tests: 4 x .01, 3 x .02, 2 x .03 = .06, 1 x .04 raised to .06."""
-    adjusted = adjust_for_many_tests([0.02, 0.01, math.nan, 0.04, 0.03])
-    np.testing.assert_allclose(adjusted, [0.06, 0.04, math.nan, 0.06, 0.06])
