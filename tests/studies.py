@@ -152,6 +152,26 @@ def study_tables(observers: list[dict[str, Any]], benchmarks: list[str] | None =
                 for s in v
             ]
         )
+    configural = pd.DataFrame(columns=TABLE_COLUMNS["configural_shape"])
+    refined = pd.DataFrame(columns=TABLE_COLUMNS["refined_bias"])
+    if networks:
+        configural = measured([{"benchmark": "anagrams"} | o for o in networks], "css")
+        configural = configural.assign(labels=9, pairs=72, images=144, css_chance=1 / 81, chance=1 / 9, reason="")
+        for name in ("accuracy", "foil_rate"):
+            configural[name] = configural["css"]
+        for name in ("accuracy", "foil"):
+            configural[f"{name}_low"], configural[f"{name}_high"] = configural["ci_low"], configural["ci_high"]
+        configural = configural.assign(both_right=(72 * configural["css"]).round(), decision_margin=-0.5)
+        configural = configural.assign(foil_margin=0.1, pair_margin=-1.0)
+        refined = measured(
+            [
+                {"benchmark": "refined", "cue": c, "label": name} | o
+                for o in networks
+                for c, label in (("shape", "clock"), ("texture", "zebra"))
+                for name in ("all", label)
+            ],
+            "reciprocal_rank",
+        ).assign(network_classes=1000, label_classes=1)
     trained = [o for o in networks if o["regime"] is not None]
     tables = {
         "shape_bias": bias,
@@ -166,6 +186,8 @@ def study_tables(observers: list[dict[str, Any]], benchmarks: list[str] | None =
         "error_consistency": consistency,
         "human_likeness": likeness,
         "reliance": reliance,
+        "configural_shape": configural,
+        "refined_bias": refined,
         "read_out": read_out,
         "runs": pd.DataFrame(trained, columns=RUN_COLUMNS),
     }

@@ -1,5 +1,6 @@
 # Observers × benchmarks → predictions → tables.
 
+from shapebias.evaluation.benchmarks import KINDS
 from shapebias.planning.network_costs import evaluation_seconds, is_listed, observer_entry
 
 
@@ -45,6 +46,8 @@ def benchmark_flags(wildcards, names):
         target = f"results/predictions/{name}/{wildcards.observer}"
         words += ["--images", images_path(name), "--benchmark", entry["kind"], "--out", f"{target}.parquet"]
         words += flags({"suppress": entry.get("suppress")})
+        if KINDS[entry["kind"]].rule:
+            words += ["--labels", entry.get("labels", "categories" if "images" in entry else "published")]
         if name not in MELANOMA:  # the toolbox's CSV holds categories only
             words += ["--decisions", f"{target}.csv"]
         if READ_OUT and entry["kind"] == "cue_conflict":
@@ -80,6 +83,7 @@ rule evaluate:
     input:
         weights=observer_weights,
         classes=lambda wildcards: config["observers"].get(wildcards.observer, {}).get("classes", []),
+        labels=[entry["labels"] for entry in config["benchmarks"].values() if "labels" in entry],
         images=benchmark_images(BENCHMARKS),
     output:
         predictions=expand("results/predictions/{benchmark}/{{observer}}.parquet", benchmark=BENCHMARKS),
@@ -180,8 +184,9 @@ ANSWERED_CONFLICTS = [name for name in CONFLICTS if answering(name)]
 TABLES = ["benchmarks", "shape_bias", "shape_bias_by_category", "shape_bias_by_answer", "shape_bias_pooled"]
 TABLES += ["shape_bias_differences", "shape_bias_differences_pooled", "cue_accuracy", "top_k", "confusion"]
 TABLES += ["classification_report", "accuracy", "accuracy_differences", "accuracy_by_condition", "error_consistency"]
-TABLES += ["error_consistency_pooled", "human_likeness", "reliance", "read_out", "undefined"]
 TABLES += ["atlas", "atlas_differences"] if PUBLISHED_OBSERVERS else []
+TABLES += ["error_consistency_pooled", "human_likeness", "reliance", "configural_shape", "refined_bias", "read_out"]
+TABLES += ["undefined"]
 TABLES += ["runs", "rejected", *(["melanoma"] if MELANOMA else []), *(f"answers.{name}" for name in ANSWERED_CONFLICTS)]
 
 

@@ -22,17 +22,26 @@ from shapebias.cli import Parser, non_negative_int, positive_int, proportion
 from shapebias.errors import UserError
 from shapebias.evaluation import cue_suppression
 from shapebias.evaluation.benchmarks import KINDS
-from shapebias.evaluation.decisions import read_observers, read_raw_predictions, write_decisions, write_predictions
+from shapebias.evaluation.decisions import (
+    read_label_predictions,
+    read_observers,
+    read_raw_predictions,
+    write_decisions,
+    write_predictions,
+)
 from shapebias.evaluation.fingerprints import fingerprint_measurement
 from shapebias.evaluation.inputs import CAPACITY, ImageCache
+from shapebias.evaluation.label_answers import CATEGORY_LABELS, PUBLISHED
 from shapebias.evaluation.observer import load_observer, measure
 from shapebias.evaluation.shared_files import SharedFolder
 from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.files import atomic_write, check_folder
 from shapebias.images.image_folder import read_categories
 from shapebias.images.pictures import Picture
+from shapebias.metrics.configural_shape import describe_configural_shape
 from shapebias.metrics.linear_read_out import StageReader, is_conflict
 from shapebias.metrics.panel import pair_trials
+from shapebias.metrics.refined_bias import describe_refined_bias
 from shapebias.metrics.shape_bias import accuracy_row, bias_rows, count_cues, describe_bias
 from shapebias.networks import models
 from shapebias.networks.device import device_name, keep_freed_memory, resolve_device
@@ -95,6 +104,14 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         f"(default: {cue_suppression.format_strengths(cue_suppression.DEFAULT_STRENGTHS)})",
     )
     images.add_argument(
+        "--labels",
+        action="append",
+        default=[],
+        metavar="X.csv",
+        help="for each benchmark with labels of its own: a CSV class,label with classes of the network; or published, "
+        "or categories for the 16 categories (default: published)",
+    )
+    images.add_argument(
         "--read-out",
         action="append",
         default=[],
@@ -131,6 +148,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         parser.error("--decisions: model-vs-human knows only categories, and the benchmark melanoma has none")
     if args.suppress and len(args.suppress) != kinds.count("reliance"):
         parser.error("give --suppress once for each benchmark of kind suppressed, or not at all")
+    if len(args.labels) not in (0, sum(KINDS[name].rule is not None for name in args.benchmark)):
+        parser.error("give --labels once for each benchmark with labels of its own, or not at all")
     if len(args.read_out) not in (0, args.benchmark.count("cue_conflict")):
         parser.error("give --read-out once for each benchmark of kind cue_conflict, or not at all")
     if wrong := [path for path in args.out if path.suffix != ".parquet"]:
@@ -147,7 +166,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One benchmark to show, and the files to write; read_out: the benchmark's name in a table, and that table."""
+    """One benchmark to show, and the files to write.
+
+    read_out: the benchmark's name in a table, and that table. labels: as in `label_answers.choose_label_map`.
+    """
 
     images: list[Path]
     kind: str
@@ -155,6 +177,7 @@ class Measurement:
     decisions: Path | None
     suppress: cue_suppression.Strengths | None
     read_out: tuple[str, Path] | None
+    labels: str = PUBLISHED
 
     @property
     def outputs(self) -> dict[str, Path]:
@@ -166,15 +189,15 @@ class Measurement:
 def measurements(args: argparse.Namespace) -> list[Measurement]:
     """Return the measurements that the command line requests. Raises UserError for strengths that are not allowed."""
     strengths = iter([cue_suppression.read_strengths(words) for words in args.suppress])
-    tables = iter(args.read_out)
+    tables, labels = iter(args.read_out), iter(args.labels)
     requested = []
     for position, (paths, kind, out) in enumerate(zip(args.images, args.benchmark, args.out, strict=True)):
         suppress = next(strengths, None) if KINDS[kind].measures == "reliance" else None
         name, _, table = next(tables, "-").partition("=") if kind == "cue_conflict" else ("-", "", "")
         read_out = (name, Path(table)) if table else None
-        requested.append(
-            Measurement(paths, kind, out, args.decisions[position] if args.decisions else None, suppress, read_out)
-        )
+        decisions = args.decisions[position] if args.decisions else None
+        label_map = next(labels, PUBLISHED) if KINDS[kind].rule else PUBLISHED
+        requested.append(Measurement(paths, kind, out, decisions, suppress, read_out, label_map))
     return requested
 
 
@@ -184,6 +207,8 @@ def fingerprint_of(measurement: Measurement, pictures: Sequence[Picture], args: 
     settings = {key: getattr(args, key) for key in keys} | {"device": device, "kind": measurement.kind}
     settings |= {"suppress": measurement.suppress, "read_out": measurement.read_out and measurement.read_out[0]}
     files = [Path(__file__), *filter(None, [args.classes])] + ([weights_path(args.weights)] if args.weights else [])
+    settings["labels"] = measurement.labels
+    files += [] if measurement.labels in (PUBLISHED, CATEGORY_LABELS) else [Path(measurement.labels)]
     return fingerprint_measurement(settings, pictures, files)
 
 
@@ -213,6 +238,10 @@ def describe_result(measurement: Measurement, observer: str) -> str:
         row = accuracy_row(answered["decision"] == answered["shape"], chance=math.nan)
         interval = f"[{row['ci_low']:.3f}, {row['ci_high']:.3f}]"
         return f"{observer}: accuracy {row['accuracy']:.3f} {interval} by category, on {row['images']:,} images"
+    if KINDS[measurement.kind].measures == "configural_shape":
+        return describe_configural_shape(*read_label_predictions(measurement.out))
+    if KINDS[measurement.kind].measures == "refined_bias":
+        return describe_refined_bias(*read_label_predictions(measurement.out))
     return f"{observer}: {len(predictions):,} predictions in {measurement.out}"
 
 
@@ -264,6 +293,7 @@ def main(argv: list[str] | None = None) -> None:
             cache=images,
             shared=shared,
             tap=reader.tap if reader else None,
+            labels=measurement.labels,
         )
         if measurement.read_out and reader:
             name, table = measurement.read_out

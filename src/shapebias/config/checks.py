@@ -461,6 +461,10 @@ SETS_OF_KIND: dict[str, tuple[Callable[[Config, str], bool], str]] = {
     ),
     "in_test": (lambda config, images: images in config["sources"], "source"),
     "suppressed": (lambda config, images: images in config["sources"], "source"),
+    "configural_shape": (
+        lambda config, images: config["sources"].get(images, {}).get("appearance") == "anagram",
+        "source with appearance: anagram",
+    ),
 }
 
 
@@ -468,6 +472,9 @@ def benchmark_problems(config: Config, name: str) -> Iterator[str]:
     """Check a benchmark: its images, and the options that its kind allows."""
     entry, key = config["benchmarks"][name], f"benchmarks.{name}"
     yield from skip_wrong_values(suppression_problems(config, name))
+    if "labels" in entry and KINDS[entry["kind"]].rule is None:
+        kinds = ", ".join(kind.name for kind in KINDS.values() if kind.rule)
+        yield f"{key}.labels: kind {entry['kind']!r} has no labels of its own; give it with kind {kinds}"
     if entry["read_out"] and entry["kind"] != "cue_conflict":
         yield (
             f"{key}.read_out: kind {entry['kind']!r} has no shape and texture that disagree; give it with kind "

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from shapebias.categories import category_of
+from shapebias.categories import category_of, ilsvrc_wnids
 from shapebias.config.dataset_sizes import class_folders
 from shapebias.config.queries import ALL, Config, is_url, network_names
 from shapebias.errors import UserError
+from shapebias.evaluation.benchmarks import KINDS
+from shapebias.evaluation.label_maps import read_label_map
 
 FOLDER, FILE, EITHER = "folder", "file", "folder or file"
 # Section, key and expected kind of each path in a config, and how a value begins that is no path there.
@@ -26,6 +28,7 @@ PATH_KEYS: tuple[tuple[str, str, str, str], ...] = (
     ("stylizers", "decoder", FILE, ""),
     ("models", "weights", FILE, "package:"),
     ("benchmarks", "folder", EITHER, "download:"),  # a folder, or an archive of it
+    ("benchmarks", "labels", FILE, ""),
     ("observers", "decisions", EITHER, "download:"),
     ("observers", "weights", FILE, "package:"),
     ("observers", "classes", FILE, ""),
@@ -74,7 +77,7 @@ def data_problems(config: Config) -> list[str]:
         for name, path in published_folders(config).items()
         if (problem := path_problem(Path(path), FOLDER))
     ]
-    checks = (category_problems, class_size_problems, output_problems, decision_problems)
+    checks = (category_problems, class_size_problems, output_problems, label_problems, decision_problems)
     return missing + [f"config: {problem}" for check in checks for problem in check(config)]
 
 
@@ -190,6 +193,20 @@ def output_problems(config: Config) -> Iterator[str]:
                 own_categories(entry["classes"])
             except UserError as error:
                 yield f"observers.{name}.classes: {error}"
+
+
+def label_problems(config: Config) -> Iterator[str]:
+    """Yield a message for each table of labels that cannot be read, or that networks of ILSVRC's classes do not fit."""
+    ilsvrc = [name for name, entry in config["observers"].items() if "timm" in entry and "classes" not in entry]
+    for name, entry in config["benchmarks"].items():
+        if "labels" not in entry or not Path(entry["labels"]).is_file():
+            continue
+        try:
+            label_map = read_label_map(Path(entry["labels"]), KINDS[entry["kind"]].rule or "mean")
+            if ilsvrc:
+                label_map.positions(ilsvrc_wnids())
+        except UserError as error:
+            yield f"benchmarks.{name}.labels: {error}"
 
 
 def decision_problems(config: Config) -> Iterator[str]:

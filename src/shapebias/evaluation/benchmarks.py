@@ -9,6 +9,8 @@ Names, conditions and axes of the parametric sets are those of the model-vs-huma
   (arXiv 2106.07411). Geirhos et al. 2021 also collected all these sets into the toolbox.
 - suppressed: Burgert et al. 2025 (arXiv 2509.20234).
 - melanoma: part 3 of ISIC 2017 (arXiv 1710.05006).
+- configural_shape: Doshi et al., NeurIPS 2025 (arXiv 2507.00493).
+- refined_bias: Kim et al. 2026 (arXiv 2603.10834).
 """
 
 import contextlib
@@ -16,7 +18,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Measure = Literal["bias", "accuracy", "melanoma", "reliance"]
+Measure = Literal["bias", "accuracy", "melanoma", "reliance", "configural_shape", "refined_bias"]
+# How the logits of a label's classes become the score of the label; see `label_maps`.
+Rule = Literal["mean", "max", "first_rank"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,10 @@ class BenchmarkKind:
     condition_label: the label of that axis.
     condition_names: condition → its tick label, where the two differ.
     undistorted: the condition that leaves the photographs unchanged, if the kind has one.
+    rule, label_map: how answers are chosen among labels of the kind's own, and the published labels (a name for
+    `label_maps.published_label_map`). Without a rule, answers are chosen among the 16 categories.
+    crop: the share of an image's side that networks see, if the published evaluation fixes it. All images are then
+    scaled bilinearly, those of the network's size too.
     """
 
     name: str
@@ -37,6 +45,9 @@ class BenchmarkKind:
     condition_label: str = ""
     condition_names: dict[str, str] = field(default_factory=dict)
     undistorted: str | None = None
+    rule: Rule | None = None
+    label_map: str = ""
+    crop: float | None = None
 
     @property
     def omitted(self) -> tuple[str, ...]:
@@ -161,10 +172,14 @@ KINDS = {
         ),
         BenchmarkKind("suppressed", "reliance", undistorted="none"),
         BenchmarkKind("melanoma", "melanoma"),
+        BenchmarkKind("configural_shape", "configural_shape", rule="max", label_map="anagram_labels", crop=1.0),
+        BenchmarkKind("refined_bias", "refined_bias", rule="first_rank", label_map="refined_bias_labels", crop=0.875),
     )
 }  # fmt: skip
 
 # These kinds are made from the sets of a config. Their labels are classes, and a class needs no category.
 MADE_FROM_SETS = frozenset({"in_test", "sin_test", "suppressed", "melanoma"})
 # These kinds exist only as published sets. This library does not make them.
-PUBLISHED_ONLY = frozenset({"sketch", "stylized"} | {name for name, kind in KINDS.items() if kind.conditions})
+PUBLISHED_ONLY = frozenset(
+    {"sketch", "stylized", "refined_bias"} | {name for name, kind in KINDS.items() if kind.conditions}
+)

@@ -21,6 +21,7 @@ PROBABILITIES = [f"p_{category}" for category in CATEGORIES]
 CLASS_COLUMNS = ["shape_class", "texture_class", "predicted_class", *PROBABILITIES]
 TRIALS = ["observer", "image", "shape", "texture", "decision", "answerable", "condition", "session"]
 PREDICTIONS_KEY = b"shapebias"
+SCORE = "s_"  # begins the column of a label's score, on benchmarks with labels of their own
 
 
 def write_predictions(target: Path, predictions: pd.DataFrame, metadata: dict[str, Any]) -> None:
@@ -59,6 +60,22 @@ def read_predictions(
     return frame, metadata
 
 
+def read_label_predictions(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read predictions of a benchmark with labels of its own, and their metadata.
+
+    Raises UserError if the file is not such a file.
+    """
+    frame, metadata = read_raw_predictions(path, ["label_classes", "class_names"])
+    needed = ["observer", "image", "label", "decision", *(f"{SCORE}{name}" for name in metadata["label_classes"])]
+    missing = [name for name in needed if name not in frame]
+    if missing:
+        raise UserError(
+            f"{path}: predictions of {metadata.get('benchmark')} without the column {missing[0]!r}; remove the file to "
+            f"have it made again"
+        )
+    return frame, metadata
+
+
 def read_raw_predictions(path: Path, required_keys: Sequence[str] = ()) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Read predictions of any benchmark and their metadata, without adding columns.
 
@@ -84,8 +101,11 @@ def write_decisions(target: Path, predictions: pd.DataFrame, observer: str) -> N
     """Write predictions as the toolbox's CSV, with the condition, session and image name of each stimulus.
 
     An image without a stimulus name gets a new one. The new name holds both cues if the image has both.
-    Images whose class has no category are left out, because the toolbox knows categories only.
+    Images whose class has no category are left out, because the toolbox knows categories only. On a benchmark with
+    labels of its own, these stand in place of the categories.
     """
+    if "label" in predictions:
+        predictions = predictions.assign(shape=predictions["label"], texture=None)
     rows, used_names = [], set()
     for trial, row in enumerate(predictions.to_dict("records"), start=1):
         if pd.isna(row["shape"]):

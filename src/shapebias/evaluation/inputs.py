@@ -154,6 +154,7 @@ class PreparedImages:
         """Return the name of the shared file with the prepared images; uses_crop: whether they depend on the crop."""
         settings: dict[str, Any] = {"size": self.preparation.size, "interpolation": self.preparation.interpolation}
         settings |= {"crop": self.preparation.crop if uses_crop else None, "suppress": self.suppress}
+        settings |= {"resizes_all": self.preparation.resizes_all}
         return fingerprint_measurement({"prepare": settings}, self.pictures)
 
     def prepare(self, picture: Picture) -> PreparedPicture | BadImageError:
@@ -178,14 +179,15 @@ class PreparedImages:
             self.cache.put(key, fitted)
         return fitted
 
-    def cache_key(self, picture: Picture) -> tuple[Path, int, int, str, int, str, float] | None:
+    def cache_key(self, picture: Picture) -> tuple[Path, int, int, str, int, str, float, bool] | None:
         """Return everything that the fitted image depends on, or None if its file leads nowhere."""
         try:
             file, preparation = picture.origin.stat(), self.preparation
         except OSError:
             return None
         file_state = (picture.origin, file.st_mtime_ns, file.st_size)
-        return *file_state, picture.id, preparation.size, preparation.interpolation, preparation.crop
+        settings = preparation.size, preparation.interpolation, preparation.crop, preparation.resizes_all
+        return *file_state, picture.id, *settings
 
 
 def fit_picture(picture: Picture, preparation: Preparation) -> FittedImage:
@@ -198,7 +200,7 @@ def fit_picture(picture: Picture, preparation: Preparation) -> FittedImage:
     keep_square = isinstance(picture, Sample)
     pixels = np.asarray(preparation.resize_and_crop(image, keep_square=keep_square))
     uses_crop = preparation.uses_crop(image, keep_square=keep_square)
-    return FittedImage(pixels, min(image.size) != preparation.size, uses_crop)
+    return FittedImage(pixels, preparation.resizes(image), uses_crop)
 
 
 def pack_pictures(pictures: Sequence[PreparedPicture | BadImageError]) -> dict[str, np.ndarray]:

@@ -15,16 +15,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from shapebias.csv_tables import read_csv_table
 from shapebias.errors import UserError
-from shapebias.networks.models import category_indices
+from shapebias.evaluation.benchmarks import Rule
 
-Rule = Literal["mean", "max", "first_rank"]
+if TYPE_CHECKING:
+    import torch
+
 LABEL_MAP_COLUMNS = ("class", "label")
 NAMED_ITEMS = 5  # in one message
 
@@ -86,27 +87,28 @@ class LabelMap:
                 f"have; its labels are {', '.join(self.classes)}"
             )
 
-    def score(self, logits: torch.Tensor, network_classes: Sequence[str]) -> np.ndarray:
+    def score(self, logits: "torch.Tensor", network_classes: Sequence[str]) -> np.ndarray:
         """Return the score of each label, float64 [B, labels].
 
         logits: float [B, K], one for each of the network's classes. The score is a probability (mean), a logit (max) or
         a rank from 1 to K (first_rank). Of equal logits, the earlier output ranks higher, as in a network's decision.
         """
+        import torch  # takes seconds to import, and reading a map does not need it
+
         positions = self.positions(network_classes)
         if logits.shape[1:] != (len(network_classes),):
             raise UserError(
                 f"{self.origin}: {tuple(logits.shape)} logits, but the network has {len(network_classes):,} classes"
             )
-        values = {"mean": logits.double().softmax(dim=1), "max": logits.double(), "first_rank": rank_classes(logits)}[
-            self.rule
-        ]
-        members = [values[:, places] for places in positions.values()]
-        columns = {
-            "mean": lambda part: part.mean(dim=1),
-            "max": lambda part: part.amax(dim=1),
-            "first_rank": lambda part: part.amin(dim=1).double(),
-        }[self.rule]
-        return torch.stack([columns(part) for part in members], dim=1).numpy()
+        if self.rule == "mean":
+            values = logits.double().softmax(dim=1)
+            scores = [values[:, places].mean(dim=1) for places in positions.values()]
+        elif self.rule == "max":
+            scores = [logits.double()[:, places].amax(dim=1) for places in positions.values()]
+        else:
+            ranks = rank_classes(logits).double()
+            scores = [ranks[:, places].amin(dim=1) for places in positions.values()]
+        return torch.stack(scores, dim=1).numpy()
 
     def decide(self, scores: np.ndarray) -> np.ndarray:
         """Return the label with the best score of each image, object [B]; of equal scores the first label's."""
@@ -114,11 +116,9 @@ class LabelMap:
         return np.array(self.labels, dtype=object)[best]
 
 
-def rank_classes(logits: torch.Tensor) -> torch.Tensor:
+def rank_classes(logits: "torch.Tensor") -> "torch.Tensor":
     """Return the rank of each class among all classes, int64 [B, K]: 1 is the highest logit."""
-    order = logits.argsort(dim=1, descending=True, stable=True)
-    places = torch.arange(1, logits.shape[1] + 1).expand_as(order)
-    return torch.empty_like(order).scatter_(1, order, places)
+    return logits.argsort(dim=1, descending=True, stable=True).argsort(dim=1) + 1
 
 
 def read_label_map(path: Path, rule: Rule) -> LabelMap:
@@ -155,6 +155,8 @@ def category_label_map(
 
     categories: class → category of the network's classes (None: ILSVRC's).
     """
+    from shapebias.networks.models import category_indices  # imports torch
+
     indices = category_indices(list(network_classes), None if categories is None else dict(categories))
     classes = {category: [network_classes[place] for place in places] for category, places in indices.items()}
     return LabelMap(classes, rule, "the 16 categories")

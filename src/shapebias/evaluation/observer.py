@@ -26,6 +26,8 @@ from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.cue_suppression import DEFAULT_STRENGTHS, Strengths, validate_strengths
 from shapebias.evaluation.decisions import PROBABILITIES
 from shapebias.evaluation.inputs import ImageCache, LabelledPicture, PreparedImages
+from shapebias.evaluation.label_answers import PUBLISHED, choose_label_map, fix_preparation, tabulate_labels
+from shapebias.evaluation.label_maps import LabelMap
 from shapebias.evaluation.output_scale import OutputScale
 from shapebias.evaluation.shared_files import SharedFolder
 from shapebias.images.isic2017 import MELANOMA
@@ -198,6 +200,7 @@ def measure(
     cache: ImageCache | None = None,
     shared: SharedFolder | None = None,
     tap: Callable[[Batches], Batches] | None = None,
+    labels: str | Path = PUBLISHED,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Show a benchmark to an observer. Return its answers and facts for the record.
 
@@ -205,15 +208,25 @@ def measure(
     suppress: cue → strengths for the kind `suppressed`, DEFAULT_STRENGTHS by default. cache: images of earlier calls.
     shared: images that another job prepared, see `PreparedImages`.
     tap: a generator that passes the batches through and reads the network's features (`StageReader.tap`).
-    The answers are described in `observe` and `observe_melanoma`. The facts are benchmark; conditions, in order;
-    outputs (logits or probabilities); shown (how many images were resized and how many were not); rejected.
+    labels: for kinds with labels of their own, see `choose_label_map`.
+    The answers are described in `observe`, `observe_melanoma` and `tabulate_labels`. The facts are benchmark;
+    conditions, in order; outputs (logits or probabilities); shown (how many images were resized and how many were not);
+    rejected. Kinds with a fixed scaling add the preparation, and kinds with labels of their own label_classes (label →
+    classes).
     """
     strengths = validate_strengths(suppress or DEFAULT_STRENGTHS) if KINDS[kind].measures == "reliance" else None
-    images = PreparedImages(pictures, observer.preparation, Rejections(max_rejected), workers, cache, strengths, shared)
+    used_preparation = fix_preparation(kind, observer.preparation)
+    images = PreparedImages(pictures, used_preparation, Rejections(max_rejected), workers, cache, strengths, shared)
     bar = progress(images, total=len(images), unit="image", label=kind)
+    facts: dict[str, Any] = {"preparation": vars(used_preparation)} if KINDS[kind].crop else {}
     run_observer = observe_melanoma if KINDS[kind].measures == "melanoma" else partial(observe, tap=tap)
+    if KINDS[kind].rule:
+        label_map = choose_label_map(kind, labels, observer.classes, observer.categories)
+        label_map.positions(observer.classes)  # an unsuitable map is refused before any image is shown
+        facts["label_classes"] = {label: list(names) for label, names in label_map.classes.items()}
+        run_observer = partial(observe_labels, label_map=label_map)
     answers = run_observer(observer, bar, batch_size=batch_size, device=device)
-    facts = {
+    facts |= {
         "benchmark": kind,
         "conditions": order_conditions(answers, KINDS[kind].conditions),
         "outputs": observer.outputs.kind,
@@ -398,6 +411,14 @@ def observe_melanoma(
             label = picture.label
             rows.append((observer.name, picture.id, label.get("content"), label["class"], name, probability))
     return pd.DataFrame(rows, columns=MELANOMA_PREDICTION_COLUMNS)
+
+
+def observe_labels(
+    observer: Observer, pictures: ImageStream, *, batch_size: int, device: str = "cpu", label_map: LabelMap
+) -> pd.DataFrame:
+    """Show images to an observer that answers by the labels of a map. Return one row per image (`tabulate_labels`)."""
+    batches = iterate_logits(observer, pictures, batch_size=batch_size, device=device)
+    return tabulate_labels(observer.name, observer.classes, label_map, batches)
 
 
 def batch_images(

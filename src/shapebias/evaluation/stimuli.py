@@ -16,6 +16,7 @@ from typing import Any
 from shapebias.categories import CATEGORIES, ilsvrc_categories
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS, MADE_FROM_SETS, BenchmarkKind
+from shapebias.evaluation.label_stimuli import open_anagrams, open_refined_bias
 from shapebias.evaluation.stimulus_names import (
     cue_conflict_label,
     is_published,
@@ -39,6 +40,7 @@ DEFAULT_STIMULUS_LABEL = {
     "session": 1,
     "imagename": None,
 }  # a benchmark label's fields that a shard lacks
+OPENERS = {"configural_shape": open_anagrams, "refined_bias": open_refined_bias}
 
 
 def open_benchmark(paths: Sequence[Path], kind: str) -> Sequence[Picture]:
@@ -53,7 +55,10 @@ def open_benchmark(paths: Sequence[Path], kind: str) -> Sequence[Picture]:
     toolbox's pattern, otherwise from the folder. `stimulus_names.stimulus_name` pairs ids with recorded decisions.
     Raises UserError for a missing path, for no images, for a name without a label, for an unknown condition or
     category, for a duplicate image, and for an archive that is broken or has members outside its folder.
+    `label_stimuli` describes the images of kinds with labels of their own.
     """
+    if kind in OPENERS:
+        return OPENERS[kind](paths)
     shards: list[Path] = []
     files: list[StimulusFile] = []
     for path in expand(paths):

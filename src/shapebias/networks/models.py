@@ -34,7 +34,8 @@ class Preparation:
     """How an image becomes a network's input. All values but the size come with the network's published weights.
 
     size: height and width in pixels. mean, std: of each channel, for values in [0, 1]. crop: share of a photograph's
-    shorter side that the network sees (timm's crop_pct).
+    shorter side that the network sees (timm's crop_pct). resizes_all: whether images of the network's size are scaled
+    and cropped like other images.
     """
 
     size: int
@@ -42,6 +43,7 @@ class Preparation:
     std: tuple[float, ...]
     interpolation: str
     crop: float
+    resizes_all: bool = False
 
     def resize_and_crop(self, image: Image.Image, *, keep_square: bool = True) -> Image.Image:
         """Fit an image to the network: `size` × `size` pixels.
@@ -50,7 +52,7 @@ class Preparation:
         images are scaled and cropped as in timm's evaluation. keep_square: scale square images without cropping them,
         because they were cropped before.
         """
-        if min(image.size) != self.size:
+        if self.resizes(image):
             scale = self.crop if self.uses_crop(image, keep_square=keep_square) else 1.0
             target = int(self.size / scale)
             sides = [max(target, round(side * target / min(image.size))) for side in image.size]
@@ -59,7 +61,11 @@ class Preparation:
 
     def uses_crop(self, image: Image.Image, *, keep_square: bool) -> bool:
         """Return whether the result of `resize_and_crop` depends on `crop`."""
-        return min(image.size) != self.size and not (keep_square and image.width == image.height)
+        return self.resizes(image) and not (keep_square and image.width == image.height)
+
+    def resizes(self, image: Image.Image) -> bool:
+        """Return whether `resize_and_crop` scales the image."""
+        return self.resizes_all or min(image.size) != self.size
 
     def tensor(self, pictures: list[np.ndarray]) -> torch.Tensor:
         """Turn uint8 arrays [H, W, 3] into normalized float32 [B, 3, H, W], channels last in memory."""

@@ -34,13 +34,17 @@ from shapebias.report.html_tables import (
     format_undefined_table,
     software_versions,
 )
+from shapebias.report.label_instruments import configural_shape_section, refined_bias_section
 from shapebias.report.methods import bibtex, hardware_names, methods_paragraph, training_dates, training_digests
 from shapebias.report.page_data import page_data, script_json, vega_script
 from shapebias.report.study import EmbeddedImage, FigureFiles, Section, StudyResults, all_observers, nonempty_tables
 from shapebias.report.wording import join_names, join_units
 from shapebias.tables.reading import FILE_COLUMNS
 
-OBSERVER_TABLES = ("shape_bias", "accuracy", "accuracy_by_condition", "reliance", "read_out")
+OBSERVER_TABLES = (
+    *("shape_bias", "accuracy", "accuracy_by_condition", "reliance", "read_out"),
+    *("configural_shape", "refined_bias"),
+)
 
 
 def render_page(
@@ -186,6 +190,8 @@ def make_sections(study: StudyResults) -> list[Section]:
         bias_section(study),
         cost_section(study),
         reliance_section(study),
+        configural_shape_section(study),
+        refined_bias_section(study),
         architectures_section(study),
         likeness_section(study),
         atlas_section(study),

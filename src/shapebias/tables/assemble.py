@@ -1,6 +1,6 @@
 """Assemble the tables for figures and report: every measured value, with one row per observer and subject."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
@@ -13,7 +13,15 @@ from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import TRIALS
 from shapebias.evaluation.stimulus_names import published_conflicts, stimulus_name
-from shapebias.metrics import accuracy_by_condition, cue_reliance, error_consistency, human_likeness, melanoma
+from shapebias.metrics import (
+    accuracy_by_condition,
+    configural_shape,
+    cue_reliance,
+    error_consistency,
+    human_likeness,
+    melanoma,
+    refined_bias,
+)
 from shapebias.metrics.accuracy_differences import compare_accuracies
 from shapebias.metrics.answer_cautions import answer_cautions
 from shapebias.metrics.bias_differences import SHARE_COLUMNS, difference_rows
@@ -60,6 +68,12 @@ TABLES_WITHOUT_REASON = [
 ]
 DIFFERENCE_COLUMNS = ["difference", "ci_low", "ci_high", *SHARE_COLUMNS, "reason"]
 PUBLISHED = "published"  # the origin of a benchmark
+# Measure → the function that makes its table of one network's predictions and metadata. The table has its name.
+INSTRUMENTS: Mapping[str, Callable[[pd.DataFrame, dict[str, Any]], pd.DataFrame]] = {
+    "reliance": cue_reliance.tabulate_reliance,
+    "configural_shape": configural_shape.tabulate_configural_shape,
+    "refined_bias": refined_bias.tabulate_refined_bias,
+}
 FEWEST_PUBLISHED = 100  # a smaller set could bear names of published stimuli by chance
 NO_CONFLICT = "no image whose shape and texture differ and are both open to the observer"
 
@@ -108,13 +122,16 @@ class TableBuilder:
     def add_network(self, benchmark: str, predictions: pd.DataFrame, metadata: dict[str, Any]) -> None:
         """Add one network's predictions on one benchmark, as `decisions.read_predictions` returns them.
 
+        Predictions of labels of a kind's own are as `decisions.read_raw_predictions` returns them.
+
         Raises UserError if another observer has the same name, or if the benchmark already has another kind.
         """
         kind, observer = metadata["benchmark"], metadata["observer"]
         answers = self._answers_to(benchmark, kind, [observer])
         answers.identities[observer] = {key: metadata[key] for key in ("model", "regime", "seed")}
         answers.networks[observer] = (predictions, metadata)
-        answers.trials.append(select_trials(predictions, kind))
+        if KINDS[kind].rule is None:
+            answers.trials.append(select_trials(predictions, kind))
 
     def add_decisions(self, benchmark: str, decisions: pd.DataFrame, pools: Iterable[str], kind: str) -> None:
         """Add recorded decisions of several observers on a benchmark, as `decisions.read_decisions` returns them.
@@ -169,9 +186,10 @@ class TableBuilder:
         benchmark_rows: list[dict[str, Any]] = []
         for name, answers in self.benchmarks.items():
             measures = KINDS[answers.kind].measures
-            if measures == "reliance":
+            if measures in INSTRUMENTS:
                 networks = answers.networks.values()
-                parts = {"reliance": pd.concat([cue_reliance.tabulate_reliance(*network) for network in networks])}
+                instrument = pd.concat([INSTRUMENTS[measures](*network) for network in networks])
+                parts: dict[str, pd.DataFrame] = {measures: instrument}
             else:
                 panel = pair_trials(pd.concat(answers.trials, ignore_index=True))
                 parts = measure_all_images(answers, panel)

@@ -11,7 +11,13 @@ import pandas as pd
 from shapebias.csv_tables import read_csv_table, read_result_table
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
-from shapebias.evaluation.decisions import CLASS_COLUMNS, read_observers, read_predictions, read_raw_predictions
+from shapebias.evaluation.decisions import (
+    CLASS_COLUMNS,
+    read_label_predictions,
+    read_observers,
+    read_predictions,
+    read_raw_predictions,
+)
 from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem
 from shapebias.files import atomic_write
 from shapebias.tables.assemble import (
@@ -183,6 +189,8 @@ def collect_tables(
             )
         if KINDS[metadata["benchmark"]].measures == "melanoma":
             lesions.append((file.benchmark, answers, metadata))
+        elif KINDS[metadata["benchmark"]].rule:
+            measured.add_network(file.benchmark, *read_label_predictions(file.path))
         else:
             measured.add_network(file.benchmark, *read_predictions(file.path, ["class_names"], CLASS_COLUMNS))
         rejections += [(file.benchmark, "test", image, reason) for image, reason in metadata["rejected"]]

@@ -2,7 +2,15 @@
 
 from collections.abc import Iterable
 
-from shapebias.metrics import accuracy_by_condition, cue_reliance, error_consistency, human_likeness, melanoma
+from shapebias.metrics import (
+    accuracy_by_condition,
+    configural_shape,
+    cue_reliance,
+    error_consistency,
+    human_likeness,
+    melanoma,
+    refined_bias,
+)
 from shapebias.metrics.accuracy_differences import ACCURACY_DIFFERENCE_COLUMNS
 from shapebias.metrics.bias_differences import SHARE_COLUMNS
 from shapebias.metrics.classification import (
@@ -58,6 +66,8 @@ TABLE_COLUMNS = {
     "error_consistency_pooled": ["benchmark", *error_consistency.POOLED_CONSISTENCY_COLUMNS, "caution"],
     "human_likeness": human_likeness.LIKENESS_COLUMNS,
     "reliance": prepend_observer_columns(cue_reliance.RELIANCE_COLUMNS),
+    "configural_shape": prepend_observer_columns(configural_shape.CONFIGURAL_COLUMNS),
+    "refined_bias": prepend_observer_columns(refined_bias.REFINED_BIAS_COLUMNS),
     "read_out": prepend_observer_columns(READ_OUT_COLUMNS),
     "undefined": ["table", "benchmark", "observer", "what", "reason"],
 }
@@ -86,6 +96,7 @@ TEXT_COLUMNS = frozenset(
         *["set", "split", "file", "reason", "images_seen", "lineage", "baseline", "kind", "interval"],
         *[f"{name}_{side}" for name in ("observer", "model", "regime") for side in (1, 2)],
         *["cue", "of", "trials", "answer", "condition", "stage", "table", "what", "caution", "corrected_reason"],
-        *["origin", "readable", "shape_observer", "texture_observer", "group", "group_2", "name", "source", "licence"],
+        *["origin", "readable", "shape_observer", "texture_observer", "label"],
+        *["group", "group_2", "name", "source", "licence"],
     ]
 )

@@ -13,7 +13,7 @@ TOOLBOX = {
 
 
 def test_all_sets_of_the_toolbox_are_kinds():
-    assert set(KINDS) == TOOLBOX | {"in_test", "sin_test", "suppressed", "melanoma"}
+    assert set(KINDS) == TOOLBOX | {"in_test", "sin_test", "suppressed", "melanoma", "configural_shape", "refined_bias"}
     assert all(name == kind.name for name, kind in KINDS.items())
     assert {"edges", "silhouettes", "cue_conflict"} == TOOLBOX - PUBLISHED_ONLY and not MADE_FROM_SETS & TOOLBOX
 
@@ -23,6 +23,8 @@ def test_each_kind_has_the_measure_of_its_tables():
         "cue_conflict",
         "suppressed",
         "melanoma",
+        "configural_shape",
+        "refined_bias",
     ]
     assert KINDS["suppressed"].measures == "reliance"
 

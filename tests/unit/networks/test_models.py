@@ -149,6 +149,7 @@ def test_preparation_equals_torchvision_s_evaluation():
         "std": (0.229, 0.224, 0.225),
         "interpolation": "bilinear",
         "crop": 224 / 256,
+        "resizes_all": False,
     }
     with torch.device("meta"):
         assert preparation(build("torchvision/convnext_small")).crop == 224 / 230
