@@ -289,6 +289,7 @@ def format_likeness_table(likeness: pd.DataFrame) -> TextTable:
             optional_fraction_column("error_consistency", "error consistency"),
         ),
         ("mean rank", True, lambda row: EMPTY_CELL if pd.isna(row["mean_rank"]) else f"{row['mean_rank']:.2f}"),
+        interval_column("mean_rank_low", "mean_rank_high", "its 95 % interval"),
         text_column("why undefined", "reason"),
     )
 

@@ -184,6 +184,7 @@ class TableBuilder:
         parts_of_table["read_out"] = self.read_out
         answer_tables: dict[str, pd.DataFrame] = {}
         benchmark_rows: list[dict[str, Any]] = []
+        likeness: dict[str, human_likeness.ResampledLikeness] = {}
         for name, answers in self.benchmarks.items():
             measures = KINDS[answers.kind].measures
             if measures in INSTRUMENTS:
@@ -192,6 +193,9 @@ class TableBuilder:
                 parts: dict[str, pd.DataFrame] = {measures: instrument}
             else:
                 panel = pair_trials(pd.concat(answers.trials, ignore_index=True))
+                omitted = KINDS[answers.kind].omitted
+                if resampled := human_likeness.resample_likeness(panel, answers.people, omitted, name):
+                    likeness[name] = resampled
                 parts = measure_all_images(answers, panel)
                 if measures == "bias":
                     parts |= measure_conflicts(answers, panel)
@@ -207,8 +211,10 @@ class TableBuilder:
             parts_of_table["accuracy_by_condition"], prepend_observer_columns(accuracy_by_condition.CONDITION_COLUMNS)
         )
         consistencies = concatenate(parts_of_table["error_consistency"], TABLE_COLUMNS["error_consistency"])
-        omitted = {name: KINDS[answers.kind].omitted for name, answers in self.benchmarks.items()}
-        parts_of_table["human_likeness"] = [human_likeness.tabulate_human_likeness(conditions, consistencies, omitted)]
+        all_omitted = {name: KINDS[answers.kind].omitted for name, answers in self.benchmarks.items()}
+        parts_of_table["human_likeness"] = [
+            human_likeness.tabulate_human_likeness(conditions, consistencies, all_omitted, likeness)
+        ]
         parts_of_table["benchmarks"] = [pd.DataFrame(benchmark_rows, columns=BENCHMARK_COLUMNS)]
         if differences := parts_of_table["accuracy_differences"]:
             joined = pd.concat(differences, ignore_index=True)

@@ -7,8 +7,8 @@ import pytest
 
 from shapebias.metrics.accuracy_by_condition import tabulate_conditions
 from shapebias.metrics.error_consistency import tabulate_consistency
-from shapebias.metrics.human_likeness import tabulate_human_likeness
-from shapebias.metrics.panel import pair_trials
+from shapebias.metrics.human_likeness import resample_likeness, tabulate_human_likeness
+from shapebias.metrics.panel import Panel, pair_trials
 
 PERSONS = ["p1", "p2"]
 
@@ -143,3 +143,45 @@ def test_omitted_conditions_alone_and_a_single_person_are_named():
 def test_people_that_recognize_a_fifth_of_the_images_are_enough():
     marks = {"": {"net": "++---", "p1": "+----", "p2": "+----"}}
     assert likeness_table(consistency_inputs("sketch", marks)).loc[("sketch", "net"), "accuracy"] == 2 / 5
+
+
+def panel_of(marks: dict[str, str]) -> Panel:
+    """Return answers to images of a cat; + is right."""
+    rows = [
+        (observer, f"i{k}", "cat", None, "cat" if mark == "+" else "dog")
+        for observer, answers in marks.items()
+        for k, mark in enumerate(answers)
+    ]
+    return pair_trials(pd.DataFrame(rows, columns=["observer", "image", "shape", "texture", "decision"]))
+
+
+def test_a_mean_rank_has_an_interval_over_images():
+    """Network `like` errs as the person does, `unlike` never does, and `same` answers as `unlike`."""
+    person = "+++-" * 10
+    marks = {"p1": person, "p2": person, "like": person, "unlike": "-+-+" * 10, "same": "-+-+" * 10}
+    panel = panel_of(marks)
+    conditions, consistency = consistency_inputs("sketch", {"": marks})
+    resampled = resample_likeness(panel, PERSONS, (), "sketch")
+    assert resampled is not None
+    assert resampled.observers == ["like", "same", "unlike"]
+    table = tabulate_human_likeness(conditions, consistency, resampled={"sketch": resampled})
+    for benchmark in ("sketch", "all"):
+        rows = table[table["benchmark"] == benchmark].set_index("observer")
+        assert tuple(rows.loc["like", ["mean_rank_low", "mean_rank", "mean_rank_high"]]) == (1, 1, 1)
+        assert tuple(rows.loc["same", ["mean_rank_low", "mean_rank", "mean_rank_high"]]) == (2.5, 2.5, 2.5)
+        assert rows.loc["people", ["mean_rank_low", "mean_rank_high"]].isna().all()
+
+
+def test_the_order_of_two_networks_of_equal_accuracy_is_uncertain():
+    marks = {"p1": "+" * 20 + "-" * 20, "p2": "+" * 20 + "-" * 20, "a": "+-" * 20, "b": "-+" * 18 + "+-" * 2}
+    resampled = resample_likeness(panel_of(marks), PERSONS, (), "sketch")
+    conditions, consistency = consistency_inputs("sketch", {"": marks})
+    assert resampled is not None
+    table = tabulate_human_likeness(conditions, consistency, resampled={"sketch": resampled})
+    rows = table[table["benchmark"] == "sketch"].set_index("observer").loc[["a", "b"]]
+    assert list(rows["mean_rank_low"]) == [1, 1] and list(rows["mean_rank_high"]) == [2, 2]
+
+
+def test_without_persons_nothing_is_resampled():
+    assert resample_likeness(panel_of({"a": "+-"}), [], (), "sketch") is None
+    assert resample_likeness(panel_of({"p1": "+-"}), ["p1"], (), "sketch") is None
