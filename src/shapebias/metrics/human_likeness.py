@@ -154,13 +154,7 @@ def add_rank_intervals(table: pd.DataFrame, resampled: Mapping[str, ResampledLik
     table[["mean_rank_low", "mean_rank_high"]] = math.nan
     for benchmark, part in table[table["mean_rank"].notna()].groupby("benchmark", sort=False):
         observers = list(part["observer"])
-        sources = (
-            list(resampled.values())
-            if benchmark == ALL
-            else [resampled[str(benchmark)]]
-            if benchmark in resampled
-            else []
-        )
+        sources = [source for name, source in resampled.items() if benchmark in (ALL, name)]
         if not sources:
             continue
         values = [source.values[:, [source.observers.index(name) for name in observers]] for source in sources]
