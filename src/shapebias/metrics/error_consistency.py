@@ -22,6 +22,14 @@ from shapebias.metrics.accuracy_by_condition import (
     prior_images,
     resampled_image_weights,
 )
+from shapebias.metrics.kappa_statistics import (
+    copy_probability,
+    expected_agreement,
+    independence_p_values,
+    kappa,
+    kappa_bounds,
+    unbiased_kappa,
+)
 from shapebias.metrics.panel import Panel
 from shapebias.metrics.seed_pooling import IMAGES, IMAGES_AND_SEEDS
 from shapebias.metrics.shape_bias import TAILS
@@ -33,6 +41,7 @@ MANY_IMAGES = 0.8  # fraction of images; selecting more of them would take longe
 CONSISTENCY_COLUMNS = [
     *["condition", "conditions", "observer_1", "observer_2", "images", "accuracy_1", "accuracy_2"],
     *["observed", "expected", "kappa", "ci_low", "ci_high", "reason"],
+    *["kappa_min", "kappa_max", "copy_probability", "unbiased_kappa", "p_value"],
 ]
 POOLED_CONSISTENCY_COLUMNS = ["model", "regime", "seeds", "images", "kappa", "ci_low", "ci_high", "interval", "reason"]
 
@@ -71,11 +80,16 @@ class PairCounts:
     both: np.ndarray
 
     def measures(self) -> dict[str, np.ndarray]:
-        """Return accuracy_1, accuracy_2, observed, expected and kappa per condition and pair; NaN means undefined."""
+        """Return the measures per condition and pair, float [conditions, pairs]; NaN means undefined.
+
+        They are accuracy_1, accuracy_2, observed, expected, kappa, kappa_min, kappa_max, copy_probability and
+        unbiased_kappa; see `kappa_statistics`.
+        """
         with np.errstate(invalid="ignore"):  # 0 / 0 is NaN, as it should be
             accuracy_1, accuracy_2 = self.first / self.shared, self.second / self.shared
             observed = (self.shared - self.first - self.second + 2 * self.both) / self.shared
-            expected = accuracy_1 * accuracy_2 + (1 - accuracy_1) * (1 - accuracy_2)
+            expected = expected_agreement(accuracy_1, accuracy_2)
+        lowest, highest = kappa_bounds(accuracy_1, accuracy_2)
         value = kappa(self.both, self.first - self.both, self.second - self.both, self.neither)
         return {
             "accuracy_1": accuracy_1,
@@ -83,23 +97,15 @@ class PairCounts:
             "observed": observed,
             "expected": expected,
             "kappa": value,
+            "kappa_min": lowest,
+            "kappa_max": highest,
+            "copy_probability": copy_probability(value, accuracy_1, accuracy_2),
+            "unbiased_kappa": unbiased_kappa(value, self.shared),
         }
 
     @property
     def neither(self) -> np.ndarray:
         return self.shared - self.first - self.second + self.both
-
-
-def kappa(both: np.ndarray, first: np.ndarray, second: np.ndarray, neither: np.ndarray) -> np.ndarray:
-    """Return Cohen's kappa from the numbers of images that both, only the first, only the second or neither got right.
-
-    The formula is (observed - expected) / (1 - expected), multiplied out. Kappa is NaN if expected is 1: if two
-    observers are always right, or never, their errors cannot be compared. The code of model-vs-human returns 1 then.
-    """
-    agreeing, differing = both * neither, first * second
-    denominator = (both + first) * (first + neither) + (both + second) * (second + neither)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(denominator > 0, 2 * (agreeing - differing) / denominator, np.nan)
 
 
 def tabulate_consistency(panel: Panel, people: Sequence[str]) -> pd.DataFrame:
@@ -115,6 +121,11 @@ def tabulate_consistency(panel: Panel, people: Sequence[str]) -> pd.DataFrame:
     conditions: the number of conditions in which kappa is defined. The mean kappa covers these. accuracies, observed
     and expected are means over all conditions in which both observers saw an image of a known shape that both could
     name. reason: why kappa is NaN.
+
+    kappa_min and kappa_max are the bounds of kappa given both accuracies. copy_probability is the share of images on
+    which the worse observer copies the better one. These and unbiased_kappa are means like kappa. p_value tests
+    independent errors; it is NaN for rows with `people`, because the pairs that such a row averages share an observer.
+    See `kappa_statistics`.
 
     Intervals resample images, stratified by shape within each condition. Conditions and persons are not resampled. In
     simulations the intervals contain the true kappa in 93 to 97 % of cases. The range is 92 to 99 % if hardly any image
@@ -136,6 +147,7 @@ def tabulate_consistency(panel: Panel, people: Sequence[str]) -> pd.DataFrame:
     table |= {"conditions": defined.sum(axis=0), "images": pairs.shared.sum(axis=0)}
     table |= {"ci_low": bounds[0], "ci_high": bounds[1]}
     table["reason"] = np.where(defined.any(axis=0), "", undefined_reasons(pairs))
+    table["p_value"] = independence_p_values(pair_measures["kappa"], pairs.shared, pairs.first, pairs.second)
     rows = []
     for k, group in enumerate(groups):
         group_measures = {

@@ -130,6 +130,7 @@ def consistency_chart(consistency: pd.DataFrame, study: StudyResults) -> Chart:
     rows["value_text"] += consistency["caution"].fillna("")
     rows["cell"] = format_cells(kappa)
     rows["interval_text"] = format_intervals(consistency, "ci_low", "ci_high")
+    rows["p_text"] = consistency["p_value"].map(html_tables.format_fraction)
     rows["observed_text"] = consistency["observed"].map(html_tables.format_fraction)
     rows["expected_text"] = consistency["expected"].map(html_tables.format_fraction)
     ordered_pairs = pd.concat([rows, charts.swap_pairs(rows)], ignore_index=True)
@@ -149,6 +150,7 @@ def consistency_chart(consistency: pd.DataFrame, study: StudyResults) -> Chart:
                 ("observer_name_2", "with"),
                 ("value_text", "κ"),
                 ("interval_text", "95 % interval"),
+                ("p_text", "p-value"),
             ),
             *(("observed_text", "observed"), ("expected_text", "expected"), ("images", "images")),
         ],

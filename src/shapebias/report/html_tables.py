@@ -265,6 +265,10 @@ def format_consistency_table(pairs: pd.DataFrame) -> TextTable:
             text_column("with", "observer_2"),
         ),
         *(integer_column("images", "images"), fraction_column("κ", "kappa"), interval_column()),
+        *(
+            optional_fraction_column("kappa_max", "largest possible κ"),
+            optional_fraction_column("copy_probability", "copy probability"),
+        ),
         *(fraction_column("observed", "observed"), fraction_column("expected", "expected")),
         *(
             fraction_column("accuracy", "accuracy_1"),

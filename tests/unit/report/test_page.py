@@ -321,7 +321,10 @@ def test_each_section_reports_the_regimes_of_its_question():
 
 def test_every_benchmark_has_its_table_of_kappa_even_without_a_figure():
     rows = pd.DataFrame(
-        [(name, "all", 1, "a", "b", 80, 0.5, 0.5, 0.6, 0.5, 0.2, 0.1, 0.3, "", "") for name in ("one", "two")]
+        [
+            (name, "all", 1, "a", "b", 80, 0.5, 0.5, 0.6, 0.5, 0.2, 0.1, 0.3, "", -1, 1, 0.2, 0.2, 0.01, "")
+            for name in ("one", "two")
+        ]
     )
     rows.columns = FILE_COLUMNS["error_consistency"]
     html = page({"error_consistency": rows})
@@ -332,7 +335,10 @@ def test_every_benchmark_has_its_table_of_kappa_even_without_a_figure():
 def test_a_benchmark_whose_pairs_do_not_fit_on_the_page_says_so(monkeypatch):
     monkeypatch.setattr("shapebias.report.answers.MAX_PAIRS", 1)
     rows = pd.DataFrame(
-        [(name, "all", 1, "a", "b", 80, 0.5, 0.5, 0.6, 0.5, 0.2, 0.1, 0.3, "", "") for name in ("one", "two")]
+        [
+            (name, "all", 1, "a", "b", 80, 0.5, 0.5, 0.6, 0.5, 0.2, 0.1, 0.3, "", -1, 1, 0.2, 0.2, 0.01, "")
+            for name in ("one", "two")
+        ]
     )
     rows.columns = FILE_COLUMNS["error_consistency"]
     html = page({"error_consistency": rows})
@@ -343,7 +349,9 @@ def test_a_benchmark_whose_pairs_do_not_fit_on_the_page_says_so(monkeypatch):
 
 def test_the_caption_defines_errors_on_conflict_images():
     tables = biases(("vit", "in", 3, 1), ("net", "in", 3, 1))
-    rows = pd.DataFrame([("conflict", "all", 1, "a", "b", 80, 0.5, 0.5, 0.6, 0.5, 0.2, 0.1, 0.3, "", "")])
+    rows = pd.DataFrame(
+        [("conflict", "all", 1, "a", "b", 80, 0.5, 0.5, 0.6, 0.5, 0.2, 0.1, 0.3, "", -1, 1, 0.2, 0.2, 0.01, "")]
+    )
     rows.columns = FILE_COLUMNS["error_consistency"]
     html = page(tables | {"error_consistency": rows}, figures={"error_consistency.conflict": FIGURE})
     caption = next(text for text in re.findall(r"<figcaption>(.*?)</figcaption>", html, re.DOTALL) if "κ is 0" in text)
