@@ -26,6 +26,7 @@ COMMANDS = {
     "download": "download files and verify them",
     "download-pretrained": "download the published weights of a network",
     "track": "record tables and figures at Weights & Biases",
+    "power": "say how many images, people and seeds an interval or a difference needs",
     "plan": "say what a study takes, before anything runs (in a clone of the workflow)",
 }
 MODULES = {"bias": "shape_bias"}  # where the name differs

@@ -201,13 +201,21 @@ def bias_intervals(counts: CueCounts) -> np.ndarray:
         resampled = (counts.select_rows(resampled_rows) if simple.any() else counts).resampled
         bounds[resampled_rows] = np.quantile(ratio_with_prior(resampled.shape, resampled.hits), TAILS, axis=1).T
     independent = (counts.hits > 0).sum(axis=1)  # trials that share an image count once
+    bound_rare_hits(bounds, shape, texture, independent)
+    bounds[shape + texture == 0] = math.nan
+    return bounds
+
+
+def bound_rare_hits(bounds: np.ndarray, shape: np.ndarray, texture: np.ndarray, independent: np.ndarray) -> None:
+    """Set the bounds [K, 2] where a cue has at most one hit, as in `bias_intervals`.
+
+    independent: the number of images with a hit, [K].
+    """
     exact = TAILS[0] ** (1 / np.maximum(independent, 1))
     bounds[shape == 0, 1] = (1 - exact)[shape == 0]
     bounds[texture == 0, 0] = exact[texture == 0]
     bounds[shape <= 1, 0] = 0
     bounds[texture <= 1, 1] = 1
-    bounds[shape + texture == 0] = math.nan
-    return bounds
 
 
 def ratio_with_prior(numerator: np.ndarray, denominator: np.ndarray, *, side: int = 0) -> np.ndarray:
