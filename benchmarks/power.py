@@ -104,6 +104,7 @@ CASES = [
     agreement(1280, 0.3, (0.6, 0.7), versus=0.25),
     agreement(640, 0.06, (0.6, 0.7), people=4),
     agreement(320, 0.1, (0.5, 0.8), people=10),
+    agreement(320, 0.1, (0.5, 0.8), people=4, sd=0.05, versus=0.05),
     agreement(640, 0.15, (0.6, 0.7), seeds=3, sd=0.02),
     agreement(320, 0.1, (0.5, 0.8), seeds=5, sd=0.05),
 ]
@@ -202,10 +203,10 @@ def simulate_kappa(
     del versus
     number = max(seeds, people)
     values = value + sd * rng.standard_normal((studies, number)) if sd else np.full((studies, number), value)
-    cells = np.array([[right_cells(each, accuracies) for each in row] for row in values])  # [studies, number, 4]
+    cells = right_cells(values, accuracies)  # [4, studies, number]
     first = rng.random((images, studies)) < accuracies[0]
     _, draws = shared_draws(images, studies, number, 0.25 if number > 1 else 0, rng)
-    chance = np.where(first[:, :, None], cells[..., 0] / accuracies[0], cells[..., 2] / (1 - accuracies[0]))
+    chance = np.where(first[:, :, None], cells[0] / accuracies[0], cells[2] / (1 - accuracies[0]))
     second = draws < chance
     right = np.concatenate([first, second.reshape(images, -1)], axis=1)
     one = np.repeat(np.arange(studies), number)

@@ -65,7 +65,7 @@ def predict_bias(
     check_range("the bias to compare with", versus, at_least=0, at_most=1)
     check_groups(images, seeds, people, sd, correlation)
     check_alone(seeds, people, correlation)
-    check_spread(bias, sd)
+    check_spread("a shape bias", bias, sd)
     narrowing = stratification(images)
     if seeds == 1:
         # Several people see each image, so they count as more images, but as fewer than people × images.
@@ -98,7 +98,7 @@ def predict_difference(
     for bias, coverage in zip(biases, coverages, strict=True):
         check_range("the expected shape bias", bias, above=0, below=1)
         check_range("the coverage", coverage, above=0, at_most=1)
-        check_spread(bias, sd)
+        check_spread("a shape bias", bias, sd)
     check_groups(images, seeds, 1, sd, correlation)
     limit = largest_correlation(biases, coverages)
     if correlation > limit:
@@ -151,13 +151,15 @@ def predict_kappa(
             f"κ {value:g} is impossible for accuracies of {accuracies[0]:g} and {accuracies[1]:g}; it is from "
             f"{low:.3f} to {high:.3f}"
         )
+    check_spread("κ", value, sd, low, high)
     rng = generator(0, "power of kappa")
     effective = round(effective_images(images, people, correlation))
-    cells = rng.multinomial(effective, right_cells(value, accuracies), OUTCOMES).T
     if seeds == 1:
+        true = np.clip(value + sd / math.sqrt(people) * rng.standard_normal(OUTCOMES), low, high)
+        cells = rng.multinomial(effective, right_cells(true, accuracies).T).T
         return summarize(*kappa_interval(cells), versus)
     noise = correlated_noise(seeds, correlation, rng)
-    _, spread = kappa_moments(np.array(right_cells(value, accuracies))[:, None] * effective)
+    _, spread = kappa_moments(right_cells(np.array([value]), accuracies) * effective)
     estimates = value + sd * rng.standard_normal(noise.shape) + spread * noise
     centre = estimates.mean(axis=1)
     student = stdtrit(seeds - 1, TAILS[1]) * estimates.std(axis=1, ddof=1) / math.sqrt(seeds)
@@ -211,8 +213,8 @@ def check_range(
         or (at_most is not None and value > at_most)
     )
     if broken:
-        allowed = " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
-        raise UserError(f"{name} is {value:g}; it must be {allowed}")
+        allowed = " and ".join(f"{word} {limit:,}" for word, limit in limits.items() if limit is not None)
+        raise UserError(f"{name} is {value:,}; it must be {allowed}")
 
 
 def check_groups(images: float, seeds: int, people: int, sd: float, correlation: float) -> None:
@@ -234,13 +236,11 @@ def check_alone(seeds: int, people: int, correlation: float) -> None:
         raise UserError(f"a correlation of {correlation:g} needs several seeds or people; give their number")
 
 
-def check_spread(bias: float, sd: float) -> None:
-    """Raise UserError for a standard deviation that biases in [0, 1] with this mean cannot have."""
-    if sd**2 >= bias * (1 - bias):
-        raise UserError(
-            f"biases with a mean of {bias:g} have a standard deviation below {math.sqrt(bias * (1 - bias)):.3f}, "
-            f"not {sd:g}"
-        )
+def check_spread(name: str, mean: float, sd: float, low: float = 0.0, high: float = 1.0) -> None:
+    """Raise UserError for a standard deviation that values between two bounds with this mean cannot have."""
+    limit = math.sqrt(max((mean - low) * (high - mean), 0))
+    if sd and sd >= limit:
+        raise UserError(f"{name} with a mean of {mean:g} has a standard deviation below {limit:.3f}, not {sd:g}")
 
 
 def effective_images(images: float, people: int, correlation: float) -> float:
@@ -384,11 +384,15 @@ def seed_distance(estimates: np.ndarray, shared: np.ndarray) -> np.ndarray:
     return np.where(ratio > ratios[-1], student, shared * quantile)
 
 
-def right_cells(value: float, accuracies: tuple[float, float]) -> list[float]:
-    """Return how often both, only the first, only the second or neither of two observers are right, for a kappa."""
+def right_cells(values: np.ndarray, accuracies: tuple[float, float]) -> np.ndarray:
+    """Return how often both, only the first, only the second or neither of two observers are right, float [4, n].
+
+    values: kappas [n], within the bounds that the accuracies allow.
+    """
     first, second = accuracies
-    both = first * second + value * (first * (1 - second) + second * (1 - first)) / 2
-    return [max(cell, 0.0) for cell in (both, first - both, second - both, 1 - first - second + both)]
+    both = first * second + values * (first * (1 - second) + second * (1 - first)) / 2
+    cells = np.maximum([both, first - both, second - both, 1 - first - second + both], 0)  # at a bound: rounding
+    return cells / cells.sum(axis=0)
 
 
 def kappa_interval(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,9 +1,11 @@
 """Predicted widths and powers agree with simulations of the real intervals and with sums that a reader can check."""
 
 import importlib.util
+import math
 import sys
 from types import ModuleType
 
+import numpy as np
 import pytest
 from helpers import ROOT, refused, run_script
 from scipy.special import betaincinv
@@ -12,6 +14,7 @@ from scipy.stats import binom, norm
 from shapebias.errors import UserError
 from shapebias.metrics.power import (
     Prediction,
+    answer_cells,
     images_for,
     largest_correlation,
     predict_bias,
@@ -122,6 +125,20 @@ def test_a_correlation_that_two_biases_cannot_have_is_refused():
         predict_difference((0.2, 0.8), (0.5, 0.5), 1200, correlation=0.5)
 
 
+def test_the_answers_of_two_networks_have_the_biases_coverages_and_correlation_asked_for():
+    biases, coverages, alike = (0.2, 0.3), (0.6, 0.8), 0.5
+    cells = answer_cells(biases, coverages, alike).reshape(3, 3)  # shape, texture, neither
+    shares = [
+        [bias * coverage, (1 - bias) * coverage, 1 - coverage] for bias, coverage in zip(biases, coverages, strict=True)
+    ]
+    assert cells.sum(axis=1) == pytest.approx(shares[0]) and cells.sum(axis=0) == pytest.approx(shares[1])
+    # The error of a bias is the mean over images of (1 - bias) for shape, -bias for texture and 0 for neither.
+    one, two = ([1 - bias, -bias, 0] for bias in biases)
+    variances = [bias * (1 - bias) * coverage for bias, coverage in zip(biases, coverages, strict=True)]
+    correlation = (cells * np.outer(one, two)).sum() / math.sqrt(variances[0] * variances[1])
+    assert correlation == pytest.approx(alike * largest_correlation(biases, coverages))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -131,7 +148,9 @@ def test_a_correlation_that_two_biases_cannot_have_is_refused():
         (lambda: predict_bias(0.3, 0.6, 8), "the number of images is 8; it must be at least 16"),
         (lambda: predict_bias(0.3, 0.6, 1200, sd=0.1), "a standard deviation of 0.1 needs several seeds or people"),
         (lambda: predict_bias(0.3, 0.6, 1200, correlation=0.1), "a correlation of 0.1 needs several seeds or people"),
-        (lambda: predict_bias(0.3, 0.6, 1200, seeds=3, sd=0.5), "have a standard deviation below 0.458, not 0.5"),
+        (lambda: predict_bias(0.3, 0.6, 1200, seeds=3, sd=0.5), "has a standard deviation below 0.458, not 0.5"),
+        (lambda: predict_kappa(0.1, (0.5, 0.5), 1280, seeds=3, sd=3), "κ with a mean of 0.1 has a standard deviation"),
+        (lambda: predict_bias(0.3, 0.6, 2_000_000), "is 2,000,000; it must be at least 16 and at most 1,000,000"),
         (lambda: predict_bias(0.3, 0.6, 1200, seeds=3, people=2), "there are 3 seeds and 2 people"),
         (lambda: predict_kappa(0.9, (0.2, 0.8), 1280), "κ 0.9 is impossible for accuracies of 0.2 and 0.8"),
         (lambda: predict_kappa(0.1, (0.2, 1), 1280), "an expected accuracy is 1; it must be above 0 and below 1"),
