@@ -83,7 +83,9 @@ def independence_p_values(
     mixed = (first > 0) & (first < shared) & (second > 0) & (second < shared)
     result = np.full(values.shape[1], np.nan)
     predictive: dict[tuple[int, ...], np.ndarray] = {}  # many pairs share an observer and its images
-    for pair in np.flatnonzero((is_defined & mixed).any(axis=0)):
+    certain = is_far_from_independent(values, shared, first, second)
+    result[certain] = 0
+    for pair in np.flatnonzero((is_defined & mixed).any(axis=0) & ~certain):
         total = np.zeros(samples)
         for condition in np.flatnonzero(is_defined[:, pair] & mixed[:, pair]):
             images = int(shared[condition, pair])
@@ -97,6 +99,25 @@ def independence_p_values(
         observed = abs(values[is_defined[:, pair], pair].sum())
         result[pair] = np.mean(np.abs(total) > observed + 1e-9)  # rounding makes no sample more extreme
     return result
+
+
+def is_far_from_independent(
+    values: np.ndarray, shared: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> np.ndarray:
+    """Return whether no sample of the null hypothesis will be as extreme as the mean kappa, bool [pairs].
+
+    The arguments are those of `independence_p_values`. Many pairs of networks are of this kind; sampling takes time.
+    The mean kappa is more than 8 standard deviations from 0, and at least ten images are expected in each of the four
+    cells of each condition. A cell with so few images exceeds its expectation by 8 standard deviations once in 10⁹.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        right = first / shared, second / shared
+        # Given the numbers of right answers, the variance of kappa is 1 / (n - 1), less if the accuracies differ.
+        odds = right[0] * (1 - right[1]) / (right[1] * (1 - right[0]))
+        variance = 4 / (shared - 1) / (odds + 1 / odds + 2)
+        rarest = shared * np.minimum(right[0], 1 - right[0]) * np.minimum(right[1], 1 - right[1])
+        far = np.abs(values.sum(axis=0)) > 8 * np.sqrt(variance.sum(axis=0))
+    return far & (rarest >= 10).all(axis=0)
 
 
 def sample_right_answers(condition: int, side: int, images: int, right: int, samples: int) -> np.ndarray:
