@@ -12,6 +12,9 @@ from scipy.special import betaincinv
 from scipy.stats import binom, norm
 
 from shapebias.errors import UserError
+from shapebias.evaluation.decisions import read_observers
+from shapebias.metrics.bias_differences import difference_rows
+from shapebias.metrics.panel import pair_trials
 from shapebias.metrics.power import (
     Prediction,
     answer_cells,
@@ -21,6 +24,7 @@ from shapebias.metrics.power import (
     predict_difference,
     predict_kappa,
 )
+from shapebias.metrics.shape_bias import bias_rows, count_cues
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +141,26 @@ def test_the_answers_of_two_networks_have_the_biases_coverages_and_correlation_a
     variances = [bias * (1 - bias) * coverage for bias, coverage in zip(biases, coverages, strict=True)]
     correlation = (cells * np.outer(one, two)).sum() / math.sqrt(variances[0] * variances[1])
     assert correlation == pytest.approx(alike * largest_correlation(biases, coverages))
+
+
+def test_the_typical_values_in_the_documentation_are_those_of_published_observers(shared_data):
+    panel = pair_trials(read_observers(sorted((shared_data / "observers").glob("*.csv"))))
+    groups = {name: [name] for name in panel.observers}
+    counts = count_cues(panel, groups, resamples=1_000)
+    rows = dict(zip(counts.names, bias_rows(counts), strict=True))
+    width = {name: row["ci_high"] - row["ci_low"] for name, row in rows.items()}
+    people = {name for name in rows if name.startswith("subject")}
+    biases = [rows[name]["shape_bias"] for name in people]
+    assert (round(np.mean(biases), 2), round(np.std(biases, ddof=1), 2)) == (0.96, 0.02)
+    correlations = {True: [], False: []}
+    for row in difference_rows(counts, groups):
+        one, two = row["observer_1"], row["observer_2"]
+        if (one in people) == (two in people):
+            paired = row["ci_high"] - row["ci_low"]
+            correlation = (width[one] ** 2 + width[two] ** 2 - paired**2) / (2 * width[one] * width[two])
+            correlations[one in people].append(correlation)
+    assert np.mean(correlations[True]) == pytest.approx(0.14, abs=0.03)
+    assert 0.3 < min(correlations[False]) < max(correlations[False]) < 0.6
 
 
 @pytest.mark.parametrize(
