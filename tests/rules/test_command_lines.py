@@ -44,6 +44,45 @@ def test_scan_names_the_option_that_a_kind_needs(tmp_path, arguments, named):
     assert files_below(tmp_path) == []
 
 
+EVALUATE = "--timm resnet10t --images x --out x.parquet --benchmark"
+STYLIZE = "--content x --content-size 32 --out x.tar"
+CATALOGUE = "--folder x --shards all=1 --out x --rejected x --sheet x --sample x --title x"
+DECODER = "--content x --styles x --encoder random --out x"
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "named"),
+    [
+        ("evaluate", f"{EVALUATE} edges --benchmark edges", "equally often"),
+        ("evaluate", f"{EVALUATE} melanoma --decisions x.csv", "--decisions"),
+        ("evaluate", f"{EVALUATE} edges --suppress shape=2", "--suppress once for each benchmark of kind suppressed"),
+        ("evaluate", f"{EVALUATE} edges --read-out x=x.csv", "--read-out once for each benchmark of kind cue_conflict"),
+        ("evaluate", f"{EVALUATE} cue_conflict --read-out x.csv", "--read-out 'x.csv' is not NAME=X.csv"),
+        ("evaluate", f"{EVALUATE} edges --observer people", "--observer people: in the tables this name means all"),
+        ("evaluate", "--timm resnet10t --images x --benchmark edges --out x.csv", "--out x.csv: predictions are a Par"),
+        ("evaluate", f"{EVALUATE} edges --kwargs [1]", "--kwargs: invalid json_object value: '[1]'"),
+        ("report", "--out x.html --tables x --runs x", "--figures, --config missing"),
+        ("report", "--out x.html --predictions x --tables x", "leave out --tables, --figures, --runs, --config"),
+        ("download", "--source x --out x --checksums x --sha256 0123abcd", "--sha256 is for one file"),
+        ("download", "--source x --out x --take edges=edges", "--take chooses from a list"),
+        ("download", "--source x --out x --checksums x --take edges", "'edges' is not FOLDER=FOLDER"),
+        ("download", "--source x --out x --checksums x --take edges=../x", "'edges=../x' is not FOLDER=FOLDER"),
+        ("stylize", f"{STYLIZE} --styles x --crop 64", "--crop 64: larger than --content-size 32"),
+        ("stylize", f"{STYLIZE} --style-vectors x --style-size 32", "--style-size: the styles are encoded already"),
+        ("catalogue", f"{CATALOGUE} --content x", "--content and --styles: give both, or neither"),
+        ("rejected_sheet", "--sets edges --out x", "'edges' is not NAME=CSV or NAME=CSV=FOLDER"),
+        ("train", "--train x.tar --val in=x.tar --timm resnet10t --out x", "'x.tar' is not SET=TAR"),
+        ("train", "--train =x.tar --val in=x.tar --timm resnet10t --out x", "'=x.tar' is not SET=TAR"),
+        ("train_stylizer", f"{DECODER} --size 64 --resize 32", "--size 64: larger than --resize 32"),
+        ("train_stylizer", f"{DECODER} --steps 0", "0 is not at least 1"),
+        ("scan", "--kind ilsvrc --per-class train=1 --shards train=1 --out x", "--kind ilsvrc needs --folder"),
+    ],
+)
+def test_options_that_do_not_fit_together_are_refused(tmp_path, name, words, named):
+    refused(run_script(name, *words.split(), folder=tmp_path), named)
+    assert files_below(tmp_path) == []
+
+
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
     done = run_script(

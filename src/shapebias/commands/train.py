@@ -55,7 +55,7 @@ SHORT_WAIT = 5.0  # seconds for W&B if the run must stop
 def named_shards(text: str) -> tuple[str, str]:
     """Parse `in=folder/{0..3}.tar` (an argparse type)."""
     name, _, path = text.partition("=")
-    if not path:
+    if not name or not path:
         raise argparse.ArgumentTypeError(f"{text!r} is not SET=TAR")
     return name, path
 

@@ -221,7 +221,8 @@ def architectures_section(study: StudyResults) -> Section | None:
                     csv_download(f"shape_bias_by_answer.{name}", by_answer),
                 )
             )
-        subsections.append(Subsection(name, statements, "", figures, report_tables))
+        if statements or figures or report_tables:
+            subsections.append(Subsection(name, statements, "", figures, report_tables))
     title = "In every architecture, and every category?" if study.regimes.treatment else "In every category?"
     return Section("architectures", title, subsections) if subsections else None
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -151,13 +152,8 @@ def encode_thumbnails(images: Sequence[Image.Image], most_bytes: int) -> list[st
         uris = [_uri(image, quality) for image in images]
         if sum(map(len, uris)) <= most_bytes:
             return uris
-    fitting, size = [], 0
-    for uri in uris:
-        size += len(uri)
-        if size > most_bytes:
-            break
-        fitting.append(uri)
-    return fitting
+    sizes = itertools.accumulate(map(len, uris))
+    return uris[: sum(size <= most_bytes for size in sizes)]
 
 
 def answer_code(answer: str) -> int:

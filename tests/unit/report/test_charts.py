@@ -134,6 +134,29 @@ def test_dot_charts_show_intervals_and_the_chance_level():
     vl_convert.vegalite_to_svg(chart.spec | {"data": {"values": chart.rows.fillna(0).to_dict("records")}})
 
 
+@pytest.mark.parametrize(("reference", "scheme"), [(0.5, "purpleorange"), (None, "cividis")])
+def test_more_dots_than_a_chart_holds_are_a_matrix(reference, scheme):
+    networks = observers(*[(f"net{i:02d}", None, None) for i in range(41)])
+    table = pd.concat([networks.assign(category=f"c{k}") for k in range(10)], ignore_index=True)
+    encoding = make_encoding([table])
+    rows = label_observers(table, encoding).assign(value_text="", interval_text="", order=0)
+    chart = charts.dot_chart(
+        "x",
+        rows,
+        encoding,
+        row="category",
+        value=("value", "bias"),
+        description="d",
+        tooltip=[("observer_name", "observer")],
+        reference=reference,
+        sorts={"by name": [f"c{k}" for k in range(10)]},
+    )
+    assert vl_convert.vegalite_to_vega(chart.spec)
+    text = json.dumps(chart.spec)
+    assert '"type": "rect"' in text and scheme in text and "point" not in text
+    assert len(chart.rows) == 410
+
+
 def test_a_legend_has_the_title_regime_only_if_all_groups_are_regimes():
     assert [charts._group_title(pd.Series(groups)) for groups in (["in"], ["in", "people"], ["people"])] == [
         "regime",

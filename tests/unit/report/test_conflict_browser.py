@@ -78,3 +78,10 @@ def test_images_of_another_benchmark_raise_an_error_with_an_example(pictures):
     other_answers = answers().assign(image=[f"other{i}" for i in range(32)])
     with pytest.raises(UserError, match=r"none of the 32 images given for benchmark 'b'.*other0"):
         make_browser("b", other_answers, pictures())
+
+
+def test_a_benchmark_of_broken_images_has_neither_thumbnails_nor_an_example(pictures, tmp_path):
+    for path in tmp_path.glob("*/*.png"):
+        path.write_bytes(b"no image")
+    browser = make_browser("b", answers(), pictures())
+    assert (browser.thumbnails, browser.example, browser.total) == ([], None, 32)

@@ -133,6 +133,22 @@ def test_a_regime_is_known_by_its_images_and_not_by_its_name():
     assert drawn.describe_training("frozen") == "training the head alone on stylized drawings"
 
 
+def test_a_regime_that_starts_from_published_weights_is_compared_with_the_first_regime_of_photographs():
+    start = {"train_on": ["painted"], "init": "pretrained", "trainable": "all"}
+    photographs = {"train_on": ["photos"], "init": "scratch", "trainable": "all"}
+    regimes = describe_regimes(CONFIG | {"regimes": {"sin": start, "first": photographs, "second": photographs}})
+    assert (regimes.treatment, regimes.baseline("sin")) == ("sin", "first")
+    alone = describe_regimes(CONFIG | {"regimes": {"sin": start}})
+    assert (alone.treatment, alone.baseline("sin")) == (None, None)
+
+
+def test_regimes_of_melanoma_are_not_compared_with_those_of_photographs():
+    sources = CONFIG["sources"] | {"isic": {"kind": "isic2017"}}
+    melanoma = {"train_on": ["isic"], "init": "in", "trainable": "head"}
+    regimes = describe_regimes(CONFIG | {"sources": sources, "regimes": CONFIG["regimes"] | {"melanoma": melanoma}})
+    assert list(regimes.by_name) == ["in", "sin", "combined", "frozen"]
+
+
 def test_a_folder_of_predictions_has_no_treatment():
     regimes = describe_regimes({})
     assert regimes.treatment is None and regimes.label("sin") == "sin"
@@ -233,6 +249,25 @@ def test_the_head_holds_bias_shape_answers_coverage_and_accuracy_together():
     assert head.numbers[3].note == "networks: 80 % to 90 % → 40 % to 50 %"
 
 
+def test_the_head_leaves_out_the_accuracy_of_a_regime_without_one():
+    rows = [("a", "in", 0.2), ("a", "sin", 0.6)]
+    accuracy = [accuracies(("a", "in", 0.9), ("a", "sin", 0.5), benchmark="edges"), accuracies(("a", "in", 0.9))]
+    tables = study(*rows) | {"accuracy": pd.concat(accuracy)}
+    names = [{"benchmark": name, "kind": name} for name in ("edges", "in_test")]
+    tables["benchmarks"] = pd.concat([tables["benchmarks"], rows_of("benchmarks", *names)])
+    labels = [number.label for number in headline(tables, REGIMES, PEOPLE).numbers]
+    assert labels == [
+        "shape bias, a",
+        "answers that name the shape (guessing: 6.25 %)",
+        "answers that name shape or texture (guessing: 12.5 %)",
+    ]
+
+
+def test_the_head_gives_no_numbers_of_a_change_that_is_undefined():
+    head = headline(study(("a", "in", 0.30), ("a", "sin", np.nan)), REGIMES, PEOPLE)
+    assert "cannot be compared" in head.statement and head.numbers == []
+
+
 def test_the_head_claims_no_shape_bias_if_nobody_reads_the_texture():
     tables = study(("lite0", None, 0.96), readable="shape")
     statement = headline(tables, REGIMES).statement
@@ -266,6 +301,16 @@ def test_sentences_on_many_observers_name_only_the_lowest_and_the_highest():
     tables = study(*[(f"net{i}", None, i / 20) for i in range(1, 13)])
     _, span = observer_findings(tables, "conflict")
     assert "of 12 networks range from net1 0.05 [0.02, 0.08] to net12 0.60 [0.57, 0.63]." in span
+
+
+def test_the_biases_of_many_observers_may_all_be_undefined():
+    _, span = observer_findings(study(*[(f"net{i}", None, np.nan) for i in range(12)]), "conflict")
+    assert span.endswith("The shape biases of all 12 networks are undefined.")
+
+
+def test_people_prefer_no_cue_as_a_network():
+    pooled = study(("people", None, 0.96))["shape_bias_pooled"]
+    assert preferred_cue_finding(pooled, "conflict") == ""
 
 
 def test_an_undefined_bias_does_not_count_as_unchanged_or_without_preference():
@@ -361,6 +406,13 @@ def test_seeds_must_agree_on_a_change_of_accuracy():
     assert "not measurably different in 1" in cost_findings(table, tests, REGIMES)[0]
 
 
+def test_tests_of_other_regimes_do_not_count():
+    tests = paired_tests(("a", 0.4, 0.01)).assign(observer_2="a_combined")
+    accuracy = accuracies(("a", "in", 0.9), ("a", "sin", 0.5), ("a", "combined", 0.5))
+    sentence, *_ = cost_findings(accuracy, tests, REGIMES)
+    assert "lower" not in sentence and "in 1 of 1 network" in sentence
+
+
 def test_networks_below_chance_are_named():
     table = accuracies(("a", "in", 0.9), ("a", "sin", 0.01))
     (sentence,) = cost_findings(table, paired_tests(("a", 0.89, 0.001)), REGIMES)
@@ -405,6 +457,19 @@ def test_consistency_with_people_is_claimed_if_its_interval_lies_above_0():
     )
 
 
+def test_a_network_without_kappa_is_counted_but_quoted_nowhere():
+    shared = {"benchmark": "b", "condition": "all", "images": 80}
+    rows = [
+        {"observer_1": "net", "observer_2": "people", "kappa": 0.2, "ci_low": 0.1, "ci_high": 0.3},
+        {"observer_1": "other", "observer_2": "people"},
+    ]
+    assert consistency_findings(rows_of("error_consistency", *rows, **shared))["b"] == (
+        "On “b” (n = 80), 1 of 2 observers err on the same images as people more often than the accuracies alone "
+        "predict (κ net 0.20 [0.10, 0.30]). κ is undefined for 1."
+    )
+    assert consistency_findings(rows_of("error_consistency", rows[1], **shared)) == {}
+
+
 def test_without_people_the_sentence_covers_every_pair():
     rows = [
         {"observer_1": first, "observer_2": second, "kappa": kappa, "ci_low": kappa - 0.1, "ci_high": kappa + 0.1}
@@ -432,6 +497,16 @@ def test_likeness_to_people_is_ranked_by_mean_rank():
     rows.append({"observer": "people", "model": "people", "benchmark": "sketch"})
     (sentence,) = likeness_findings(rows_of("human_likeness", *[{"benchmark": "all"} | row for row in rows]))
     assert "Over 1 benchmark" in sentence and "b (1.0) is most like people, a (2.0) least" in sentence
+
+
+def test_networks_without_a_rank_are_not_ranked():
+    rows = [{"observer": "a", "model": "a", "benchmark": "all"}]
+    assert likeness_findings(rows_of("human_likeness", *rows)) == []
+
+
+def test_shares_of_an_unmeasured_benchmark_are_not_described():
+    tables = study(("a", "in", 0.2))
+    assert cue_findings(tables["cue_accuracy"], "other") == []
 
 
 def test_shares_of_cue_answers_are_printed_with_image_counts_and_intervals():
@@ -487,6 +562,16 @@ def test_the_pixels_are_described_and_the_last_stage_needs_intervals_apart():
     )
     assert "texture: not clearly different (intervals overlap) in 1 of 1 network (largest change: net 0.80" in sentence
     assert "shape: better in 1 of 1 network (largest change: net 0.20 [0.10, 0.30] → 0.60 [0.50, 0.70])" in sentence
+
+
+def test_without_a_treatment_the_last_stage_is_that_of_all_networks():
+    sentence = read_out_findings(read_out(("in", "s1", 1.0, 0.2, 0.8)), Regimes())["b"]
+    assert "the texture more accurately in 1 of 1 network" in sentence and "change" not in sentence
+
+
+def test_one_cue_alone_cannot_read_out_better():
+    table = read_out(("in", "s1", 1.0, 0.2, 0.8))
+    assert read_out_findings(table[table["cue"] == "shape"], REGIMES) == {}
 
 
 def test_features_that_repeat_those_of_another_run_are_dropped():

@@ -9,12 +9,15 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pandas as pd
+import pytest
 
+from shapebias.errors import UserError
 from shapebias.report.bias import pivot_by_observer
 from shapebias.report.conflict_browser import ConflictBrowser, Thumbnail
+from shapebias.report.files import check_conflict_images, encode_webp
 from shapebias.report.html_tables import MAX_CSV_BYTES, csv_download, format_fraction, format_interval
 from shapebias.report.page import render_page
-from shapebias.report.study import EmbeddedImage, FigureFiles
+from shapebias.report.study import EmbeddedImage, FigureFiles, format_span
 from shapebias.tables.reading import FILE_COLUMNS
 
 PEOPLE = pd.DataFrame({"category": ["cat"], "conflict_images": [100], "shape_hits": [96], "texture_hits": [4]})
@@ -190,6 +193,19 @@ def test_the_methods_count_one_epoch_in_the_singular():
     assert ", 1 epoch with adamw," in page(biases(("vit", "in", 3, 1), ("vit", "sin", 3, 1)), records=[record])
 
 
+def test_the_methods_give_the_range_of_numbers_that_differ_and_the_test_of_accuracies():
+    record: dict[str, Any] = {"model": "vit", "regime": "sin", "seed": 0, "timm": "vit_tiny", "parameters": 500_000}
+    record |= {"device": "cpu", "images": {"painted": 2560}, "versions": {}}
+    recipe = {"epochs": 7, "optimizer": "adamw", "lr": 0.001, "batch_size": 32}
+    records = [record | {"recipe": recipe}, record | {"seed": 1, "recipe": recipe | {"epochs": 9, "optimizer": "sgd"}}]
+    tests = pd.DataFrame([{"benchmark": "in_test", "observer_1": "a", "observer_2": "b"}])
+    tables = biases(("vit", "in", 3, 1), ("vit", "sin", 3, 1))
+    tables["accuracy_differences"] = tests.reindex(columns=FILE_COLUMNS["accuracy_differences"])
+    html = page(tables, records=records)
+    assert ", 7 to 9 epochs with adamw or sgd, learning rate 0.001, batches of 32." in html
+    assert "were compared by McNemar&#39;s exact test with Holm&#39;s correction" in html
+
+
 def test_every_section_has_a_link_to_itself():
     elements = Elements(page(biases(("vit", "in", 3, 1)))).elements
     sections = [attributes["id"] for tag, attributes in elements if tag == "section" and attributes.get("id")]
@@ -319,6 +335,57 @@ def test_each_section_reports_the_regimes_of_its_question():
     assert "After training on stylized photographs (" not in sections["architectures"]
 
 
+def test_networks_without_results_are_named():
+    study = {"models": {"vit": {}}, "regimes": {"in": {}, "sin": {}}, "seeds": [0]}
+    observers = {"people": {"decisions": "x.csv"}, "lite": {"timm": "lite0"}, "b0": {"timm": "b0"}}
+    config = study | {"observers": observers, "sources": {}, "stylized": {}, "benchmarks": {}}
+    tables = biases(("vit", "in", 3, 1), ("b0", None, 3, 1))
+    html = page(tables, config=config | {"regimes": {}})
+    assert "leaves out 1 of 2 networks, whose results did not exist when it was written: lite." in html
+    config["observers"] = {"b0": observers["b0"]}
+    assert "This report is incomplete" not in page(tables, config=config | {"regimes": {}})
+
+
+def likeness(*rows: tuple[str, float, float]) -> dict[str, pd.DataFrame]:
+    """Return the tables of likeness to people for rows of (network, κ with people, mean rank)."""
+    pair = {"benchmark": "noise", "condition": "all", "conditions": 1, "images": 80, "reason": "", "caution": ""}
+    pairs = [
+        {"observer_1": name, "observer_2": "people", "kappa": kappa, "ci_low": kappa - 0.1, "ci_high": kappa + 0.1}
+        for name, kappa, _ in rows
+    ]
+    ranks = [{"benchmark": "all", "observer": name, "model": name, "mean_rank": rank} for name, _, rank in rows]
+    ranks.append({"benchmark": "noise", "observer": "people", "model": "people"})
+    return {
+        "error_consistency": pd.DataFrame([pair | row for row in pairs]).reindex(
+            columns=FILE_COLUMNS["error_consistency"]
+        ),
+        "human_likeness": pd.DataFrame(ranks).reindex(columns=FILE_COLUMNS["human_likeness"]),
+    }
+
+
+def test_networks_are_ranked_by_their_likeness_to_people():
+    tables = likeness(("a", 0.4, 1.0), ("b", 0.2, 2.0))
+    rows = [("noise", condition) for condition in ("0.0", "0.03", "0.9")] + [("edges", "")]
+    conditions = pd.DataFrame(rows, columns=["benchmark", "condition"])
+    conditions = conditions.assign(observer="a", model="a", regime="in", images=80, accuracy=0.5, ci_low=0.4, ci_high=0.6)
+    tables["accuracy_by_condition"] = conditions.assign(chance=1 / 16, reason="").reindex(
+        columns=FILE_COLUMNS["accuracy_by_condition"]
+    )
+    kinds = pd.DataFrame({"benchmark": ["noise", "edges"], "kind": ["uniform-noise", "edges"]})
+    tables["benchmarks"] = kinds.reindex(columns=FILE_COLUMNS["benchmarks"])
+    html = page(tables, figures={"human_likeness": FIGURE})
+    assert "Over 1 benchmark with answers from people, 2 observers are ranked: a photographs (1.0) is most" in html
+    assert "are left out, as in the model-vs-human toolbox: noise 0.0, 0.9." in html
+    assert "Likeness to people: people" not in html  # the page suggests nothing that was measured
+
+
+def test_pairs_of_more_observers_than_a_matrix_holds_are_a_table_alone():
+    html = page(likeness(*[(f"net{i:02d}", 0.2, 1.0) for i in range(60)]))
+    assert "The page has no matrix of these 60 pairs" in html
+    assert "error_consistency" not in json.loads(Elements(html).scripts[0])["charts"]
+    assert "are left out, as in the" not in html  # no benchmark has conditions
+
+
 def test_every_benchmark_has_its_table_of_kappa_even_without_a_figure():
     rows = pd.DataFrame(
         [
@@ -361,6 +428,39 @@ def test_the_caption_defines_errors_on_conflict_images():
     )
 
 
+def test_the_chart_of_the_read_out_has_a_curve_per_cue():
+    rows = [
+        {"stage": stage, "depth": depth, "cue": cue, "accuracy": accuracy}
+        for stage, depth, shape, texture in (("pixels", 0.0, 0.2, 0.3), ("last", 1.0, 0.4, 0.8))
+        for cue, accuracy in (("shape", shape), ("texture", texture))
+    ]
+    shared = {"benchmark": "b", "observer": "vit", "model": "vit", "regime": "in", "seed": 0, "images": 80}
+    table = pd.DataFrame([row | shared for row in rows]).assign(features=8, chance=1 / 16)
+    table = table.assign(ci_low=table["accuracy"] - 0.1, ci_high=table["accuracy"] + 0.1)
+    html = page({"read_out": table.reindex(columns=FILE_COLUMNS["read_out"])}, figures={"read_out.b": FIGURE})
+    charts = json.loads(Elements(html).scripts[0])["charts"]
+    assert charts["read_out.b.texture"]["rows"]["accuracy"] == [0.3, 0.8]
+    assert "the last stage after training on photographs gives the texture more accurately in 1 of 1 network" in html
+    assert "read_out.b.csv" in html
+
+
+def test_a_matrix_shows_the_differences_between_observers_that_were_not_trained_here():
+    tables = biases(("a", None, 60, 40), ("b", None, 20, 80))
+    pair = {"benchmark": "conflict", "observer_1": "a", "observer_2": "b", "conflict_images": 100}
+    pair |= {"difference": 0.4, "ci_low": 0.3, "ci_high": 0.5}
+    tables["shape_bias_differences"] = pd.DataFrame([pair]).reindex(columns=FILE_COLUMNS["shape_bias_differences"])
+    chart = json.loads(Elements(page(tables)).scripts[0])["charts"]["shape_bias_differences_of_others.conflict"]
+    assert chart["rows"]["difference"] == [0.4, -0.4]
+    assert chart["rows"]["interval_text"]["texts"] == ["0.300 to 0.500", "−0.500 to −0.300"]
+
+
+def test_categories_without_a_bias_have_no_section():
+    tables = biases(("vit", "in", 3, 1))
+    undefined = tables["shape_bias_by_category"].assign(shape_hits=0, texture_hits=0, shape_bias=float("nan"))
+    html = page(tables | {"shape_bias_by_category": undefined})
+    assert {"bias", "architectures"} & set(Elements(html).ids()) == {"bias"}
+
+
 def test_the_chart_of_reliance_shows_the_accuracy_of_all_networks():
     rows = [
         {"observer": name, "model": name, "regime": "in", "strength": strength, "accuracy": accuracy}
@@ -396,6 +496,29 @@ def test_a_picture_is_not_enlarged_much():
     assert EmbeddedImage(SVG, "svg+xml").max_width is None
     html = page(biases(("vit", "in", 3, 1)), figures={"shape_bias.conflict": FigureFiles(svg)})
     assert "--max-width: 144px" in html
+
+
+def test_a_span_of_numbers_is_written_as_one_number_if_they_agree():
+    nothing = float("nan")
+    assert [format_span(pd.Series(numbers)) for numbers in ([80, 1280], [80, nothing, 80], [nothing])] == [
+        "80 to 1,280",
+        "80",
+        "0",
+    ]
+
+
+@pytest.mark.parametrize(("measured", "named"), [(["conflict", "other"], "there are conflict, other"), ([], "none")])
+def test_conflict_images_of_a_benchmark_that_was_not_measured_are_refused(measured, named):
+    table = pd.DataFrame({"benchmark": measured})
+    check_conflict_images({name: [] for name in measured}, table)
+    with pytest.raises(UserError, match=f"conflict images of 'edges': no such benchmark; .*{named}"):
+        check_conflict_images({"edges": []}, table)
+
+
+def test_a_contact_sheet_that_is_no_image_is_refused(tmp_path):
+    (tmp_path / "sheet.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"sheet.png: not a readable image .*; make it again"):
+        encode_webp(tmp_path / "sheet.png")
 
 
 def test_a_large_table_is_named_but_not_embedded():
