@@ -1,16 +1,28 @@
 """Plans: numbers of images and jobs, costs and wall time. Every expected number is computed by hand."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 import yaml
-from helpers import ROOT
+from helpers import ROOT, TINY_RESNET, tiny_resnet
+from PIL import Image
 
 from shapebias.config.dataset_sizes import DRAWN_CLASSES, count_folders, images_in, images_in_shard, images_shown
+from shapebias.config.queries import pretrained_name
 from shapebias.config.validation import check_config
 from shapebias.errors import UserError
-from shapebias.planning.costs import Measurements, NetworkSize, Throughput, image_bytes, parse_throughputs
+from shapebias.planning import throughput
+from shapebias.planning.costs import (
+    Measurements,
+    NetworkSize,
+    Throughput,
+    image_bytes,
+    pack_cost,
+    parse_throughputs,
+    stylize_cost,
+)
 from shapebias.planning.graph import PlannedJob, list_jobs
 from shapebias.planning.jobs import JobGroup
 from shapebias.planning.network_costs import (
@@ -31,6 +43,7 @@ from shapebias.planning.summary import (
     sum_groups,
 )
 from shapebias.planning.throughput import count_networks, count_operations
+from shapebias.planning.work import PlanInputs, work_of
 from shapebias.synthetic.scene import CLASSES
 
 # The demo on two idle cores: seconds of all jobs of a rule (logs/benchmarks, 30 November 2026).
@@ -154,6 +167,52 @@ def test_evaluation_time_is_the_start_and_one_answer_per_image():
     )
 
 
+def test_a_stylizer_on_a_gpu_waits_for_the_slower_of_computing_and_of_its_files():
+    """The 48.4 billion operations of AdaIN take 1.21 ms at 40 TFLOP/s, and the files of an image 8 ms on a core."""
+
+    def milliseconds(**changes):
+        entry = {"encoder": "vgg.pth", "decoder": "decoder.pth"} | changes
+        stylized = {"sin": {"content": "in", "styles": "in", "stylizer": "own", "splits": ["train"]}}
+        config = study(stylizers={"own": entry}, stylized=stylized, gpus=1, image_size=224)
+        return 1000 * stylize_cost(config, "sin").seconds
+
+    assert [milliseconds(workers=workers) for workers in (0, 1, 100)] == pytest.approx([1.21 + 8, 8, 1.21])
+
+
+def test_a_measured_throughput_replaces_the_assumed_cost_of_packing():
+    assert pack_cost(study(), "in", measurements(pack={"in": 20})).seconds == 1 / 20
+
+
+def test_networks_to_count_are_models_and_observers_without_a_listed_size():
+    tiny = {"timm": "resnet10t", "kwargs": TINY_RESNET}
+    config = study(
+        observers={
+            "tiny": tiny,
+            "listed": {"timm": "resnet50"},
+            "people": {"decisions": "x.csv", "benchmark": "in_test"},
+        }
+    )
+    [(key, size)] = count_networks(config).items()
+    assert key == network_key(config["observers"]["tiny"], None)
+    assert size.weights == sum(weights.numel() for weights in tiny_resnet(classes=1000).parameters())
+
+
+def test_a_rate_is_the_median_over_batches_without_the_first(monkeypatch):
+    seconds = iter([0.0, 2.0, 4.0, 8.0])  # of two cores, after each batch
+    monkeypatch.setattr(throughput.time, "process_time", lambda: next(seconds))
+    assert throughput.median_rate(iter([50, 6, 12, 6]), cores=2) == 6  # 6 / 1 s, 12 / 1 s, 6 / 2 s
+
+
+def test_a_stylizer_to_measure_has_the_width_of_the_study_s():
+    content = {"content": "in", "styles": "in", "width": 8, "resize": 32, "size": 32}
+    stylized = {"sin": {"content": "in", "styles": "in", "stylizer": "own", "splits": ["train"]}}
+    config = study(stylizers={"own": {"encoder": "random", "training": content}}, stylized=stylized)
+    stylizer = throughput.build_stylizer(config, "own", "cpu")
+    vector = stylizer.encode(Image.new("RGB", (32, 32)))
+    assert vector.shape == (2 * 8 * 8,)  # mean and standard deviation of eight times the width
+    assert throughput.build_stylizer(config, "ghiasi", "cpu").name == "ghiasi"
+
+
 def test_listed_sizes_of_networks_are_correct():
     for name, listed in NETWORKS.items():
         size = count_operations({"timm": name, "kwargs": {}}, 224)
@@ -187,6 +246,58 @@ def test_the_demo_s_planned_seconds_are_within_a_factor_of_two_of_the_measured_o
 
 
 # Jobs
+
+
+def test_a_download_writes_the_weights_of_its_network():
+    weights = "https://example.org/files/own.pth?download=1"
+    config = study(
+        models={"net": {"timm": "resnet50", "weights": weights, "weights_sha256": "0" * 64}},
+        observers={"vgg": {"timm": "torchvision/vgg16"}, "lite": {"timm": "tf_efficientnet_lite0"}},
+    )
+
+    def work(rule, **wildcards):
+        return work_of(PlanInputs(config, Measurements()), rule, wildcards, 1)
+
+    resnet, vgg = work("download_network", file="own.pth"), work("download_pretrained", network="torchvision/vgg16")
+    assert (resnet.written, resnet.seconds) == (4 * 25_557_032, 0.7)  # float32; Python without torch
+    assert (vgg.written, vgg.seconds) == (4 * 138_357_544, 5.0)
+    other = [work("download_network", file="gone.pth"), work("download_pretrained", network="gone")]
+    assert [job.seconds for job in other] == [0.7, 5.0]
+    parts = [work("download_weights", part=part).written for part in ("encoder", "decoder")]
+    assert parts == [80e6, 14e6]
+
+
+def test_weights_for_other_keyword_arguments_have_a_name_of_their_own():
+    assert pretrained_name({"timm": "resnet50", "kwargs": {}}) == "resnet50"
+    names = {pretrained_name({"timm": "resnet50", "kwargs": {"output_stride": stride}}) for stride in (8, 16)}
+    assert len(names) == 2 and all(re.fullmatch("resnet50-[0-9a-f]{8}", name) for name in names)
+
+
+def test_a_scan_lists_every_image_of_a_set():
+    work = work_of(PlanInputs(study(), Measurements()), "scan", {"set": "in"}, 1)
+    assert work.images == 32 * (10 + 1 + 2)
+    assert (work.seconds, work.written) == (pytest.approx(0.7 + 416 * 5e-5), 416 * 130)
+
+
+def test_an_evaluation_on_melanoma_shows_the_600_images_of_the_challenge_alone():
+    config = study(
+        sources=study()["sources"] | {"isic": {"kind": "isic2017", "folder": "x"}},
+        regimes={"isic": {"train_on": ["isic"]}},
+        benchmarks={"in_test": {"kind": "in_test", "images": "in"}, "isic": {"kind": "melanoma", "images": "isic"}},
+    )
+    inputs = PlanInputs(config, Measurements(), {"net_isic_seed0": ("net", "isic")})
+    images = {
+        rule: work_of(inputs, rule, {"observer": "net_isic_seed0"}, 1).images
+        for rule in ("evaluate", "evaluate_melanoma")
+    }
+    assert images == {"evaluate": 32 * 2, "evaluate_melanoma": 600}
+
+
+def test_a_folder_of_stimuli_that_is_absent_counts_as_the_published_set():
+    benchmarks = {name: {"kind": name, "folder": "gone"} for name in ("edges", "sketch", "cue_conflict")}
+    config = study(benchmarks=benchmarks)
+    assert [images_shown(config, name) for name in benchmarks] == [160, 800, 1280]
+    assert images_shown(config, "edges", {"benchmarks.edges": 7}) == 7
 
 
 def test_shards_and_seeds_form_one_group_with_the_cost_of_the_config():
@@ -288,6 +399,22 @@ def test_every_throughput_has_its_source():
     assert "20 images a second (measured on this machine)" in "\n".join(
         list_assumptions(config, plan_study(config, jobs, measured), measured, 1)
     )
+
+
+def test_assumed_numbers_of_images_and_shared_training_are_named():
+    config = study(
+        sources={"in": {"kind": "ilsvrc", "folder": "x", "per_class": {"train": "all", "val": 1, "test": 2}}},
+        styles={"drawn": {"kind": "synthetic", "count": 5}},
+        regimes={"in": {"train_on": ["in"], "training": {"ranks": 2}}},
+        benchmarks={"edges": {"kind": "edges", "folder": "gone"}, "in_test": {"kind": "in_test", "images": "in"}},
+    )
+    sentences = list_assumptions(config, [], Measurements(), 1)
+    assert "sources.in: 1,300 images a class assumed, as per_class is all" in sentences
+    assert "benchmarks edges: as many images as were published" in sentences
+    assert "training: ranks share the work without loss" in sentences
+    assert not any(sentence.startswith("styles.drawn") for sentence in sentences)
+    sentences = list_assumptions(config, [], Measurements(folder_sizes={"benchmarks.edges": 7}), 1)
+    assert not any("published" in sentence for sentence in sentences)
 
 
 def test_planned_and_measured_seconds_are_compared_job_by_job():
