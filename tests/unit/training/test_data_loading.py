@@ -11,6 +11,7 @@ from shapebias.errors import UserError
 from shapebias.images.codec import encode
 from shapebias.images.shards import label, open_shards, write_shard
 from shapebias.networks.models import Preparation
+from shapebias.training import data_loading
 from shapebias.training.data_loading import AugmentedDataset, BatchPlan, ImageBatches, ImageDataset, class_names
 from shapebias.training.distributed import SINGLE_PROCESS, World
 from shapebias.training.recipe import Recipe
@@ -44,6 +45,17 @@ def test_augmentation_of_an_image_does_not_depend_on_its_position_or_on_earlier_
     assert (alone == again).all() and label_alone == label_again
     assert (fewer[2, 2][0] == alone).all()  # the same image at another place
     assert (pictures[3, 5][0] != alone).any() and (augmented(samples, seed=1)[2, 5][0] != alone).any()
+
+
+def test_images_are_the_same_without_room_in_the_cache(samples, monkeypatch):
+    cached, validation = augmented(samples), ImageDataset(samples, ["cat", "dog"], PREPARATION)
+    expected = [cached[2, index][0] for index in range(10)], [validation[0, index][0] for index in range(10)]
+    monkeypatch.setattr(data_loading, "MAX_CACHE_BYTES", 0)
+    decoded = augmented(samples), ImageDataset(samples, ["cat", "dog"], PREPARATION)
+    for images, expected_images in zip(decoded, expected, strict=True):
+        assert all(torch.equal(images[2, index][0], image) for index, image in enumerate(expected_images))
+        assert not images.cache
+    assert len(cached.cache) == len(validation.cache) == 10
 
 
 def test_augmentation_does_not_change_torch_s_generator(samples):

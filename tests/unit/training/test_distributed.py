@@ -66,6 +66,21 @@ def test_batch_norm_over_two_ranks_equals_batch_norm_of_the_full_batch(kind, tmp
         torch.testing.assert_close(variance, network.get_buffer("0.running_var"))
 
 
+def test_batch_norm_without_weights_and_statistics_normalizes_over_two_ranks(tmp_path):
+    images = torch.tensor([[1.0], [2.0], [3.0], [6.0]])  # mean 3, variance (4 + 1 + 0 + 9) / 4
+
+    def work(world: World) -> torch.Tensor:
+        network = nn.Sequential(nn.BatchNorm1d(1, eps=0, affine=False, track_running_stats=False)).train()
+        return synchronize_batch_norm(network, "cpu")(images[2 * world.rank : 2 + 2 * world.rank])
+
+    torch.testing.assert_close(torch.cat(over_two_ranks(work, tmp_path)), (images - 3) / 3.5**0.5)
+
+
+def test_gpus_have_torch_s_own_batch_norm_over_ranks():
+    layer = synchronize_batch_norm(nn.Sequential(nn.BatchNorm2d(3)), "cuda:0").get_submodule("0")
+    assert isinstance(layer, nn.SyncBatchNorm) and layer.num_features == 3
+
+
 def test_gradients_of_batch_norm_over_two_ranks_equal_those_of_the_full_batch(tmp_path):
     torch.manual_seed(0)
     images, weights = torch.randn(6, 3, 2, 2), torch.randn(6, 3, 2, 2)

@@ -12,6 +12,7 @@ from shapebias.errors import UserError
 from shapebias.networks.models import classifier, preparation
 from shapebias.training.data_loading import AugmentedDataset, BatchPlan, ImageBatches, ImageDataset
 from shapebias.training.frozen_features import Backbone
+from shapebias.training.interruption import StoppedError
 from shapebias.training.loop import TrainState, train
 from shapebias.training.recipe import Recipe
 
@@ -103,6 +104,16 @@ def test_frozen_weights_and_statistics_do_not_change(colour_samples):
     train(network, *sets, recipe, trainable="head", seed=0)
     changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"fc.weight", "fc.bias"}
+
+
+def test_a_stop_ends_the_computation_of_features(colour_samples):
+    pictures = AugmentedDataset(colour_samples(2), ["cat", "dog"], preparation(tiny_resnet(), 32), RECIPE, 0)
+    source = ImageBatches(pictures, pictures, BatchPlan(pictures.labels, replace(RECIPE, batch_size=1), 0))
+    requests = iter([False, True])  # the third batch is never computed
+    backbone = Backbone(tiny_resnet(), source, lambda: next(requests))
+    with pytest.raises(StoppedError, match="the same command computes them again"):
+        backbone.features(source.load, len(pictures), 0)
+    assert list(requests) == []
 
 
 def test_feature_views_are_refused_if_the_backbone_learns(colour_samples):

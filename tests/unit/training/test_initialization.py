@@ -53,6 +53,14 @@ def test_the_seed_determines_the_weights_from_scratch():
     assert equal(first.network, repeated.network) and not equal(first.network, second_seed.network)
 
 
+def test_averaged_weights_of_a_checkpoint_are_named(tmp_path):
+    network, path = tiny_resnet(1000, seed=7), tmp_path / "checkpoint.pth"
+    torch.save({"state_dict": tiny_resnet(1000).state_dict(), "state_dict_ema": network.state_dict()}, path)
+    initial = start(init=path)
+    assert initial.init == "checkpoint.pth (state_dict_ema)"
+    assert equal(initial.network, network, "layer1")
+
+
 def test_weights_of_the_same_classes_keep_their_head_and_lineage(write_trained):
     before = [{"regime": "in", "epochs": 8}]
     network, path = write_trained(ANIMALS, regime="sin", lineage=before)

@@ -91,6 +91,25 @@ def test_diverging_training_ends_with_advice(colour_samples):
         trained(colour_samples(), replace(RECIPE, optimizer="sgd", lr=1e30, epochs=5))
 
 
+def test_a_validation_loss_that_is_not_a_number_ends_training_with_advice(colour_samples):
+    network = tiny_resnet()
+    network.register_forward_hook(lambda module, _, logits: logits if module.training else logits * math.nan)
+    with pytest.raises(UserError, match="diverged: validation loss nan after epoch 1; lower `lr`"):
+        trained(colour_samples(), network=network)
+
+
+def test_an_error_of_the_network_is_not_mistaken_for_a_batch_that_is_too_small(colour_samples):
+    network = tiny_resnet()
+
+    def fail(module: torch.nn.Module, *_: object) -> None:
+        if module.training:
+            raise ValueError("expected 4 channels")
+
+    network.register_forward_hook(fail)
+    with pytest.raises(ValueError, match=r"^expected 4 channels$"):
+        trained(colour_samples(), network=network)
+
+
 @pytest.mark.parametrize(
     ("images", "changes"), [(8, {"batch_size": 1}), (8, {"batch_size": 2, "accumulate": 2}), (7, {"batch_size": 2})]
 )
@@ -169,6 +188,12 @@ def test_validation_is_the_mean_over_images_not_over_batches():
     loss, accuracy = validate(network, batches, RECIPE)
     assert loss == pytest.approx(math.log(2) / 4)
     assert accuracy == 3 / 4
+
+
+def test_a_rank_without_a_validation_image_adds_nothing_to_the_mean():
+    network, images, labels = tiny_resnet().eval(), torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 1, 1])
+    batches = [(images, labels), (images[:0], labels[:0])]
+    assert validate(network, batches, RECIPE) == validate(network, batches[:1], RECIPE)
 
 
 def test_an_unknown_optimizer_is_refused_by_name():

@@ -50,16 +50,25 @@ def dropping_resnet() -> nn.Module:
     return network
 
 
-def run(samples, folder: Path | None, recipe: Recipe = RECIPE, *, stop: StopSignal | None = None, **identity):
+def run(
+    samples,
+    folder: Path | None,
+    recipe: Recipe = RECIPE,
+    *,
+    stop: StopSignal | None = None,
+    minutes: float = 10.0,
+    **identity,
+):
     """Run or resume a training from the checkpoints in a folder; return network and state."""
     network, classes = dropping_resnet(), ["cat", "dog"]
     prepared = preparation(network, 32)
     sets = AugmentedDataset(samples, classes, prepared, recipe, 0), ImageDataset(samples, classes, prepared)
-    checkpoints = Checkpoints(folder, {"lr": recipe.lr} | identity) if folder else None
-    state = train(network, *sets, recipe, trainable="all", seed=0, checkpoints=checkpoints, stop=stop)
-    if checkpoints:
-        checkpoints.finish()
-    return network, state
+    checkpoints = Checkpoints(folder, {"lr": recipe.lr} | identity, minutes=minutes) if folder else None
+    try:
+        return network, train(network, *sets, recipe, trainable="all", seed=0, checkpoints=checkpoints, stop=stop)
+    finally:
+        if checkpoints:
+            checkpoints.finish()
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +147,30 @@ def test_the_previous_checkpoint_is_used_if_the_newest_is_damaged(samples, unint
     with caplog.at_level(logging.WARNING):
         assert same(uninterrupted, run(samples, tmp_path))
     assert "latest.pt: damaged" in caplog.text
+
+
+class KilledAfter(StopAfter):
+    """Ends the training at a given step without a last checkpoint, as if the process were killed."""
+
+    def requested(self) -> bool:
+        if super().requested():
+            raise ConnectionAbortedError
+        return False
+
+
+def test_a_run_killed_within_an_epoch_resumes_from_its_last_step_with_a_checkpoint(
+    samples, uninterrupted, tmp_path, caplog
+):
+    with pytest.raises(ConnectionAbortedError):
+        run(samples, tmp_path, stop=KilledAfter(2), minutes=0.0)
+    with caplog.at_level(logging.INFO):
+        assert same(uninterrupted, run(samples, tmp_path))
+    assert "resumes from step 1, epoch 1" in caplog.text or "resumes from step 2, epoch 1" in caplog.text
+
+
+def test_a_stopped_run_without_checkpoints_says_that_it_leaves_none(samples):
+    with pytest.raises(StoppedError, match="at step 1, epoch 1; checkpoints are off"):
+        run(samples, None, stop=StopAfter(0))
 
 
 def test_a_run_starts_again_if_both_checkpoints_are_damaged(tmp_path):

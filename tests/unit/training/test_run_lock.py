@@ -182,6 +182,46 @@ def test_a_file_system_without_locks_causes_a_warning(tmp_path, monkeypatch, cap
     assert not list(tmp_path.iterdir())
 
 
+def test_a_disk_that_fails_is_an_error(tmp_path, monkeypatch):
+    def flock(*_: Any) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(OSError, match="Input/output error"), lock_run(tmp_path / "claim"):
+        pass
+
+
+def test_the_file_of_a_process_that_has_replaced_the_lock_stays(tmp_path):
+    path = tmp_path / "claim"
+    with lock_run(path):
+        path.unlink()
+        path.write_text("another process")
+    assert path.read_text() == "another process"
+    with lock_run(path):
+        path.unlink()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, FileExistsError])
+def test_a_folder_that_vanishes_while_it_is_locked_is_made_again(tmp_path, monkeypatch, error):
+    """The last holder removes the folder between two calls of another process, so the system refuses the second."""
+    path, openers = tmp_path / "run" / "claim", []
+    real_open = os.open
+
+    def open_file(name: Any, *options: Any, **more: Any) -> int:
+        if name == path and not openers:
+            openers.append(name)
+            path.parent.rmdir()
+            raise error(errno.ENOENT, "the folder has gone", str(path))
+        return real_open(name, *options, **more)
+
+    monkeypatch.setattr(os, "open", open_file)
+    monkeypatch.setattr(run_lock, "RETRY_SECONDS", 0)
+    with lock_run(path):
+        assert path.is_file()
+    assert openers == [path] and not path.parent.exists()
+
+
 def test_a_locked_folder_stays_if_it_contains_a_checkpoint(tmp_path):
     folder = tmp_path / "checkpoints"
     with lock_checkpoints(folder):

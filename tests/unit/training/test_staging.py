@@ -2,6 +2,7 @@
 
 import collections
 import errno
+import fcntl
 import multiprocessing
 import os
 import shutil
@@ -70,6 +71,53 @@ def test_error_messages_name_the_original_path(disk, shards):
 def test_only_files_are_copied(disk, shards, tmp_path):
     with stage_shards([tmp_path / "images", tmp_path / "missing.tar", shards[0]]) as copies:
         assert list(copies) == shards[:1]
+
+
+def test_without_a_file_shards_are_read_in_place(disk, shards, caplog):
+    assert in_place([path.parent for path in shards], disk, caplog).endswith("none of the shards is a file")
+
+
+def test_copying_is_reported_once_per_tenth(disk, tmp_path, caplog):
+    paths = [tmp_path / f"{number:02d}.tar" for number in range(20)]
+    for path in paths:
+        path.write_bytes(b"x" * 100_000)
+    with caplog.at_level("INFO"), stage_shards(paths):
+        lines = [message for message in caplog.messages if message.startswith("staged")]
+    assert lines == [f"staged 0.{tenth} MB of 2.0 MB" for tenth in (2, 4, 6, 8)] + [
+        f"staged 1.{tenth} MB of 2.0 MB" for tenth in (0, 2, 4, 6, 8)
+    ] + ["staged 2.0 MB of 2.0 MB"]
+
+
+def test_a_folder_that_another_job_removes_before_it_is_locked_is_made_again(disk, shards, monkeypatch):
+    flock, calls = fcntl.flock, []
+
+    def remove_first(descriptor: int, operation: int) -> None:
+        calls.append(operation)
+        if len(calls) == 1:
+            [folder] = disk.iterdir()
+            shutil.rmtree(folder)
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", remove_first)
+    with stage_shards(shards) as copies:
+        assert [copy.read_bytes() for copy in copies.values()] == [path.read_bytes() for path in shards]
+    assert len(calls) == 2 and not list(disk.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
+    with pytest.raises(FileNotFoundError), staging.locked_folder(tmp_path / "gone" / "folder"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_link_is_never_taken_for_the_folder_of_a_killed_job(disk, shards, tmp_path):
+    target = tmp_path / "kept"
+    target.mkdir()
+    (target / staging.LOCK).touch()
+    (disk / f"{staging.FOLDER_PREFIX}link").symlink_to(target)
+    with stage_shards(shards) as copies:
+        assert copies
+    assert (target / staging.LOCK).exists()
 
 
 def test_without_paths_nothing_is_copied(disk, caplog):
