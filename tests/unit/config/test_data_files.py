@@ -82,6 +82,24 @@ def test_class_folders_without_a_category_are_named(config, tmp_path, layout):
     assert data_problems(check_config(config)) == []
 
 
+def test_a_missing_table_of_categories_causes_no_other_message(config, tmp_path):
+    image_folder(tmp_path / "photos", {"tulip": 1})
+    config["sources"]["photos"] = folder_source("photos", categories="gone.csv")
+    (line,) = data_problems(check_config(config))
+    assert line.startswith(f"config: sources.photos.categories: {tmp_path}/gone.csv does not exist")
+
+
+def test_images_of_a_class_are_counted_once_and_without_hidden_files(config, tmp_path):
+    folder = image_folder(tmp_path / "photos", {"cat": 1})
+    (folder / "cat" / "again").symlink_to(folder / "cat")  # leads into itself
+    (folder / "cat" / ".hidden.png").write_bytes(b"?")
+    (folder / ".cache").mkdir()
+    (folder / "notes.txt").write_text("not a class")
+    config["sources"]["photos"] = folder_source("photos") | {"per_class": {"test": 2}}
+    (line,) = data_problems(check_config(config))
+    assert "class 'cat' in" in line and "has 1 images, 2 are wanted for all splits" in line
+
+
 def test_inputs_from_the_future_are_named_with_what_to_do(tmp_path):
     now = 1_800_000_000.0
     for name, seconds in {"old.csv": -60, "same.csv": 0, "skewed.csv": 0.5}.items():

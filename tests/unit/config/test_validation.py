@@ -256,6 +256,25 @@ MISTAKES = [
         ["stylized.conflict", "sources.in.classes is 'all'", "classes: categories"],
     ),
     (put("sources.edges.shards", {"train": 2}), ["sources.edges.shards", "'train'", "allowed: test"]),
+    (
+        put("sources.in", {"kind": "ilsvrc", "folder": ".", "per_class": {"train": 1200, "val": 101, "test": "all"}}),
+        ["sources.in.per_class", "1,301 images of a class", "at most 1,300"],
+    ),
+    (
+        put("stylizers", {"x": {"encoder": "random", "training": TRAINING | {"content": "inn"}}}),
+        ["stylizers.x.training.content", "'inn'", "did you mean 'in'"],
+    ),
+    (
+        put("stylizers", {"x": {"encoder": "random", "training": TRAINING | {"content": "edges"}}}),
+        ["stylizers.x.training", "sources.edges.per_class has no split 'train'"],
+    ),
+    (
+        lambda config: (
+            put("stylizers", {"x": {"encoder": "e.pth", "decoder": "d.pth", "style_size": 2048}})(config),
+            put("stylized.sin.stylizer", "x")(config),
+        ),
+        ["stylizers.x.style_size", "2048 is larger than styles.paintings.size"],
+    ),
     # names that two entries share
     (put("styles.in", {"kind": "synthetic", "count": 3}), ["styles.in", "sources", "name"]),
     (put("observers", {"vit_in_seed0": {"timm": "resnet50"}}), ["observers.vit_in_seed0", "name"]),
@@ -637,6 +656,18 @@ def test_no_benchmark_has_the_name_all(config):
     config["benchmarks"]["all"] = config["benchmarks"]["in_test"]
     with pytest.raises(UserError, match=r"benchmarks\.all: .*choose another"):
         check_config(config)
+
+
+def test_a_wrong_image_size_has_one_message_if_the_input_size_follows_it(config):
+    config.pop("input_size", None)
+    config["image_size"] = "96"
+    (line,) = lines_of(config)
+    assert line.startswith("config: image_size: '96'")
+
+
+def test_layer_groups_may_learn_in_every_network_of_timm(config):
+    config["regimes"]["sin"]["trainable"] = 2
+    assert check_config(config)["regimes"]["sin"]["trainable"] == 2
 
 
 def test_texts_that_yaml_reads_as_numbers_become_numbers_and_no_other_text_changes():

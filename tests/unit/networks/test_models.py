@@ -1,6 +1,7 @@
 """Networks: building by name, image preparation as in timm and torchvision, and decisions."""
 
 import re
+import socket
 from collections import Counter
 
 import numpy as np
@@ -39,6 +40,29 @@ def test_an_unknown_network_is_refused_with_a_near_name():
 def test_kwargs_that_do_not_fit_a_network_are_refused_by_name():
     with pytest.raises(UserError, match=r"resnet10t.*patch_size"):
         build("resnet10t", kwargs={"patch_size": 8})
+
+
+def test_kwargs_without_a_meaning_are_refused_with_torch_s_reason():
+    with pytest.raises(UserError, match=r"resnet10t.*'stem_width': -1.* negative dimension"):
+        build("resnet10t", kwargs={"stem_width": -1})
+
+
+def test_a_network_without_published_weights_is_named():
+    with pytest.raises(UserError, match=r"'resnet200'.*: No pretrained weights exist for resnet200"):
+        build("resnet200", pretrained=True)
+
+
+def test_a_download_that_fails_is_reported_with_what_to_do(monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise ConnectionResetError("the hub is overloaded")
+
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", fail)
+    with socket.create_server(("127.0.0.1", 0)) as server:  # it can be reached
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(UserError, match=r"'resnet10t': its .* could not be downloaded \(ConnectionResetError\)"):
+            build("resnet10t", pretrained=True)
 
 
 def test_unreachable_published_weights_are_reported_at_once(monkeypatch):
@@ -110,6 +134,11 @@ def test_a_missing_gpu_is_refused(monkeypatch):
     assert resolve_device("auto") == "cpu"
     with pytest.raises(UserError, match="'cuda:3'"):
         resolve_device("cuda:3")
+
+
+def test_a_gpu_that_exists_is_taken(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert [resolve_device(name) for name in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]
 
 
 # torchvision's networks

@@ -13,7 +13,7 @@ from torchvision.models.resnet import BasicBlock
 
 from shapebias.errors import UserError
 from shapebias.networks.models import classifier
-from shapebias.networks.stages import Stage, average_positions, coarse_pixels, find_stages, read_stages
+from shapebias.networks.stages import Stage, average_positions, coarse_pixels, feature_maps, find_stages, read_stages
 
 VIT: dict[str, Any] = {"img_size": 32, "patch_size": 8, "embed_dim": 12, "num_heads": 3}
 SWIN: dict[str, Any] = {
@@ -168,6 +168,13 @@ def test_features_are_means_over_positions_in_every_layout():
     assert torch.equal(average_positions(means, 2, channels_last=False), means)
     branches = [maps, (tokens, (4, 4)), torch.zeros(32, 3)]  # ignored: sizes, and a tensor without one row per image
     assert torch.equal(average_positions(branches, 2, channels_last=False), torch.cat([means, means], dim=1))
+
+
+def test_all_outputs_of_a_block_with_a_row_per_image_are_its_features():
+    maps, vectors = torch.zeros(2, 3, 4, 4), torch.ones(2, 5)
+    assert feature_maps(maps, batch=2) == [maps]
+    output = {"maps": maps, "branches": [vectors, torch.zeros(7)], "name": "stage"}
+    assert [tuple(features.shape) for features in feature_maps(output, batch=2)] == [(2, 3, 4, 4), (2, 5)]
 
 
 def test_pixels_are_the_mean_colours_of_an_eight_by_eight_grid():

@@ -161,6 +161,30 @@ def test_a_pickled_network_is_refused_because_loading_it_would_run_its_code(tmp_
         read_weights(tmp_path / "x.pth")
 
 
+def test_metadata_that_is_no_object_is_refused(tmp_path):
+    save_file({"weight": torch.zeros(2)}, tmp_path / "x.safetensors", {"shapebias": "[1]"})
+    with pytest.raises(UserError, match=r"x\.safetensors: its metadata 'shapebias' is a list, not an object of JSON"):
+        read_weights(tmp_path / "x.safetensors")
+
+
+def test_a_list_of_tensors_is_refused(tmp_path):
+    torch.save([torch.zeros(2)], tmp_path / "x.pth")
+    with pytest.raises(UserError, match=r"x\.pth: holds no state dict of tensors$"):
+        read_weights(tmp_path / "x.pth")
+
+
+def test_tensors_in_the_same_number_but_of_other_shapes_are_refused():
+    state = {f"layer{k}": torch.zeros(1) for k in range(len(tiny_resnet().state_dict()))}
+    with pytest.raises(UserError, match=r"weights of another architecture than ResNet: .* missing, first"):
+        load_weights(tiny_resnet(), state, "x")
+
+
+def test_a_tensor_beside_a_complete_network_is_named():
+    state = tiny_resnet().state_dict() | {"second_head.weight": torch.zeros(2)}
+    with pytest.raises(UserError, match=r"ResNet: 1 not in this network, first second_head\.weight$"):
+        load_weights(tiny_resnet(), state, "x")
+
+
 def test_a_dictionary_without_tensors_is_refused(tmp_path):
     torch.save({"epoch": 3}, tmp_path / "x.pth")
     with pytest.raises(UserError, match=r"x\.pth: holds no state dict"):

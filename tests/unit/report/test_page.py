@@ -366,11 +366,9 @@ def likeness(*rows: tuple[str, float, float]) -> dict[str, pd.DataFrame]:
 def test_networks_are_ranked_by_their_likeness_to_people():
     tables = likeness(("a", 0.4, 1.0), ("b", 0.2, 2.0))
     rows = [("noise", condition) for condition in ("0.0", "0.03", "0.9")] + [("edges", "")]
-    conditions = pd.DataFrame(rows, columns=["benchmark", "condition"])
-    conditions = conditions.assign(observer="a", model="a", regime="in", images=80, accuracy=0.5, ci_low=0.4, ci_high=0.6)
-    tables["accuracy_by_condition"] = conditions.assign(chance=1 / 16, reason="").reindex(
-        columns=FILE_COLUMNS["accuracy_by_condition"]
-    )
+    conditions = pd.DataFrame(rows, columns=["benchmark", "condition"]).assign(observer="a", model="a", regime="in")
+    conditions = conditions.assign(images=80, accuracy=0.5, ci_low=0.4, ci_high=0.6, chance=1 / 16, reason="")
+    tables["accuracy_by_condition"] = conditions.reindex(columns=FILE_COLUMNS["accuracy_by_condition"])
     kinds = pd.DataFrame({"benchmark": ["noise", "edges"], "kind": ["uniform-noise", "edges"]})
     tables["benchmarks"] = kinds.reindex(columns=FILE_COLUMNS["benchmarks"])
     html = page(tables, figures={"human_likeness": FIGURE})
@@ -446,7 +444,7 @@ def test_the_chart_of_the_read_out_has_a_curve_per_cue():
 
 def test_a_matrix_shows_the_differences_between_observers_that_were_not_trained_here():
     tables = biases(("a", None, 60, 40), ("b", None, 20, 80))
-    pair = {"benchmark": "conflict", "observer_1": "a", "observer_2": "b", "conflict_images": 100}
+    pair: dict[str, Any] = {"benchmark": "conflict", "observer_1": "a", "observer_2": "b", "conflict_images": 100}
     pair |= {"difference": 0.4, "ci_low": 0.3, "ci_high": 0.5}
     tables["shape_bias_differences"] = pd.DataFrame([pair]).reindex(columns=FILE_COLUMNS["shape_bias_differences"])
     chart = json.loads(Elements(page(tables)).scripts[0])["charts"]["shape_bias_differences_of_others.conflict"]
