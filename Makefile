@@ -3,7 +3,7 @@
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 UV_RUN := "$(UV)" run --locked --no-sync
 
-.PHONY: setup demo plan reproduce test lint check fuzz faults audit format schema docs clean
+.PHONY: setup demo plan reproduce test coverage lint check fuzz faults audit format schema docs clean
 
 # Compile bytecode here. Each job of the workflow is a process, and would compile torch and timm again if Python may not
 # write beside them (measured: 9.3 s of CPU for `import timm`, 4.3 s compiled).
@@ -25,13 +25,31 @@ reproduce: setup ## train a finished run again and compare every byte: make repr
 	@$(UV_RUN) scripts/reproduce.py $(if $(RUN),"$(RUN)")
 
 # Without compiled bytecode, each process that runs tests compiles all tests and the library again.
-test check: export PYTHONDONTWRITEBYTECODE :=
+test coverage check: export PYTHONDONTWRITEBYTECODE :=
 
+define RUN_TESTS
+@$(UV_RUN) $(PYTEST) --numprocesses auto --dist loadfile tests/unit tests/rules
+@$(UV_RUN) $(PYTEST) tests/workflow/test_demo.py
+@$(UV_RUN) $(PYTEST) --numprocesses auto --dist loadfile --ignore tests/workflow/test_demo.py tests/slurm tests/workflow
+@$(UV_RUN) $(PYTEST) tests/faults
+endef
+
+test: PYTEST := pytest
 test: setup ## run all tests, including those on Slurm if it is installed; under 40 minutes on two cores with the demo (CI=true)
-	@$(UV_RUN) pytest --numprocesses auto --dist loadfile tests/unit tests/rules
-	@$(UV_RUN) pytest tests/workflow/test_demo.py
-	@$(UV_RUN) pytest --numprocesses auto --dist loadfile --ignore tests/workflow/test_demo.py tests/slurm tests/workflow
-	@$(UV_RUN) pytest tests/faults
+	$(RUN_TESTS)
+
+# The report's total counts lines and branches together, so the share of branches is checked on its own.
+BRANCHES = import json, sys; share = json.load(sys.stdin)["totals"]["percent_branches_covered"]; \
+  print(f"branches: {share:.1f} %; at least 95 % are wanted"); sys.exit(share < 95)
+
+coverage: export COVERAGE_FILE := $(CURDIR)/.coverage-data/data
+coverage: PYTEST := coverage run -m pytest
+coverage: setup ## run all tests, and print the lines and branches that none reaches; fails below 95 %
+	@rm -rf .coverage-data && mkdir .coverage-data
+	$(RUN_TESTS)
+	@$(UV_RUN) coverage combine --quiet
+	@$(UV_RUN) coverage report --show-missing --fail-under=95
+	@$(UV_RUN) coverage json --quiet -o - | $(UV_RUN) python -c '$(BRANCHES)'
 
 lint: setup ## check lint, format and types
 	@$(UV_RUN) ruff check .
@@ -65,5 +83,5 @@ docs: setup ## build the pages of docs/ into site/, offline; open site/index.htm
 	@echo "Open site/index.html"
 
 clean: ## remove results and caches, but not the installation
-	rm -rf logs .snakemake .pytest_cache .ruff_cache site
+	rm -rf logs .snakemake .pytest_cache .ruff_cache .coverage-data site
 	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
