@@ -108,11 +108,12 @@ def load_rgb(
     """Decode a file (or its bytes) to an upright 8-bit RGB image.
 
     Greyscale, CMYK, 16-bit, palette and transparent images are converted (transparency onto white), and the EXIF
-    orientation is applied. Raises BadImageError with the reason for anything but a complete image.
-    max_megapixels, shorter: as in `open_image`.
+    orientation is applied. Raises BadImageError with the reason for anything but a complete image, and OSError if the
+    disk fails. max_megapixels, shorter: as in `open_image`.
     """
+    data = source if isinstance(source, bytes) else read_image_file(source)  # an error of the disk is no damage
     with refuse_damage(max_megapixels):
-        image = open_image(source, max_megapixels, shorter=shorter)
+        image = open_image(data, max_megapixels, shorter=shorter)
         image.load()
         if is_turned(image):  # known only now: a PNG may have its EXIF data behind its pixels
             both = 2 * STORED_BYTES.get(image.mode, 4) * image.width * image.height

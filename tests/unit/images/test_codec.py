@@ -1,5 +1,6 @@
 """Every kind of image file is decoded to the right RGB pixels, or refused with the reason."""
 
+import errno
 import io
 import os
 import socket
@@ -316,6 +317,15 @@ class Unreadable(io.FileIO):
         raise AssertionError("read")
 
 
+def test_a_failing_disk_is_no_bad_image(tmp_path, monkeypatch):
+    def fail(path: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    monkeypatch.setattr(codec, "open_regular_file", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        load_rgb(tmp_path / "f.jpg")
+
+
 HEAVY: dict[str, Callable[[], bytes]] = {
     "transparent PNG": lambda: png_of_zeros(1000, 1000, colour_type=6, bits=8),
     "16-bit grey PNG": lambda: png_of_zeros(1000, 1000, colour_type=0, bits=16),
@@ -374,6 +384,11 @@ def test_scans_of_a_thumbnail_are_not_counted():
     thumbnail = saved(Image.new("RGB", (8, 8)), "JPEG", progressive=True)
     data = saved(Image.new("RGB", (64, 64)), "JPEG", comment=thumbnail * 20)
     assert codec.jpeg_scans(data) == [3]
+
+
+def test_scans_of_a_second_image_in_a_file_are_not_counted():
+    data = saved(Image.new("RGB", (64, 64)), "JPEG")
+    assert codec.jpeg_scans(data + data) == [3]
 
 
 def test_slowly_decoded_variants_are_limited_to_two_megapixels():
