@@ -7,7 +7,7 @@ import pytest
 
 from shapebias.categories import CATEGORIES
 from shapebias.seeding import generator
-from shapebias.synthetic.paintings import painting
+from shapebias.synthetic.paintings import GENRES, paint, painting
 from shapebias.synthetic.parts import render_mask
 from shapebias.synthetic.scene import APPEARANCES, CLASSES, SILHOUETTES, draw_image
 
@@ -79,3 +79,12 @@ def test_paintings_depend_only_on_the_generator_and_differ():
     assert paintings[0].shape == (64, 64, 3) and paintings[0].dtype == np.uint8
     np.testing.assert_array_equal(paintings[0], paintings[1])
     assert len({image.tobytes() for image in paintings}) == 3
+
+
+@pytest.mark.parametrize("genre", GENRES)
+def test_every_genre_is_painted_over_the_whole_canvas_and_follows_its_generator(genre):
+    first, again, second = (paint(genre, generator(0, name), SIZE) for name in ("a", "a", "b"))
+    assert first.shape == (SIZE, SIZE, 3) and first.dtype == np.uint8
+    assert np.array_equal(first, again) and not np.array_equal(first, second)
+    blocks = first.mean(axis=2).reshape(4, SIZE // 4, 4, SIZE // 4).std(axis=(1, 3))
+    assert (blocks > 1).mean() > 0.7  # strokes or stones nearly everywhere

@@ -239,6 +239,21 @@ def test_a_sparse_member_is_no_image_and_no_label(tmp_path):
         Shard(tmp_path / "0.tar")
 
 
+def test_folders_in_a_shard_are_passed_over(tmp_path):
+    folder = tarfile.TarInfo("a")
+    folder.type = tarfile.DIRTYPE
+    (tmp_path / "0.tar").write_bytes(folder.tobuf() + shard("a/1"))
+    assert [sample.id for sample in Shard(tmp_path / "0.tar")] == ["a/1"]
+
+
+@pytest.mark.parametrize(("ending", "pack"), [("tar", tar), ("zip", zipped)])
+def test_a_member_whose_name_cannot_be_printed_is_refused(tmp_path, ending, pack):
+    path = tmp_path / f"x.{ending}"
+    path.write_bytes(pack({"cat/cat1\n-dog1.png": PNG}))
+    with pytest.raises(UserError, match=r"member 'cat/cat1\\n-dog1\.png' is not printable; rename the file"):
+        open_archive(path).pictures()
+
+
 def test_archives_and_shards_that_are_no_regular_files_are_refused_at_once(tmp_path):
     for name in ("x.tar", "x.tar.gz", "x.zip"):
         os.mkfifo(tmp_path / name)

@@ -102,6 +102,19 @@ def test_files_that_are_passed_over_are_counted_by_ending(photographs, caplog):
 CLASSES = ("n02123045", "n02123159")
 
 
+def test_a_file_name_that_cannot_be_printed_is_refused(photographs):
+    (photographs / "cat" / "0.png").rename(photographs / "cat" / "new\nline.png")
+    with pytest.raises(UserError, match=r"file name 'cat/new\\nline\.png' is not printable UTF-8; rename the file"):
+        image_files(photographs)
+
+
+def test_an_archive_of_an_ilsvrc_class_that_links_to_another_is_refused(tmp_path):
+    (tmp_path / "n01440764.tar").write_bytes(b"not read")
+    (tmp_path / "n02123045.tar").symlink_to("n01440764.tar")
+    with pytest.raises(UserError, match=r"n01440764\.tar and n02123045\.tar are the same file; remove one of them"):
+        list_ilsvrc(tmp_path, "present", {"train": 1}, {"train": 1}, 0)
+
+
 @pytest.mark.parametrize("make_link", [os.symlink, os.link], ids=["symbolic", "hard"])
 def test_an_ilsvrc_photograph_in_two_classes_is_refused_by_both_names(tmp_path, make_link):
     image_folder(tmp_path, dict.fromkeys(CLASSES, 2), size=4)

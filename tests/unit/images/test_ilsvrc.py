@@ -11,7 +11,8 @@ import pytest
 from helpers import picture
 
 from shapebias.categories import ilsvrc_categories, ilsvrc_wnids
-from shapebias.errors import UserError
+from shapebias.errors import BadImageError, UserError
+from shapebias.images import image_store
 from shapebias.images.codec import encode, load_rgb
 from shapebias.images.ilsvrc import list_ilsvrc
 from shapebias.images.image_store import ImageStore
@@ -167,6 +168,39 @@ def test_labels_that_number_other_classes_are_refused(tmp_path, photographs):
     pq.write_table(pa.Table.from_pylist([row]), tmp_path / "train-0.parquet")
     with pytest.raises(UserError, match=rf"label 3 is {ilsvrc_wnids()[3]} among the 1,000 classes, but the file is"):
         listed(tmp_path)
+
+
+def test_a_label_beyond_the_1000_classes_is_refused(tmp_path, photographs):
+    row = {"image": {"bytes": photographs[CATS][f"{CATS}_0.JPEG"], "path": None}, "label": 1000}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "train-0.parquet")
+    with pytest.raises(UserError, match=r"train-0\.parquet, row 0: label 1000 is not one of the 1,000 classes"):
+        listed(tmp_path)
+
+
+def test_one_image_in_two_formats_is_refused(tmp_path, photographs):
+    files = photographs[CATS] | {f"{CATS}_0.png": b"not read"}
+    with pytest.raises(UserError, match=rf"{CATS}_0\.\w+ and \S+{CATS}_0\.\w+ are the same image; remove one"):
+        listed(folders(tmp_path, {CATS: files}))
+
+
+def test_a_row_without_an_image_is_a_bad_image(tmp_path):
+    row = {"image": {"bytes": None, "path": f"{CATS}_0.JPEG"}, "label": ilsvrc_wnids().index(CATS)}
+    schema = pa.schema({"image": pa.struct({"bytes": pa.binary(), "path": pa.string()}), "label": pa.int64()})
+    pq.write_table(pa.Table.from_pylist([row], schema), tmp_path / "train-0.parquet")
+    [listed_row] = read_rows_of(list_ilsvrc(tmp_path, "present", {"train": 1}, {"train": 1}, 0))
+    with pytest.raises(BadImageError, match="no image in this row"):
+        ImageStore(tmp_path).read(listed_row)
+
+
+def test_a_row_group_that_unpacks_to_far_more_than_images_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_store, "MAX_FILE_BYTES", 100_000)
+    row = {"image": {"bytes": bytes(10**7), "path": f"{CATS}_0.JPEG"}, "label": ilsvrc_wnids().index(CATS)}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "train-0.parquet", compression="gzip")
+    [listed_row] = read_rows_of(list_ilsvrc(tmp_path, "present", {"train": 1}, {"train": 1}, 0))
+    with pytest.raises(
+        UserError, match=r"train-0\.parquet: row group 0 unpacks from 0 to 10 MB, so it holds no encoded"
+    ):
+        ImageStore(tmp_path).read(listed_row)
 
 
 def test_a_changed_parquet_file_is_reported(tmp_path, photographs):

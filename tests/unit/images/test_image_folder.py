@@ -89,6 +89,15 @@ def test_split_folders_are_used_and_a_missing_split_is_sampled_from_training_ima
     assert set(listing["class_name"]) == {"cat"}
 
 
+def test_an_image_beside_the_class_folders_belongs_to_no_class(tmp_path):
+    root = image_folder(tmp_path, {"train/cat": 2, "test/cat": 1})
+    (root / "train/cat/0.png").rename(root / "train/loose.png")
+    assert splits_by_file(listed(root, {"train": "all", "test": 1}, shards={"train": 1, "test": 1})) == {
+        "train/cat/1.png": "train",
+        "test/cat/0.png": "test",
+    }
+
+
 def test_images_may_lie_in_nested_folders_of_their_class(tmp_path):
     image_folder(tmp_path / "cat" / "some", {"deep": 2}, size=4)
     assert class_pools(tmp_path) == {"train": {"cat": ["cat/some/deep/0.png", "cat/some/deep/1.png"]}}
