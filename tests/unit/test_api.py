@@ -103,6 +103,7 @@ def test_other_benchmarks_are_selected_by_name(tmp_path):
         ({"suppress": {"shape": [2]}}, "'suppressed', not to 'cue_conflict'"),
         ({"weights": "x.pth"}, "weights and kwargs"),
         ({"classes": ["cat", "dog", "car"]}, "2 outputs but 3 classes"),
+        ({"classes": ["cat", "cat"]}, "class 'cat' is named twice in classes"),
         ({"classes": {"cat": "cat", "dog": "dgo"}}, "'dgo'"),
         ({"device": "cuda:9"}, "cuda:9"),
     ],

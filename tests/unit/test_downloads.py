@@ -36,6 +36,7 @@ class Site:
     files: dict[str, bytes] = field(default_factory=dict)
     cut: int | None = None  # bytes after which it hangs up
     stall: threading.Event | None = None  # it waits for this event before it hangs up
+    weak: bool = False  # whether its tags are weak
     ranges: bool = True  # whether it resumes an interrupted download
     status: list[int] = field(default_factory=list)  # error statuses before it works normally
     requests: list[tuple[str, str | None]] = field(default_factory=list)
@@ -72,7 +73,7 @@ def site() -> Iterator[Site]:
                     return
             self.send_response(206 if start else 200)
             self.send_header("Content-Length", str(len(data) - start))
-            self.send_header("ETag", tag)
+            self.send_header("ETag", f"W/{tag}" if site_state.weak else tag)
             self.end_headers()
             self.wfile.write(data[start:] if site_state.cut is None else data[start : site_state.cut])
             if site_state.stall is not None:
@@ -152,6 +153,16 @@ def test_a_download_that_cannot_resume_starts_again(site, tmp_path, changed):
         site.ranges = False
     fetch(f"{site.address}/x.pth", tmp_path / "x.pth", sha(site.files["/x.pth"]))
     assert (tmp_path / "x.pth").read_bytes() == site.files["/x.pth"]
+
+
+def test_a_file_without_a_tag_is_downloaded_from_its_beginning(site, tmp_path):
+    """A weak tag promises the same meaning, but not the same bytes."""
+    site.files["/x.pth"], site.cut, site.weak = CONTENT, 4000, True
+    with pytest.raises(UserError, match="run again to resume the download"):
+        fetch(f"{site.address}/x.pth", tmp_path / "x.pth", sha(CONTENT))
+    site.cut = None
+    fetch(f"{site.address}/x.pth", tmp_path / "x.pth", sha(CONTENT))
+    assert site.requests[0] == ("/x.pth", None) and (tmp_path / "x.pth").read_bytes() == CONTENT
 
 
 def test_a_wrong_checksum_is_reported_and_no_file_is_left(site, tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shapebias.errors import UserError
-from shapebias.files import atomic_write, make_folder, open_regular_file, require_space
+from shapebias.files import MAX_TEXT_BYTES, atomic_write, make_folder, open_regular_file, read_utf8, require_space
 
 
 def test_after_a_failure_only_the_old_file_remains(tmp_path):
@@ -52,3 +52,10 @@ def test_only_regular_files_are_opened(tmp_path):
     for path in (tmp_path / "fifo", tmp_path, Path("/dev/zero")):
         with pytest.raises(OSError, match="not a regular file"):
             open_regular_file(path)
+
+
+def test_a_text_file_that_is_too_large_is_refused_unread(tmp_path):
+    with (tmp_path / "x.csv").open("wb") as file:
+        file.truncate(MAX_TEXT_BYTES + 1)
+    with pytest.raises(UserError, match=r"x\.csv: larger than \d+ MB; give a text file that people write"):
+        read_utf8(tmp_path / "x.csv")

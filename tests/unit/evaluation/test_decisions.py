@@ -73,6 +73,7 @@ def test_a_trial_without_a_response_keeps_its_row(tmp_path, response):
         ((HEADER, ROW.replace("cat1-bird1", "photo")), ["photo.png", "<shape><i>-<texture><j>.png"]),
         ((HEADER.replace("object_response", "response"), ROW), ["object_response", HEADER]),
         ((), ["decisions.csv", "the file is empty", HEADER]),
+        ((HEADER,), ["decisions.csv", "no trials; expected a row for each image"]),
     ],
 )
 def test_an_invalid_csv_is_refused_by_name(tmp_path, lines, expected):

@@ -53,6 +53,13 @@ def test_persons_of_the_study_of_children_have_their_age_in_their_name(tmp_path,
     assert "undistorted photographs that are left out: 1" in caplog.text
 
 
+def test_undistorted_photographs_count_where_no_shape_conflicts_with_a_texture(tmp_path):
+    """The published files of other sets hold them as difficulty 0 among the conditions."""
+    row = "31,2,1.2,dog,cat,1111_edg_hum_0_cat_00_n03085013_19436.png,10.0,1,0"
+    [trial] = read_decisions(write(tmp_path / "10_12.csv", CHILDREN, row), "edges").to_dict("records")
+    assert (trial["observer"], trial["shape"], trial["decision"]) == ("subject-31-age10", "cat", "dog")
+
+
 def test_rows_that_contradict_the_name_of_their_file_are_reported(tmp_path, caplog):
     row = "ResNeXt101,1,,cat,cat,1111_cc_dnn_1_cat1-bird1.png,,,1"
     assert count_hits(write(tmp_path / "bitm.csv", CHILDREN, row)) == {"ResNeXt101": (1, 0)}

@@ -8,22 +8,26 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+import seaborn as sns
 from helpers import picture
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from shapebias.categories import CATEGORIES
+from shapebias.errors import UserError
 from shapebias.figures.accuracy import ConditionAxis, accuracy_overview, condition_lines, reliance_lines
 from shapebias.figures.answers import answer_matrices, sample_predictions
 from shapebias.figures.category_bias import shape_bias_by_category
 from shapebias.figures.cues import bias_differences, cue_plane
+from shapebias.figures.draw import check_style
 from shapebias.figures.forest_plot import describe_ticks
 from shapebias.figures.likeness import consistency_matrix, likeness_dots
+from shapebias.figures.line_panels import make_panels
 from shapebias.figures.melanoma import confusion_matrices
 from shapebias.figures.read_out import read_out_lines, top_k_lines
 from shapebias.figures.save import save_figure
 from shapebias.figures.shape_bias import shape_bias_overview
-from shapebias.figures.style import FigureStyle, NoDataError, wrap_name
+from shapebias.figures.style import FigureStyle, NoDataError, darken, wrap_name
 from shapebias.figures.training_curves import training_curves
 from shapebias.metrics.melanoma import MELANOMA_COUNTS
 from shapebias.tables.columns import MELANOMA_TABLE_COLUMNS
@@ -216,6 +220,15 @@ def test_runs_of_the_same_seed_are_compared_and_observers_without_a_baseline_wit
     np.testing.assert_allclose(cells(matrix), [[np.nan, 0.25], [-0.25, np.nan]])
     assert [text.get_text() for text in matrix.texts] == ["+0.25", "−0.25"]
     assert [text.get_fontweight() for text in matrix.texts] == ["bold", "bold"]
+
+
+def test_observers_without_room_in_the_matrix_of_differences_are_counted():
+    networks = [identity(f"net{i:02d}") for i in range(70)]
+    pairs = [(networks[0], other, 0.3) for other in networks[1:]]
+    figure = bias_differences(differences(*pairs), biases(*networks), benchmark="conflict", baseline="in")
+    shown = len(figure.axes[0].get_yticklabels())
+    assert 1 < shown < 70
+    assert f"not shown: {70 - shown} more observers, in the table" in " ".join(below(figure).split())
 
 
 def consistency(*rows: tuple[dict[str, Any], dict[str, Any], float]) -> pd.DataFrame:
@@ -412,6 +425,22 @@ def test_the_most_human_like_network_is_on_top_and_people_are_a_line():
     assert "over 1 benchmark" in figure.get_suptitle()
 
 
+def test_an_undefined_likeness_has_no_marker_and_no_rank():
+    measures = ["accuracy", "accuracy_difference", "observed_consistency", "error_consistency"]
+    unknown = dict.fromkeys([*measures, *(f"{name}_rank" for name in measures), "mean_rank"], np.nan)
+    rows = [
+        identity(name) | {"benchmark": benchmark} | unknown | {"error_consistency": kappa}
+        for name, kappa in (("a", 0.25), ("people", np.nan))
+        for benchmark in ("sketch", "all")
+    ]
+    figure = likeness_dots(pd.DataFrame(rows))
+    markers_of_panels = [[xs(line) for line in axes.lines if line.get_marker() == "*"] for axes in figure.axes]
+    assert markers_of_panels == [[], [], [], [[0.25]]]
+    assert not any(text.get_text() for axes in figure.axes for text in axes.texts)
+    low, high = figure.axes[1].get_xlim()
+    assert low < 0 < 1 < high  # an axis without values
+
+
 def test_loss_and_accuracy_are_drawn_completely_for_every_model():
     history = pd.DataFrame({"epoch": [1, 2], "train_loss": [9.0, 2.0], "val_loss": [3.0, 2.5]})
     history = history.assign(train_accuracy=[0.1, 0.5], val_accuracy=[0.2, 0.4], regime="in", seed=0, best_epoch=2)
@@ -475,6 +504,33 @@ def test_only_distinguishable_models_have_a_colour():
     colors = FigureStyle().distinct_colors([f"net{i}" for i in range(12)])
     assert len(set(colors.values())) == 9 + 1
     assert colors["net9"] == colors["net10"] == colors["net11"]
+
+
+def test_another_palette_colours_the_models_in_its_own_order():
+    colors = FigureStyle(palette="Set2").model_colors(["a", "b"])
+    assert list(colors.values()) == [darken(color) for color in sns.color_palette("Set2", 2)]
+    assert colors != FigureStyle().model_colors(["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("style", "problem"),
+    [
+        (FigureStyle(palette="colourblind"), "palette 'colourblind': unknown; use a seaborn palette"),
+        (FigureStyle(dpi=0), r"dpi 0, font scale 1\.0: both must be above 0"),
+        (FigureStyle(font_scale=float("nan")), "dpi 300, font scale nan: both must be above 0"),
+    ],
+)
+def test_a_style_that_cannot_be_drawn_is_refused(style, problem):
+    check_style(FigureStyle())
+    with pytest.raises(UserError, match=problem):
+        check_style(style)
+
+
+def test_networks_not_trained_here_share_a_panel_beside_many_models():
+    rows = [(f"m{i}", "in", "run") for i in range(3)] + [(f"n{i}", "", "pretrained") for i in range(2)]
+    pooled = pd.DataFrame(rows, columns=["model", "regime", "kind"])
+    assert [len(make_panels(pooled, most=most)) for most in (5, 4)] == [5, 4]
+    assert make_panels(pooled, most=4)[-1].series == [("n0", ""), ("n1", "")]
 
 
 def test_regimes_follow_the_study_and_models_follow_the_table():

@@ -251,7 +251,7 @@ def test_a_member_whose_name_cannot_be_printed_is_refused(tmp_path, ending, pack
     path = tmp_path / f"x.{ending}"
     path.write_bytes(pack({"cat/cat1\n-dog1.png": PNG}))
     with pytest.raises(UserError, match=r"member 'cat/cat1\\n-dog1\.png' is not printable; rename the file"):
-        open_archive(path).pictures()
+        open_archive(path)
 
 
 def test_archives_and_shards_that_are_no_regular_files_are_refused_at_once(tmp_path):

@@ -28,6 +28,7 @@ from shapebias.stylize.pipeline import (
     stylize_images,
     stylize_in_batches,
 )
+from shapebias.stylize.style_vectors import StyleVectors, write_style_vectors
 from shapebias.stylize.stylizers import make_stylizer
 from shapebias.synthetic.paintings import painting
 from shapebias.synthetic.scene import draw_image
@@ -249,3 +250,12 @@ def test_each_image_gets_all_paintings_once_in_its_own_random_order():
 def test_without_another_category_a_conflict_is_refused():
     with pytest.raises(UserError, match="'cat'"):
         shuffle_other_categories(0, "x", "cat", {"cat": ["cat/0"], "dog": []})
+
+
+def test_a_content_without_a_category_has_no_other_category(tmp_path):
+    write_style_vectors(tmp_path / "x.safetensors", "f", [label("a", class_name="cat", shape="cat")], [np.zeros(2)])
+    sampler = StyleSampler(StyleVectors([tmp_path / "x.safetensors"], "f"), 0, other_category=True)
+    with pytest.raises(
+        UserError, match=r"image x has no category, so no style can differ from it; its folder must name"
+    ):
+        sampler(label("x", class_name="tulip"))

@@ -11,6 +11,7 @@ from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.evaluation.decisions import PROBABILITIES
 from shapebias.evaluation.stimulus_names import published_conflicts
+from shapebias.metrics import bias_differences
 from shapebias.tables.assemble import TableBuilder, format_lineage
 from shapebias.tables.columns import TABLE_COLUMNS
 
@@ -159,6 +160,26 @@ def test_differences_cover_the_images_that_both_saw():
     assert rows.loc[("a", "c"), "reason"] == "no hit of c on the 1 common conflict images"
     assert rows.loc[("a", "d"), "reason"] == "no conflict image that both saw and could answer"
     assert rows.loc[[("a", "c"), ("a", "d")], ["difference", "ci_low", "ci_high"]].isna().all(axis=None)
+
+
+def test_differences_do_not_depend_on_the_size_of_a_batch(monkeypatch):
+    def make_differences() -> pd.DataFrame:
+        builder = TableBuilder()
+        for name in "abc":
+            builder.add_decisions("c", recorded_decisions(*CUES, observer=name), [], "cue_conflict")
+        others = recorded_decisions(*CUES, observer="d").assign(image=lambda table: "new" + table["image"])
+        builder.add_decisions("c", others, [], "cue_conflict")
+        return builder.tables()["shape_bias_differences"]
+
+    together = make_differences()
+    monkeypatch.setattr(bias_differences, "ROWS_AT_ONCE", 1)
+    pd.testing.assert_frame_equal(make_differences(), together)
+    assert len(together) == 6
+
+
+def test_an_observer_with_the_name_of_all_people_is_refused():
+    with pytest.raises(UserError, match=r"benchmark 'c': an observer is called 'people'.*; rename the observer"):
+        TableBuilder().add_decisions("c", recorded_decisions(*CUES, observer="people"), [], "cue_conflict")
 
 
 def test_a_pool_is_not_compared_with_its_own_members():

@@ -8,7 +8,7 @@ from helpers import trials
 from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.evaluation.decisions import PROBABILITIES, write_predictions
-from shapebias.tables.collect import DecisionFiles, PredictionFile, collect_tables, write_tables
+from shapebias.tables.collect import DecisionFiles, PredictionFile, collect_tables, list_csvs, write_tables
 from shapebias.tables.reading import read_answers, read_people, read_table, read_tables
 from shapebias.tables.summaries import observer_kinds, observer_names
 
@@ -110,3 +110,20 @@ def test_a_table_of_people_that_could_be_misread_is_refused_with_its_line(tmp_pa
     with pytest.raises(UserError) as refusal:
         read_people(tmp_path / "people.csv")
     assert reason in str(refusal.value)
+
+
+def test_a_table_of_answers_without_its_columns_is_refused(tmp_path):
+    (tmp_path / "answers.conflict.csv").write_text("image,shape,net\na,cat,dog\n")
+    with pytest.raises(
+        UserError, match=r"answers\.conflict\.csv: column 'texture' is missing; expected image,shape,tex"
+    ):
+        read_answers(tmp_path, "conflict")
+
+
+def test_a_folder_without_decisions_is_refused(tmp_path):
+    (tmp_path / "b.csv").touch()
+    (tmp_path / "a.csv").touch()
+    assert list_csvs([tmp_path]) == [tmp_path / "a.csv", tmp_path / "b.csv"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="empty: no CSV of decisions in this folder"):
+        list_csvs([tmp_path / "empty"])
