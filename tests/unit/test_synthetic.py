@@ -4,9 +4,12 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from shapebias.categories import CATEGORIES
+from shapebias.images.codec import encode, load_rgb
 from shapebias.seeding import generator
+from shapebias.synthetic.anagrams import COUPLES, GRID, POSES, anagram_facts, cut_tiles, draw_anagram, draw_pose
 from shapebias.synthetic.paintings import GENRES, paint, painting
 from shapebias.synthetic.parts import render_mask
 from shapebias.synthetic.scene import APPEARANCES, CLASSES, SILHOUETTES, draw_image
@@ -88,3 +91,39 @@ def test_every_genre_is_painted_over_the_whole_canvas_and_follows_its_generator(
     assert np.array_equal(first, again) and not np.array_equal(first, second)
     blocks = first.mean(axis=2).reshape(4, SIZE // 4, 4, SIZE // 4).std(axis=(1, 3))
     assert (blocks > 1).mean() > 0.7  # strokes or stones nearly everywhere
+
+
+def tiles_of(image: Image.Image) -> list[bytes]:
+    """Return the tiles of an anagram in an order that does not depend on their places."""
+    return sorted(tile.tobytes() for tile in cut_tiles(np.asarray(image)[..., 0], image.width // GRID))
+
+
+@pytest.mark.parametrize("couple", COUPLES)
+def test_both_images_of_an_anagram_have_the_same_tiles_in_other_places(couple):
+    images = [draw_anagram(name, f"test/{name}/00000", size=80, seed=0) for name in couple]
+    assert tiles_of(images[0]) == tiles_of(images[1])
+    values = [np.asarray(image) for image in images]
+    assert set(np.unique(values)) == {51, 153} and 0.1 < (values[0] != values[1]).mean() < 0.5
+    assert CLASSES[couple[0]] != CLASSES[couple[1]]
+    # Each image shows its object: it resembles one of the poses more than the other object's image does.
+    for name, image, other in zip(couple, values, values[::-1], strict=True):
+        poses = [draw_pose(name, f"test/{'+'.join(couple)}/00000", pose, 8, 0) for pose in range(POSES)]
+        errors = [min(np.abs(pose - (153 - shown[..., 0]) / 102).mean() for pose in poses) for shown in (image, other)]
+        assert errors[0] < 0.1 < errors[1]
+
+
+def test_an_anagram_is_a_pure_function_of_seed_and_id_and_names_its_pair():
+    first, again, other = (draw_anagram("tabby", f"test/tabby/{n}", size=64, seed=0) for n in ("00", "00", "01"))
+    assert first.size == (64, 64) and first.tobytes() == again.tobytes() != other.tobytes()
+    assert (np.asarray(first)[:2] == 153).all()  # a grid of 60 pixels, and a margin
+    facts = {"pair": "test/tabby+indian_elephant/00"}
+    assert anagram_facts("tabby", "test/tabby/00") == facts | {"foil": "elephant"}
+    assert anagram_facts("indian_elephant", "test/indian_elephant/00") == facts | {"foil": "cat"}
+
+
+def test_drawn_anagrams_survive_packing_as_jpeg():
+    images = []
+    for name in ("polar_bear", "siamese"):
+        suffix, data = encode(draw_anagram(name, f"test/{name}/0", size=160, seed=0), "jpeg")
+        images.append(load_rgb(data))
+    assert suffix == "jpg" and tiles_of(images[0]) == tiles_of(images[1])

@@ -20,14 +20,14 @@ def test_the_demo_has_the_expected_number_of_jobs_for_each_rule(workspace, demo)
     models, regimes, seeds = len(demo["models"]), len(demo["regimes"]), len(demo["seeds"])
     assert jobs["train"] == models * regimes * seeds == 16
     assert jobs["evaluate"] == 16  # every benchmark and the read-out in one job
-    assert jobs["pack"] == 2 + 1 + 1 + 1 + 1 + 1  # in: train, val, test; silhouettes; edges; paintings
+    assert jobs["pack"] == 2 + 1 + 1 + 1 + 1 + 1 + 1  # in: train, val, test; silhouettes; edges; anagrams; paintings
     assert jobs["stylize"] == (2 + 1 + 1) + 1  # sin: train, val, test; conflict: test
     assert jobs["encode_styles"] == 1 + 1  # paintings; the photographs of the test split
-    assert jobs["checksums"] == 2 * 3 + 3  # in and sin: train, val, test; conflict, silhouettes, edges: test
-    assert jobs["catalogue"] == 4 + 2
+    assert jobs["checksums"] == 2 * 3 + 4  # in and sin: train, val, test; conflict, silhouettes, edges, anagrams: test
+    assert jobs["catalogue"] == 5 + 2
     assert jobs["scan"] == 0  # all images are drawn
     assert jobs["tables"] == jobs["figures"] == jobs["report"] == jobs["track"] == 1
-    assert jobs["total"] <= 70
+    assert jobs["total"] <= 72
     assert "track" not in workspace().plan(demo | {"wandb": {"mode": "disabled"}})
 
 
@@ -51,9 +51,7 @@ def test_only_melanoma_runs_are_evaluated_on_melanoma_benchmarks_and_on_no_other
     assert (jobs["train"], jobs["evaluate"], jobs["evaluate_melanoma"]) == (3, 1, 2)
     output = place.snakemake("-n", "-p", config=demo).stdout
     predicted = set(re.findall(r"--out '?results/predictions/(\w+)/(\w+)\.parquet", output))
-    others = {
-        (name, "resnet_in_seed0") for name in ("conflict", "in_test", "sin_test", "silhouettes", "edges", "reliance")
-    }
+    others = {(name, "resnet_in_seed0") for name in demo["benchmarks"] if name != "mela"}
     lesions = {("mela", f"resnet_{regime}_seed0") for regime in ("mela_in", "mela_imagenet")}
     assert predicted == others | lesions
     assert "--melanoma-baseline mela_imagenet" in output

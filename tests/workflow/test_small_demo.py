@@ -29,7 +29,7 @@ def small(demo_config):
         "per_class": {"train": 4, "val": 1, "test": 2},
         "shards": {"train": 2},
     }
-    for name in ("silhouettes", "edges"):
+    for name in ("silhouettes", "edges", "anagrams"):
         config["sources"][name]["per_class"] = {"test": 1}
     config["styles"]["paintings"] = {"kind": "synthetic", "count": 6, "size": 64}
     vit = {"img_size": 32, "patch_size": 8, "depth": 1, "embed_dim": 32, "num_heads": 2}
@@ -72,6 +72,8 @@ def test_every_run_is_measured_on_every_benchmark(small_demo):
     untouched, suppressed = 3, 1 + 1 + 1  # cues; strengths of shape, texture and colour
     assert len(reliance) == RUNS * (untouched + suppressed)
     assert set(reliance["images"]) == {2 * 32}
+    shape = pd.read_csv(small_demo.folder / "results/tables/configural_shape.csv")
+    assert len(shape) == RUNS and set(shape["pairs"]) == {7} and set(shape["css_chance"]) == {1 / CATEGORIES**2}
     read_out = pd.read_csv(small_demo.folder / "results/tables/read_out.csv")
     assert set(read_out["cue"]) == {"shape", "texture"} and read_out["observer"].nunique() == RUNS
     assert {"pixels", "penultimate"} <= set(read_out["stage"])

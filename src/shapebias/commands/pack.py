@@ -6,7 +6,7 @@ A broken image is rejected with the reason and replaced by the next reserve of i
 
 import argparse
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from shapebias.images.packing import EncodedImage, FileEncoder, pack_images
 from shapebias.images.rejections import Rejections, write_rejections
 from shapebias.images.shards import write_shard
 from shapebias.seeding import generator
+from shapebias.synthetic.anagrams import ANAGRAM, ANAGRAM_CLASSES, anagram_facts, draw_anagram
 from shapebias.synthetic.paintings import painting
 from shapebias.synthetic.scene import APPEARANCES, CLASSES, draw_image
 
@@ -48,6 +49,9 @@ class ImageDrawer:
             return encode(
                 Image.fromarray(painting(generator(self.seed, "painting", image.id), self.size)), self.encoding
             )
+        if self.appearance == ANAGRAM:
+            anagram = draw_anagram(image.class_name, image.id, size=self.size, seed=self.seed)
+            return encode(anagram, self.encoding)
         photograph = draw_image(image.class_name, image.id, size=self.size, seed=self.seed, appearance=self.appearance)
         return encode(photograph, self.encoding)
 
@@ -63,7 +67,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--kind", required=True, choices=[*DRAWN, *FILES])
     parser.add_argument("--folder", type=Path, help="folder of the files; for kind ilsvrc also its tar file")
     parser.add_argument(
-        "--appearance", choices=APPEARANCES, default="photograph", help="appearance of drawn images (kind synthetic)"
+        "--appearance",
+        choices=[*APPEARANCES, ANAGRAM],
+        default="photograph",
+        help="appearance of drawn images (kind synthetic)",
     )
     parser.add_argument("--size", type=image_size, required=True, help="the shorter side of a packed image, pixels")
     parser.add_argument("--seed", type=int, default=0, help="seed of drawn images (default: %(default)s)")
@@ -92,12 +99,20 @@ def image_encoder(args: argparse.Namespace) -> Callable[[ListedImage], EncodedIm
     return FileEncoder(ImageStore(args.folder), args.size, args.format, args.max_megapixels)
 
 
+def describer(args: argparse.Namespace) -> Callable[[ListedImage], Mapping[str, str]] | None:
+    """Return the function that gives an image's label its pair and its foil, if the images are anagrams."""
+    if args.appearance != ANAGRAM:
+        return None
+    return lambda image: anagram_facts(image.class_name, image.id)
+
+
 def listed_rows(args: argparse.Namespace) -> list[ListedImage]:
     """Return the images of the shard, from the listing, or from the numbers of drawn images."""
     if args.listing:
         return read_listing(args.listing, args.split, args.shard)
+    classes = ANAGRAM_CLASSES if args.appearance == ANAGRAM else CLASSES
     table = (
-        list_synthetic(CLASSES, args.per_class, args.shards, args.seed)
+        list_synthetic(classes, args.per_class, args.shards, args.seed)
         if args.kind == "synthetic"
         else list_paintings(args.count, args.shards[ALL], args.seed)
     )
@@ -108,7 +123,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     rows, rejections = listed_rows(args), Rejections(args.max_rejected)
     require_space(args.out.parent, len(rows) * expected_encoded_bytes(args.size, args.format), args.out.name)
-    samples = pack_images(rows, image_encoder(args), partial(read_pool, args.listing), rejections, args.workers)
+    read_replacements = partial(read_pool, args.listing)
+    samples = pack_images(rows, image_encoder(args), read_replacements, rejections, args.workers, describer(args))
     count = write_shard(args.out, progress(samples, total=len(rows), unit="image", label=args.out.name))
     write_rejections(args.out, rejections)
     log.info("%s: %d images, %d rejected", args.out, count, len(rejections.rows))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from shapebias.config.queries import ALL, CLASS_COUNTS, DRAWN_CLASSES, ILSVRC_CLASS, ISIC, Config, splits_of
+from shapebias.config.queries import ALL, CLASS_COUNTS, ILSVRC_CLASS, ISIC, Config, drawn_classes, splits_of
 
 # Key of the config → count: sources.in (classes), styles.paintings (images), benchmarks.published (images).
 FolderSizes = Mapping[str, int]
@@ -39,7 +39,7 @@ def class_count(config: Config, name: str, folder_sizes: FolderSizes = NO_FOLDER
     """Return the number of classes of a source. An image folder that was not counted is assumed to have 207."""
     entry = config["sources"][name]
     if entry["kind"] in ("synthetic", "isic2017"):
-        return DRAWN_CLASSES if entry["kind"] == "synthetic" else 2
+        return drawn_classes(entry) if entry["kind"] == "synthetic" else 2
     return folder_sizes.get(f"sources.{name}", CLASS_COUNTS[entry.get("classes", "categories")])
 
 

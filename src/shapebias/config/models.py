@@ -207,7 +207,11 @@ class SyntheticSource(Section):
     """Photographs that the workflow draws itself."""
 
     kind: Literal["synthetic"]
-    appearance: Literal["photograph", "silhouette", "edges"] = Field("photograph", description="How objects are drawn.")
+    appearance: Literal["photograph", "silhouette", "edges", "anagram"] = Field(
+        "photograph",
+        description="How objects are drawn. anagram: pairs of silhouettes of the same tiles in two arrangements, of 14 "
+        "of the 32 classes.",
+    )
     per_class: PerClass = Field(description=PER_CLASS)
     shards: Shards = section(SHARDS)
 

@@ -11,6 +11,7 @@ Config = dict[str, Any]
 ALL = "all"  # a count: every available image
 CLASS_COUNTS = {"categories": 207, "present": 207, "all": 1000}  # classes of ILSVRC, by `classes` in the config
 DRAWN_CLASSES = 32  # of a synthetic source
+ANAGRAM_CLASSES = 14  # of a synthetic source with appearance: anagram
 ISIC = {"train": 2000, "val": 150, "test": 600}  # images of the 2017 challenge
 ILSVRC_CLASS = 1300  # training images of its largest classes
 
@@ -53,8 +54,13 @@ def most_images(config: Config, images: str, split: str) -> int | None:
     if count is None or entry["kind"] not in ("synthetic", "ilsvrc"):
         return None
     if entry["kind"] == "synthetic":
-        return None if count == ALL else DRAWN_CLASSES * count
+        return None if count == ALL else drawn_classes(entry) * count
     return CLASS_COUNTS[entry["classes"]] * (ILSVRC_CLASS if count == ALL else count)
+
+
+def drawn_classes(entry: Config) -> int:
+    """Return the number of classes of a synthetic source."""
+    return ANAGRAM_CLASSES if entry.get("appearance") == "anagram" else DRAWN_CLASSES
 
 
 def is_melanoma(config: Config, images: str) -> bool:

@@ -1,7 +1,7 @@
 """Packing: decode, scale and encode the images of a listing, and replace broken images by reserves."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -98,10 +98,12 @@ def pack_images(
     read_pool: Callable[[str, str], Sequence[ListedImage]],
     rejections: Rejections,
     workers: int = 0,
+    describe: Callable[[ListedImage], Mapping[str, str]] | None = None,
 ) -> Iterator[tuple[Label, str, bytes]]:
     """Yield the samples of a shard in the order of its rows, encoded by parallel processes.
 
     read_pool: (class, pool) → the pool's rows, for replacing a broken image. Broken images go to `rejections`.
+    describe: image → further fields of its label.
     Raises UserError if there are too many, or if one cannot be replaced.
     """
     pools: dict[tuple[str, str], ClassPool] = {}
@@ -111,7 +113,7 @@ def pack_images(
     for chunk, results in zip(chunks, results_by_chunk, strict=True):
         for row, result in zip(chunk, results, strict=True):
             if not isinstance(result, BadImageError):
-                yield packed_label(row), *result
+                yield packed_label(row) | dict(describe(row) if describe else {}), *result
                 continue
             rejections.add(row.file, result)
             if not row.pool:

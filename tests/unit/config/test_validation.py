@@ -557,9 +557,12 @@ def test_nodes_share_the_ranks_evenly(config):
 
 
 def test_names_of_appearances_are_those_of_the_code():
-    from shapebias.synthetic.scene import APPEARANCES
+    from shapebias.config.queries import ANAGRAM_CLASSES, DRAWN_CLASSES
+    from shapebias.synthetic import anagrams, scene
 
-    assert tuple(SCHEMA["$defs"]["SyntheticSource"]["properties"]["appearance"]["enum"]) == APPEARANCES
+    appearances = SCHEMA["$defs"]["SyntheticSource"]["properties"]["appearance"]["enum"]
+    assert appearances == [*scene.APPEARANCES, anagrams.ANAGRAM]
+    assert len(scene.CLASSES) == DRAWN_CLASSES and len(anagrams.ANAGRAM_CLASSES) == ANAGRAM_CLASSES
 
 
 def described_keys(schema: Any, path: str = "") -> Iterator[tuple[str, dict]]:

@@ -9,8 +9,8 @@ import yaml
 from helpers import ROOT, TINY_RESNET, tiny_resnet
 from PIL import Image
 
-from shapebias.config.dataset_sizes import DRAWN_CLASSES, count_folders, images_in, images_in_shard, images_shown
-from shapebias.config.queries import pretrained_name
+from shapebias.config.dataset_sizes import count_folders, images_in, images_in_shard, images_shown
+from shapebias.config.queries import DRAWN_CLASSES, pretrained_name
 from shapebias.config.validation import check_config
 from shapebias.errors import UserError
 from shapebias.planning import throughput
@@ -238,7 +238,7 @@ def test_the_demo_s_planned_seconds_are_within_a_factor_of_two_of_the_measured_o
     config = check_config(yaml.safe_load((ROOT / "config.yaml").read_text()))
     jobs = list_jobs(ROOT / "Snakefile", ROOT / "config.yaml", {})
     plan = plan_study(config, jobs, Measurements(networks=count_networks(config)))
-    assert len(jobs) == sum(group.count for group in plan) <= 70
+    assert len(jobs) == sum(group.count for group in plan) <= 72
     seconds = {rule: sum(group.count * group.seconds for group in plan if group.rule == rule) for rule in DEMO}
     assert sum(DEMO.values()) / 2 < sum(seconds.values()) < sum(DEMO.values()) * 2
     for rule in ("pack", "encode_styles", "stylize", "train", "evaluate"):
