@@ -83,6 +83,7 @@ NETWORK_FILES = {
 DECISIONS = {name: entry for name, entry in config["observers"].items() if "decisions" in entry}
 # Benchmarks with a read-out of shape and texture from every stage of every network.
 READ_OUT = [name for name, entry in config["benchmarks"].items() if entry.get("read_out")]
+PROTOCOLS = [name for name, entry in config["benchmarks"].items() if entry.get("protocols")]
 CONFLICTS = [name for name, entry in config["benchmarks"].items() if entry["kind"] == "cue_conflict"]
 PACKED = [*config["sources"], *config["styles"]]
 SETS = [*PACKED, *config["stylized"]]

@@ -53,6 +53,8 @@ def benchmark_flags(wildcards, names):
         if READ_OUT and entry["kind"] == "cue_conflict":
             table = f"{name}=results/read_out/{name}/{wildcards.observer}.csv"
             words += ["--read-out", table if name in READ_OUT else "-"]
+        if PROTOCOLS and entry["kind"] == "cue_conflict":
+            words += ["--protocols", f"{target}.protocols.parquet" if name in PROTOCOLS else "-"]
     return words
 
 
@@ -89,6 +91,7 @@ rule evaluate:
         predictions=expand("results/predictions/{benchmark}/{{observer}}.parquet", benchmark=BENCHMARKS),
         decisions=expand("results/predictions/{benchmark}/{{observer}}.csv", benchmark=BENCHMARKS),
         read_out=expand("results/read_out/{benchmark}/{{observer}}.csv", benchmark=READ_OUT),
+        protocols=expand("results/predictions/{benchmark}/{{observer}}.protocols.parquet", benchmark=PROTOCOLS),
     log:
         "logs/evaluate/{observer}.log",
     benchmark:
@@ -160,6 +163,7 @@ def measurements_of(observer):
     paths = predictions_of(observer)
     if observer in OBSERVERS:
         paths += [f"results/read_out/{benchmark}/{observer}.csv" for benchmark in READ_OUT]
+        paths += [f"results/predictions/{benchmark}/{observer}.protocols.parquet" for benchmark in PROTOCOLS]
     return paths + ([f"{run_folder(observer)}/run.json"] if observer in RUNS else [])
 
 
@@ -186,7 +190,7 @@ TABLES += ["shape_bias_differences", "shape_bias_differences_pooled", "cue_accur
 TABLES += ["classification_report", "accuracy", "accuracy_differences", "accuracy_by_condition", "error_consistency"]
 TABLES += ["atlas", "atlas_differences"] if PUBLISHED_OBSERVERS else []
 TABLES += ["error_consistency_pooled", "human_likeness", "reliance", "configural_shape", "refined_bias", "read_out"]
-TABLES += ["undefined"]
+TABLES += ["protocols", "protocol_pairs", "undefined"]
 TABLES += ["runs", "rejected", *(["melanoma"] if MELANOMA else []), *(f"answers.{name}" for name in ANSWERED_CONFLICTS)]
 
 
@@ -216,6 +220,11 @@ rule tables:
         predictions=[path for name in [*SHOWN_OBSERVERS, *SHOWN_MELANOMA_RUNS] for path in predictions_of(name)],
         runs=[f"{run_folder(name)}/run.json" for name in SHOWN_RUNS],
         read_out=expand("results/read_out/{benchmark}/{observer}.csv", benchmark=READ_OUT, observer=SHOWN_OBSERVERS),
+        protocols=expand(
+            "results/predictions/{benchmark}/{observer}.protocols.parquet",
+            benchmark=PROTOCOLS,
+            observer=SHOWN_OBSERVERS,
+        ),
         rejected=[f"results/images/{name}/rejected.csv" for name in SHOWN_SETS],
         decisions=[input_path(entry["decisions"]) for entry in DECISIONS.values()],
         published=[
@@ -246,11 +255,12 @@ rule tables:
         observers=SHOWN_OBSERVERS,
         melanoma=melanoma_flags(),
         read_out=lambda wildcards, input: flags({"read_out": list(input.read_out) or None}),
+        protocols=lambda wildcards, input: flags({"protocols": list(input.protocols) or None}),
         sets=SHOWN_SETS,
         decisions=lambda wildcards: decision_flags(),  # a function, since a pattern may hold {…}
         published=flags({"published": [f"{name}={path}" for name, path in PUBLISHED_OBSERVERS.items()] or None}),
     shell:
         'python "$SCRIPTS"/tables.py --predictions results/predictions --benchmarks {params.benchmarks:q}'
         " --kinds {params.kinds:q} --observers {params.observers:q} {params.melanoma:q} {params.read_out:q}"
-        " --runs results/runs --images results/images --sets {params.sets:q} {params.decisions:q}"
+        " {params.protocols:q} --runs results/runs --images results/images --sets {params.sets:q} {params.decisions:q}"
         " {params.published:q} --out {params.folder:q} > {log:q} 2>&1"

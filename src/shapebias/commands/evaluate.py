@@ -23,6 +23,7 @@ from shapebias.errors import UserError
 from shapebias.evaluation import cue_suppression
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import (
+    PROTOCOLS_SUFFIX,
     read_label_predictions,
     read_observers,
     read_raw_predictions,
@@ -33,6 +34,7 @@ from shapebias.evaluation.fingerprints import fingerprint_measurement
 from shapebias.evaluation.inputs import CAPACITY, ImageCache
 from shapebias.evaluation.label_answers import CATEGORY_LABELS, PUBLISHED
 from shapebias.evaluation.observer import load_observer, measure
+from shapebias.evaluation.protocols import measure_protocols
 from shapebias.evaluation.shared_files import SharedFolder
 from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.files import atomic_write, check_folder
@@ -41,6 +43,7 @@ from shapebias.images.pictures import Picture
 from shapebias.metrics.configural_shape import describe_configural_shape
 from shapebias.metrics.linear_read_out import StageReader, is_conflict
 from shapebias.metrics.panel import pair_trials
+from shapebias.metrics.protocol_range import describe_range, read_protocol_answers, tabulate_protocols
 from shapebias.metrics.refined_bias import describe_refined_bias
 from shapebias.metrics.shape_bias import accuracy_row, bias_rows, count_cues, describe_bias
 from shapebias.networks import models
@@ -119,6 +122,14 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help="for each benchmark of kind cue_conflict: also read shape and texture out of every stage with linear "
         "classifiers, and write the table X.csv with NAME as the benchmark; - for no read-out",
     )
+    images.add_argument(
+        "--protocols",
+        action="append",
+        default=[],
+        metavar=f"X{PROTOCOLS_SUFFIX}",
+        help="for each benchmark of kind cue_conflict: also decide under all protocols of the field, and write these "
+        "decisions; - for no protocols",
+    )
     parser.add_argument(
         "--reuse", type=Path, metavar="FOLDER", help="keep copies of measurements in this folder and reuse them"
     )
@@ -152,8 +163,15 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         parser.error("give --labels once for each benchmark with labels of its own, or not at all")
     if len(args.read_out) not in (0, args.benchmark.count("cue_conflict")):
         parser.error("give --read-out once for each benchmark of kind cue_conflict, or not at all")
-    if wrong := [path for path in args.out if path.suffix != ".parquet"]:
-        parser.error(f"--out {wrong[0]}: predictions are a Parquet file; give a name that ends in .parquet")
+    if len(args.protocols) not in (0, args.benchmark.count("cue_conflict")):
+        parser.error("give --protocols once for each benchmark of kind cue_conflict, or not at all")
+    if wrong := [text for text in args.protocols if text != "-" and not text.endswith(PROTOCOLS_SUFFIX)]:
+        parser.error(f"--protocols {wrong[0]!r} does not end in {PROTOCOLS_SUFFIX}, and is not -")
+    if wrong := [path for path in args.out if path.suffix != ".parquet" or path.name.endswith(PROTOCOLS_SUFFIX)]:
+        parser.error(
+            f"--out {wrong[0]}: predictions are a Parquet file; give a name that ends in .parquet, and not in "
+            f"{PROTOCOLS_SUFFIX}"
+        )
     stems = {path.stem for path in args.out}
     if args.observer is None and len(stems) == 1:
         [args.observer] = stems
@@ -168,7 +186,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 class Measurement:
     """One benchmark to show, and the files to write.
 
-    read_out: the benchmark's name in a table, and that table. labels: as in `label_answers.choose_label_map`.
+    read_out: the benchmark's name in a table, and that table. protocols: the file of decisions under all protocols.
+    labels: as in `label_answers.choose_label_map`.
     """
 
     images: list[Path]
@@ -177,27 +196,31 @@ class Measurement:
     decisions: Path | None
     suppress: cue_suppression.Strengths | None
     read_out: tuple[str, Path] | None
+    protocols: Path | None
     labels: str = PUBLISHED
 
     @property
     def outputs(self) -> dict[str, Path]:
         """Name of a copy → output. The predictions come last, so their copy means that all copies are complete."""
         tables = {"decisions.csv": self.decisions, "read_out.csv": self.read_out and self.read_out[1]}
+        tables["protocols.parquet"] = self.protocols
         return {name: path for name, path in tables.items() if path} | {"predictions.parquet": self.out}
 
 
 def measurements(args: argparse.Namespace) -> list[Measurement]:
     """Return the measurements that the command line requests. Raises UserError for strengths that are not allowed."""
     strengths = iter([cue_suppression.read_strengths(words) for words in args.suppress])
-    tables, labels = iter(args.read_out), iter(args.labels)
+    tables, labels, protocols = iter(args.read_out), iter(args.labels), iter(args.protocols)
     requested = []
     for position, (paths, kind, out) in enumerate(zip(args.images, args.benchmark, args.out, strict=True)):
         suppress = next(strengths, None) if KINDS[kind].measures == "reliance" else None
         name, _, table = next(tables, "-").partition("=") if kind == "cue_conflict" else ("-", "", "")
         read_out = (name, Path(table)) if table else None
         decisions = args.decisions[position] if args.decisions else None
+        protocol_file = next(protocols, "-") if kind == "cue_conflict" else "-"
+        target = None if protocol_file == "-" else Path(protocol_file)
         label_map = next(labels, PUBLISHED) if KINDS[kind].rule else PUBLISHED
-        requested.append(Measurement(paths, kind, out, decisions, suppress, read_out, label_map))
+        requested.append(Measurement(paths, kind, out, decisions, suppress, read_out, target, label_map))
     return requested
 
 
@@ -206,6 +229,7 @@ def fingerprint_of(measurement: Measurement, pictures: Sequence[Picture], args: 
     keys = ("timm", "kwargs", "observer", "batch_size", "threads", "max_rejected")
     settings = {key: getattr(args, key) for key in keys} | {"device": device, "kind": measurement.kind}
     settings |= {"suppress": measurement.suppress, "read_out": measurement.read_out and measurement.read_out[0]}
+    settings |= {"protocols": measurement.protocols is not None}
     files = [Path(__file__), *filter(None, [args.classes])] + ([weights_path(args.weights)] if args.weights else [])
     settings["labels"] = measurement.labels
     files += [] if measurement.labels in (PUBLISHED, CATEGORY_LABELS) else [Path(measurement.labels)]
@@ -299,6 +323,18 @@ def main(argv: list[str] | None = None) -> None:
             name, table = measurement.read_out
             network = {key: observer.facts[key] for key in ("observer", "model", "regime", "seed")}
             write_read_out(table, reader.read_out(shared), {"benchmark": name} | network)
+        if measurement.protocols:
+            decisions, protocol_facts = measure_protocols(
+                observer,
+                pictures,
+                batch_size=args.batch_size,
+                workers=args.workers,
+                device=device,
+                max_rejected=args.max_rejected,
+            )
+            protocol_record = record | {"benchmark": measurement.kind} | protocol_facts
+            write_predictions(measurement.protocols, decisions, protocol_record)
+            print(describe_range(tabulate_protocols(read_protocol_answers(decisions, protocol_record))))
         if measurement.decisions:
             write_decisions(measurement.decisions, predictions, observer.name)
         write_predictions(measurement.out, predictions, record | facts)

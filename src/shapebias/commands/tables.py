@@ -15,7 +15,14 @@ from shapebias.csv_tables import read_result_table
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.published import SOURCES
-from shapebias.tables.collect import DecisionFiles, PredictionFile, collect_tables, find_answers, write_tables
+from shapebias.tables.collect import (
+    DecisionFiles,
+    PredictionFile,
+    collect_tables,
+    find_answers,
+    find_protocols,
+    write_tables,
+)
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +95,14 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         "--read-out", type=Path, nargs="*", default=[], metavar="CSV", help="read-out tables from scripts/evaluate.py"
     )
     parser.add_argument(
+        "--protocols",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="PARQUET",
+        help="decisions under all protocols from scripts/evaluate.py: <benchmark>/<observer>.protocols.parquet",
+    )
+    parser.add_argument(
         "--runs",
         type=Path,
         default=Path("results/runs"),
@@ -118,6 +133,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     strict = bool(args.benchmarks or args.observers or args.melanoma_benchmarks or args.decisions)
     files, decisions = [], []
+    protocols = [PredictionFile(path.resolve().parent.name, path) for path in args.protocols]
     if strict:
         if args.predictions is None:
             raise UserError("--benchmarks, --observers and --decisions need the folder --predictions")
@@ -127,6 +143,7 @@ def main(argv: list[str] | None = None) -> None:
         decisions = [DecisionFiles(benchmark, [Path(path)], pools) for benchmark, path, *pools in args.decisions]
     elif args.predictions is not None:
         files, decisions = find_answers(args.predictions)
+        protocols += find_protocols(args.predictions)
     rejected = []
     for name in args.sets:
         table = read_result_table(args.images / name / "rejected.csv", ["split", "file", "reason"])
@@ -138,6 +155,7 @@ def main(argv: list[str] | None = None) -> None:
         kinds=dict(args.kinds),
         strict=strict,
         read_out=args.read_out,
+        protocols=protocols,
         rejected=rejected,
         melanoma=bool(args.melanoma_benchmarks),
         melanoma_baseline=args.melanoma_baseline,

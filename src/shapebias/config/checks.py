@@ -475,11 +475,12 @@ def benchmark_problems(config: Config, name: str) -> Iterator[str]:
     if "labels" in entry and KINDS[entry["kind"]].rule is None:
         kinds = ", ".join(kind.name for kind in KINDS.values() if kind.rule)
         yield f"{key}.labels: kind {entry['kind']!r} has no labels of its own; give it with kind {kinds}"
-    if entry["read_out"] and entry["kind"] != "cue_conflict":
-        yield (
-            f"{key}.read_out: kind {entry['kind']!r} has no shape and texture that disagree; give it with kind "
-            f"cue_conflict"
-        )
+    for option in ("read_out", "protocols"):
+        if entry[option] and entry["kind"] != "cue_conflict":
+            yield (
+                f"{key}.{option}: kind {entry['kind']!r} has no shape and texture that disagree; give it with kind "
+                f"cue_conflict"
+            )
     if "folder" in entry:
         yield from stimuli_problems(config, entry, key)
     else:

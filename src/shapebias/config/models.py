@@ -502,6 +502,12 @@ class Benchmark(Section):
         description="Whether shape and texture are also read out linearly from each stage of the networks (kind: "
         "cue_conflict).",
     )
+    protocols: bool = Field(
+        False,
+        description="Whether the bias is also measured under all protocols of the field: other aggregations of "
+        "classes, preparations of images and rules of counting (kind: cue_conflict). A network then sees each image "
+        "five to nine times more.",
+    )
 
     @classmethod
     def add_defaults(cls, values: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ CLASS_COLUMNS = ["shape_class", "texture_class", "predicted_class", *PROBABILITI
 TRIALS = ["observer", "image", "shape", "texture", "decision", "answerable", "condition", "session"]
 PREDICTIONS_KEY = b"shapebias"
 SCORE = "s_"  # begins the column of a label's score, on benchmarks with labels of their own
+PROTOCOLS_SUFFIX = ".protocols.parquet"  # files of decisions under all protocols, see `evaluation.protocols`
 
 
 def write_predictions(target: Path, predictions: pd.DataFrame, metadata: dict[str, Any]) -> None:

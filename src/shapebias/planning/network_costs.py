@@ -34,6 +34,8 @@ STEP_MS = {"cpu": 1.0, "gpu": 0.2}  # per training image: all of a step except t
 ANSWER_MS = 0.6  # per answer: batching, softmax and class ranks
 DECODE_MS = 1.6  # decode and fit a test image at 224 pixels
 SMOOTHING_NS = 5.0  # per neighbour of a pixel in the bilateral filter that suppresses texture
+# Of each image under all protocols: 5 if it has the size of the input, else 8, and one more for a network's own crop.
+PROTOCOL_PREPARATIONS = 6
 READ_OUT_MS = 6.0  # per image in the linear read-out of all stages
 HEAD_MS = 0.03  # per image in a classifier on stored features
 
@@ -217,7 +219,12 @@ def evaluation_seconds(
     read_out = sum(
         images_in_benchmark(config, name, measurements.folder_sizes) for name in names if has_read_out(config, name)
     )
-    return START["torch"] + answering + read_out * READ_OUT_MS / 1000
+    protocols = PROTOCOL_PREPARATIONS * sum(
+        benchmark_seconds(config, name, observer, trained=trained, measurements=measurements)
+        for name in names
+        if config["benchmarks"][name].get("protocols")
+    )
+    return START["torch"] + answering + protocols + read_out * READ_OUT_MS / 1000
 
 
 def has_read_out(config: Config, name: str) -> bool:

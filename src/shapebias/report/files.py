@@ -19,7 +19,7 @@ from shapebias.provenance import provenance
 from shapebias.report.conflict_browser import ConflictBrowser, make_browser
 from shapebias.report.page import render_page
 from shapebias.report.study import FigureFiles
-from shapebias.tables.collect import collect_tables, find_answers, write_tables
+from shapebias.tables.collect import collect_tables, find_answers, find_protocols, write_tables
 from shapebias.tables.reading import read_answers, read_people, read_records, read_tables
 
 SHEET_PIXELS = 1400  # largest width of embedded photographs
@@ -73,9 +73,10 @@ def render_predictions(title: str, predictions: Path, tables: Path, figures: Pat
     tables, figures: output folders. Raises UserError under the same conditions as `collect_tables`.
     """
     files, decisions = find_answers(predictions)
+    protocols = find_protocols(predictions)
     with tempfile.TemporaryDirectory() as scratch:
         runs = Path(scratch)
-        contents = collect_tables(files, decisions, runs=runs, strict=False)
+        contents = collect_tables(files, decisions, runs=runs, strict=False, protocols=protocols)
         write_tables(contents, tables)
         check_conflict_images(extras.conflict_images, contents["shape_bias"])
         lesions = list(dict.fromkeys(contents["melanoma"]["benchmark"])) if "melanoma" in contents else []

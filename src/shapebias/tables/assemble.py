@@ -20,6 +20,7 @@ from shapebias.metrics import (
     error_consistency,
     human_likeness,
     melanoma,
+    protocol_range,
     refined_bias,
 )
 from shapebias.metrics.accuracy_differences import compare_accuracies
@@ -118,6 +119,7 @@ class TableBuilder:
 
     benchmarks: dict[str, BenchmarkAnswers] = field(default_factory=dict)
     read_out: list[pd.DataFrame] = field(default_factory=list)
+    protocols: dict[str, list[tuple[pd.DataFrame, dict[str, Any]]]] = field(default_factory=dict)
 
     def add_network(self, benchmark: str, predictions: pd.DataFrame, metadata: dict[str, Any]) -> None:
         """Add one network's predictions on one benchmark, as `decisions.read_predictions` returns them.
@@ -182,6 +184,7 @@ class TableBuilder:
         """Return the tables by name, and a table answers.<benchmark> for each benchmark of cue conflict."""
         parts_of_table: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLE_COLUMNS}
         parts_of_table["read_out"] = self.read_out
+        parts_of_table |= tabulate_all_protocols(self.protocols)
         answer_tables: dict[str, pd.DataFrame] = {}
         benchmark_rows: list[dict[str, Any]] = []
         likeness: dict[str, human_likeness.ResampledLikeness] = {}
@@ -223,6 +226,22 @@ class TableBuilder:
         return {
             name: concatenate(parts_of_table[name], columns) for name, columns in TABLE_COLUMNS.items()
         } | answer_tables
+
+
+def tabulate_all_protocols(
+    files: Mapping[str, Sequence[tuple[pd.DataFrame, dict[str, Any]]]],
+) -> dict[str, list[pd.DataFrame]]:
+    """Return the parts of the tables on protocols; files: benchmark → decisions and metadata of each network."""
+    parts: dict[str, list[pd.DataFrame]] = {"protocols": [], "protocol_pairs": []}
+    for benchmark, networks in files.items():
+        answers = [protocol_range.read_protocol_answers(*network) for network in networks]
+        identities = {
+            facts["observer"]: {key: facts[key] for key in ("model", "regime", "seed")} for _, facts in networks
+        }
+        tables = [protocol_range.tabulate_protocols(network) for network in answers]
+        parts["protocols"] += [add_identity(table, benchmark, identities) for table in tables]
+        parts["protocol_pairs"].append(protocol_range.compare_protocols(answers).assign(benchmark=benchmark))
+    return parts
 
 
 def takes_decisions(kind: str) -> bool:

@@ -13,6 +13,7 @@ from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import (
     CLASS_COLUMNS,
+    PROTOCOLS_SUFFIX,
     read_label_predictions,
     read_observers,
     read_predictions,
@@ -73,8 +74,10 @@ def find_answers(folder: Path) -> tuple[list[PredictionFile], list[DecisionFiles
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; give a folder of predictions (.parquet) or decisions (.csv)")
-    predictions, decisions = [PredictionFile(path.parent.name, path) for path in sorted(folder.glob("*/*.parquet"))], []
-    kinds = {path: read_raw_predictions(path, METADATA)[1]["benchmark"] for path in sorted(folder.glob("*.parquet"))}
+    files = [path for path in sorted(folder.glob("*/*.parquet")) if not path.name.endswith(PROTOCOLS_SUFFIX)]
+    predictions, decisions = [PredictionFile(path.parent.name, path) for path in files], []
+    files = [path for path in sorted(folder.glob("*.parquet")) if not path.name.endswith(PROTOCOLS_SUFFIX)]
+    kinds = {path: read_raw_predictions(path, METADATA)[1]["benchmark"] for path in files}
     for path, kind in kinds.items():
         name = folder.resolve().name if len({*kinds.values()}) == 1 else kind
         predictions.append(PredictionFile(name, path))
@@ -88,6 +91,12 @@ def find_answers(folder: Path) -> tuple[list[PredictionFile], list[DecisionFiles
             f"scripts/evaluate.py writes both"
         )
     return predictions, decisions
+
+
+def find_protocols(folder: Path) -> list[PredictionFile]:
+    """Return all decisions under all protocols of a folder, which `find_answers` describes."""
+    paths = [path for pattern in ("", "*/") for path in sorted(folder.glob(f"{pattern}*{PROTOCOLS_SUFFIX}"))]
+    return [PredictionFile(path.resolve().parent.name, path) for path in paths]
 
 
 def list_csvs(paths: Sequence[Path]) -> list[Path]:
@@ -156,6 +165,11 @@ def read_read_out(path: Path) -> pd.DataFrame:
     return read_result_table(path, TABLE_COLUMNS["read_out"])
 
 
+def read_protocols(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read decisions under all protocols and their metadata; raises UserError for another file."""
+    return read_raw_predictions(path, [*METADATA, "answers", "protocols"])
+
+
 def collect_tables(
     predictions: Iterable[PredictionFile],
     decisions: Sequence[DecisionFiles],
@@ -164,6 +178,7 @@ def collect_tables(
     kinds: Mapping[str, str] | None = None,
     strict: bool = True,
     read_out: Sequence[Path] = (),
+    protocols: Sequence[PredictionFile] = (),
     rejected: Iterable[tuple[str, str, str, str]] = (),
     melanoma: bool = False,
     melanoma_baseline: str | None = None,
@@ -201,6 +216,8 @@ def collect_tables(
     if not strict and not measured.benchmarks and not lesions and not published:
         raise UserError(f"{decisions[0].paths[0]}: nothing is measured from this file or the others; see the warnings")
     measured.read_out += map(read_read_out, read_out)
+    for file in protocols:
+        measured.protocols.setdefault(file.benchmark, []).append(read_protocols(file.path))
 
     tables = measured.tables() | {"runs": tabulate_runs(read_run_facts(runs, list(trained.values())))}
     tables["rejected"] = tabulate_rejected([*rejections, *rejected])

@@ -9,6 +9,7 @@ from shapebias.metrics import (
     error_consistency,
     human_likeness,
     melanoma,
+    protocol_range,
     refined_bias,
 )
 from shapebias.metrics.accuracy_differences import ACCURACY_DIFFERENCE_COLUMNS
@@ -69,6 +70,8 @@ TABLE_COLUMNS = {
     "configural_shape": prepend_observer_columns(configural_shape.CONFIGURAL_COLUMNS),
     "refined_bias": prepend_observer_columns(refined_bias.REFINED_BIAS_COLUMNS),
     "read_out": prepend_observer_columns(READ_OUT_COLUMNS),
+    "protocols": prepend_observer_columns(protocol_range.PROTOCOL_COLUMNS),
+    "protocol_pairs": ["benchmark", *protocol_range.PROTOCOL_PAIR_COLUMNS],
     "undefined": ["table", "benchmark", "observer", "what", "reason"],
 }
 # Only of studies with published observers.
@@ -98,5 +101,6 @@ TEXT_COLUMNS = frozenset(
         *["cue", "of", "trials", "answer", "condition", "stage", "table", "what", "caution", "corrected_reason"],
         *["origin", "readable", "shape_observer", "texture_observer", "label"],
         *["group", "group_2", "name", "source", "licence"],
+        *["aggregation", "label_space", "crop", "interpolation", "antialias", "stimuli", "ties", "presets"],
     ]
 )
