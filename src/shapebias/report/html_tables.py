@@ -319,6 +319,31 @@ def format_read_out_table(read_out: pd.DataFrame) -> TextTable:
     )
 
 
+def format_protocol_ranges(ranges: pd.DataFrame) -> TextTable:
+    """Return the bias of each network with its interval, and its range over protocols; ranges: `summarize_ranges`."""
+    return build_table(
+        ranges,
+        *(*observer_columns(), fraction_column("bias", "shape_bias"), interval_column()),
+        *(fraction_column("lowest", "lowest"), fraction_column("highest", "highest")),
+        *(integer_column("protocols", "protocols"), integer_column("without a bias", "undefined")),
+        *(text_column("lowest under", "lowest_under"), text_column("highest under", "highest_under")),
+        text_column("published protocols", "published"),
+    )
+
+
+def format_protocol_pairs(pairs: pd.DataFrame) -> TextTable:
+    """Return in how many protocols one of two networks has the higher bias."""
+    return build_table(
+        pairs,
+        *(text_column("network", "observer_1"), text_column("and", "observer_2")),
+        *(integer_column("protocols", "protocols"), integer_column("first higher", "higher")),
+        *(integer_column("first lower", "lower"), integer_column("unclear", "unclear")),
+        *(fraction_column("difference", "difference"), interval_column()),
+        interval_column("difference_low", "difference_high", "range over protocols"),
+        text_column("why undefined", "reason"),
+    )
+
+
 def format_reliance_table(reliance: pd.DataFrame) -> TextTable:
     """Return the accuracy that remains under suppression of a cue."""
     return build_table(

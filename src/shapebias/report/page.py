@@ -37,6 +37,7 @@ from shapebias.report.html_tables import (
 from shapebias.report.label_instruments import configural_shape_section, refined_bias_section
 from shapebias.report.methods import bibtex, hardware_names, methods_paragraph, training_dates, training_digests
 from shapebias.report.page_data import page_data, script_json, vega_script
+from shapebias.report.protocols import protocols_section
 from shapebias.report.study import EmbeddedImage, FigureFiles, Section, StudyResults, all_observers, nonempty_tables
 from shapebias.report.wording import join_names, join_units
 from shapebias.tables.reading import FILE_COLUMNS
@@ -188,6 +189,7 @@ def make_sections(study: StudyResults) -> list[Section]:
     """Return all sections with content, in the order of the page."""
     candidates = [
         bias_section(study),
+        protocols_section(study),
         cost_section(study),
         reliance_section(study),
         configural_shape_section(study),
@@ -232,6 +234,8 @@ def missing_measurements(study: StudyResults) -> list[str]:
         )
     if tables["read_out"].empty:
         suggestions.append("Where the bias arises: read_out: true in a benchmark of kind cue_conflict.")
+    if tables["protocols"].empty:
+        suggestions.append("Protocols: protocols: true in a benchmark of kind cue_conflict.")
     if tables["reliance"].empty:
         suggestions.append("Reliance without conflict: a benchmark of kind suppressed.")
     if tables["melanoma"].empty:

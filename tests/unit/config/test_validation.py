@@ -113,7 +113,7 @@ def test_benchmarks_of_all_kinds_are_declared_alike(tmp_path, config):
     config["observers"] = {"people": {"decisions": str(tmp_path), "benchmark": "false-colour"}}
     full = check_config(config)["benchmarks"]
     assert full["reliance"]["suppress"] == {"shape": [2, 4, 8, 16], "texture": [3], "colour": [1]}
-    assert full["rotation"] == {"kind": "rotation", "folder": str(archive), "read_out": False}
+    assert full["rotation"] == {"kind": "rotation", "folder": str(archive), "read_out": False, "protocols": False}
 
 
 def test_the_schema_knows_the_kinds_of_the_code():
