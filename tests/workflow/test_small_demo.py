@@ -42,6 +42,7 @@ def small(demo_config):
         regime.pop("training", None)
     config["training"] |= {"epochs": 2, "lr": 0.001}
     config["regimes"]["frozen"]["training"] = {"ranks": 2, "feature_views": 2}
+    config["benchmarks"]["conflict"]["protocols"] = True
     return config
 
 
@@ -77,6 +78,17 @@ def test_every_run_is_measured_on_every_benchmark(small_demo):
     read_out = pd.read_csv(small_demo.folder / "results/tables/read_out.csv")
     assert set(read_out["cue"]) == {"shape", "texture"} and read_out["observer"].nunique() == RUNS
     assert {"pixels", "penultimate"} <= set(read_out["stage"])
+
+
+def test_networks_with_two_classes_a_category_have_three_protocols_for_each_preparation(small_demo):
+    protocols = pd.read_csv(small_demo.folder / "results/tables/protocols.csv")
+    assert protocols["observer"].nunique() == RUNS
+    rules, preparations = 3, 8  # mean probability, maximum, mean logit; crops × interpolations × antialiasing
+    own = 1  # the ViT's own crop differs from the others; vlm-shapebias uses it
+    counts = protocols.groupby("model").size() / (RUNS / 2)
+    assert counts.to_dict() == {"resnet": rules * preparations, "vit": rules * preparations + own}
+    pairs = pd.read_csv(small_demo.folder / "results/tables/protocol_pairs.csv")
+    assert len(pairs) == RUNS * (RUNS - 1) // 2
 
 
 def test_the_tables_of_the_rule_are_those_of_the_library(small_demo):

@@ -66,6 +66,7 @@ def summarize_ranges(protocols: pd.DataFrame) -> pd.DataFrame:
             row |= {f"{end}_under": describe_protocol(protocol) for end, protocol in ends.items()}
         values = zip(presets, table["shape_bias"], strict=True)
         published = [f"{name} {wording.format_bias(bias)}" for names, bias in values for name in names if name]
+        published.sort(key=lambda text: (not text.startswith(REFERENCE), text))
         rows.append(row | {"published": ", ".join(published)})
     return pd.DataFrame(rows)
 
@@ -141,4 +142,9 @@ def pair_statement(pairs: pd.DataFrame, names: Mapping[str, str]) -> str:
     ]
     if len(others):
         sentences.append(f"Of the other {wording.pluralize(len(others), 'pair')}, {sometimes} differ in some protocol")
+    one_sign = int(((pairs["difference_low"] > 0) | (pairs["difference_high"] < 0)).sum())
+    sentences.append(
+        f"The difference has the same sign in all protocols, clear or not, for {one_sign} of "
+        f"{wording.pluralize(len(pairs), 'pair')}"
+    )
     return ". ".join(sentences) + "."
