@@ -80,38 +80,60 @@ def read_protocol_answers(table: pd.DataFrame, metadata: Mapping[str, Any]) -> P
     )
 
 
-def count_decisions(
-    names: Sequence[str], answers: Sequence[ProtocolAnswers], columns: Sequence[str], stimuli: str
-) -> CueCounts:
-    """Count the hits of some decisions; a row of the counts is one column of one network's answers.
+@dataclass(frozen=True)
+class Stimuli:
+    """The images that count, in the order of `count_cues`: a stratum's images are neighbours.
 
-    names: of the rows. answers, columns: of each row. stimuli: `conflicts` leaves out images whose shape and texture
-    agree; with `all`, a correct answer to such an image is a hit of both cues.
+    images: names [I]. shape: int8 [I], positions in CATEGORIES. weights: float32 [I, R], see `image_weights`.
+    rows: for each network, the images of its answers that count, as positions in its answers and in `images`.
+    """
+
+    images: np.ndarray
+    shape: np.ndarray
+    weights: np.ndarray
+    rows: Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+
+def align_images(networks: Sequence[ProtocolAnswers], stimuli: str) -> Stimuli:
+    """Align the images of some networks.
+
+    stimuli: `conflicts` leaves out images whose shape and texture agree; `all` keeps them.
     Raises UserError if two networks label an image differently.
     """
     labels: dict[str, tuple[int, int]] = {}
-    for network in {id(network): network for network in answers}.values():
-        for image, *cues in zip(network.images, network.shape, network.texture, strict=True):
-            if labels.setdefault(image, (int(cues[0]), int(cues[1]))) != (cues[0], cues[1]):
+    for network in networks:
+        for image, *cues in zip(network.images, network.shape.tolist(), network.texture.tolist(), strict=True):
+            if labels.setdefault(image, (cues[0], cues[1])) != (cues[0], cues[1]):
                 raise UserError(
                     f"image {image!r} has different labels for {network.observer} and another network; give the "
                     f"answers of one benchmark at a time"
                 )
-    # A stratum's images are neighbours, as in `count_cues`.
-    order = sorted(
-        (shape, image) for image, (shape, texture) in labels.items() if stimuli == ALL_STIMULI or shape != texture
-    )
-    places = {image: place for place, (_, image) in enumerate(order)}
-    shape_of_image = np.array([shape for shape, _ in order], dtype=np.int8)
-    cells = np.zeros((3, len(names), len(order)), dtype=np.int32)
-    for row, (network, column) in enumerate(zip(answers, columns, strict=True)):
-        used = np.flatnonzero(network.answerable & np.isin(network.images, list(places)))
-        target = [places[image] for image in network.images[used]]
-        decisions = network.decisions[column][used]
+    counted = {image: cues for image, cues in labels.items() if stimuli == ALL_STIMULI or cues[0] != cues[1]}
+    images = sorted(counted, key=lambda image: (counted[image][0], image))
+    index, rows = pd.Index(images, dtype=object), {}
+    for network in networks:
+        places = index.get_indexer(pd.Index(network.images, dtype=object))
+        used = np.flatnonzero(network.answerable & (places >= 0))
+        rows[network.observer] = used, places[used]
+    names = np.array(images, dtype=object)
+    shape = np.array([counted[image][0] for image in images], dtype=np.int8)
+    return Stimuli(names, shape, image_weights(names), rows)
+
+
+def count_decisions(
+    stimuli: Stimuli, names: Sequence[str], decisions: Sequence[tuple[ProtocolAnswers, str]]
+) -> CueCounts:
+    """Count the hits of some decisions. A correct answer to an image whose cues agree is a hit of both cues.
+
+    names: of the rows of the counts. decisions: of each row, a network's answers and the column of its decisions.
+    """
+    cells = np.zeros((3, len(names), len(stimuli.images)), dtype=np.int32)
+    for row, (network, column) in enumerate(decisions):
+        used, places = stimuli.rows[network.observer]
+        named = network.decisions[column][used]
         trials = np.ones(len(used))
-        cells[:, row, target] = trials, decisions == network.shape[used], decisions == network.texture[used]
-    image_names = np.array([image for _, image in order], dtype=object)
-    return CueCounts(list(names), np.arange(len(order)), shape_of_image, *cells, image_weights(image_names))
+        cells[:, row, places] = trials, named == network.shape[used], named == network.texture[used]
+    return CueCounts(list(names), np.arange(len(stimuli.images)), stimuli.shape, *cells, stimuli.weights)
 
 
 def tabulate_protocols(answers: ProtocolAnswers) -> pd.DataFrame:
@@ -119,13 +141,14 @@ def tabulate_protocols(answers: ProtocolAnswers) -> pd.DataFrame:
 
     A row stands for all combinations of the axes with the same decisions by construction; `combinations` is their
     number, and an axis without influence on them lists its values, separated by |. presets: the published protocols
-    among them, separated by |. stimuli: whether images whose shape and texture agree count, see `count_decisions`;
+    among them, separated by |. stimuli: whether images whose shape and texture agree count, see `align_images`;
     without such images there is no second value. images: the images that count. Intervals: as in `bias_rows`.
     """
     columns = list(answers.decisions)
     rows = []
     for stimuli in (CONFLICTS, ALL_STIMULI) if answers.has_agreeing_images else (CONFLICTS,):
-        counts = count_decisions(columns, [answers] * len(columns), columns, stimuli)
+        aligned = align_images([answers], stimuli)
+        counts = count_decisions(aligned, columns, [(answers, column) for column in columns])
         for column, row in zip(columns, bias_rows(counts), strict=True):
             protocols = [protocol for protocol in answers.protocols if protocol["column"] == column]
             presets = [protocol["preset"] for protocol in protocols if protocol["preset"]]
@@ -166,29 +189,28 @@ def compare_protocols(networks: Sequence[ProtocolAnswers]) -> pd.DataFrame:
     The intervals are not corrected for the number of protocols: the protocols share all images, and a conclusion must
     hold in each of them to count as robust.
     """
-    rows = {pair: [] for pair in combinations([network.observer for network in networks], 2)}
+    names = [network.observer for network in networks]
+    tables = [_columns_by_protocol(network) for network in networks]
+    kinds = (CONFLICTS, ALL_STIMULI) if any(network.has_agreeing_images for network in networks) else (CONFLICTS,)
+    aligned = {stimuli: align_images(networks, stimuli) for stimuli in kinds}
+    rows: dict[tuple[str, str], dict[tuple[str, ...], dict[str, Any]]] = {pair: {} for pair in combinations(names, 2)}
     reference: dict[tuple[str, str], dict[str, Any]] = {}
-    seen: dict[tuple[str, str], set[tuple[str, str, str]]] = {pair: set() for pair in rows}
     measured: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for key in _shared_protocols(networks):
-        columns = [_columns_by_protocol(network)[key] for network in networks]
-        for stimuli in (CONFLICTS, ALL_STIMULI) if any(n.has_agreeing_images for n in networks) else (CONFLICTS,):
+    for key in (key for key in (tables[0] if tables else {}) if all(key in table for table in tables)):
+        columns = [table[key] for table in tables]
+        for stimuli in kinds:
             cell = (stimuli, *columns)
             if cell not in measured:
-                names = [network.observer for network in networks]
-                counts = count_decisions(names, networks, columns, stimuli)
+                counts = count_decisions(aligned[stimuli], names, list(zip(networks, columns, strict=True)))
                 measured[cell] = difference_rows(counts, {name: [name] for name in names})
-            column_of = {network.observer: column for network, column in zip(networks, columns, strict=True)}
+            column_of = dict(zip(names, columns, strict=True))
             for row in measured[cell]:
                 pair = (row["observer_1"], row["observer_2"])
-                decisions = (stimuli, column_of[pair[0]], column_of[pair[1]])
-                if decisions not in seen[pair]:
-                    seen[pair].add(decisions)
-                    rows[pair].append(row)
+                rows[pair].setdefault((stimuli, column_of[pair[0]], column_of[pair[1]]), row)
                 if stimuli == CONFLICTS and key == (REFERENCE,):
                     reference[pair] = row
     return pd.DataFrame(
-        [_summarize_pair(pair, pd.DataFrame(rows[pair]), reference[pair]) for pair in rows if rows[pair]],
+        [_summarize_pair(pair, pd.DataFrame(rows[pair].values()), reference[pair]) for pair in rows],
         columns=PROTOCOL_PAIR_COLUMNS,
     )
 
@@ -197,12 +219,6 @@ def _columns_by_protocol(network: ProtocolAnswers) -> dict[tuple[Any, ...], str]
     """Return the column of each protocol: by its axes, or by its name if it is a published protocol."""
     keys = [(p["preset"],) if p["preset"] else tuple(p[axis] for axis in AXES) for p in network.protocols]
     return {key: protocol["column"] for key, protocol in zip(keys, network.protocols, strict=True)}
-
-
-def _shared_protocols(networks: Sequence[ProtocolAnswers]) -> list[tuple[Any, ...]]:
-    """Return the protocols that all networks have."""
-    tables = [_columns_by_protocol(network) for network in networks]
-    return [key for key in (tables[0] if tables else {}) if all(key in table for table in tables)]
 
 
 def _summarize_pair(pair: tuple[str, str], rows: pd.DataFrame, reference: Mapping[str, Any]) -> dict[str, Any]:
