@@ -30,7 +30,6 @@ from shapebias.cli import (
     proportion,
 )
 from shapebias.commands.training_options import add_staging_option
-from shapebias.errors import UserError
 from shapebias.files import atomic_write
 from shapebias.images.contact_sheets import Cell, contact_sheet
 from shapebias.images.pictures import open_pictures
@@ -185,8 +184,6 @@ def train_and_write(args: argparse.Namespace, world: World, copies: Mapping[Path
             checkpoints.finish()  # while the folder is still locked
     if not world.is_first:
         return
-    if not state.history:
-        raise UserError(f"--steps {recipe.steps}: no step was made")
     write_results(args, encoder, state, pairs)
     if checkpoints:
         checkpoints.remove()
