@@ -103,6 +103,21 @@ def test_a_mistake_is_named_in_one_line(plan, tmp_path, arguments, changes, name
     assert files_below(tmp_path) == ["other/evaluate.tsv", "study.yaml"]
 
 
+@pytest.mark.parametrize("rate", [0, -1, "fast"])
+def test_measured_rates_that_are_no_rates_are_refused(plan, tmp_path, rate):
+    measured = {"machine": "there", "throughputs": {"stylize": {"ghiasi": rate}}}
+    (tmp_path / "rates.json").write_text(json.dumps(measured))
+    done = plan("--throughputs", tmp_path / "rates.json")
+    refused(done, "rates.json: not a file of --measure (throughputs are numbers above 0)")
+
+
+def test_missing_photographs_are_named_beside_the_plan(plan, config):
+    photographs = {"kind": "imagefolder", "folder": "gone", "per_class": {"test": 2}, "shards": {"test": 1}}
+    done = succeeded(plan(sources=config["sources"] | {"photos": photographs}))
+    assert "sources.photos.folder: gone does not exist" in done.stderr
+    assert "sources.photos: 207 classes assumed, the folder does not exist" in done.stdout
+
+
 def test_command_line_keys_are_merged_into_the_config_file(plan):
     """As for Snakemake's --config, one key of a source changes, and its other keys stay."""
     one = succeeded(plan("--config", "sources={in: {shards: {train: 4}}}")).stdout

@@ -27,3 +27,11 @@ def test_rejected_images_are_shown_with_reasons(tmp_path):
     assert RED in colours and (225, 225, 225) in colours  # the readable image, and grey for the unreadable one
     succeeded(run_script("rejected_sheet", "--sets", sets[1], "--out", tmp_path / "empty"))
     assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_rejected_images_without_a_folder_are_grey(tmp_path):
+    (tmp_path / "rejected.csv").write_text("split,file,reason\ntrain,train/cat/0,for some reason\n")
+    succeeded(run_script("rejected_sheet", "--sets", f"drawn={tmp_path / 'rejected.csv'}", "--out", tmp_path))
+    with Image.open(tmp_path / "rejected.png") as sheet:
+        colours = [colour for _, colour in sheet.convert("RGB").getcolors(maxcolors=2**20) or []]
+    assert (225, 225, 225) in colours

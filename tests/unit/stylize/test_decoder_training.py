@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from shapebias.errors import UserError
 from shapebias.images.pictures import open_pictures
+from shapebias.stylize import decoder_training
 from shapebias.stylize.adain import RELUS, make_decoder, random_encoder
 from shapebias.stylize.decoder_training import (
     ContentStylePairs,
@@ -79,6 +80,16 @@ def test_the_loss_decreases(pairs):
     assert len(losses) == 80
     assert sum(losses[-20:]) < 0.7 * sum(losses[:20])
     assert history[1]["lr"] == pytest.approx(3e-3 / (1 + 5e-5))
+
+
+def test_a_row_of_the_history_is_the_mean_of_its_steps(pairs, monkeypatch):
+    every_step = train_decoder(encoder(), pairs, RECIPE, device=CPU).history
+    monkeypatch.setattr(decoder_training, "HISTORY_ROWS", 2)
+    first, second = train_decoder(encoder(), pairs, RECIPE, device=CPU).history
+    assert [row["step"] for row in every_step] == [1, 2, 3, 4, 5, 6] and (first["step"], second["step"]) == (3, 6)
+    for name in ("content_loss", "style_loss"):
+        assert first[name] == pytest.approx(sum(row[name] for row in every_step[:3]) / 3)
+        assert second[name] == pytest.approx(sum(row[name] for row in every_step[3:]) / 3)
 
 
 def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(pairs, tmp_path):
