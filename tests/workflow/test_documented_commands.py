@@ -77,6 +77,7 @@ def test_a_workflow_command_plans_jobs(checkout, words):
 def test_commands_of_scripts_run_as_documented(checkout):
     calls = [command.words for command in COMMANDS if command.block.page in EXECUTED]
     calls = [words for words in dict.fromkeys(calls) if words[0].startswith("scripts/") and NEEDS_WEIGHTS not in words]
-    assert {words[0] for words in calls} == {f"scripts/{n}.py" for n in ("evaluate", "shape_bias", "report", "stylize")}
+    scripts = ("evaluate", "shape_bias", "report", "stylize", "tables")
+    assert {words[0] for words in calls} == {f"scripts/{name}.py" for name in scripts}
     for words in calls:
         run_at(checkout, *words)
