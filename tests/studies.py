@@ -172,6 +172,12 @@ def study_tables(observers: list[dict[str, Any]], benchmarks: list[str] | None =
             ],
             "reciprocal_rank",
         ).assign(network_classes=1000, label_classes=1)
+    bands = pd.DataFrame(columns=TABLE_COLUMNS["critical_band"])
+    if networks:
+        bands = measured([{"benchmark": "bands"} | o for o in networks], "bandwidth", 1)
+        bands["bandwidth"] *= 4
+        bands["bandwidth_low"], bands["bandwidth_high"] = bands["bandwidth"] - 0.5, bands["bandwidth"] + 1
+        bands.loc[bands.index % 7 == 3, ["bandwidth", "bandwidth_low", "bandwidth_high"]] = np.nan
     trained = [o for o in networks if o["regime"] is not None]
     tables = {
         "shape_bias": bias,
@@ -188,6 +194,7 @@ def study_tables(observers: list[dict[str, Any]], benchmarks: list[str] | None =
         "reliance": reliance,
         "configural_shape": configural,
         "refined_bias": refined,
+        "critical_band": bands,
         "read_out": read_out,
         "runs": pd.DataFrame(trained, columns=RUN_COLUMNS),
     }

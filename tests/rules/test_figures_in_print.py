@@ -18,6 +18,7 @@ from studies import people, published, runs, study_tables, training_histories
 from shapebias.figures.accuracy import accuracy_overview, condition_lines, reliance_lines
 from shapebias.figures.answers import sample_predictions
 from shapebias.figures.category_bias import shape_bias_by_category
+from shapebias.figures.critical_band import bandwidth_overview
 from shapebias.figures.draw import OBSERVER_TABLES, condition_axes, conflict_figures, observers_of
 from shapebias.figures.likeness import likeness_dots
 from shapebias.figures.melanoma import confusion_matrices, melanoma_overview
@@ -96,6 +97,7 @@ def figures_of(tables: Mapping[str, pd.DataFrame]) -> dict[str, Figure]:
         "accuracy_by_condition": lambda style: condition_lines(by_condition, condition_axes(by_condition), style=style),
         "human_likeness": lambda style: likeness_dots(tables["human_likeness"], style=style),
         "reliance": lambda style: reliance_lines(tables["reliance"], style=style),
+        "critical_band": lambda style: bandwidth_overview(tables["critical_band"], benchmark="bands", style=style),
         "training_curves": lambda style: training_curves(training_histories(tables["runs"]), style=style),
     }
     figures = {}

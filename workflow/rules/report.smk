@@ -55,6 +55,8 @@ def declared_figures():
         yield "atlas", "atlas", "Likeness to people"
     if benchmarks_of("reliance"):
         yield "reliance", "reliance", "Reliance on cues"
+    for name in benchmarks_of("critical_band"):
+        yield f"critical_band.{name}", "critical_band", "Spatial frequencies"
     if SHOWN_RUNS:
         yield "training_curves", "training_curves", "Training"
 

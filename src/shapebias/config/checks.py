@@ -443,7 +443,9 @@ def observer_problems(config: Config, name: str) -> Iterator[str]:
         yield from network_problems(f"{key}.timm", entry["timm"])
         yield from argument_problems(f"{key}.kwargs", entry)
         return
-    answerable = [n for n, e in config["benchmarks"].items() if KINDS[e["kind"]].measures in ("bias", "accuracy")]
+    answerable = [
+        n for n, e in config["benchmarks"].items() if KINDS[e["kind"]].measures in ("bias", "accuracy", "critical_band")
+    ]
     if entry["benchmark"] not in answerable:
         noun = "benchmark that people or other networks could have answered"
         yield unknown(f"{key}.benchmark", entry["benchmark"], noun, answerable)
@@ -465,6 +467,7 @@ SETS_OF_KIND: dict[str, tuple[Callable[[Config, str], bool], str]] = {
         lambda config, images: config["sources"].get(images, {}).get("appearance") == "anagram",
         "source with appearance: anagram",
     ),
+    "critical_band": (lambda config, images: images in config["sources"], "source"),
 }
 
 

@@ -18,7 +18,7 @@ NO_FOLDERS: FolderSizes = MappingProxyType({})
 
 PAINTINGS = 79_434  # of Kaggle's "Painter by Numbers", train
 # Published stimuli by kind. The other sets of model-vs-human have at most 1,280, the number that a person was shown.
-STIMULI = {"silhouettes": 160, "edges": 160, "sketch": 800, "stylized": 800}
+STIMULI = {"silhouettes": 160, "edges": 160, "sketch": 800, "stylized": 800, "critical_band": 1050}
 MOST_STIMULI = 1280
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".jp2")
 

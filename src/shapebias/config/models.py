@@ -464,21 +464,23 @@ class Benchmark(Section):
         "eidolonIII",
         "uniform-noise",
         "suppressed",
+        "critical_band",
         "melanoma",
         "configural_shape",
         "refined_bias",
     ] = Field(
         description="What is measured. cue_conflict: shape bias. melanoma: how well melanomas are found; only runs "
         "trained on isic2017 see it, and they see nothing else. suppressed: the accuracy that is left when one cue is "
-        "taken away (Burgert et al. 2025, arXiv 2509.20234). configural_shape: how often both images of an anagram are "
-        "recognized (Doshi et al. 2025, arXiv 2507.00493). refined_bias: the rank of the class of a cue that stands "
-        "alone (Kim et al. 2026, arXiv 2603.10834). All others: accuracy, in each condition of the set. "
+        "taken away (Burgert et al. 2025, arXiv 2509.20234). critical_band: the spatial frequencies at which noise "
+        "disturbs recognition (Subramanian et al. 2023, arXiv 2309.13190). configural_shape: how often both images of "
+        "an anagram are recognized (Doshi et al. 2025, arXiv 2507.00493). refined_bias: the rank of the class of a cue "
+        "that stands alone (Kim et al. 2026, arXiv 2603.10834). All others: accuracy, in each condition of the set. "
         "silhouettes, edges and the kinds from sketch to uniform-noise are those of model-vs-human."
     )
     images: str = optional(
-        "A source or stylized set, whose test images are shown. in_test and suppressed take a source, sin_test takes "
-        "photographs in the style of paintings, cue_conflict takes a set with other_category, configural_shape takes a "
-        "synthetic source with appearance: anagram."
+        "A source or stylized set, whose test images are shown. in_test, suppressed and critical_band take a source, "
+        "sin_test takes photographs in the style of paintings, cue_conflict takes a set with other_category, "
+        "configural_shape takes a synthetic source with appearance: anagram."
     )
     folder: LocalPath = optional(
         "A folder of stimuli, or a .zip, .tar, .tar.gz or .tgz file of it; there is no need to unpack it. Sets of "
@@ -486,6 +488,7 @@ class Benchmark(Section):
         "<shape>/<shape><i>-<texture><j>.png. configural_shape takes images beside a table anagrams.csv "
         "(filename,anagram_id,pair_id,variant,label,foil), or a folder of Parquet files of visionlab/visual-anagrams. "
         "refined_bias takes refined_bias_shape/<label>/image and refined_bias_texture/<label>/image. "
+        "critical_band takes <i>_cbm_noise<sd>_freq<band>_gray_g_<category>.JPEG, and adds noise to other photographs. "
         "All others take <category>/image or <class>/image. "
         "download:stimuli/cue-conflict, …/silhouettes and …/edges download the published stimuli."
     )

@@ -8,6 +8,7 @@ Names, conditions and axes of the parametric sets are those of the model-vs-huma
 - sketch: Wang et al., NeurIPS 2019 (arXiv 1905.13549), in the 16 categories of Geirhos et al., NeurIPS 2021
   (arXiv 2106.07411). Geirhos et al. 2021 also collected all these sets into the toolbox.
 - suppressed: Burgert et al. 2025 (arXiv 2509.20234).
+- critical_band: Subramanian et al. 2023 (arXiv 2309.13190).
 - melanoma: part 3 of ISIC 2017 (arXiv 1710.05006).
 - configural_shape: Doshi et al., NeurIPS 2025 (arXiv 2507.00493).
 - refined_bias: Kim et al. 2026 (arXiv 2603.10834).
@@ -18,7 +19,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Measure = Literal["bias", "accuracy", "melanoma", "reliance", "configural_shape", "refined_bias"]
+from shapebias.evaluation import band_noise
+
+Measure = Literal["bias", "accuracy", "melanoma", "reliance", "critical_band", "configural_shape", "refined_bias"]
 # How the logits of a label's classes become the score of the label; see `label_maps`.
 Rule = Literal["mean", "max", "first_rank"]
 
@@ -28,8 +31,8 @@ class BenchmarkKind:
     """A kind of benchmark.
 
     measures: the quantity that its tables report.
-    conditions: the conditions of its images, in the order of a plot's axis. Empty if the kind has none, or if the
-    config chooses them (suppressed).
+    conditions: the conditions of its images, in the order of a plot's axis. Empty if the kind has none, if the config
+    chooses them (suppressed), or if the input's size decides on them (critical_band).
     condition_label: the label of that axis.
     condition_names: condition → its tick label, where the two differ.
     undistorted: the condition that leaves the photographs unchanged, if the kind has one.
@@ -50,6 +53,13 @@ class BenchmarkKind:
     crop: float | None = None
 
     @property
+    def allowed_conditions(self) -> str:
+        """The conditions in words, for messages."""
+        if self.measures == "critical_band":
+            return "noise<standard deviation>freq<band>, such as noise0.04freq3"
+        return ", ".join(self.conditions)
+
+    @property
     def omitted(self) -> tuple[str, ...]:
         """The conditions that count in no comparison of networks with people: undistorted, or hardly recognizable."""
         undistorted = (self.undistorted,) if self.undistorted else ()
@@ -63,6 +73,8 @@ class BenchmarkKind:
         """
         if self.measures == "reliance":
             return text
+        if self.measures == "critical_band":
+            return text if band_noise.CONDITION.fullmatch(text) else None
         if not self.conditions:
             return ""
         value = condition_value(text)
@@ -171,6 +183,7 @@ KINDS = {
             "0.0",
         ),
         BenchmarkKind("suppressed", "reliance", undistorted="none"),
+        BenchmarkKind("critical_band", "critical_band"),
         BenchmarkKind("melanoma", "melanoma"),
         BenchmarkKind("configural_shape", "configural_shape", rule="max", label_map="anagram_labels", crop=1.0),
         BenchmarkKind("refined_bias", "refined_bias", rule="first_rank", label_map="refined_bias_labels", crop=0.875),
@@ -178,7 +191,7 @@ KINDS = {
 }  # fmt: skip
 
 # These kinds are made from the sets of a config. Their labels are classes, and a class needs no category.
-MADE_FROM_SETS = frozenset({"in_test", "sin_test", "suppressed", "melanoma"})
+MADE_FROM_SETS = frozenset({"in_test", "sin_test", "suppressed", "critical_band", "melanoma"})
 # These kinds exist only as published sets. This library does not make them.
 PUBLISHED_ONLY = frozenset(
     {"sketch", "stylized", "refined_bias"} | {name for name, kind in KINDS.items() if kind.conditions}

@@ -206,7 +206,7 @@ def read_conditions(path: Path, table: pd.DataFrame, kind: BenchmarkKind) -> pd.
         row = table[conditions.isna()].iloc[0]
         raise UserError(
             f"{path}: condition {row['condition']!r} of {row['imagename']} is not a condition of {kind.name}; "
-            f"allowed: {', '.join(kind.conditions)}"
+            f"allowed: {kind.allowed_conditions}"
         )
     for name, category, condition in iterate_rows(table["imagename"], table["category"], conditions):
         parsed = toolbox_name(name)

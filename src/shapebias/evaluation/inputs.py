@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from shapebias.errors import BadImageError
+from shapebias.evaluation.band_noise import choose_condition, condition_name, mask_image
 from shapebias.evaluation.cue_suppression import Strengths, list_conditions, suppress_each
 from shapebias.evaluation.fingerprints import fingerprint_measurement
 from shapebias.evaluation.shared_files import SharedFolder
@@ -101,6 +102,7 @@ class PreparedImages:
     rejections: collects broken images. Too many broken images raise UserError before the end.
     workers: threads that decode ahead.
     suppress: cue → strengths. Each picture is decoded once and then comes in each condition, one after another.
+    mask: whether each picture without a condition gets noise of one band, as `band_noise` describes.
     shared: a folder for the prepared images, where the next network with the same input finds them. Sets of more than
     SHARED_BYTES are left out.
     resize_counts: after the last picture, how many images were resized and how many were not. An image that was not
@@ -113,6 +115,7 @@ class PreparedImages:
     workers: int = 0
     cache: ImageCache | None = None
     suppress: Strengths | None = None
+    mask: bool = False
     shared: SharedFolder | None = None
     resize_counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(RESIZE_LABELS, 0))
 
@@ -120,15 +123,21 @@ class PreparedImages:
         return len(self.pictures) * (len(list_conditions(self.suppress)) if self.suppress else 1)
 
     def __iter__(self) -> Iterator[tuple[LabelledPicture, np.ndarray]]:
-        conditions = list_conditions(self.suppress) if self.suppress else [None]
         for picture, prepared in zip(self.pictures, self.prepare_all(), strict=True):
             if isinstance(prepared, BadImageError):
                 self.rejections.add(picture.label["content"] or picture.id, prepared)
                 continue
             self.resize_counts[RESIZE_LABELS[prepared.resized]] += 1
-            for condition, pixels in zip(conditions, prepared.views, strict=True):
+            for condition, pixels in zip(self.conditions(picture), prepared.views, strict=True):
                 yield picture if condition is None else PictureInCondition(picture, condition), pixels
         self.rejections.check(len(self.pictures))
+
+    def conditions(self, picture: Picture) -> Sequence[str | None]:
+        """Return the conditions in which a picture is shown; None: as its label says."""
+        if self.suppress:
+            return list_conditions(self.suppress)
+        masked = self.mask and not picture.label.get("condition")
+        return [condition_name(*choose_condition(picture.id, self.preparation.size)) if masked else None]
 
     def prepare_all(self) -> Iterator[PreparedPicture | BadImageError]:
         """Yield each prepared picture, or its error, from the shared folder or made now."""
@@ -155,6 +164,7 @@ class PreparedImages:
         settings: dict[str, Any] = {"size": self.preparation.size, "interpolation": self.preparation.interpolation}
         settings |= {"crop": self.preparation.crop if uses_crop else None, "suppress": self.suppress}
         settings |= {"resizes_all": self.preparation.resizes_all}
+        settings |= {"mask": True} if self.mask else {}
         return fingerprint_measurement({"prepare": settings}, self.pictures)
 
     def prepare(self, picture: Picture) -> PreparedPicture | BadImageError:
@@ -164,7 +174,10 @@ class PreparedImages:
         except BadImageError as error:
             return error
         if not self.suppress:
-            return PreparedPicture([fitted.pixels], fitted.resized, fitted.uses_crop)
+            pixels = fitted.pixels
+            if self.mask and not picture.label.get("condition"):
+                pixels = mask_image(pixels, picture.id, *choose_condition(picture.id, self.preparation.size))
+            return PreparedPicture([pixels], fitted.resized, fitted.uses_crop)
         views = [pixels for _, pixels in suppress_each(fitted.pixels, picture.id, self.suppress)]
         return PreparedPicture(views, fitted.resized, fitted.uses_crop)
 

@@ -22,6 +22,7 @@ from torch import nn
 from shapebias.categories import CATEGORIES, ilsvrc_wnids
 from shapebias.cli import progress
 from shapebias.errors import UserError
+from shapebias.evaluation.band_noise import count_bands
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.cue_suppression import DEFAULT_STRENGTHS, Strengths, validate_strengths
 from shapebias.evaluation.decisions import PROBABILITIES
@@ -216,7 +217,12 @@ def measure(
     """
     strengths = validate_strengths(suppress or DEFAULT_STRENGTHS) if KINDS[kind].measures == "reliance" else None
     used_preparation = fix_preparation(kind, observer.preparation)
-    images = PreparedImages(pictures, used_preparation, Rejections(max_rejected), workers, cache, strengths, shared)
+    mask = KINDS[kind].measures == "critical_band"
+    if mask:
+        count_bands(used_preparation.size)
+    images = PreparedImages(
+        pictures, used_preparation, Rejections(max_rejected), workers, cache, strengths, mask, shared
+    )
     bar = progress(images, total=len(images), unit="image", label=kind)
     facts: dict[str, Any] = {"preparation": vars(used_preparation)} if KINDS[kind].crop else {}
     run_observer = observe_melanoma if KINDS[kind].measures == "melanoma" else partial(observe, tap=tap)

@@ -18,6 +18,7 @@ from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS, MADE_FROM_SETS, BenchmarkKind
 from shapebias.evaluation.label_stimuli import open_anagrams, open_refined_bias
 from shapebias.evaluation.stimulus_names import (
+    band_noise_name,
     cue_conflict_label,
     is_published,
     stem,
@@ -76,7 +77,7 @@ def open_benchmark(paths: Sequence[Path], kind: str) -> Sequence[Picture]:
         if not path_files:
             raise UserError(f"{path}: no images in it, for a benchmark of kind {kind!r}")
         files += path_files
-    unpublished = [file.name for file in files if not (toolbox_name(file.name) or is_published(stem(file.name)))]
+    unpublished = [file.name for file in files if not is_named(file.name)]
     numbered = iter(unique_ids(unpublished))
     pictures: list[Picture] = []
     for file in files:
@@ -88,6 +89,11 @@ def open_benchmark(paths: Sequence[Path], kind: str) -> Sequence[Picture]:
     pictures.sort(key=lambda picture: picture.id)
     check_unique_names(pictures)
     return pictures
+
+
+def is_named(file: str) -> bool:
+    """Return whether a file has a name in the pattern of a published set, from which `stimulus_label` takes its id."""
+    return bool(toolbox_name(file) or band_noise_name(file) or is_published(stem(file)))
 
 
 def check_unique_names(pictures: Sequence[Picture]) -> None:
@@ -134,6 +140,13 @@ def stimulus_label(stimulus: StimulusFile, kind: BenchmarkKind) -> Label:
     sessions = SESSION.findall(file.rpartition("/")[0])
     file_facts: dict[str, Any] = {"imagename": file.rpartition("/")[2], "session": int(sessions[-1]) if sessions else 1}
     where = f"{stimulus.origin}: {file}"
+    masked = band_noise_name(file)
+    if masked and kind.measures != "bias":
+        condition, category = parse_condition(kind, masked[0], where), masked[1]
+        check_category(category, where)
+        return label(stem(file), shape=category, content=file, condition=condition, **file_facts)
+    if kind.measures == "critical_band" and "_cbm_" in file:
+        raise UserError(f"{where}: not named <number>_cbm_noise<standard deviation>_freq<band>_gray_g_<category>")
     parsed = toolbox_name(file)
     if parsed is None and kind.conditions:
         raise UserError(
@@ -176,7 +189,7 @@ def parse_condition(kind: BenchmarkKind, text: str, where: str) -> str:
     """Return the condition of a kind that a file writes as `text`. Raises UserError for an unknown condition."""
     condition = kind.find_condition(text)
     if condition is None:
-        raise UserError(f"{where}: {text!r} is not a condition of {kind.name}; allowed: {', '.join(kind.conditions)}")
+        raise UserError(f"{where}: {text!r} is not a condition of {kind.name}; allowed: {kind.allowed_conditions}")
     return condition
 
 

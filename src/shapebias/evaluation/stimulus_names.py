@@ -18,6 +18,10 @@ OUTLINE_NAME = re.compile(rf"(?:.*/)?({'|'.join(CATEGORIES)})/\1\d+$")
 # 0003_hp_s01_0.45_elephant_10_n02504458_582.png: trial, experiment, observer, condition, category, a number, image.
 TOOLBOX_NAME = re.compile(r"\d{4,}_[^_]+_[^_]+_(?P<condition>[^_]+)_(?P<category>[^_]+)_[^_]+_(?P<image>.+)")
 
+# 12_cbm_noise0.04_freq3_gray_g_cat.JPEG: number, standard deviation and band of the noise, category. Source:
+# ajaysub110/critical-band-masking.
+BAND_NOISE_NAME = re.compile(r"\d+_cbm_(?P<noise>noise[^_]+)_(?P<band>freq[^_]+)_gray_g_(?P<category>[^_]+)")
+
 
 @dataclass(frozen=True)
 class ToolboxName:
@@ -34,7 +38,16 @@ def toolbox_name(file: str) -> ToolboxName | None:
     Folders and the ending are optional. Trial number and <observer> differ between observers of the same image.
     """
     match = TOOLBOX_NAME.fullmatch(stem(file.rpartition("/")[2]))
-    return ToolboxName(**match.groupdict()) if match else None
+    return ToolboxName(**match.groupdict()) if match and not band_noise_name(file) else None
+
+
+def band_noise_name(file: str) -> tuple[str, str] | None:
+    """Return condition and category of a published stimulus with noise of one band. Return None for other names.
+
+    `3/12_cbm_noise0.04_freq3_gray_g_cat.JPEG` → (`noise0.04freq3`, `cat`).
+    """
+    match = BAND_NOISE_NAME.fullmatch(stem(file.rpartition("/")[2]))
+    return (match["noise"] + match["band"], match["category"]) if match else None
 
 
 def stem(file: str) -> str:

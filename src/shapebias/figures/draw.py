@@ -17,6 +17,7 @@ from shapebias.figures.accuracy import ConditionAxis, accuracy_overview, conditi
 from shapebias.figures.answers import MOST_ANSWERS, MOST_SAMPLES, SampleAnswers, answer_matrices, sample_predictions
 from shapebias.figures.atlas import atlas_overview
 from shapebias.figures.category_bias import shape_bias_by_category
+from shapebias.figures.critical_band import bandwidth_overview
 from shapebias.figures.cues import bias_differences, cue_plane
 from shapebias.figures.likeness import consistency_matrix, likeness_dots
 from shapebias.figures.melanoma import confusion_matrices, melanoma_overview
@@ -34,9 +35,9 @@ from shapebias.tables.summaries import PEOPLE, observer_kinds, order_regimes, pi
 TABLES = [
     *["shape_bias", "shape_bias_by_category", "shape_bias_pooled", "shape_bias_differences", "cue_accuracy", "top_k"],
     *["confusion", "accuracy", "accuracy_by_condition", "error_consistency", "human_likeness", "reliance", "read_out"],
-    "runs",
+    *["critical_band", "runs"],
 ]
-OBSERVER_TABLES = ["shape_bias", "accuracy", "accuracy_by_condition", "reliance", "read_out"]
+OBSERVER_TABLES = ["shape_bias", "accuracy", "accuracy_by_condition", "reliance", "critical_band", "read_out"]
 
 
 def draw_figures(
@@ -95,6 +96,10 @@ def draw_figures(
         figures[f"melanoma_confusion.{benchmark}"] = partial(confusion_matrices, lesions, benchmark=benchmark)
     if atlas:
         figures["atlas"] = partial(atlas_overview, label_regimes(read_table(folder, "atlas"), labels))
+    for benchmark in dict.fromkeys(tables["critical_band"]["benchmark"]):
+        figures[f"critical_band.{benchmark}"] = partial(
+            bandwidth_overview, tables["critical_band"], benchmark=benchmark
+        )
     by_condition = tables["accuracy_by_condition"]
     figures |= {
         "accuracy": partial(accuracy_overview, tables["accuracy"]),

@@ -24,6 +24,7 @@ from shapebias.report.answers import answers_section, likeness_section, pairs_wi
 from shapebias.report.atlas import atlas_section
 from shapebias.report.bias import architectures_section, bias_figure, bias_section
 from shapebias.report.conflict_browser import THUMBNAIL_PIXELS, ConflictBrowser
+from shapebias.report.critical_band import critical_band_section
 from shapebias.report.cues import read_out_section, reliance_section
 from shapebias.report.encoding import NOT_TRAINED, Encoding, make_encoding
 from shapebias.report.headline import cautions, headline
@@ -43,7 +44,7 @@ from shapebias.report.wording import join_names, join_units
 from shapebias.tables.reading import FILE_COLUMNS
 
 OBSERVER_TABLES = (
-    *("shape_bias", "accuracy", "accuracy_by_condition", "reliance", "read_out"),
+    *("shape_bias", "accuracy", "accuracy_by_condition", "reliance", "critical_band", "read_out"),
     *("configural_shape", "refined_bias"),
 )
 
@@ -192,6 +193,7 @@ def make_sections(study: StudyResults) -> list[Section]:
         protocols_section(study),
         cost_section(study),
         reliance_section(study),
+        critical_band_section(study),
         configural_shape_section(study),
         refined_bias_section(study),
         architectures_section(study),

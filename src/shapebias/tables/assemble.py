@@ -16,6 +16,7 @@ from shapebias.evaluation.stimulus_names import published_conflicts, stimulus_na
 from shapebias.metrics import (
     accuracy_by_condition,
     configural_shape,
+    critical_band,
     cue_reliance,
     error_consistency,
     human_likeness,
@@ -194,6 +195,8 @@ class TableBuilder:
                 networks = answers.networks.values()
                 instrument = pd.concat([INSTRUMENTS[measures](*network) for network in networks])
                 parts: dict[str, pd.DataFrame] = {measures: instrument}
+            elif measures == "critical_band":
+                parts = {"critical_band": tabulate_channels(answers)}
             else:
                 panel = pair_trials(pd.concat(answers.trials, ignore_index=True))
                 omitted = KINDS[answers.kind].omitted
@@ -246,7 +249,7 @@ def tabulate_all_protocols(
 
 def takes_decisions(kind: str) -> bool:
     """Return whether decisions between categories are enough to measure something on this kind of benchmark."""
-    return KINDS[kind].measures in ("bias", "accuracy")
+    return KINDS[kind].measures in ("bias", "accuracy", "critical_band")
 
 
 def select_trials(predictions: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -254,6 +257,13 @@ def select_trials(predictions: pd.DataFrame, kind: str) -> pd.DataFrame:
     # A photograph's category is its label for both shape and texture, so there is no second cue.
     trials = predictions if KINDS[kind].measures == "bias" else predictions.assign(texture=None)
     return trials.assign(image=trials["image"].map(stimulus_name))[TRIALS]
+
+
+def tabulate_channels(answers: BenchmarkAnswers) -> pd.DataFrame:
+    """Return the spatial-frequency channel of each observer of a benchmark of kind `critical_band`."""
+    trials = pd.concat(answers.trials, ignore_index=True)
+    chance = {name: answers.chance(name) for name in trials["observer"].unique()}
+    return critical_band.tabulate_critical_band(trials, chance)
 
 
 def measure_all_images(answers: BenchmarkAnswers, panel: Panel) -> dict[str, pd.DataFrame]:

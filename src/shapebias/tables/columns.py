@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from shapebias.metrics import (
     accuracy_by_condition,
     configural_shape,
+    critical_band,
     cue_reliance,
     error_consistency,
     human_likeness,
@@ -69,6 +70,7 @@ TABLE_COLUMNS = {
     "reliance": prepend_observer_columns(cue_reliance.RELIANCE_COLUMNS),
     "configural_shape": prepend_observer_columns(configural_shape.CONFIGURAL_COLUMNS),
     "refined_bias": prepend_observer_columns(refined_bias.REFINED_BIAS_COLUMNS),
+    "critical_band": prepend_observer_columns(critical_band.CRITICAL_BAND_COLUMNS),
     "read_out": prepend_observer_columns(READ_OUT_COLUMNS),
     "protocols": prepend_observer_columns(protocol_range.PROTOCOL_COLUMNS),
     "protocol_pairs": ["benchmark", *protocol_range.PROTOCOL_PAIR_COLUMNS],

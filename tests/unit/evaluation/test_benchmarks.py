@@ -13,7 +13,8 @@ TOOLBOX = {
 
 
 def test_all_sets_of_the_toolbox_are_kinds():
-    assert set(KINDS) == TOOLBOX | {"in_test", "sin_test", "suppressed", "melanoma", "configural_shape", "refined_bias"}
+    names = {"in_test", "sin_test", "suppressed", "critical_band", "melanoma", "configural_shape", "refined_bias"}
+    assert set(KINDS) == TOOLBOX | names
     assert all(name == kind.name for name, kind in KINDS.items())
     assert {"edges", "silhouettes", "cue_conflict"} == TOOLBOX - PUBLISHED_ONLY and not MADE_FROM_SETS & TOOLBOX
 
@@ -22,6 +23,7 @@ def test_each_kind_has_the_measure_of_its_tables():
     assert [name for name, kind in KINDS.items() if kind.measures != "accuracy"] == [
         "cue_conflict",
         "suppressed",
+        "critical_band",
         "melanoma",
         "configural_shape",
         "refined_bias",
@@ -88,6 +90,8 @@ def test_comparisons_with_people_leave_out_the_conditions_of_the_toolbox():
         ("sketch", "0", ""),
         ("cue_conflict", "NaN", ""),
         ("suppressed", "shape-4", "shape-4"),
+        ("critical_band", "noise0.04freq3", "noise0.04freq3"),
+        ("critical_band", "c05", None),
     ],
 )
 def test_find_condition_accepts_every_spelling_of_the_toolbox(kind, spelling, condition):

@@ -13,7 +13,8 @@ from PIL import Image
 from torch import nn
 
 from shapebias.errors import UserError
-from shapebias.evaluation.inputs import ImageCache
+from shapebias.evaluation.band_noise import choose_condition, condition_name, mask_image
+from shapebias.evaluation.inputs import ImageCache, PreparedImages
 from shapebias.evaluation.observer import (
     PREDICTION_COLUMNS,
     Observer,
@@ -25,6 +26,7 @@ from shapebias.evaluation.observer import (
 )
 from shapebias.images import pictures as pictures_module
 from shapebias.images.pictures import ImageFile
+from shapebias.images.rejections import Rejections
 from shapebias.images.shards import label
 from shapebias.networks.models import Preparation, preparation
 
@@ -200,6 +202,24 @@ def test_a_suppressed_image_is_decoded_once_for_all_conditions(tmp_path, observe
     untouched = table[table["condition"] == "none"]
     np.testing.assert_allclose(untouched["p_dog"], plain["p_dog"], rtol=1e-5)
     assert table.groupby("image")["p_dog"].nunique().eq(4).all()
+
+
+def test_photographs_of_a_critical_band_have_the_noise_of_one_condition(tmp_path, observer):
+    files = stimuli(tmp_path, 4)
+    files[3] = ImageFile(files[3].path, files[3].label | {"condition": "noise0.02freq1"})
+    images = PreparedImages(files, observer.preparation, Rejections(0.0), mask=True)
+    plain = [pixels for _, pixels in PreparedImages(files, observer.preparation, Rejections(0.0))]
+    size = observer.preparation.size
+    for (item, pixels), original in zip(images, plain, strict=True):
+        if item.id == "3":  # a published stimulus has its noise already
+            assert item.label["condition"] == "noise0.02freq1" and (pixels == original).all()
+            continue
+        level, band = choose_condition(item.id, size)
+        assert item.label["condition"] == condition_name(level, band)
+        assert (pixels == mask_image(original, item.id, level, band)).all()
+    table, facts = show(observer, files, "critical_band")
+    assert table["condition"].tolist() == [item.label["condition"] for item, _ in images]
+    assert facts["benchmark"] == "critical_band"
 
 
 # Decoded once

@@ -95,6 +95,17 @@ def test_answers_are_equal_with_and_without_shared_images(photographs, tmp_path)
         assert facts == alone[1]
 
 
+def test_images_with_noise_are_shared_apart_from_those_without(photographs, tmp_path):
+    shared = SharedFolder(tmp_path)
+    plain, masked, again = (
+        list(PreparedImages(photographs, PREPARATION, Rejections(0.5), mask=mask, shared=shared))
+        for mask in (False, True, True)
+    )
+    for (_, before), (first, noisy), (second, repeated) in zip(plain, masked, again, strict=True):
+        assert (before != noisy).any() and (noisy == repeated).all()
+        assert first.label["condition"] == second.label["condition"] != ""
+
+
 @pytest.mark.parametrize("change", ["image", "preparation", "strength", "code"])
 def test_a_change_prepares_the_images_again(photographs, tmp_path, decodings, monkeypatch, change):
     prepare(photographs, tmp_path, suppress=STRENGTHS)

@@ -384,3 +384,27 @@ def test_folders_archives_and_shards_make_one_benchmark(tmp_path):
     archive = pack_gzip(tmp_path / "x", {"bird/1.png": png()})
     pictures = open_benchmark([colour_shard(tmp_path / "0.tar", 1), archive, folder], "in_test")
     assert [p.id for p in pictures] == ["bear/0", "bird/1", "cat-0", "dog-0"]
+
+
+def test_published_stimuli_with_noise_of_one_band_have_their_condition_and_photographs_have_none(tmp_path):
+    names = ["3/12_cbm_noise0.04_freq3_gray_g_cat.png", "4/1012_cbm_noise0_freq6_gray_g_dog.png", "bird/photo.png"]
+    pictures = open_benchmark([save_images(tmp_path, *names)], "critical_band")
+    found = [(picture.id, picture.label["condition"], picture.label["shape"]) for picture in pictures]
+    assert found == [
+        ("3/12_cbm_noise0.04_freq3_gray_g_cat", "noise0.04freq3", "cat"),
+        ("4/1012_cbm_noise0_freq6_gray_g_dog", "noise0freq6", "dog"),
+        ("bird/photo", "", "bird"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("0/1_cbm_noise0.04_freq3_gray_g_cow.png", "'cow' is not one of the 16"),
+        ("0/1_cbm_noiseless_freq3_gray_g_cat.png", "'noiselessfreq3' is not a condition.*noise0.04freq3"),
+        ("0/1_cbm_noise0.04_gray_g_cat.png", "not named <number>_cbm_noise"),
+    ],
+)
+def test_other_names_of_stimuli_with_noise_are_refused(tmp_path, name, named):
+    with pytest.raises(UserError, match=named):
+        open_benchmark([save_images(tmp_path, name)], "critical_band")

@@ -18,6 +18,7 @@ from shapebias.errors import UserError
 from shapebias.figures.accuracy import ConditionAxis, accuracy_overview, condition_lines, reliance_lines
 from shapebias.figures.answers import answer_matrices, sample_predictions
 from shapebias.figures.category_bias import shape_bias_by_category
+from shapebias.figures.critical_band import bandwidth_overview
 from shapebias.figures.cues import bias_differences, cue_plane
 from shapebias.figures.draw import check_style
 from shapebias.figures.forest_plot import describe_ticks
@@ -347,6 +348,24 @@ def test_reliance_shows_the_accuracy_of_every_network_and_chance():
     assert "chance" in legend_of(figure)
 
 
+def test_bandwidths_have_intervals_and_runs_with_an_undefined_seed_have_none():
+    values = [(RUN, 0, 2.0), (RUN, 1, 4.0), (SIN, 0, 3.0), (SIN, 1, np.nan)]
+    table = pd.DataFrame(
+        [
+            network | {"seed": seed, "observer": f"{network['regime']}{seed}", "bandwidth": value, "benchmark": "b"}
+            for network, seed, value in values
+        ]
+    )
+    table = table.assign(bandwidth_low=table["bandwidth"] - 1, bandwidth_high=table["bandwidth"] + 1, images=1050)
+    figure = bandwidth_overview(table, benchmark="b")
+    (axes,) = figure.axes
+    assert [1.0, 5.0] in [
+        np.ravel(line.get_xdata()).tolist() for line in axes.lines
+    ]  # from the lowest bound to the highest
+    assert [text.get_text() for text in axes.texts].count("undefined") == 1
+    assert "1,050 images" in figure.get_suptitle().replace("\n", " ")
+
+
 def test_a_regime_has_one_look_in_all_figures_also_where_others_are_not_shown():
     style = FigureStyle(models=("vit", "net"), regimes=("in", "sin", "combined"))
     assert style.regime_colors(["combined"])["combined"] == style.regime_colors(["in", "sin", "combined"])["combined"]
@@ -486,6 +505,7 @@ def test_without_data_there_is_no_figure():
         lambda: consistency_matrix(none, empty, benchmark="conflict"),
         lambda: condition_lines(none, {}),
         lambda: reliance_lines(none),
+        lambda: bandwidth_overview(none, benchmark="bands"),
         lambda: read_out_lines(none, benchmark="conflict"),
         lambda: top_k_lines(none, benchmark="conflict"),
         lambda: likeness_dots(none),

@@ -10,6 +10,7 @@ import pytest
 from shapebias.config.regimes import Regimes, describe_regimes
 from shapebias.report.accuracy import condition_findings, cost_findings, cue_findings, melanoma_findings
 from shapebias.report.answers import answer_findings, consistency_findings, likeness_findings
+from shapebias.report.critical_band import channel_findings
 from shapebias.report.cues import read_out_findings, reliance_findings
 from shapebias.report.effects import bias_changes, regime_effects
 from shapebias.report.headline import (
@@ -607,6 +608,24 @@ def test_reliance_covers_all_networks_and_names_what_is_done_to_the_images():
     assert second == (
         "After training on stylized photographs, accuracies of 1 network: untouched 0.50; patches shuffled 8 × 8 0.47."
     )
+
+
+def test_bandwidths_have_intervals_and_observers_without_one_are_named_with_the_reason():
+    rows = [
+        {"observer": name, "model": name, "bandwidth": value, "bandwidth_low": value - 1, "bandwidth_high": value + 1}
+        for name, value in (("wide", 4.5), ("narrow", 2.04), ("refused", np.nan))
+    ]
+    table = rows_of("critical_band", *rows, benchmark="x", images=1050, chance=1 / 16)
+    table["reason"] = ["", "", "too wide"]
+    first, second, third = channel_findings(table)
+    assert first == (
+        "n = 1,050 photographs with noise of one octave, chance 0.06. Bandwidth in octaves: narrow 2.0 [1.0, 3.0], "
+        "wide 4.5 [3.5, 5.5]."
+    )
+    assert second == "Not identified, so without a number: refused (too wide)."
+    assert "bandwidth 1.0 octave" in third and "Subramanian et al. 2023" in third
+    many = pd.concat([table.head(1).assign(observer=f"o{i}", model=f"o{i}", bandwidth=i + 1.0) for i in range(9)])
+    assert channel_findings(many)[0].endswith("9 observers: from o0 1.0 [3.5, 5.5] to o8 9.0 [3.5, 5.5].")
 
 
 def test_several_seeds_are_counted_as_runs():

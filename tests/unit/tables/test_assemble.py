@@ -322,6 +322,24 @@ def test_a_benchmark_with_the_name_all_is_refused():
         TableBuilder().add_decisions("all", recorded_decisions(CUES[0]), [], "cue_conflict")
 
 
+def test_the_critical_band_is_measured_from_predictions_and_from_decisions():
+    rows = [("cat", None, "cat"), ("cat", None, "dog"), ("oven", None, "cat")]
+    builder, conditions = TableBuilder(), ["noise0freq0", "noise0.04freq3", "noise0.04freq3"]
+    answers = predictions(*rows).assign(condition=conditions, answerable=[True, True, False])
+    builder.add_network("bands", answers, network(benchmark="critical_band", answers=["cat", "dog"]))
+    recorded = recorded_decisions(*rows).assign(condition=conditions)
+    builder.add_decisions("bands", recorded, ["people=subject-*"], "critical_band")
+    tables = builder.tables()
+    table = tables["critical_band"].set_index("observer")
+    assert table[["images", "images_without_noise", "accuracy", "chance"]].to_numpy().tolist() == [
+        [2, 1, 1, 1 / 2],
+        [3, 1, 1, 1 / 16],
+    ]
+    assert table["bandwidth"].isna().all() and table["reason"].str.contains("needs 3 bands").all()
+    assert table["model"].to_dict() == {"net_in_seed0": "net", "subject-01": "people"}
+    assert tables["accuracy"].empty and tables["benchmarks"].iloc[0]["kind"] == "critical_band"
+
+
 @pytest.mark.parametrize("kind", ["suppressed", "melanoma"])
 def test_decisions_on_kinds_that_they_cannot_measure_are_refused(kind):
     with pytest.raises(UserError, match=f"'dark': nothing can be measured from decisions on images of kind {kind}"):
