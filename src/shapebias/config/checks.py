@@ -510,7 +510,10 @@ def stimuli_problems(config: Config, entry: Config, key: str) -> Iterator[str]:
         yield f"{key}: kind {entry['kind']!r} needs `images`, {needed}, and no folder"
         return
     path = Path(config["data_root"]) / entry["folder"]
-    if path.is_file() and not path.name.lower().endswith(ARCHIVE_SUFFIXES):
+    if entry["kind"] == "configural_shape":
+        if path.is_file() and path.suffix != ".parquet":
+            yield f"{key}.folder: {path} is neither a folder of anagrams nor a Parquet file of them; unpack an archive"
+    elif path.is_file() and not path.name.lower().endswith(ARCHIVE_SUFFIXES):
         yield f"{key}.folder: {path} is neither a folder nor an archive ({', '.join(ARCHIVE_SUFFIXES)})"
 
 

@@ -302,6 +302,10 @@ MISTAKES = [
     # keys of other kinds
     (put("benchmarks.edges.read_out", True), ["benchmarks.edges.read_out", "'edges'", "cue_conflict"]),
     (put("benchmarks.conflict.read_out", "yes"), ["benchmarks.conflict.read_out", "'yes'", "true or false"]),
+    (put("benchmarks.edges.labels", "x.csv"), ["benchmarks.edges.labels", "'edges'", "configural_shape, refined_bias"]),
+    (put("benchmarks.x", {"kind": "configural_shape", "images": "edges"}), ["x.images", "'edges'", "anagram"]),
+    (put("benchmarks.x", {"kind": "configural_shape", "folder": "README.md"}), ["x.folder", "README.md", "Parquet"]),
+    (put("benchmarks.x", {"kind": "refined_bias", "images": "edges"}), ["benchmarks.x", "needs `folder`"]),
     (put("benchmarks.edges.suppress", {}), ["benchmarks.edges.suppress", "'edges'", "suppressed"]),
     (put("benchmarks.x", {"kind": "suppressed", "folder": "."}), ["benchmarks.x", "needs `images`", "source"]),
     (put("benchmarks.x", SUPPRESSED | {"images": "conflict"}), ["benchmarks.x.images", "'conflict'", "no source"]),
