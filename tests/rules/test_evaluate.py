@@ -176,6 +176,10 @@ def test_unchanged_measurements_come_from_the_cache(inputs, tmp_path, monkeypatc
     (tmp_path / "in_test.parquet").unlink()
     assert run("in_test", batch=2) == []
     assert (tmp_path / "in_test.parquet").read_bytes() == last != first
+    [copy] = [path for path in (tmp_path / "kept").rglob("predictions.parquet") if path.read_bytes() == last]
+    copy.write_bytes(last[:1000] + bytes(1000) + last[2000:])  # a damaged copy is no measurement
+    assert run("in_test", batch=2) == ["in_test"]
+    assert (tmp_path / "in_test.parquet").read_bytes() == copy.read_bytes() == last
 
 
 def test_networks_share_prepared_images_and_each_has_its_own_answers(inputs, tmp_path, monkeypatch):

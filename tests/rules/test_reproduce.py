@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 import torch
 from helpers import ENV, ROOT, TINY_RESNET, colour_shard, files_below, refused, run_script, succeeded
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
 from shapebias.commands.reproduce import history_difference, likely_reasons, train_again, weights_difference
 from shapebias.errors import UserError
-from shapebias.networks.weights import METADATA_KEY
+from shapebias.networks.weights import read_weights, write_weights
+from shapebias.tables.reading import read_json
 
 RUN, FIRST_RUN = Path("results/runs/tiny/sin/seed3"), Path("results/runs/tiny/in/seed3")
 NETWORK = ["--timm", "resnet10t", "--kwargs", json.dumps(TINY_RESNET), "--image-size", "32", "--model", "tiny"]
@@ -49,7 +48,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def change_record(run: Path, **values: object) -> None:
     path = run / "run.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    path.write_text(json.dumps(read_json(path) | values))
 
 
 def test_a_run_is_trained_again_with_the_same_bytes(folder):
@@ -61,11 +60,9 @@ def test_a_run_is_trained_again_with_the_same_bytes(folder):
 
 def test_a_changed_weight_is_found_with_its_layer_and_the_difference(folder):
     weights = folder / RUN / "model.safetensors"
-    with safe_open(weights, "pt") as file:
-        metadata = file.metadata()
-    layers = load_file(weights)
+    layers, metadata = read_weights(weights)
     layers["fc.bias"][0] += 0.25
-    save_file(layers, weights, metadata)
+    write_weights(weights, layers, metadata)
     change_record(folder / RUN, hardware="an abacus")
     before = contents(folder)
     done = run_script("reproduce", RUN, folder=folder)
@@ -102,7 +99,7 @@ def test_other_images_are_refused(folder, run):
 
 
 def test_a_record_of_an_earlier_version_is_refused(folder):
-    record = json.loads((folder / RUN / "run.json").read_text())
+    record = read_json(folder / RUN / "run.json")
     del record["files"]
     (folder / RUN / "run.json").write_text(json.dumps(record))
     refused(run_script("reproduce", RUN, folder=folder), "run.json: written by an earlier version", "'files'")
@@ -138,14 +135,14 @@ NOT_A_NUMBER = torch.tensor([0.0, float("nan")])
 def test_the_difference_between_two_files_of_weights_is_named(tmp_path, layers, metadata, difference):
     files = tmp_path / "recorded.safetensors", tmp_path / "repeated.safetensors"
     for file, content, description in ((files[0], LAYERS, {"epoch": 2}), (files[1], layers, metadata)):
-        save_file(content, file, {METADATA_KEY: json.dumps(description)})
+        write_weights(file, content, description)
     assert weights_difference(*files) == difference
 
 
 def test_weights_that_are_no_numbers_equal_themselves(tmp_path):
     files = tmp_path / "recorded.safetensors", tmp_path / "repeated.safetensors"
     for epoch, file in enumerate(files):
-        save_file({"bias": NOT_A_NUMBER}, file, {METADATA_KEY: json.dumps({"epoch": epoch})})
+        write_weights(file, {"bias": NOT_A_NUMBER}, {"epoch": epoch})
     assert weights_difference(*files) == "the weights are the same, but not their description (epoch)"
 
 

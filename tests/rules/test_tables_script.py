@@ -15,7 +15,7 @@ from shapebias.evaluation.stimulus_names import published_conflicts
 from shapebias.tables.columns import TABLE_COLUMNS as TABLES
 from shapebias.tables.reading import FILE_COLUMNS, read_table
 
-ALWAYS = sorted([f"{name}.csv" for name in TABLES] + ["rejected.csv", "runs.csv"])
+ALWAYS = sorted([f"{name}.csv" for name in TABLES] + ["rejected.csv", "runs.csv", "contents.sha256"])
 
 
 def csv_of(path: Path, *rows: tuple[str, str, str, str], columns: list[str] = CSV_COLUMNS) -> Path:

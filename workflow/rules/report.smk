@@ -2,6 +2,7 @@
 
 from shapebias.config.regimes import describe_regimes
 from shapebias.evaluation.benchmarks import KINDS
+from shapebias.seals import SEAL_KEY, UNSEALED, seal
 
 REGIMES = describe_regimes(config)
 
@@ -143,9 +144,10 @@ rule settings:
         mem_mb=memory(500),
         runtime=time_limit(5),
     params:
-        text=lambda wildcards: json.dumps(config, indent=2),  # a function, since the title may hold {…}
+        # A function, since the title may hold {…}.
+        text=lambda wildcards: seal(json.dumps(config | {SEAL_KEY: UNSEALED}, indent=2).encode() + b"\n").decode(),
     shell:
-        "printf '%s\\n' {params.text:q} > {output:q} 2> {log:q}"
+        "printf '%s' {params.text:q} > {output:q} 2> {log:q}"
 
 
 rule report:

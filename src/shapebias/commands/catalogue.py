@@ -15,6 +15,7 @@ from shapebias.csv_tables import read_result_table
 from shapebias.files import atomic_write
 from shapebias.images.sample_sheets import sample_sheet
 from shapebias.images.shards import Shard
+from shapebias.seals import CHECKSUM_LIST, write_checksum_list
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ def main(argv: list[str] | None = None) -> None:
     reasons = pd.concat(rejected)[["split", "file", "reason"]].drop_duplicates().sort_values(["split", "file"])
     with atomic_write(args.rejected) as draft:
         reasons.to_csv(draft, index=False, lineterminator="\n")
+    write_checksum_list(args.rejected.parent / CHECKSUM_LIST, [args.rejected])
     sheet = sample_sheet(
         args.sample,
         title=args.title,

@@ -1,12 +1,11 @@
 """List the SHA-256 of files in the format of `sha256sum`; `sha256sum --check` verifies a copy of their folder."""
 
 import argparse
-import hashlib
 from pathlib import Path
 
 from shapebias.cli import Parser
-from shapebias.files import atomic_write
 from shapebias.images.shards import expand
+from shapebias.seals import write_checksum_list
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -18,8 +17,4 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    with atomic_write(args.out) as draft, draft.open("w", encoding="utf-8") as out:
-        for path in expand(args.files):
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            out.write(f"{digest}  {path.name}\n")
+    write_checksum_list(args.out, expand(args.files))

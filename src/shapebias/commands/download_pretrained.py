@@ -4,17 +4,13 @@ A job with this file needs no internet. The downloads also stay in the caches th
 """
 
 import argparse
-import json
 import logging
 from pathlib import Path
 
-from safetensors.torch import save
-
 from shapebias.cli import Parser
 from shapebias.downloads import checksum
-from shapebias.files import atomic_write
 from shapebias.networks import models
-from shapebias.networks.weights import METADATA_KEY
+from shapebias.networks.weights import write_weights
 from shapebias.training.initialization import published_weights
 
 log = logging.getLogger(__name__)
@@ -31,7 +27,5 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     state, metadata = published_weights(args.timm, args.kwargs)
-    with atomic_write(args.out) as draft:
-        # Save through bytes, because a full disk then raises an OSError.
-        draft.write_bytes(save(state, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
+    write_weights(args.out, state, metadata)
     log.info("%s: %d tensors of %s, SHA-256 %s", args.out, len(state), args.timm, checksum(args.out))

@@ -10,7 +10,7 @@ import argparse
 import logging
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,13 @@ import pandas as pd
 import torch
 
 from shapebias.cli import Parser, non_negative_int, positive_int, proportion
+from shapebias.downloads import checksum
 from shapebias.errors import UserError
 from shapebias.evaluation import cue_suppression
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import (
     PROTOCOLS_SUFFIX,
+    READ_OUT_KEY,
     read_label_predictions,
     read_observers,
     read_raw_predictions,
@@ -50,6 +52,7 @@ from shapebias.networks import models
 from shapebias.networks.device import device_name, keep_freed_memory, resolve_device
 from shapebias.networks.weights import weights_path
 from shapebias.provenance import provenance
+from shapebias.seals import CHECKSUM_LIST, check_against_list, write_checksum_list
 from shapebias.tables.columns import PEOPLE
 
 log = logging.getLogger(__name__)
@@ -201,7 +204,7 @@ class Measurement:
 
     @property
     def outputs(self) -> dict[str, Path]:
-        """Name of a copy → output. The predictions come last, so their copy means that all copies are complete."""
+        """Name of a copy → output."""
         tables = {"decisions.csv": self.decisions, "read_out.csv": self.read_out and self.read_out[1]}
         tables["protocols.parquet"] = self.protocols
         return {name: path for name, path in tables.items() if path} | {"predictions.parquet": self.out}
@@ -242,6 +245,19 @@ def copy_whole(source: Path, target: Path) -> None:
         shutil.copyfile(source, draft)
 
 
+def has_copies(folder: Path, names: Iterable[str]) -> bool:
+    """Return whether a folder holds undamaged copies of all outputs; their list is written last."""
+    if not all((folder / name).exists() for name in [*names, CHECKSUM_LIST]):
+        return False
+    try:
+        for name in names:
+            check_against_list(folder / name)
+    except UserError:
+        log.warning("%s: damaged copies of a measurement; it is made again", folder)
+        return False
+    return True
+
+
 def write_read_out(target: Path, table: pd.DataFrame, record: dict[str, Any]) -> None:
     """Write the accuracy of the read-out from each stage; record: values to put before the columns of each row."""
     for position, (key, value) in enumerate(record.items()):
@@ -280,7 +296,7 @@ def main(argv: list[str] | None = None) -> None:
             check_folder(path.parent)
         pictures = open_benchmark(measurement.images, measurement.kind)
         copies = args.reuse / fingerprint_of(measurement, pictures, args, device) if args.reuse else None
-        if copies and all((copies / name).exists() for name in measurement.outputs):
+        if copies and has_copies(copies, measurement.outputs):
             for name, path in measurement.outputs.items():
                 copy_whole(copies / name, path)
             log.info("%s: reused an earlier measurement", measurement.out)
@@ -323,6 +339,7 @@ def main(argv: list[str] | None = None) -> None:
             name, table = measurement.read_out
             network = {key: observer.facts[key] for key in ("observer", "model", "regime", "seed")}
             write_read_out(table, reader.read_out(shared), {"benchmark": name} | network)
+            facts |= {READ_OUT_KEY: checksum(table)}
         if measurement.protocols:
             decisions, protocol_facts = measure_protocols(
                 observer,
@@ -342,4 +359,5 @@ def main(argv: list[str] | None = None) -> None:
         if copies:
             for name, path in measurement.outputs.items():
                 copy_whole(path, copies / name)
+            write_checksum_list(copies / CHECKSUM_LIST, [copies / name for name in measurement.outputs])
         log.info("%s: %d images, %d rejected", measurement.out, sum(facts["shown"].values()), len(facts["rejected"]))

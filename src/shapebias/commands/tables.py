@@ -15,6 +15,7 @@ from shapebias.csv_tables import read_result_table
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.published import SOURCES
+from shapebias.seals import check_against_list
 from shapebias.tables.collect import (
     DecisionFiles,
     PredictionFile,
@@ -139,14 +140,18 @@ def main(argv: list[str] | None = None) -> None:
             raise UserError("--benchmarks, --observers and --decisions need the folder --predictions")
         pairs = [(name, observer) for name in args.benchmarks for observer in args.observers]
         pairs += [(name, observer) for name in args.melanoma_benchmarks for observer in args.melanoma_observers]
-        files = [PredictionFile(name, args.predictions / name / f"{observer}.parquet") for name, observer in pairs]
+        files = [
+            PredictionFile(name, args.predictions / name / f"{observer}.parquet", observer) for name, observer in pairs
+        ]
         decisions = [DecisionFiles(benchmark, [Path(path)], pools) for benchmark, path, *pools in args.decisions]
     elif args.predictions is not None:
         files, decisions = find_answers(args.predictions)
         protocols += find_protocols(args.predictions)
     rejected = []
     for name in args.sets:
-        table = read_result_table(args.images / name / "rejected.csv", ["split", "file", "reason"])
+        path = args.images / name / "rejected.csv"
+        check_against_list(path)
+        table = read_result_table(path, ["split", "file", "reason"])
         rejected += [(name, *row) for row in table[["split", "file", "reason"]].itertuples(index=False)]
     tables = collect_tables(
         progress(files, unit="file", label="tables"),

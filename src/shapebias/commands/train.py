@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 
 from shapebias.cli import (
     Parser,
@@ -33,8 +32,9 @@ from shapebias.files import atomic_write
 from shapebias.images.shards import Sample, expand, open_shards
 from shapebias.networks import models
 from shapebias.networks.device import device_name, keep_freed_memory
-from shapebias.networks.weights import METADATA_KEY, weights_path
+from shapebias.networks.weights import weights_path, write_weights
 from shapebias.provenance import provenance
+from shapebias.seals import SEAL_KEY, UNSEALED, seal
 from shapebias.tracking.client import Tracker, new_run_id
 from shapebias.training.checkpoints import Checkpoints, images_digest, lock_checkpoints, weights_digest
 from shapebias.training.data_loading import AugmentedDataset, ImageDataset, class_names
@@ -162,13 +162,6 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
         writer.writerows(history)
 
 
-def write_weights(path: Path, network: torch.nn.Module, metadata: dict[str, Any]) -> None:
-    weights = {key: value.contiguous().cpu() for key, value in network.state_dict().items()}
-    with atomic_write(path) as draft:
-        # Save through bytes, because a full disk then raises an OSError.
-        draft.write_bytes(save(weights, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
-
-
 def run_identity(args: argparse.Namespace, initial: InitialNetwork, size: int, samples: SampleSets) -> dict[str, Any]:
     """Return the values that define the run; a checkpoint with other values is refused."""
     recipe = dataclasses.asdict(recipe_from_options(args))
@@ -189,7 +182,7 @@ def check_folder(folder: Path, identity: dict[str, Any]) -> None:
         return
     try:
         recorded = json.loads(path.read_text())["identity"]
-    except (json.JSONDecodeError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         raise UserError(f"{path}: not a run record of this version; choose another --out or remove the file") from None
     differences = [
         f"{key} {recorded.get(key)!r} → {value!r}" for key, value in identity.items() if recorded.get(key) != value
@@ -389,10 +382,13 @@ def train_network(
         "image_size": preparation.size,
     }
     write_history(args.out / "history.csv", state.history)
-    write_weights(args.out / "model.safetensors", initial.network, metadata)
+    weights = {key: value.contiguous().cpu() for key, value in initial.network.state_dict().items()}
+    write_weights(args.out / "model.safetensors", weights, metadata)
     with atomic_write(args.out / "run.json") as draft:
         times = {"started": start_time.isoformat(timespec="seconds"), "seconds": seconds}
-        draft.write_text(json.dumps(record | {"identity": identity} | times, indent=2))
+        checks = {"history_sha256": digest_of_file(args.out / "history.csv"), SEAL_KEY: UNSEALED}
+        text = json.dumps(record | {"identity": identity} | times | checks, indent=2)
+        draft.write_bytes(seal(text.encode()))
     checkpoints.remove()
     tracked_run.finish({key: record[key] for key in ("best_epoch", "val_accuracy", "epochs", "steps")})
     log.info("best epoch %d of %d, validation accuracy %.3f", state.best_epoch, state.epoch, record["val_accuracy"])

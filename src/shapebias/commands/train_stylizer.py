@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import csv
 import dataclasses
-import json
 import logging
 import sys
 from collections.abc import Mapping
@@ -16,7 +15,6 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from safetensors.torch import save
 from torch import nn
 
 from shapebias.cli import (
@@ -34,7 +32,7 @@ from shapebias.files import atomic_write
 from shapebias.images.contact_sheets import Cell, contact_sheet
 from shapebias.images.pictures import open_pictures
 from shapebias.images.shards import expand
-from shapebias.networks.weights import METADATA_KEY
+from shapebias.networks.weights import write_weights
 from shapebias.stylize.adain import AdainStylizer, encoder_hash, load_encoder, random_encoder
 from shapebias.stylize.decoder_training import (
     ContentStylePairs,
@@ -123,8 +121,7 @@ def write_results(
     """Write the encoder, the history, the sheet and last the decoder."""
     recipe, history = pairs.recipe, state.history
     metadata = {"encoder": encoder_hash(encoder), "recipe": dataclasses.asdict(recipe), "losses": history[-1]}
-    with atomic_write(args.out / "encoder.safetensors") as draft:
-        draft.write_bytes(save(encoder.cpu().state_dict()))
+    write_weights(args.out / "encoder.safetensors", encoder.cpu().state_dict(), {})
     with atomic_write(args.out / "history.csv") as draft, draft.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(history[0]), lineterminator="\n")
         writer.writeheader()
@@ -136,9 +133,8 @@ def write_results(
     sheet = contact_sheet(cells, title=title, columns=4, cell_size=2 * min(recipe.size, 112))
     with atomic_write(args.out / "sheet.png") as draft:
         sheet.save(draft, format="PNG")
-    with atomic_write(args.out / "decoder.safetensors") as draft:
-        weights = {key: value.contiguous() for key, value in state.decoder.cpu().state_dict().items()}
-        draft.write_bytes(save(weights, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
+    weights = {key: value.contiguous() for key, value in state.decoder.cpu().state_dict().items()}
+    write_weights(args.out / "decoder.safetensors", weights, metadata)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -16,6 +16,7 @@ from shapebias.evaluation.benchmarks import KINDS, BenchmarkKind
 from shapebias.evaluation.dialects import CSV_COLUMNS, NO_ANSWER_TEXTS, REQUIRED_COLUMNS, read_recorded_trials
 from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem, stimulus_name, toolbox_name, trial_name
 from shapebias.files import atomic_write
+from shapebias.seals import SEAL_KEY, UNSEALED, check_seal, seal
 
 PROBABILITIES = [f"p_{category}" for category in CATEGORIES]
 CLASS_COLUMNS = ["shape_class", "texture_class", "predicted_class", *PROBABILITIES]
@@ -23,14 +24,17 @@ TRIALS = ["observer", "image", "shape", "texture", "decision", "answerable", "co
 PREDICTIONS_KEY = b"shapebias"
 SCORE = "s_"  # begins the column of a label's score, on benchmarks with labels of their own
 PROTOCOLS_SUFFIX = ".protocols.parquet"  # files of decisions under all protocols, see `evaluation.protocols`
+READ_OUT_KEY = "read_out_sha256"  # metadata: the checksum of the table of read-outs from the same measurement
 
 
 def write_predictions(target: Path, predictions: pd.DataFrame, metadata: dict[str, Any]) -> None:
     """Write one observer's predictions on one benchmark as parquet, with metadata on how they were made."""
     table = pa.Table.from_pandas(predictions, preserve_index=False)
-    table = table.replace_schema_metadata({PREDICTIONS_KEY: json.dumps(metadata, sort_keys=True).encode()})
+    text = json.dumps(metadata | {SEAL_KEY: UNSEALED}, sort_keys=True)
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata({PREDICTIONS_KEY: text.encode()}), buffer)
     with atomic_write(target) as draft:
-        pq.write_table(table, draft)
+        draft.write_bytes(seal(buffer.getvalue().to_pybytes()))
 
 
 def read_predictions(
@@ -84,8 +88,10 @@ def read_raw_predictions(path: Path, required_keys: Sequence[str] = ()) -> tuple
     Raises UserError if the file holds no predictions or is not a predictions file.
     """
     try:
+        check_seal(path)
         table = pq.read_table(path)
         metadata = json.loads((table.schema.metadata or {})[PREDICTIONS_KEY])
+        metadata.pop(SEAL_KEY, None)
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise UserError(
             f"{path}: not a predictions file of scripts/evaluate.py ({error}); remove it to have it made again"

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from shapebias.errors import UserError
 from shapebias.files import atomic_write
+from shapebias.seals import SEAL_KEY, UNSEALED, check_seal, seal
 from shapebias.seeding import draw_key
 
 SPLITS = ("train", "val", "test")
@@ -112,8 +113,12 @@ def build_listing(rows: Iterable[ListedImage], shards: Mapping[str, int], seed: 
 
 def write_listing(target: Path, table: pd.DataFrame) -> None:
     """Write a listing (Parquet)."""
+    rows = pa.Table.from_pandas(table, preserve_index=False)
+    rows = rows.replace_schema_metadata({**(rows.schema.metadata or {}), SEAL_KEY: UNSEALED})
+    buffer = pa.BufferOutputStream()
+    pq.write_table(rows, buffer, row_group_size=ROW_GROUP)
     with atomic_write(target) as draft:
-        pq.write_table(pa.Table.from_pandas(table, preserve_index=False), draft, row_group_size=ROW_GROUP)
+        draft.write_bytes(seal(buffer.getvalue().to_pybytes()))
 
 
 def read_listing(path: Path, split: str, shard: int) -> list[ListedImage]:
@@ -135,6 +140,7 @@ def read_pool(path: Path, class_name: str, pool: str) -> list[ListedImage]:
 
 def read_rows(path: Path, filters: list[tuple]) -> list[ListedImage]:
     try:
+        check_seal(path)  # on some damaged files pyarrow waits for ever, or ends the process
         table = pq.read_table(path, filters=filters)
         return [ListedImage(**row) for row in table.to_pylist()]
     except FileNotFoundError:

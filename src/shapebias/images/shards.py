@@ -11,6 +11,7 @@ import json
 import os
 import re
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ from shapebias.images.tar_files import tar_members
 Label = dict[str, Any]
 
 MAX_LABEL_BYTES = 2**20
+CHECKSUM_KEY = "crc32"  # the last value of a label
+CHECKSUM_MARK = b', "crc32": '
 TEXT_FIELDS = ("id", "class", "shape", "shape_class", "texture", "texture_class", "content", "style")
 SHARD_RANGE = re.compile(r"\{\d+\.\.\d+\}\.(tar|safetensors)$")
 
@@ -100,6 +103,7 @@ def write_shard(target: Path, samples: Iterable[tuple[Label, str, bytes]]) -> in
         for sample_label, suffix, data in samples:
             check_id(sample_label["id"], target)
             text = json.dumps(sample_label, ensure_ascii=False, sort_keys=True).encode()
+            text = text[:-1] + CHECKSUM_MARK + b"%d}" % zlib.crc32(data, zlib.crc32(text))
             for name, content in ((suffix, data), ("json", text)):
                 member = tarfile.TarInfo(f"{sample_label['id']}.{name}")
                 member.size = len(content)
@@ -111,12 +115,16 @@ def write_shard(target: Path, samples: Iterable[tuple[Label, str, bytes]]) -> in
 
 @dataclass(frozen=True)
 class Sample:
-    """One image of a shard and its label; the image is read on demand."""
+    """One image of a shard and its label; the image is read on demand.
+
+    checksums: CRC-32 of the label's text, and of this text and the image. Shards of other tools have none.
+    """
 
     shard: "Shard"
     label: Label
     offset: int
     size: int
+    checksums: tuple[int, int] | None = None
 
     @property
     def id(self) -> str:
@@ -127,9 +135,18 @@ class Sample:
         return self.shard.path
 
     def bytes(self) -> bytes:
-        """Return the encoded image; raises BadImageError if it is too large."""
+        """Return the encoded image.
+
+        Raises BadImageError if it is too large, and UserError if image and label do not fit their checksum.
+        """
         check_file_size(self.size)
-        return self.shard.read(self.offset, self.size)
+        data = self.shard.read(self.offset, self.size)
+        if self.checksums and zlib.crc32(data, self.checksums[0]) != self.checksums[1]:
+            raise UserError(
+                f"{self.origin}: image {self.id} does not fit the checksum in its label, so one of them is damaged; "
+                f"remove the shard to have it made again"
+            )
+        return data
 
     def image(self) -> Image.Image:
         """Return the decoded RGB image; raises BadImageError."""
@@ -161,8 +178,12 @@ class Shard:
                     if member.size > MAX_LABEL_BYTES:
                         raise ValueError(f"a label of {member.size:,} bytes for {key}")
                     file.seek(member.offset_data)
-                    sample_label = parse_label(file.read(member.size), key)
-                    yield Sample(self, sample_label, *images.pop(key))
+                    text = file.read(member.size)
+                    sample_label = parse_label(text, key)
+                    checksum = sample_label.pop(CHECKSUM_KEY, None)
+                    label_text = text.rpartition(CHECKSUM_MARK)[0] + b"}"
+                    checksums = None if checksum is None else (zlib.crc32(label_text), checksum)
+                    yield Sample(self, sample_label, *images.pop(key), checksums)
             if images:
                 raise ValueError(f"no label for {', '.join(list(images)[:3])}")
         except FileNotFoundError:

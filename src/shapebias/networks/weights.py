@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from shapebias.errors import UserError
+from shapebias.files import atomic_write
+from shapebias.seals import SEAL_KEY, UNSEALED, check_seal, seal
 from shapebias.signals import deferred_signals
 
 log = logging.getLogger(__name__)
@@ -86,6 +88,7 @@ def read_weights(path: Path) -> tuple[State, dict[str, Any]]:
 
 def read_safetensors(path: Path) -> tuple[State, dict[str, Any]]:
     """Return the tensors of a safetensors file, and the metadata of our own training."""
+    check_seal(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
@@ -99,7 +102,16 @@ def read_safetensors(path: Path) -> tuple[State, dict[str, Any]]:
         ) from None
     if not isinstance(metadata, dict):
         raise UserError(f"{path}: its metadata {METADATA_KEY!r} is a {type(metadata).__name__}, not an object of JSON")
+    metadata.pop(SEAL_KEY, None)
     return state, metadata
+
+
+def write_weights(path: Path, state: State, metadata: dict[str, Any]) -> None:
+    """Write tensors on the CPU, with metadata that JSON can hold, as `read_weights` reads them."""
+    text = json.dumps(metadata | {SEAL_KEY: UNSEALED}, sort_keys=True)
+    with atomic_write(path) as draft:
+        # Save through bytes, because a full disk then raises an OSError.
+        draft.write_bytes(seal(save(state, metadata={METADATA_KEY: text})))
 
 
 def read_pickle(path: Path) -> Any:

@@ -16,6 +16,7 @@ from safetensors.numpy import save
 from shapebias.errors import UserError
 from shapebias.files import atomic_write
 from shapebias.images.shards import Label, expand
+from shapebias.seals import SEAL_KEY, UNSEALED, check_seal, seal
 
 # Keys that a stylized image's label takes from its style.
 LABEL_KEYS = ("id", "content", "texture", "texture_class")
@@ -25,9 +26,10 @@ METADATA_KEY = "shapebias"
 def write_style_vectors(target: Path, fingerprint: str, labels: Sequence[Label], vectors: Sequence[np.ndarray]) -> None:
     """Write the vectors [D] of styles with their labels."""
     style_labels = [{key: label[key] for key in LABEL_KEYS} for label in labels]
-    metadata = json.dumps({"fingerprint": fingerprint, "styles": style_labels}, ensure_ascii=False)
+    values = {"fingerprint": fingerprint, "styles": style_labels, SEAL_KEY: UNSEALED}
+    metadata = {METADATA_KEY: json.dumps(values, ensure_ascii=False)}
     with atomic_write(target) as draft:
-        draft.write_bytes(save({"vectors": np.stack(vectors)}, metadata={METADATA_KEY: metadata}))
+        draft.write_bytes(seal(save({"vectors": np.stack(vectors)}, metadata=metadata)))
 
 
 class StyleVectors:
@@ -57,6 +59,7 @@ class StyleVectors:
 def read_labels(path: Path, fingerprint: str) -> list[Label]:
     """Return the labels of a file's rows, in order; raises UserError for vectors of another stylizer."""
     try:
+        check_seal(path)
         with safe_open(path, framework="np") as file:
             metadata = json.loads((file.metadata() or {})[METADATA_KEY])
             made_by, labels = metadata["fingerprint"], metadata["styles"]

@@ -9,11 +9,13 @@ from typing import Any
 import pandas as pd
 
 from shapebias.csv_tables import read_csv_table, read_result_table
+from shapebias.downloads import checksum
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.decisions import (
     CLASS_COLUMNS,
     PROTOCOLS_SUFFIX,
+    READ_OUT_KEY,
     read_label_predictions,
     read_observers,
     read_predictions,
@@ -21,6 +23,7 @@ from shapebias.evaluation.decisions import (
 )
 from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem
 from shapebias.files import atomic_write
+from shapebias.seals import CHECKSUM_LIST, write_checksum_list
 from shapebias.tables.assemble import (
     PUBLISHED,
     BenchmarkAnswers,
@@ -45,10 +48,14 @@ TOOLBOX_NAMES = {"cue-conflict": "cue_conflict", "silhouette": "silhouettes", "e
 
 @dataclass(frozen=True)
 class PredictionFile:
-    """The predictions of one network on a benchmark."""
+    """The predictions of one network on a benchmark.
+
+    observer: whose predictions the file should hold, if this is known.
+    """
 
     benchmark: str
     path: Path
+    observer: str | None = None
 
 
 @dataclass(frozen=True)
@@ -160,9 +167,31 @@ def read_run_facts(runs: Path, trained: Sequence[Mapping[str, Any]]) -> list[dic
     ]
 
 
-def read_read_out(path: Path) -> pd.DataFrame:
-    """Read a table of linear read-outs with all values as text; raises UserError for another file."""
-    return read_result_table(path, TABLE_COLUMNS["read_out"])
+def read_read_outs(paths: Iterable[Path], checksums: Mapping[tuple[str, str], str]) -> list[pd.DataFrame]:
+    """Read the tables of linear read-outs, with all values as text.
+
+    checksums: (benchmark, observer) → SHA-256 of the table, as the predictions record it. Raises UserError for another
+    file, for a table that differs from the recorded one, and for two tables of one observer.
+    """
+    tables, origins = [], dict[tuple[str, str], Path]()
+    for path in paths:
+        table = read_result_table(path, TABLE_COLUMNS["read_out"])
+        if table.empty:
+            raise UserError(f"{path}: no read-outs in this file; remove it to have it made again")
+        subject = (table["benchmark"].iloc[0], table["observer"].iloc[0])
+        if subject in origins:
+            raise UserError(
+                f"{path}: read-outs of {subject[1]} on {subject[0]}, as in {origins[subject]}; remove the file that "
+                f"should hold others to have it made again"
+            )
+        if checksums.get(subject) not in (None, checksum(path)):
+            raise UserError(
+                f"{path}: not the table that was written with the predictions of {subject[1]}; remove it to have it "
+                f"made again"
+            )
+        origins[subject] = path
+        tables.append(table)
+    return tables
 
 
 def read_protocols(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -193,15 +222,28 @@ def collect_tables(
     Raises UserError for unsuitable files, for answers that do not fit together, and if nothing can be measured.
     """
     measured, trained, lesions = TableBuilder(), dict[str, dict[str, Any]](), []
-    rejections = []
+    rejections, read_out_checksums = [], dict[tuple[str, str], str]()
     for file in predictions:
         answers, metadata = read_raw_predictions(file.path, METADATA)
         refuse_reserved_names(file.path, metadata)
+        if file.observer not in (None, metadata["observer"]):
+            raise UserError(
+                f"{file.path}: predictions of {metadata['observer']}, not of {file.observer}; remove the file to have "
+                f"it made again"
+            )
         if metadata["benchmark"] not in KINDS:
             raise UserError(
                 f"{file.path}: predictions on images of an unknown kind {metadata['benchmark']!r}; allowed: "
                 f"{', '.join(KINDS)}"
             )
+        expected_kind = (kinds or {}).get(file.benchmark, metadata["benchmark"])
+        if metadata["benchmark"] != expected_kind:
+            raise UserError(
+                f"{file.path}: predictions on images of kind {metadata['benchmark']}, but the benchmark "
+                f"{file.benchmark!r} is of kind {expected_kind}; remove the file to have it made again"
+            )
+        if READ_OUT_KEY in metadata:
+            read_out_checksums[file.benchmark, metadata["observer"]] = metadata[READ_OUT_KEY]
         if KINDS[metadata["benchmark"]].measures == "melanoma":
             lesions.append((file.benchmark, answers, metadata))
         elif KINDS[metadata["benchmark"]].rule:
@@ -215,7 +257,7 @@ def collect_tables(
         add_decisions(measured, recorded, kinds or {}, strict)
     if not strict and not measured.benchmarks and not lesions and not published:
         raise UserError(f"{decisions[0].paths[0]}: nothing is measured from this file or the others; see the warnings")
-    measured.read_out += map(read_read_out, read_out)
+    measured.read_out += read_read_outs(read_out, read_out_checksums)
     for file in protocols:
         measured.protocols.setdefault(file.benchmark, []).append(read_protocols(file.path))
 
@@ -275,13 +317,15 @@ def add_decisions(measured: TableBuilder, decisions: DecisionFiles, kinds: Mappi
 
 
 def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
-    """Write each table as `<folder>/<name>.csv`, complete or not at all.
+    """Write each table as `<folder>/<name>.csv`, complete or not at all, and a list of their checksums.
 
     Undefined numbers are NaN, and missing text is empty.
     """
+    (folder / CHECKSUM_LIST).unlink(missing_ok=True)
     for name, table in tables.items():
         texts = [column for column in table.columns if column in TEXT_COLUMNS]
         table = table.assign(**{column: table[column].astype(object).fillna("") for column in texts})
         with atomic_write(folder / f"{name}.csv") as draft:
             undefined = "" if name in ("runs", "rejected") else "NaN"
             table.to_csv(draft, index=False, na_rep=undefined, lineterminator="\n")
+    write_checksum_list(folder / CHECKSUM_LIST, [folder / f"{name}.csv" for name in tables])

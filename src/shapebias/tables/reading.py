@@ -9,7 +9,9 @@ import pandas as pd
 
 from shapebias.categories import CATEGORIES
 from shapebias.csv_tables import read_csv_table, read_result_table
+from shapebias.downloads import checksum
 from shapebias.errors import UserError
+from shapebias.seals import SEAL_KEY, check_against_list, check_seal
 from shapebias.tables import columns
 from shapebias.tables.columns import TEXT_COLUMNS
 
@@ -84,8 +86,14 @@ def read_histories(runs: Path, table: pd.DataFrame) -> pd.DataFrame:
     columns = ["model", "regime", "seed", "epoch", "train_accuracy", "val_accuracy", "best_epoch"]
     histories = []
     for folder, run in _run_folders(runs, table):
-        history = _read_csv(folder / "history.csv", ["epoch", "train_accuracy", "val_accuracy"])
-        histories.append(history.assign(**run, best_epoch=read_run_record(folder)["best_epoch"]))
+        record, path = read_run_record(folder), folder / "history.csv"
+        history = _read_csv(path, ["epoch", "train_accuracy", "val_accuracy"])
+        if record.get("history_sha256", checksum(path)) != checksum(path):  # an earlier version recorded none
+            raise UserError(
+                f"{path}: not the history that {folder / 'run.json'} describes; remove both and train this run again "
+                f"(in a study, repeat the command)"
+            )
+        histories.append(history.assign(**run, best_epoch=record["best_epoch"]))
     return pd.concat(histories, ignore_index=True) if histories else pd.DataFrame(columns=columns)
 
 
@@ -108,13 +116,18 @@ def read_run_record(folder: Path) -> dict[str, Any]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object."""
+    """Read a JSON object, without its seal. Raises UserError if the content does not fit the seal."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        check_seal(path)
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # not JSON, or not UTF-8
         raise UserError(f"{path}: not JSON ({error}); remove it to have it made again") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: not an object of JSON; remove it to have it made again")
+    content.pop(SEAL_KEY, None)
+    return content
 
 
 def _run_folders(runs: Path, table: pd.DataFrame) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -146,4 +159,5 @@ def _read_text(path: Path) -> pd.DataFrame:
     """Read a table of this tool with all values as text."""
     if not path.exists():
         raise UserError(f"{path}: no such table; make it with scripts/tables.py")
+    check_against_list(path)
     return read_result_table(path)

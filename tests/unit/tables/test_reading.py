@@ -1,15 +1,27 @@
 """Tables keep names such as NA when they are written and read back, and people's tables are checked."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from helpers import trials
 
 from shapebias.categories import CATEGORIES
+from shapebias.downloads import checksum
 from shapebias.errors import UserError
 from shapebias.evaluation.decisions import PROBABILITIES, write_predictions
-from shapebias.tables.collect import DecisionFiles, PredictionFile, collect_tables, list_csvs, write_tables
-from shapebias.tables.reading import read_answers, read_people, read_table, read_tables
+from shapebias.tables.collect import (
+    DecisionFiles,
+    PredictionFile,
+    collect_tables,
+    list_csvs,
+    read_read_outs,
+    write_tables,
+)
+from shapebias.tables.columns import TABLE_COLUMNS
+from shapebias.tables.reading import RECORD_KEYS, read_answers, read_histories, read_people, read_table, read_tables
 from shapebias.tables.summaries import observer_kinds, observer_names
 
 SURPRISING_NAMES = ["NA", "NaN", "nan", "null", "NULL", "None", "n/a", "#N/A", "True", "1", "007", "1e5", "inf"]
@@ -84,6 +96,52 @@ def test_regimes_without_a_common_seed_have_a_row_with_the_reason(tmp_path):
     (row,) = read_table(tmp_path / "t", "shape_bias_differences_pooled").to_dict("records")
     assert (row["regime_1"], row["regime_2"], row["seeds"], row["reason"]) == ("in", "sin", 0, "no seed that both have")
     assert row["difference"] != row["difference"]
+
+
+def test_predictions_of_another_network_or_kind_under_a_file_s_name_are_refused(tmp_path):
+    """A file may be copied under another name. Its numbers would be given to the wrong network."""
+    file = prediction_file(tmp_path, observer="a", model="net", regime="in", seed=0)
+    with pytest.raises(UserError, match=r"a\.parquet: predictions of a, not of b; remove the file"):
+        collect_tables([replace(file, observer="b")], [], runs=tmp_path)
+    with pytest.raises(UserError, match=r"a\.parquet: predictions on images of kind cue_conflict, .* of kind in_test"):
+        collect_tables([file], [], runs=tmp_path, kinds={"conflict": "in_test"})
+
+
+def test_read_outs_are_those_that_the_predictions_record(tmp_path):
+    header, row = ",".join(TABLE_COLUMNS["read_out"]), "conflict,{},net,in,0,stem,0.0,8,shape,10,NaN,NaN,NaN,0.5,few"
+    paths = {name: tmp_path / f"{name}.csv" for name in "ab"}
+    for name, path in paths.items():
+        path.write_text("\n".join([header, row.format(name), row.format(name), ""]))
+    checksums = {("conflict", name): checksum(path) for name, path in paths.items()}
+    assert [len(table) for table in read_read_outs(paths.values(), checksums)] == [2, 2]
+    paths["b"].write_text("\n".join([header, row.format("b"), ""]))  # cut between two rows
+    with pytest.raises(UserError, match=r"b\.csv: not the table that was written .* remove it"):
+        read_read_outs(paths.values(), checksums)
+    assert len(read_read_outs([paths["b"]], {})) == 1  # predictions of an earlier version record no checksum
+    paths["b"].write_text(f"{header}\n")
+    with pytest.raises(UserError, match=r"b\.csv: no read-outs in this file; remove it"):
+        read_read_outs([paths["b"]], checksums)
+    paths["b"].write_bytes(paths["a"].read_bytes())
+    with pytest.raises(UserError, match=r"b\.csv: read-outs of a on conflict, as in .*a\.csv; remove"):
+        read_read_outs(paths.values(), checksums)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_history_is_the_one_that_its_run_records(tmp_path, recorded):
+    folder = tmp_path / "net/in/seed0"
+    folder.mkdir(parents=True)
+    history = folder / "history.csv"
+    history.write_text("epoch,train_accuracy,val_accuracy\n1,0.5,0.5\n2,0.75,0.5\n")
+    record = dict.fromkeys(RECORD_KEYS, 1) | ({"history_sha256": checksum(history)} if recorded else {})
+    (folder / "run.json").write_text(json.dumps(record))
+    runs = pd.DataFrame([{"model": "net", "regime": "in", "seed": 0}])
+    assert read_histories(tmp_path, runs)["train_accuracy"].tolist() == [0.5, 0.75]
+    history.write_text("epoch,train_accuracy,val_accuracy\n1,0.5,0.5\n")
+    if not recorded:  # by an earlier version
+        assert len(read_histories(tmp_path, runs)) == 1
+        return
+    with pytest.raises(UserError, match=r"history\.csv: not the history that .*run\.json describes; remove both"):
+        read_histories(tmp_path, runs)
 
 
 @pytest.mark.parametrize("text", ["benchmark,kind\nx\n", "benchmark\n", "", "benchmark,benchmark\n", '"'])
