@@ -2,11 +2,10 @@
 
 import shutil
 import signal
-import time
 
 import psutil
 import pytest
-from campaign import LONGEST_RUN, Study, different_files
+from campaign import Study, different_files
 
 RUN = "resnet/sin/seed0"
 FILES = ("model.safetensors", "history.csv", "run.json")
@@ -20,10 +19,7 @@ def test_sigterm_to_one_rank_stops_all_and_the_same_command_resumes(undisturbed,
     log.unlink()
     study.start(*(f"results/runs/{RUN}/{file}" for file in FILES))  # the report does not ask for the run again
     try:
-        deadline = time.monotonic() + LONGEST_RUN
-        while not (log.exists() and "epoch 1  steps" in log.read_text()):
-            assert time.monotonic() < deadline and not study.has_ended(), study.log.read_text()
-            time.sleep(0.02)
+        study.wait_for("epoch 1  steps", log)
         [target] = [process for process in study.scripts(["train"])["train"] if rank_of(process) == str(rank)]
         target.send_signal(signal.SIGTERM)
         status, output = study.end()
