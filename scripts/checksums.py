@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """List checksums of files: the same as `shapebias checksums`."""
 
-from shapebias.cli import run_command
+from shapebias.start import run_command
 
 if __name__ == "__main__":
     run_command("checksums")

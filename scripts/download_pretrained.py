@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Download the published weights of a network: the same as `shapebias download-pretrained`."""
 
-from shapebias.cli import run_command
+from shapebias.start import run_command
 
 if __name__ == "__main__":
     run_command("download_pretrained")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Train one network: the same as `shapebias train`."""
 
-from shapebias.cli import run_command
+from shapebias.start import run_command
 
 if __name__ == "__main__":
     run_command("train")

@@ -4,7 +4,7 @@ import difflib
 import sys
 from importlib.metadata import version
 
-from shapebias.cli import run_command
+from shapebias.start import run_command
 
 COMMANDS = {
     "evaluate": "measure a network: show it stimuli and write its decisions",

@@ -1,7 +1,6 @@
 """Command-line helpers shared by all scripts: argument types, clean exits, logging, progress."""
 
 import argparse
-import importlib
 import logging
 import math
 import os
@@ -60,30 +59,6 @@ def run(main: Callable[[], None]) -> None:
         sys.exit("error: the GPU is out of memory; take smaller images or a larger GPU")
     except KeyboardInterrupt:
         sys.exit("interrupted")
-
-
-def run_command(name: str) -> None:
-    """Import a module of shapebias.commands and run its `main`, as `run` does.
-
-    The import of torch takes seconds, and Ctrl-C may come meanwhile.
-    """
-
-    def main() -> None:
-        default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        if default:  # and not ignored, as in a background job of a shell
-            signal.signal(signal.SIGINT, end_import)
-        command = importlib.import_module(f"shapebias.commands.{name}")
-        if default:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        command.main()
-
-    run(main)
-
-
-def end_import(*_: object) -> NoReturn:
-    """End the process at once: compiled modules turn an exception during their import into another one."""
-    os.write(sys.stderr.fileno(), b"interrupted\n")
-    os._exit(1)
 
 
 def progress(items: Iterable[T], *, total: int | None = None, unit: str, label: str) -> Iterable[T]:

@@ -177,6 +177,7 @@ def fill_the_disk(study: Study, stage: str, draw: random.Random) -> None:
 
 
 def make_results_read_only(study: Study, stage: str, draw: random.Random) -> None:
+    (study.folder / "results").mkdir(exist_ok=True)  # at the start there may be none
     results = str(study.folder / "results")
     subprocess.run(["mount", "--bind", results, results], check=True)
     try:

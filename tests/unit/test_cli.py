@@ -13,7 +13,7 @@ import pytest
 from helpers import ENV, ROOT, exit_status
 
 from shapebias import __main__ as command
-from shapebias import cli
+from shapebias import cli, start
 from shapebias.errors import UserError
 from shapebias.extras import explain_missing_packages
 
@@ -187,14 +187,18 @@ def test_an_unknown_subcommand_is_refused_with_the_nearest_one(monkeypatch, caps
 def test_ctrl_c_ends_a_script_with_one_word(moment):
     """The import of torch takes seconds, so Ctrl-C often comes meanwhile."""
     interrupt = "lambda *_: os.kill(os.getpid(), signal.SIGINT)"
-    found = interrupt if moment == "import" else f"lambda name: types.SimpleNamespace(main={interrupt})"
-    code = f"""
-import importlib, os, signal, types
-from shapebias import cli
-importlib.import_module = {found}
-cli.run_command("evaluate")
-"""
-    done = subprocess.run([sys.executable, "-c", code], env=ENV, capture_output=True, text=True)
+    code = {
+        "first imports": f"sys.meta_path.insert(0, types.SimpleNamespace(find_spec={interrupt}))",
+        "import": f"importlib.import_module = {interrupt}",
+        "main": f"importlib.import_module = lambda name: types.SimpleNamespace(main={interrupt})",
+    }
+    lines = ["import importlib, os, signal, sys, types", "from shapebias import start", code[moment]]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join([*lines, 'start.run_command("evaluate")'])],
+        env=ENV,
+        capture_output=True,
+        text=True,
+    )
     assert (done.returncode, done.stderr) == (1, "interrupted\n")
 
 
@@ -208,7 +212,7 @@ def test_a_background_job_of_a_shell_keeps_ignoring_ctrl_c(monkeypatch):
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        cli.run_command("evaluate")
+        start.run_command("evaluate")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
