@@ -51,6 +51,15 @@ def image_folder(root: Path, classes: dict[str, int], *, suffix: str = ".png", s
     return root
 
 
+def conflict_folder(root: Path) -> Path:
+    """Write stimuli of 32 px: three cats with the texture of a dog and three dogs with that of a cat."""
+    for i in range(6):
+        shape, texture = ("cat", "dog") if i % 2 else ("dog", "cat")
+        (root / shape).mkdir(parents=True, exist_ok=True)
+        picture(i, (32, 32)).save(root / shape / f"{shape}{i}-{texture}{i}.png")
+    return root
+
+
 def bad_images() -> dict[str, bytes]:
     """Return file name → bytes of files that are no images; the name says why."""
     jpeg = encode(picture(size=(64, 64)), "jpeg")[1]

@@ -4,18 +4,33 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from shapebias.api import evaluate, plot_shape_bias, shape_bias, stylize_photographs, write_report
+    from shapebias.networks.models import Preparation
 
     __version__: str
 
-__all__ = ["__version__", "evaluate", "plot_shape_bias", "shape_bias", "stylize_photographs", "write_report"]
+__all__ = [
+    "Preparation",
+    "__version__",
+    "evaluate",
+    "plot_shape_bias",
+    "shape_bias",
+    "stylize_photographs",
+    "write_report",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the notebook functions on first use, since every job of the workflow imports this package."""
+    """Import what a notebook uses on first use, since every job of the workflow imports this package."""
     if name == "__version__":
         from importlib.metadata import version
 
         return version("shapebias")
+    if name == "Preparation":
+        from shapebias.extras import explain_missing_packages
+
+        with explain_missing_packages():
+            from shapebias.networks.models import Preparation
+        return Preparation
     if name in __all__:
         from shapebias import api
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ REQUIRED_COLUMNS = ["observer", "image", "shape", "texture", "decision"]
 
 @explain_missing_packages()
 def evaluate(
-    network: str | nn.Module,
+    network: str | Callable[..., Any],
     images: str | Path | Sequence[str | Path],
     *,
     benchmark: str = "cue_conflict",
@@ -55,7 +55,9 @@ def evaluate(
 ) -> pd.DataFrame:
     """Classify images with a network; return one row per image (and condition): label, decision, probabilities.
 
-    network: a name in timm, or `torchvision/<name>` for torchvision, or a network in memory, which stays unchanged.
+    network: a name in timm, or `torchvision/<name>` for torchvision, or a network in memory, which stays unchanged: a
+    torch network, an ONNX Runtime session, or any function that maps images (float32 [B, 3, size, size], prepared) to
+    logits [B, classes], as a torch tensor, an array that numpy can read, or an object with such `logits`.
     images: a folder, an archive (.zip, .tar, .tar.gz) or a shard, or a list of these.
     benchmark: a key of shapebias.evaluation.benchmarks.KINDS; it decides how images are labelled and prepared.
     observer: the network's name in the table.
@@ -63,8 +65,9 @@ def evaluate(
     kwargs: further arguments for building a network given by name.
     classes: the names of the network's outputs in order, or a mapping name → category (airplane … truck, "" for
     none); by default ILSVRC's 1,000 classes.
-    preparation: the network's input size and normalization; by default timm's settings for this network. A network
-    unknown to timm gets 224 px and ImageNet's mean and standard deviation.
+    preparation: the network's input size, scaling and normalization; by default timm's settings for this network. A
+    torch network unknown to timm gets 224 px and ImageNet's mean and standard deviation. A function and a network of
+    transformers need it.
     suppress: cue → strengths, for the benchmark `suppressed`.
     device: by default the device that the network is on. A network given by name uses a GPU if there is one.
     max_rejected: the largest allowed fraction of broken images.
@@ -95,7 +98,7 @@ def evaluate(
         if weights or kwargs:
             raise UserError("weights and kwargs need a network given by name; this network is already in memory")
         loaded = wrap_network(network, name=observer, classes=categories, input_preparation=preparation)
-        used_device = resolve_device(device or network_device(network))
+        used_device = resolve_device(device or network_device(loaded.network))
     with preserve_network(loaded.network):
         table, facts = measure(
             loaded,
@@ -253,7 +256,7 @@ def class_categories(classes: Sequence[str] | Mapping[str, str]) -> dict[str, st
 
 
 def network_device(network: nn.Module) -> str:
-    """Return the device that a network is on."""
+    """Return the device that a network is on; the CPU for a function."""
     tensor = next(network.parameters(), None)
     return "cpu" if tensor is None else str(tensor.device)
 

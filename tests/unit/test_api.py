@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import timm
 import torch
-from helpers import ENV, image_folder, picture, run_script, succeeded, tiny_resnet, trials
+from helpers import ENV, conflict_folder, image_folder, run_script, succeeded, tiny_resnet, trials
 from torch import nn
 
 import shapebias
@@ -21,17 +21,11 @@ from shapebias.evaluation.decisions import write_predictions
 from shapebias.images.pictures import open_pictures
 from shapebias.networks.models import preparation
 
-CONFLICT = ("cat", "dog")
-
 
 @pytest.fixture
 def stimuli(tmp_path):
     """Return stimuli of cats with dog texture and dogs with cat texture."""
-    for i in range(6):
-        shape, texture = CONFLICT if i % 2 else CONFLICT[::-1]
-        (tmp_path / shape).mkdir(exist_ok=True)
-        picture(i, (32, 32)).save(tmp_path / shape / f"{shape}{i}-{texture}{i}.png")
-    return tmp_path
+    return conflict_folder(tmp_path)
 
 
 def classify(network: nn.Module, images: Any, **options: Any) -> pd.DataFrame:
@@ -250,14 +244,23 @@ def test_a_network_that_ends_in_a_sigmoid_is_refused(stimuli):
         classify(nn.Sequential(tiny_resnet(1000), nn.Sigmoid()), stimuli, classes=None)
 
 
-def test_networks_without_weights_or_of_another_precision_are_refused(stimuli):
+def test_a_network_without_weights_is_refused(stimuli):
     with torch.device("meta"):
         empty = tiny_resnet()
     with pytest.raises(UserError, match="'mine' has no weights"):
         classify(empty, stimuli)
-    for network, dtype in ((tiny_resnet().half(), "float16"), (nn.DataParallel(tiny_resnet().double()), "float64")):
-        with pytest.raises(UserError, match=rf"'resnet10t' has weights of torch.{dtype}, but images are float32"):
-            classify(network, stimuli)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_a_network_of_another_precision_is_measured_in_it(stimuli, dtype):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 2)).to(getattr(torch, dtype))
+    seen = []
+    network[0].register_forward_pre_hook(lambda _, inputs: seen.append(str(inputs[0].dtype)))
+    table = classify(nn.DataParallel(network), stimuli, preparation=preparation(tiny_resnet(), 32))
+    assert set(seen) == {f"torch.{dtype}"}
+    assert (table.attrs["precision"], network[1].weight.dtype) == (dtype, getattr(torch, dtype))
+    plain = classify(network.float(), stimuli, preparation=preparation(tiny_resnet(), 32))
+    np.testing.assert_allclose(table["p_cat"], plain["p_cat"], atol=0.02)  # bfloat16 has 8 binary digits
 
 
 def test_a_network_that_fails_on_images_is_refused(stimuli):

@@ -34,10 +34,12 @@ from shapebias.evaluation.shared_files import SharedFolder
 from shapebias.images.isic2017 import MELANOMA
 from shapebias.images.pictures import Picture
 from shapebias.images.rejections import Rejections
+from shapebias.networks.functions import function_network, output_tensor
 from shapebias.networks.models import (
     Preparation,
     build,
     category_indices,
+    input_dtype,
     load_file,
     memory_format,
     network_label,
@@ -122,20 +124,20 @@ def load_observer(
 
 
 def wrap_network(
-    network: nn.Module,
+    network: Any,
     *,
     name: str | None = None,
     classes: dict[str, str] | None = None,
     input_preparation: Preparation | None = None,
 ) -> Observer:
-    """Make an observer from a network in memory.
+    """Make an observer from a network in memory: a torch network, or what `function_network` accepts.
 
     Wrappers are taken off (`unwrap`), so that the network itself is shown images as it expects them.
     classes, input_preparation: as in `load_observer`. Raises UserError for outputs without names, for a network without
-    weights, and for a network of timm inside another one, whose preparation is unknown.
+    weights, for anything that is no network, and for a network whose preparation is unknown (`models.preparation`).
     """
-    network = unwrap(network)
-    name = name or network_label(network)
+    network = unwrap(network) if isinstance(network, nn.Module) else function_network(network, name)
+    name = name or getattr(network, "name", None) or network_label(network)
     if any(tensor.is_meta for tensor in [*network.parameters(), *network.buffers()]):
         raise UserError(f"network {name!r} has no weights: its tensors are on the device 'meta'; load weights first")
     facts = {"model": name, "regime": None, "seed": None, "weights": "in memory"}
@@ -160,7 +162,8 @@ def make_observer(
         "answers": [] if MELANOMA in names else list(category_indices(names, classes)),
         "class_names": names,
         "class_categories": classes,  # None: ILSVRC's
-        "parameters": sum(p.numel() for p in network.parameters()),
+        "parameters": sum(p.numel() for p in network.parameters()) or None,  # None: a function
+        "precision": str(input_dtype(network)).removeprefix("torch."),
     }
     return Observer(name, network, input_preparation, names, classes, facts)
 
@@ -255,26 +258,29 @@ def iterate_logits(observer: Observer, pictures: ImageStream, *, batch_size: int
     """Show images to a network and yield each batch with its logits, float32 [B, classes] on the CPU.
 
     pictures: each picture with its image, or with its prepared pixels (uint8 [size, size, 3]).
-    Raises UserError if the network does not return one finite number for each of its classes.
+    The network computes in the precision of its weights. Raises UserError if it does not return one finite number for
+    each of its classes.
     """
     layout = memory_format(observer.network.cpu(), observer.preparation.size)
+    dtype = input_dtype(observer.network)
     observer.network.eval().to(device).to(memory_format=layout)
     for batch in batch_images(pictures, batch_size):
         arrays = [image if isinstance(image, np.ndarray) else prepare_image(observer, image) for _, image in batch]
-        images = observer.preparation.tensor(arrays).to(device, memory_format=layout)
-        output = observer.network(images)
+        images = observer.preparation.tensor(arrays).to(device, dtype, memory_format=layout)
+        returned = observer.network(images)
+        output = output_tensor(returned)
         expected_shape = (len(batch), len(observer.classes))
-        if not isinstance(output, torch.Tensor):
+        if output is None:
             raise UserError(
-                f"{observer.name} returns a {type(output).__name__}, expected a tensor of logits {expected_shape}; "
-                f"wrap the network in a module whose `forward` returns the logits alone"
+                f"{observer.name} returns a {type(returned).__name__}, expected a tensor of logits {expected_shape}; "
+                f"wrap the network in a module or a function that returns the logits alone"
             )
         if output.shape != expected_shape:
             raise UserError(
                 f"{observer.name} answers {len(batch)} images with {tuple(output.shape)}, expected {expected_shape}: "
                 f"one logit for each of its {expected_shape[1]} classes; name the classes of its outputs"
             )
-        logits = output.detach().float().cpu()
+        logits = output.float().cpu()
         not_finite = ~logits.logsumexp(dim=1).isfinite()
         if not_finite.any():
             raise UserError(

@@ -15,6 +15,7 @@ from torch import nn
 from shapebias.categories import CATEGORIES, ilsvrc_categories
 from shapebias.errors import UserError
 from shapebias.images.codec import centre_crop
+from shapebias.networks.functions import FunctionNetwork
 from shapebias.networks.timm_models import build_timm, name_converter
 from shapebias.networks.torchvision_models import TORCHVISION_PREFIX, build_torchvision
 from shapebias.networks.weights import WRAPPER_NAMES, State, load_weights
@@ -27,6 +28,9 @@ PILLOW_FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+PREPARATION_HINT = (
+    "preparation=Preparation(size=…, mean=(…), std=(…), interpolation=…, crop=…), which `shapebias` exports"
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Preparation:
 
     size: height and width in pixels. mean, std: of each channel, for values in [0, 1]. crop: share of a photograph's
     shorter side that the network sees (timm's crop_pct). resizes_all: whether images of the network's size are scaled
-    and cropped like other images.
+    and cropped like other images. Raises UserError for values outside these ranges.
     """
 
     size: int
@@ -44,6 +48,17 @@ class Preparation:
     interpolation: str
     crop: float
     resizes_all: bool = False
+
+    def __post_init__(self) -> None:
+        for name, wrong, allowed in (
+            ("size", not (isinstance(self.size, int) and self.size > 0), "a number of pixels, such as 224"),
+            ("mean", not is_triple(self.mean), "three numbers, one a channel, for values in [0, 1]"),
+            ("std", not (is_triple(self.std) and min(self.std) > 0), "three numbers above 0, for values in [0, 1]"),
+            ("interpolation", self.interpolation not in PILLOW_FILTERS, f"one of {', '.join(PILLOW_FILTERS)}"),
+            ("crop", not 0 < self.crop <= 1, "a share of the shorter side, above 0 and at most 1"),
+        ):
+            if wrong:
+                raise UserError(f"preparation: {name} is {getattr(self, name)!r}; expected {allowed}")
 
     def resize_and_crop(self, image: Image.Image, *, keep_square: bool = True) -> Image.Image:
         """Fit an image to the network: `size` × `size` pixels.
@@ -84,6 +99,11 @@ class Preparation:
         offset = (-mean / std).repeat(width).to(device)
         rows = batch.to(device, non_blocking=True).to(torch.float32).view(images, height, width * channels)
         return rows.mul_(factor).add_(offset).view(batch.shape).permute(0, 3, 1, 2)
+
+
+def is_triple(values: Any) -> bool:
+    """Return whether a value is a sequence of three finite numbers."""
+    return isinstance(values, list | tuple) and len(values) == 3 and bool(np.isfinite(values).all())
 
 
 def build(
@@ -152,8 +172,19 @@ def preparation(model: nn.Module, size: int | None = None) -> Preparation:
     """Return the preparation that the network's published weights expect; `size` replaces the input size.
 
     A network that timm does not know gets 224 pixels and ImageNet's mean and standard deviation. Raises UserError for a
-    network that has one of timm inside: its own code may prepare the images, too.
+    network that has one of timm inside, because its own code may prepare the images, too; for a network of Hugging
+    Face's transformers, whose image processor holds the preparation; and for a function, which has none.
     """
+    inner_part = image_part(model)
+    if isinstance(inner_part, FunctionNetwork):
+        raise UserError(
+            f"{inner_part.name} is a function, which does not say how its images are prepared; give {PREPARATION_HINT}"
+        )
+    if type(inner_part).__module__.startswith("transformers."):
+        raise UserError(
+            f"network {type(inner_part).__name__} is of transformers; give the values of its image processor as "
+            f"{PREPARATION_HINT}"
+        )
     config = image_facts(model)
     inner = [
         name
@@ -181,21 +212,17 @@ def memory_format(network: nn.Module, size: int) -> torch.memory_format:
     The network is tried out, because some of timm's attention blocks take views that exist in one memory format only.
     Raises UserError if the network takes no images of `size` × `size` at all.
     """
+    if isinstance(network, FunctionNetwork):
+        return torch.contiguous_format  # functions of numpy arrays expect it
     was_training, problem = network.training, ""
     device = next((parameter.device for parameter in network.parameters()), None)  # it may already be on a GPU
-    dtypes = {parameter.dtype for parameter in network.parameters() if parameter.is_floating_point()}
-    if dtypes - {torch.float32}:
-        names = ", ".join(sorted(map(str, dtypes)))
-        raise UserError(
-            f"network {network_label(network)!r} has weights of {names}, but images are float32: convert it with "
-            f"`network.float()`"
-        )
+    blank = torch.zeros(2, 3, size, size, device=device, dtype=input_dtype(network))
     network.eval()
     try:
         for layout in (torch.channels_last, torch.contiguous_format):
             try:
                 # Two images: with a single image every stride fits, so every view exists.
-                network(torch.zeros(2, 3, size, size, device=device).contiguous(memory_format=layout))
+                network(blank.contiguous(memory_format=layout))
                 return layout
             except Exception as error:  # a network may fail in any way
                 problem = str(error)
@@ -205,6 +232,11 @@ def memory_format(network: nn.Module, size: int) -> torch.memory_format:
         f"network {network_label(network)!r} takes no images of {size} × {size} pixels: {problem}; set its "
         f"kwargs or the size"
     )
+
+
+def input_dtype(network: nn.Module) -> torch.dtype:
+    """Return the precision in which a network takes its images: that of its first weights."""
+    return next((tensor.dtype for tensor in network.parameters() if tensor.is_floating_point()), torch.float32)
 
 
 def network_label(network: nn.Module) -> str:

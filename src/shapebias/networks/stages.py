@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from shapebias.errors import UserError
-from shapebias.networks.models import classifier, memory_format
+from shapebias.networks.models import classifier, input_dtype, memory_format
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,8 @@ def find_stages(network: nn.Module, size: int) -> list[Stage]:
             module.register_forward_hook(partial(lambda name, _, inputs, output: record_shapes(name, output), name))
         )
     try:
-        network.eval()(torch.zeros(2, 3, size, size, device=device).contiguous(memory_format=layout))
+        blank = torch.zeros(2, 3, size, size, device=device, dtype=input_dtype(network))
+        network.eval()(blank.contiguous(memory_format=layout))
     finally:
         network.train(was_training)
         for hook in hooks:

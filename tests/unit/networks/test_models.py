@@ -3,6 +3,7 @@
 import re
 import socket
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from shapebias.networks.models import (
     build,
     category_indices,
     classifier,
+    input_dtype,
     memory_format,
     preparation,
 )
@@ -413,6 +415,32 @@ def test_a_file_is_no_name_of_a_network():
         build("x.onnx")
 
 
-def test_weights_of_another_precision_are_named():
-    with pytest.raises(UserError, match=r"weights of torch.bfloat16, but images are float32: convert it with"):
-        memory_format(nn.Conv2d(3, 1, 1).bfloat16(), 8)
+def test_a_network_takes_images_in_the_precision_of_its_first_weights():
+    network = nn.Sequential(nn.Conv2d(3, 1, 1).bfloat16(), nn.BatchNorm2d(1))
+    assert input_dtype(network) == torch.bfloat16
+    assert memory_format(network[0], 8) in (torch.channels_last, torch.contiguous_format)
+    assert input_dtype(nn.Identity()) == torch.float32
+
+
+GOOD: dict[str, Any] = {
+    "size": 8,
+    "mean": (0.5, 0.5, 0.5),
+    "std": (0.5, 0.5, 0.5),
+    "interpolation": "bilinear",
+    "crop": 1.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"size": 0}, "size is 0; expected a number of pixels"),
+        ({"mean": 0.5}, "mean is 0.5; expected three numbers"),
+        ({"std": (0.5, 0.5, 0.0)}, "std is .* three numbers above 0"),
+        ({"interpolation": "cubic"}, "interpolation is 'cubic'; expected one of nearest, bilinear, bicubic, lanczos"),
+        ({"crop": 87.5}, "crop is 87.5; expected a share"),
+    ],
+)
+def test_a_preparation_out_of_range_is_refused(wrong, message):
+    with pytest.raises(UserError, match=f"preparation: {message}"):
+        Preparation(**GOOD | wrong)
