@@ -47,6 +47,8 @@ def evaluate(
     kwargs: dict[str, Any] | None = None,
     classes: Sequence[str] | Mapping[str, str] | None = None,
     preparation: Preparation | None = None,
+    read_out: str | None = None,
+    fit_on: str | Path | None = None,
     suppress: Mapping[str, Sequence[float]] | None = None,
     batch_size: int = 8,
     workers: int = 2,
@@ -68,6 +70,9 @@ def evaluate(
     preparation: the network's input size, scaling and normalization; by default timm's settings for this network. A
     torch network unknown to timm gets 224 px and ImageNet's mean and standard deviation. A function and a network of
     transformers need it.
+    read_out: for a network without a classifier, what reads its features: prototypes, neighbours or linear
+    (shapebias.networks.heads). fit_on: a folder <category>/image of photographs to fit it on, none of them in `images`.
+    A network that is neither of timm nor of torchvision must return its features [B, D].
     suppress: cue → strengths, for the benchmark `suppressed`.
     device: by default the device that the network is on. A network given by name uses a GPU if there is one.
     max_rejected: the largest allowed fraction of broken images.
@@ -76,6 +81,7 @@ def evaluate(
     network's input, and the broken images. Decoded images stay in memory, up to 1 GiB, and serve later calls.
     Raises shapebias.errors.UserError with an explanation if the input is invalid.
     """
+    from shapebias.evaluation.fitted_read_out import fit_read_out
     from shapebias.evaluation.observer import load_observer, measure, preserve_network, wrap_network
     from shapebias.evaluation.stimuli import open_benchmark
     from shapebias.networks.device import device_name, resolve_device
@@ -86,31 +92,28 @@ def evaluate(
         raise UserError(f"unknown benchmark {benchmark!r}; allowed: {', '.join(KINDS)}")
     if suppress and KINDS[benchmark].measures != "reliance":
         raise UserError(f"suppress applies only to the benchmark 'suppressed', not to {benchmark!r}")
+    if (read_out is None) != (fit_on is None):
+        raise UserError("give both read_out and fit_on, the folder of photographs to fit it on, or neither")
+    if read_out and classes:
+        raise UserError("classes name the outputs of a classifier; a read_out knows the categories of its photographs")
     stimuli = open_benchmark(to_paths(images), benchmark)
-    categories = class_categories(classes) if classes else None
+    naming: dict[str, Any] = {"name": observer, "classes": class_categories(classes) if classes else None}
+    naming |= {"input_preparation": preparation, "headless": read_out is not None}
     if isinstance(network, str):
         file = weights_path(str(weights)) if weights else None
-        loaded = load_observer(
-            network, name=observer, weights=file, kwargs=kwargs, classes=categories, input_preparation=preparation
-        )
+        loaded = load_observer(network, weights=file, kwargs=kwargs, **naming)
         used_device = resolve_device(device or "auto")
     else:
         if weights or kwargs:
             raise UserError("weights and kwargs need a network given by name; this network is already in memory")
-        loaded = wrap_network(network, name=observer, classes=categories, input_preparation=preparation)
+        loaded = wrap_network(network, **naming)
         used_device = resolve_device(device or network_device(loaded.network))
+    settings: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "device": used_device}
+    settings["max_rejected"] = max_rejected
     with preserve_network(loaded.network):
-        table, facts = measure(
-            loaded,
-            stimuli,
-            benchmark,
-            batch_size=batch_size,
-            workers=workers,
-            device=used_device,
-            max_rejected=max_rejected,
-            suppress=suppress,
-            cache=shared_image_cache(),
-        )
+        if read_out and fit_on:
+            loaded = fit_read_out(loaded, read_out, Path(fit_on), **settings)
+        table, facts = measure(loaded, stimuli, benchmark, suppress=suppress, cache=shared_image_cache(), **settings)
     table.attrs.update(loaded.facts | provenance(used_device, device_name(used_device)) | facts)
     return table
 

@@ -16,6 +16,7 @@ def stimuli(tmp_path_factory):
         path.parent.mkdir(parents=True, exist_ok=True)
         picture(k, (224, 224)).save(path)
     image_folder(folder, {"photographs": 2, "paintings": 2})
+    image_folder(folder / "labelled", {"cat": 2, "bird": 2}, size=64)
     (folder / "observers").mkdir()
     for person in ("subject-01", "subject-02"):
         person_csv(folder / f"observers/{person}.csv", person)

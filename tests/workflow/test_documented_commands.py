@@ -45,6 +45,7 @@ def checkout(tmp_path_factory):
         picture(k, (224, 224)).save(path)
     image_folder(place / "SILHOUETTES", {"cat": 2, "dog": 2}, size=64)
     image_folder(place / "PHOTOS", {"cat": 2}, size=64)
+    image_folder(place / "PHOTOGRAPHS", {"bird": 2, "cat": 3}, size=64)
     image_folder(place / "PAINTINGS", {"painted": 2}, size=64)
     (place / "observers").mkdir()
     for person in ("subject-01", "subject-02"):

@@ -33,6 +33,7 @@ from shapebias.evaluation.decisions import (
     write_predictions,
 )
 from shapebias.evaluation.fingerprints import fingerprint_measurement
+from shapebias.evaluation.fitted_read_out import fit_read_out, open_photographs
 from shapebias.evaluation.inputs import CAPACITY, ImageCache
 from shapebias.evaluation.label_answers import CATEGORY_LABELS, PUBLISHED
 from shapebias.evaluation.observer import load_observer, measure
@@ -50,6 +51,7 @@ from shapebias.metrics.refined_bias import describe_refined_bias
 from shapebias.metrics.shape_bias import accuracy_row, bias_rows, count_cues, describe_bias
 from shapebias.networks import models
 from shapebias.networks.device import device_name, keep_freed_memory, resolve_device
+from shapebias.networks.heads import READ_OUTS
 from shapebias.networks.weights import weights_path
 from shapebias.provenance import provenance
 from shapebias.seals import CHECKSUM_LIST, check_against_list, write_checksum_list
@@ -68,6 +70,17 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     network.add_argument("--kwargs", type=models.json_object, default={}, help="arguments of the network, as JSON")
     network.add_argument(
         "--classes", type=Path, help="CSV class,category with the outputs in order (default: ILSVRC's 1,000 classes)"
+    )
+    network.add_argument(
+        "--head",
+        choices=READ_OUTS,
+        help="instead of the network's classifier: read its features with a head that is fitted on --fit-on",
+    )
+    network.add_argument(
+        "--fit-on",
+        type=Path,
+        metavar="FOLDER",
+        help="photographs <category>/image for --head; none may be an image of a benchmark",
     )
     network.add_argument(
         "--observer", help="the network's name in the results (default: the name of --out, without .parquet)"
@@ -175,6 +188,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
             f"--out {wrong[0]}: predictions are a Parquet file; give a name that ends in .parquet, and not in "
             f"{PROTOCOLS_SUFFIX}"
         )
+    if (args.head is None) != (args.fit_on is None):
+        parser.error("give --head and --fit-on together")
+    if args.head and (args.classes or args.read_out or args.protocols):
+        parser.error("--head replaces the classifier: leave out --classes, --read-out and --protocols, which need it")
     stems = {path.stem for path in args.out}
     if args.observer is None and len(stems) == 1:
         [args.observer] = stems
@@ -235,6 +252,8 @@ def fingerprint_of(measurement: Measurement, pictures: Sequence[Picture], args: 
     settings |= {"protocols": measurement.protocols is not None}
     files = [Path(__file__), *filter(None, [args.classes])] + ([weights_path(args.weights)] if args.weights else [])
     settings["labels"] = measurement.labels
+    if args.head:
+        settings["head"] = [args.head, fingerprint_measurement({}, open_photographs(args.fit_on))]
     files += [] if measurement.labels in (PUBLISHED, CATEGORY_LABELS) else [Path(measurement.labels)]
     return fingerprint_measurement(settings, pictures, files)
 
@@ -310,7 +329,12 @@ def main(argv: list[str] | None = None) -> None:
         weights=weights_path(args.weights) if args.weights else None,
         kwargs=args.kwargs,
         classes=read_categories(args.classes) if args.classes else None,
+        headless=args.head is not None,
     )
+    settings = {"batch_size": args.batch_size, "workers": args.workers, "device": device}
+    settings["max_rejected"] = args.max_rejected
+    if args.head:
+        observer = fit_read_out(observer, args.head, args.fit_on, **settings)
     record = observer.facts | {"threads": args.threads, **provenance(device, device_name(device))}
     images = ImageCache(CAPACITY if len(due) > 1 else 0)
     shared = SharedFolder(args.shared) if args.shared else None
@@ -325,10 +349,7 @@ def main(argv: list[str] | None = None) -> None:
             observer,
             pictures,
             measurement.kind,
-            batch_size=args.batch_size,
-            workers=args.workers,
-            device=device,
-            max_rejected=args.max_rejected,
+            **settings,
             suppress=measurement.suppress,
             cache=images,
             shared=shared,

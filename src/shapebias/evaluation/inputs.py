@@ -1,5 +1,6 @@
 """Prepare pictures for a network: decode them in threads, fit them to the network's input, and keep the result."""
 
+import hashlib
 import json
 import threading
 from collections.abc import Hashable, Iterator, Sequence
@@ -214,6 +215,11 @@ def fit_picture(picture: Picture, preparation: Preparation) -> FittedImage:
     pixels = np.asarray(preparation.resize_and_crop(image, keep_square=keep_square))
     uses_crop = preparation.uses_crop(image, keep_square=keep_square)
     return FittedImage(pixels, preparation.resizes(image), uses_crop)
+
+
+def pixel_digest(pixels: np.ndarray) -> str:
+    """Return the SHA-256 of an image's pixels."""
+    return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
 
 
 def pack_pictures(pictures: Sequence[PreparedPicture | BadImageError]) -> dict[str, np.ndarray]:

@@ -26,7 +26,7 @@ from shapebias.evaluation.band_noise import count_bands
 from shapebias.evaluation.benchmarks import KINDS
 from shapebias.evaluation.cue_suppression import DEFAULT_STRENGTHS, Strengths, validate_strengths
 from shapebias.evaluation.decisions import PROBABILITIES
-from shapebias.evaluation.inputs import ImageCache, LabelledPicture, PreparedImages
+from shapebias.evaluation.inputs import ImageCache, LabelledPicture, PreparedImages, pixel_digest
 from shapebias.evaluation.label_answers import PUBLISHED, choose_label_map, fix_preparation, tabulate_labels
 from shapebias.evaluation.label_maps import LabelMap
 from shapebias.evaluation.output_scale import OutputScale
@@ -73,6 +73,7 @@ class Observer:
     categories: class → category (None: ILSVRC's).
     facts: a description of the network for the record.
     outputs: whether the network returns logits; known after the first images.
+    fitted_on: of a network with a fitted read-out, the digests of the prepared photographs → their ids.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Observer:
     categories: dict[str, str] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     outputs: OutputScale = field(default_factory=OutputScale)
+    fitted_on: dict[str, str] = field(default_factory=dict)
 
 
 def load_observer(
@@ -92,6 +94,7 @@ def load_observer(
     kwargs: dict[str, Any] | None = None,
     classes: dict[str, str] | None = None,
     input_preparation: Preparation | None = None,
+    headless: bool = False,
 ) -> Observer:
     """Build a network and load its weights: the given file, or else the published weights.
 
@@ -99,6 +102,7 @@ def load_observer(
     classes: class → category in the order of the outputs, for other weights files. By default the outputs are
     ILSVRC's 1,000 classes.
     input_preparation: how to prepare an image for the network, if timm's settings do not apply.
+    headless: whether the outputs have no meaning of their own, because a read-out replaces them (`fit_read_out`).
     Raises UserError for an unknown network, for weights that do not fit it, and for outputs without names.
     """
     state, trained = read_weights(weights) if weights else (None, {})
@@ -120,7 +124,7 @@ def load_observer(
         "matched": matching,
     }
     input_preparation = input_preparation or preparation(network, trained.get("image_size") or kwargs.get("img_size"))
-    return make_observer(network, name or timm_name, class_map, input_preparation, facts)
+    return make_observer(network, name or timm_name, class_map, input_preparation, facts, headless)
 
 
 def wrap_network(
@@ -129,43 +133,64 @@ def wrap_network(
     name: str | None = None,
     classes: dict[str, str] | None = None,
     input_preparation: Preparation | None = None,
+    headless: bool = False,
 ) -> Observer:
     """Make an observer from a network in memory: a torch network, or what `function_network` accepts.
 
     Wrappers are taken off (`unwrap`), so that the network itself is shown images as it expects them.
-    classes, input_preparation: as in `load_observer`. Raises UserError for outputs without names, for a network without
-    weights, for anything that is no network, and for a network whose preparation is unknown (`models.preparation`).
+    classes, input_preparation, headless: as in `load_observer`. Raises UserError for outputs without names, for a
+    network without weights, for anything that is no network, and for a network whose preparation is unknown
+    (`models.preparation`).
     """
     network = unwrap(network) if isinstance(network, nn.Module) else function_network(network, name)
     name = name or getattr(network, "name", None) or network_label(network)
     if any(tensor.is_meta for tensor in [*network.parameters(), *network.buffers()]):
         raise UserError(f"network {name!r} has no weights: its tensors are on the device 'meta'; load weights first")
     facts = {"model": name, "regime": None, "seed": None, "weights": "in memory"}
-    return make_observer(network, name, classes, input_preparation or preparation(network), facts)
+    return make_observer(network, name, classes, input_preparation or preparation(network), facts, headless)
 
 
 def make_observer(
-    network: nn.Module, name: str, classes: dict[str, str] | None, input_preparation: Preparation, facts: dict[str, Any]
+    network: nn.Module,
+    name: str,
+    classes: dict[str, str] | None,
+    input_preparation: Preparation,
+    facts: dict[str, Any],
+    headless: bool = False,
 ) -> Observer:
-    """Make an observer with the facts that every record holds.
+    """Make an observer with the facts that every record holds; a headless one has no classes.
 
     Raises UserError if the number of outputs differs from the number of classes.
     """
+    facts = facts | network_facts(network, name, input_preparation)
+    if headless:
+        return Observer(name, network, input_preparation, [], {}, facts)
     names = list(classes) if classes else ilsvrc_wnids()
     outputs = getattr(network, "num_classes", len(names))
+    if outputs == 0:
+        raise UserError(
+            f"{name} has no classifier (0 outputs); fit a read-out on photographs: --head and --fit-on, in Python "
+            f"read_out and fit_on"
+        )
     if outputs != len(names):
         raise UserError(f"{name} has {outputs} outputs but {len(names)} classes; name each output (classes)")
-    facts = facts | {
-        "observer": name,
-        "preparation": vars(input_preparation),
+    facts |= {
         # A network trained on melanoma knows none of the 16 categories.
         "answers": [] if MELANOMA in names else list(category_indices(names, classes)),
         "class_names": names,
         "class_categories": classes,  # None: ILSVRC's
+    }
+    return Observer(name, network, input_preparation, names, classes, facts)
+
+
+def network_facts(network: nn.Module, name: str, input_preparation: Preparation) -> dict[str, Any]:
+    """Return what the record of an observer says of its network, apart from its classes."""
+    return {
+        "observer": name,
+        "preparation": vars(input_preparation),
         "parameters": sum(p.numel() for p in network.parameters()) or None,  # None: a function
         "precision": str(input_dtype(network)).removeprefix("torch."),
     }
-    return Observer(name, network, input_preparation, names, classes, facts)
 
 
 @contextmanager
@@ -226,7 +251,7 @@ def measure(
     images = PreparedImages(
         pictures, used_preparation, Rejections(max_rejected), workers, cache, strengths, mask, shared
     )
-    bar = progress(images, total=len(images), unit="image", label=kind)
+    bar = refuse_fitted(observer, progress(images, total=len(images), unit="image", label=kind))
     facts: dict[str, Any] = {"preparation": vars(used_preparation)} if KINDS[kind].crop else {}
     run_observer = observe_melanoma if KINDS[kind].measures == "melanoma" else partial(observe, tap=tap)
     if KINDS[kind].rule:
@@ -245,6 +270,17 @@ def measure(
     return answers, facts
 
 
+def refuse_fitted(observer: Observer, images: ImageStream) -> ImageStream:
+    """Pass images on. Raises UserError for an image that the observer's read-out was fitted on."""
+    for picture, image in images:
+        if observer.fitted_on and (photograph := observer.fitted_on.get(pixel_digest(np.asarray(image)))):
+            raise UserError(
+                f"{observer.name}: image {picture.id!r} is also a photograph that the read-out is fitted on "
+                f"({photograph!r}); fit it on other photographs"
+            )
+        yield picture, image
+
+
 def order_conditions(answers: pd.DataFrame, standard_order: Sequence[str]) -> list[str]:
     """Return the conditions of the answers: first in the order of the kind, then the rest in order of appearance."""
     present = [name for name in answers.get("condition", pd.Series(dtype=str)).unique() if name]
@@ -254,12 +290,13 @@ def order_conditions(answers: pd.DataFrame, standard_order: Sequence[str]) -> li
 
 
 @torch.inference_mode()
-def iterate_logits(observer: Observer, pictures: ImageStream, *, batch_size: int, device: str) -> Batches:
-    """Show images to a network and yield each batch with its logits, float32 [B, classes] on the CPU.
+def iterate_outputs(
+    observer: Observer, pictures: ImageStream, *, batch_size: int, device: str
+) -> Iterator[tuple[list[LabelledPicture], Any]]:
+    """Show images to a network and yield each batch with what the network returns.
 
     pictures: each picture with its image, or with its prepared pixels (uint8 [size, size, 3]).
-    The network computes in the precision of its weights. Raises UserError if it does not return one finite number for
-    each of its classes.
+    The network computes in the precision of its weights.
     """
     layout = memory_format(observer.network.cpu(), observer.preparation.size)
     dtype = input_dtype(observer.network)
@@ -267,7 +304,17 @@ def iterate_logits(observer: Observer, pictures: ImageStream, *, batch_size: int
     for batch in batch_images(pictures, batch_size):
         arrays = [image if isinstance(image, np.ndarray) else prepare_image(observer, image) for _, image in batch]
         images = observer.preparation.tensor(arrays).to(device, dtype, memory_format=layout)
-        returned = observer.network(images)
+        yield [picture for picture, _ in batch], observer.network(images)
+
+
+@torch.inference_mode()
+def iterate_logits(observer: Observer, pictures: ImageStream, *, batch_size: int, device: str) -> Batches:
+    """Show images to a network and yield each batch with its logits, float32 [B, classes] on the CPU.
+
+    pictures: as in `iterate_outputs`. Raises UserError if the network does not return one finite number for each of its
+    classes.
+    """
+    for batch, returned in iterate_outputs(observer, pictures, batch_size=batch_size, device=device):
         output = output_tensor(returned)
         expected_shape = (len(batch), len(observer.classes))
         if output is None:
@@ -284,10 +331,10 @@ def iterate_logits(observer: Observer, pictures: ImageStream, *, batch_size: int
         not_finite = ~logits.logsumexp(dim=1).isfinite()
         if not_finite.any():
             raise UserError(
-                f"{observer.name} answers image {batch[int(not_finite.int().argmax())][0].id!r} with logits that are "
+                f"{observer.name} answers image {batch[int(not_finite.int().argmax())].id!r} with logits that are "
                 f"not finite (NaN or infinite); its weights are damaged, or its input is prepared in the wrong way"
             )
-        yield [picture for picture, _ in batch], observer.outputs.logits(logits, observer.network, observer.name)
+        yield batch, observer.outputs.logits(logits, observer.network, observer.name)
     observer.outputs.finish(observer.name)
 
 

@@ -212,7 +212,7 @@ def memory_format(network: nn.Module, size: int) -> torch.memory_format:
     The network is tried out, because some of timm's attention blocks take views that exist in one memory format only.
     Raises UserError if the network takes no images of `size` × `size` at all.
     """
-    if isinstance(network, FunctionNetwork):
+    if any(isinstance(module, FunctionNetwork) for module in network.modules()):
         return torch.contiguous_format  # functions of numpy arrays expect it
     was_training, problem = network.training, ""
     device = next((parameter.device for parameter in network.parameters()), None)  # it may already be on a GPU
@@ -224,6 +224,8 @@ def memory_format(network: nn.Module, size: int) -> torch.memory_format:
                 # Two images: with a single image every stride fits, so every view exists.
                 network(blank.contiguous(memory_format=layout))
                 return layout
+            except UserError:
+                raise
             except Exception as error:  # a network may fail in any way
                 problem = str(error)
     finally:
