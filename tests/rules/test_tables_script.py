@@ -314,3 +314,12 @@ def test_the_atlas_needs_a_source_given_once(tmp_path):
     refused(run_script("tables", "--out", tmp_path), "give --predictions, --published or both")
     twice = ["--published", f"a={tmp_path}", f"a={tmp_path}", "--out", tmp_path]
     refused(run_script("tables", *twice), "a: given twice")
+
+
+def test_answers_of_somebody_else_are_an_image_and_a_label(tmp_path):
+    file = tmp_path / "answers/cue_conflict/somebody.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text("image,pred_label\ncat1-dog1.png,cat\ndog1-cat2.png,cat\ncat2-dog2.png,dog\ndog2-cat1.png,none\n")
+    succeeded(run_script("tables", "--predictions", tmp_path / "answers", "--out", tmp_path / "tables"))
+    [row] = pd.read_csv(tmp_path / "tables/shape_bias.csv").to_dict("records")
+    assert (row["observer"], row["conflict_images"], row["shape_hits"], row["texture_hits"]) == ("somebody", 4, 1, 2)

@@ -1,6 +1,7 @@
 """Read and write decisions: predictions of networks (parquet) and the CSV of the model-vs-human toolbox."""
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from shapebias.evaluation.dialects import CSV_COLUMNS, NO_ANSWER_TEXTS, REQUIRED
 from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem, stimulus_name, toolbox_name, trial_name
 from shapebias.files import atomic_write
 from shapebias.seals import SEAL_KEY, UNSEALED, check_seal, seal
+
+log = logging.getLogger(__name__)
 
 PROBABILITIES = [f"p_{category}" for category in CATEGORIES]
 CLASS_COLUMNS = ["shape_class", "texture_class", "predicted_class", *PROBABILITIES]
@@ -245,7 +248,8 @@ def read_observers(paths: list[Path], kind: str = "cue_conflict") -> pd.DataFram
     answerable (see `read_predictions`; people know all categories), condition, session.
     kind: the kind of benchmark, see `read_decisions`. Textures are kept on cue conflicts only, because recorded
     decisions on other kinds have none.
-    `panel.pair_trials` checks that no observer answers an image twice.
+    Raises UserError, with the files, if an observer answers an image twice. On cue conflicts, a warning names observers
+    that lack images which others answer.
     """
     frames = []
     for path in paths:
@@ -261,4 +265,38 @@ def read_observers(paths: list[Path], kind: str = "cue_conflict") -> pd.DataFram
     trials = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=TRIALS)
     if trials.empty:
         raise UserError(f"no decisions in {', '.join(map(str, paths))}")
+    files = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
+    refuse_doubled(trials, [paths[position] for position in files])
+    if kind == "cue_conflict":
+        report_missing(trials)
     return trials
+
+
+def refuse_doubled(trials: pd.DataFrame, files: Sequence[Path]) -> None:
+    """Raise UserError if an observer answers an image twice in one condition; files: the file of each trial."""
+    keys = trials[["observer", "image"]].assign(condition=trials["condition"].fillna(""))
+    repeated = np.flatnonzero(keys.duplicated())
+    if len(repeated):
+        second = repeated[0]
+        first = int(np.flatnonzero((keys == keys.iloc[second]).all(axis=1))[0])
+        is_one_file = files[first] == files[second]
+        place = f"in {files[first]}" if is_one_file else f"in {files[first]} and in {files[second]}"
+        remedy = "give each trial once" if is_one_file else "give one file of each observer, or other names"
+        raise UserError(
+            f"observer {keys['observer'].iloc[second]!r} answers image {keys['image'].iloc[second]!r} twice, {place}; "
+            f"{remedy}"
+        )
+
+
+def report_missing(trials: pd.DataFrame) -> None:
+    """Log a warning that names an observer without answers to images that others answer."""
+    count = trials["image"].nunique()
+    answered = trials.groupby("observer")["image"].nunique()
+    lacking = answered[answered < count]
+    if len(lacking):
+        seen = set(trials.loc[trials["observer"] == lacking.index[0], "image"])
+        example = next(image for image in trials["image"] if image not in seen)
+        log.warning(
+            "observers that lack images which others answer: %d of %d; %r lacks %d of %d images, for example %r",
+            *(len(lacking), len(answered), lacking.index[0], count - lacking.iloc[0], count, example),
+        )

@@ -13,6 +13,7 @@ CHILDREN = "subj,trial,rt,object_response,category,imagename,age,block,difficult
 
 
 def write(path, header, *rows):
+    path.parent.mkdir(exist_ok=True)
     path.write_text("\n".join([header, *rows]) + "\n")
     return path
 
@@ -111,3 +112,24 @@ def test_published_files_give_the_published_bias(shared_data, file, bias):
     hits = count_hits(shared_data / "published" / file).values()
     shape, texture = (sum(counts) for counts in zip(*hits, strict=True))
     assert round(shape / (shape + texture), 3) == bias
+
+
+def test_doubled_answers_are_refused_with_their_files(tmp_path):
+    rows = ("cat1-dog1.png,cat", "dog1-cat2.png,dog")
+    first = write(tmp_path / "a/vlm.csv", "image,pred_label", *rows, "cat1-dog1.png,dog")
+    with pytest.raises(UserError, match=r"'vlm' answers image 'cat1-dog1' twice, in \S+/a/vlm.csv; give each trial"):
+        read_observers([first])
+    write(first, "image,pred_label", *rows)
+    second = write(tmp_path / "b/vlm.csv", "image,pred_label", *rows)
+    with pytest.raises(UserError, match=r"twice, in \S+/a/vlm.csv and in \S+/b/vlm.csv; give one file of each"):
+        read_observers([first, second])
+
+
+def test_missing_answers_are_named(tmp_path, caplog):
+    rows = ("cat1-dog1.png,cat", "dog1-cat2.png,dog", "dog2-cat2.png,")
+    files = [write(tmp_path / f"{k}.csv", "image,pred_label", *rows[: 3 - k]) for k in range(3)]
+    assert read_observers(files).groupby("observer").size().tolist() == [3, 2, 1]
+    assert "2 of 3; '1' lacks 1 of 3 images, for example 'dog2-cat2'" in caplog.text
+    caplog.clear()
+    read_observers(files[:1])
+    assert not caplog.records
