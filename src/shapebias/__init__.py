@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from shapebias.api import evaluate, plot_shape_bias, shape_bias, stylize_photographs, write_report
+    from shapebias.networks.image_text import from_embeddings, make_prompts
     from shapebias.networks.models import Preparation
 
     __version__: str
@@ -12,6 +13,8 @@ __all__ = [
     "Preparation",
     "__version__",
     "evaluate",
+    "from_embeddings",
+    "make_prompts",
     "plot_shape_bias",
     "shape_bias",
     "stylize_photographs",
@@ -25,12 +28,12 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("shapebias")
-    if name == "Preparation":
+    if name in ("Preparation", "from_embeddings", "make_prompts"):
         from shapebias.extras import explain_missing_packages
 
         with explain_missing_packages():
-            from shapebias.networks.models import Preparation
-        return Preparation
+            from shapebias.networks import image_text
+        return getattr(image_text, name)
     if name in __all__:
         from shapebias import api
 

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from shapebias.categories import CATEGORIES, ilsvrc_wnids
+from shapebias.categories import CATEGORIES, category_of, ilsvrc_wnids
 from shapebias.cli import progress
 from shapebias.errors import UserError
 from shapebias.evaluation.band_noise import count_bands
@@ -35,7 +35,9 @@ from shapebias.images.isic2017 import MELANOMA
 from shapebias.images.pictures import Picture
 from shapebias.images.rejections import Rejections
 from shapebias.networks.functions import function_network, output_tensor
+from shapebias.networks.image_text import ImageTextNetwork
 from shapebias.networks.models import (
+    PREPARATION_HINT,
     Preparation,
     build,
     category_indices,
@@ -144,6 +146,9 @@ def wrap_network(
     """
     network = unwrap(network) if isinstance(network, nn.Module) else function_network(network, name)
     name = name or getattr(network, "name", None) or network_label(network)
+    if isinstance(network, ImageTextNetwork):
+        classes = classes or {label: category_of(label) or "" for label in network.classes}
+        input_preparation = input_preparation or network.preparation
     if any(tensor.is_meta for tensor in [*network.parameters(), *network.buffers()]):
         raise UserError(f"network {name!r} has no weights: its tensors are on the device 'meta'; load weights first")
     facts = {"model": name, "regime": None, "seed": None, "weights": "in memory"}
@@ -160,8 +165,10 @@ def make_observer(
 ) -> Observer:
     """Make an observer with the facts that every record holds; a headless one has no classes.
 
-    Raises UserError if the number of outputs differs from the number of classes.
+    Raises UserError if the number of outputs differs from the number of classes, and for a preparation of another type.
     """
+    if not isinstance(input_preparation, Preparation):
+        raise UserError(f"{name}: the preparation is a {type(input_preparation).__name__}; give {PREPARATION_HINT}")
     facts = facts | network_facts(network, name, input_preparation)
     if headless:
         return Observer(name, network, input_preparation, [], {}, facts)

@@ -98,6 +98,8 @@ def test_a_function_without_a_preparation_is_asked_for_it(stimuli):
     for network, name in ((red_against_blue, "red_against_blue"), (session(), "InferenceSession")):
         with pytest.raises(UserError, match=rf"{name} is a function, .* give preparation=Preparation\(size=…, mean="):
             evaluate(network, stimuli, classes=["cat", "dog"])
+    with pytest.raises(UserError, match=r"the preparation is a dict; give preparation=Preparation\(size="):
+        classify(red_against_blue, stimuli, preparation={"size": 32})
 
 
 def test_a_network_of_transformers_is_asked_for_its_preparation(stimuli):
