@@ -63,7 +63,12 @@ log = logging.getLogger(__name__)
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     network = parser.add_argument_group("network")
-    network.add_argument("--timm", required=True, metavar="NAME", help="the network's name in timm")
+    network.add_argument(
+        "--timm",
+        required=True,
+        metavar="NAME",
+        help="the network's name in timm, torchvision/NAME or hf-hub:OWNER/NAME",
+    )
     network.add_argument(
         "--weights", metavar="FILE", help="weights file (default: timm downloads the published weights)"
     )

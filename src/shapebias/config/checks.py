@@ -33,6 +33,7 @@ from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS, PUBLISHED_ONLY
 from shapebias.evaluation.published import SOURCES
 from shapebias.images.archives import ARCHIVE_SUFFIXES
+from shapebias.networks.hub_names import HUB_PREFIX, hub_name_problem, is_hub_name
 from shapebias.stylize.stylizers import EMBEDDED
 from shapebias.training.recipe import Recipe
 
@@ -577,13 +578,19 @@ def parse_network(name: str) -> tuple[str, str, str]:
 
 
 def network_problems(key: str, name: str) -> Iterator[str]:
-    """Check that the installed library has a network and its weights."""
+    """Check that the installed library has a network and its weights; the hub's networks are known to the hub alone."""
+    if is_hub_name(name):
+        if problem := hub_name_problem(name):
+            yield f"{key}: {problem}"
+        return
     library, network, tag = parse_network(name)
     networks = registries.networks_by_source(library)
     if networks and network not in networks:
         near = difflib.get_close_matches(name.removeprefix("torchvision/"), networks, 3)
         lister = "timm.list_models()" if library == "timm" else "torchvision.models.list_models()"
         hint = f"did you mean {' or '.join(near)}?" if near else f"{lister} lists them"
+        if "/" in network:
+            hint = f"a network on the Hugging Face hub is called {HUB_PREFIX}{name}"
         yield f"{key}: {library} has no network {network!r}; {hint}"
     weights = registries.weights_of(library, network)
     if tag and weights and tag not in weights:

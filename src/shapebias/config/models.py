@@ -395,7 +395,7 @@ class Training(Section):
 class Model(Section):
     """A network to train."""
 
-    timm: str = Field(description="The name of the network in timm, or torchvision/NAME.")
+    timm: str = Field(description="The name of the network in timm, or torchvision/NAME, or hf-hub:OWNER/NAME.")
     weights: FileOrUrl = optional(
         "The weights from which `init: pretrained` starts: a file, package:NAME/FILE or a URL. Without it, timm or "
         "torchvision downloads the published weights."
@@ -524,7 +524,7 @@ class Observer(Section):
 
     alternatives = (("timm",), ("decisions", "benchmark"))
 
-    timm: str = optional("The name of the network in timm, or torchvision/NAME.")
+    timm: str = optional("The name of the network in timm, or torchvision/NAME, or hf-hub:OWNER/NAME.")
     weights: FileOrUrl = optional(
         "The weights of the network: a file, package:NAME/FILE or a URL. Without it, timm or torchvision downloads the "
         "published weights."

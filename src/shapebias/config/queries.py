@@ -91,8 +91,12 @@ def recipe_of(config: Config, model: str, regime: str) -> dict[str, Any]:
 
 
 def pretrained_name(entry: Config) -> str:
-    """Return the name of a network's published weights, with a digest of the kwargs that they are adapted to."""
+    """Return the name of a network's published weights, with a digest of the kwargs that they are adapted to.
+
+    It is the path of a file. The colon of a name on the hub is left out of it.
+    """
+    name = entry["timm"].replace(":", "/")
     if not entry.get("kwargs"):
-        return entry["timm"]
+        return name
     digest = hashlib.sha256(json.dumps(entry["kwargs"], sort_keys=True).encode()).hexdigest()
-    return f"{entry['timm']}-{digest[:8]}"
+    return f"{name}-{digest[:8]}"

@@ -200,9 +200,8 @@ def preparation(model: nn.Module, size: int | None = None) -> Preparation:
     if not config:
         log.warning("%s is not of timm: images get 224 pixels and ImageNet's mean and std", type(model).__name__)
     data = resolve_data_config({"in_chans": 3}, pretrained_cfg=config)
-    return Preparation(
-        size or data["input_size"][1], data["mean"], data["std"], data["interpolation"], data["crop_pct"]
-    )
+    mean, std = (tuple(data[key]) for key in ("mean", "std"))  # lists in descriptions of the hub
+    return Preparation(size or data["input_size"][1], mean, std, data["interpolation"], data["crop_pct"])
 
 
 @torch.no_grad()

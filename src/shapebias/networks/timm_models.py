@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import timm
-from timm.models import PretrainedCfg, resolve_pretrained_cfg
+from timm.models import PretrainedCfg, load_model_config_from_hf, resolve_pretrained_cfg
 from torch import nn
 from torch.nn.modules.module import register_module_module_registration_hook
 from torch.utils.hooks import RemovableHandle
 
 from shapebias.downloads import AIR_GAP, is_reachable
 from shapebias.errors import UserError
+from shapebias.networks.hub_names import HUB_PREFIX, hub_name_problem, is_hub_name
 from shapebias.networks.weights import State, needed
 
 log = logging.getLogger(__name__)
@@ -25,15 +26,20 @@ FILE_SUFFIXES = (".onnx", ".pt", ".pth", ".pth.tar", ".ckpt", ".bin", ".safetens
 
 
 def build_timm(name: str, *, classes: int | None, kwargs: dict[str, Any], pretrained: bool) -> nn.Module:
-    """Build a network by its timm name, perhaps with the tag of published weights.
+    """Build a network by its timm name, perhaps with the tag of published weights, or by a name on the hub.
 
-    Raises UserError for an unknown name or tag, for kwargs that do not fit, for weights that cannot be downloaded, and
-    for published weights that do not fill the whole network: timm would leave the rest random.
+    Networks on the hub (`hf-hub:OWNER/NAME`) need the internet or the hub's cache, even without their weights, because
+    the hub says what they are. Raises UserError for an unknown name or tag, for kwargs that do not fit, for weights
+    that cannot be downloaded, and for published weights that do not fill the whole network: timm would leave the rest
+    random.
     """
-    require_known(name)
+    on_hub = is_hub_name(name)
+    hub_description = hub_config(name) if on_hub else None
+    if not on_hub:
+        require_known(name)
     arguments: dict[str, Any] = ({} if classes is None else {"num_classes": classes}) | kwargs
     if pretrained:
-        config = published_config(name, kwargs)
+        config = hub_description or published_config(name, kwargs)
         outputs = arguments.get("num_classes", config.num_classes)
         require_published_outputs(name, outputs, config.num_classes)
         require_reachable_weights(name, config)
@@ -61,6 +67,23 @@ def build_timm(name: str, *, classes: int | None, kwargs: dict[str, Any], pretra
     return network
 
 
+def hub_config(name: str) -> PretrainedCfg:
+    """Return the hub's description of a network and its weights. Raises UserError if it has none for timm."""
+    if problem := hub_name_problem(name):
+        raise UserError(f"network {problem}")
+    require_reachable(name, os.environ.get("HF_ENDPOINT", HUB))
+    try:
+        config, architecture, _ = load_model_config_from_hf(name.removeprefix(HUB_PREFIX))
+    except Exception as error:  # the hub's client raises many kinds of errors, and a foreign description any
+        raise UserError(
+            f"network {name!r}: the hub has no description of a timm network of that name, or it could not be "
+            f"downloaded ({type(error).__name__}); {AIR_GAP}"
+        ) from None
+    if not timm.is_model(architecture):
+        raise UserError(f"network {name!r} is a {architecture!r}, which this version of timm does not have")
+    return PretrainedCfg(**config)
+
+
 def require_known(name: str) -> None:
     """Raise UserError for a name or a tag that timm does not have, with the nearest ones."""
     if name.endswith(FILE_SUFFIXES):
@@ -71,10 +94,10 @@ def require_known(name: str) -> None:
     architecture, _, tag = name.partition(".")
     if not timm.is_model(architecture):
         near = difflib.get_close_matches(name, timm.list_models(), 1)
-        raise UserError(
-            f"unknown network {name!r}: timm has no network of that name"
-            + (f"; did you mean {near[0]!r}?" if near else "")
-        )
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        if "/" in name:
+            hint = f"; a network on the Hugging Face hub is called {HUB_PREFIX}{name}"
+        raise UserError(f"unknown network {name!r}: timm has no network of that name{hint}")
     names = timm.list_models(architecture, include_tags=True)
     if tag and name not in names:
         tags = [known.partition(".")[2] for known in names]
@@ -103,15 +126,18 @@ def published_config(name: str, kwargs: dict[str, Any]) -> PretrainedCfg:
 
 
 def require_reachable_weights(name: str, config: PretrainedCfg) -> None:
-    """Raise UserError at once if this machine cannot reach the weights of a timm network.
-
-    The hub's client would retry for 47 seconds. HF_HUB_OFFLINE=1 takes the weights from its cache without a request.
-    """
-    if os.environ.get("HF_HUB_OFFLINE") or config.file or config.state_dict:
-        return
+    """Raise UserError at once if this machine cannot reach the weights of a timm network."""
     url = config.url if isinstance(config.url, str) else ""  # timm also allows (URL, file name); no network uses it
-    address = os.environ.get("HF_ENDPOINT", HUB) if config.hf_hub_id else url
-    if address and not is_reachable(address):
+    if not (config.file or config.state_dict):
+        require_reachable(name, os.environ.get("HF_ENDPOINT", HUB) if config.hf_hub_id else url)
+
+
+def require_reachable(name: str, address: str) -> None:
+    """Raise UserError at once if this machine cannot reach an address that a network comes from.
+
+    The hub's client would retry for 47 seconds. HF_HUB_OFFLINE=1 takes the files from its cache without a request.
+    """
+    if address and not os.environ.get("HF_HUB_OFFLINE") and not is_reachable(address):
         raise UserError(
             f"network {name!r}: its pretrained weights could not be downloaded, {address} cannot be reached; {AIR_GAP} "
             f"(HF_HUB_OFFLINE=1 takes them from timm's cache)"

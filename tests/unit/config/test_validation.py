@@ -380,6 +380,21 @@ def test_all_mistakes_are_reported_at_once_in_a_line_each(config):
         assert sum(line.startswith(text) for line in lines) == 1, (text, lines)
 
 
+def test_a_network_on_the_hub_has_an_owner_and_a_name(config):
+    config["models"]["vit"] = {"timm": "hf-hub:timm/vit_tiny_patch16_224.augreg_in21k@main"}
+    check_config(config)
+    for name, message in (
+        ("hf-hub:vit_tiny", "'hf-hub:vit_tiny' is no name on the Hugging Face hub; expected hf-hub:OWNER/NAME"),
+        (
+            "timm/vit_tiny",
+            "timm has no network 'timm/vit_tiny'; a network on the Hugging Face hub is called hf-hub:timm/",
+        ),
+    ):
+        config["models"]["vit"]["timm"] = name
+        [line] = lines_of(config)
+        assert line.startswith(f"config: models.vit.timm: {message}")
+
+
 def test_a_wrong_value_causes_no_other_message(config):
     """There is no message about consequences of the wrong value, and all other values are still checked."""
     config["image_size"] = "96"  # the largest crop

@@ -1,5 +1,6 @@
 """Networks: building by name, image preparation as in timm and torchvision, and decisions."""
 
+import json
 import re
 import socket
 from collections import Counter
@@ -73,6 +74,44 @@ def test_unreachable_published_weights_are_reported_at_once(monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(UserError, match=r"'resnet10t'.* http://127\.0\.0\.1:9 cannot be reached; .*target `downloads`"):
         build("resnet10t", pretrained=True)
+
+
+def test_networks_on_the_hub_need_a_whole_name_and_the_internet(monkeypatch):
+    with pytest.raises(UserError, match=r"'hf-hub:resnet50' is no name .* expected hf-hub:OWNER/NAME, perhaps with @"):
+        build("hf-hub:resnet50")
+    with pytest.raises(UserError, match=r"'timm/resnet5': .* hub is called hf-hub:timm/resnet5"):
+        build("timm/resnet5")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match=r"'hf-hub:timm/resnet10t\.c3_in1k'.* cannot be reached; .*no internet"):
+        build("hf-hub:timm/resnet10t.c3_in1k")
+
+
+def test_a_network_on_the_hub_has_its_architecture_weights_and_preparation_from_there(monkeypatch, tmp_path):
+    network, commit = tiny_resnet(5, seed=3), "0" * 40
+    repository = tmp_path / "models--somebody--tiny"  # the cache of the hub's client, which needs no internet
+    folder = repository / "snapshots" / commit
+    folder.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_text(commit)
+    described: dict[str, Any] = {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "input_size": [3, 64, 64]}
+    described |= {"first_conv": "conv1.0", "classifier": "fc", "num_classes": 5, "crop_pct": 1.0}
+    described["interpolation"] = "bilinear"
+    config = {"architecture": "resnet10t", "num_classes": 5, "model_args": TINY_RESNET, "pretrained_cfg": described}
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file(network.state_dict(), folder / "model.safetensors")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    loaded = build("hf-hub:somebody/tiny", pretrained=True)
+    assert same_weights(loaded, network)
+    assert preparation(loaded) == Preparation(64, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), "bilinear", 1.0)
+    assert not same_weights(build("hf-hub:somebody/tiny"), network)
+    with pytest.raises(UserError, match="published weights have 5 outputs, not 2"):
+        build("hf-hub:somebody/tiny", classes=2, pretrained=True)
+    with pytest.raises(UserError, match=r"'hf-hub:somebody/other': the hub has no description .* \(LocalEntryNotFound"):
+        build("hf-hub:somebody/other")
 
 
 def test_published_weights_that_do_not_fit_kwargs_are_refused(monkeypatch):
