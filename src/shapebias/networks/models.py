@@ -216,7 +216,13 @@ def memory_format(network: nn.Module, size: int) -> torch.memory_format:
     was_training, problem = network.training, ""
     device = next((parameter.device for parameter in network.parameters()), None)  # it may already be on a GPU
     blank = torch.zeros(2, 3, size, size, device=device, dtype=input_dtype(network))
-    network.eval()
+    try:
+        network.eval()
+    except NotImplementedError as error:  # an exported program has one mode for good
+        raise UserError(
+            f"network {network_label(network)!r} cannot be set to evaluation ({error}); if it is exported "
+            f"for evaluation, give it as a function: lambda images: network(images)"
+        ) from None
     try:
         for layout in (torch.channels_last, torch.contiguous_format):
             try:

@@ -461,6 +461,12 @@ def test_a_network_takes_images_in_the_precision_of_its_first_weights():
     assert input_dtype(nn.Identity()) == torch.float32
 
 
+def test_an_exported_program_is_asked_for_as_a_function():
+    program = torch.export.export(nn.Sequential(nn.Flatten()), (torch.zeros(2, 3, 8, 8),))
+    with pytest.raises(UserError, match=r"cannot be set to evaluation .* as a function: lambda images: network"):
+        memory_format(program.module(), 8)
+
+
 GOOD: dict[str, Any] = {
     "size": 8,
     "mean": (0.5, 0.5, 0.5),
