@@ -28,6 +28,7 @@ from shapebias.evaluation.decisions import (
     READ_OUT_KEY,
     read_label_predictions,
     read_observers,
+    read_predictions,
     read_raw_predictions,
     write_decisions,
     write_predictions,
@@ -44,6 +45,8 @@ from shapebias.files import atomic_write, check_folder
 from shapebias.images.image_folder import read_categories
 from shapebias.images.pictures import Picture
 from shapebias.metrics.configural_shape import describe_configural_shape
+from shapebias.metrics.frequency_bias import describe_frequency_bias
+from shapebias.metrics.laion_c import describe_laion_c
 from shapebias.metrics.linear_read_out import StageReader, is_conflict
 from shapebias.metrics.panel import pair_trials
 from shapebias.metrics.protocol_range import describe_range, read_protocol_answers, tabulate_protocols
@@ -306,6 +309,10 @@ def describe_result(measurement: Measurement, observer: str) -> str:
         return describe_configural_shape(*read_label_predictions(measurement.out))
     if KINDS[measurement.kind].measures == "refined_bias":
         return describe_refined_bias(*read_label_predictions(measurement.out))
+    if KINDS[measurement.kind].measures == "laion_c":
+        return describe_laion_c(*read_label_predictions(measurement.out))
+    if KINDS[measurement.kind].measures == "frequency_bias":
+        return describe_frequency_bias(*read_predictions(measurement.out))
     return f"{observer}: {len(predictions):,} predictions in {measurement.out}"
 
 

@@ -468,13 +468,17 @@ class Benchmark(Section):
         "melanoma",
         "configural_shape",
         "refined_bias",
+        "frequency_conflict",
+        "laion_c",
     ] = Field(
         description="What is measured. cue_conflict: shape bias. melanoma: how well melanomas are found; only runs "
         "trained on isic2017 see it, and they see nothing else. suppressed: the accuracy that is left when one cue is "
         "taken away (Burgert et al. 2025, arXiv 2509.20234). critical_band: the spatial frequencies at which noise "
         "disturbs recognition (Subramanian et al. 2023, arXiv 2309.13190). configural_shape: how often both images of "
         "an anagram are recognized (Doshi et al. 2025, arXiv 2507.00493). refined_bias: the rank of the class of a cue "
-        "that stands alone (Kim et al. 2026, arXiv 2603.10834). All others: accuracy, in each condition of the set. "
+        "that stands alone (Kim et al. 2026, arXiv 2603.10834). frequency_conflict: low-frequency bias (Gavrikov et "
+        "al. 2025, arXiv 2403.09193). laion_c: accuracy among superclasses, in each distortion (Li et al. 2025, arXiv "
+        "2506.16950). All others: accuracy, in each condition of the set. "
         "silhouettes, edges and the kinds from sketch to uniform-noise are those of model-vs-human."
     )
     images: str = optional(
@@ -485,10 +489,12 @@ class Benchmark(Section):
     folder: LocalPath = optional(
         "A folder of stimuli, or a .zip, .tar, .tar.gz or .tgz file of it; there is no need to unpack it. Sets of "
         "model-vs-human are used as published (NNNN_<code>_<session>_<condition>_<category>_….png). cue_conflict takes "
-        "<shape>/<shape><i>-<texture><j>.png. configural_shape takes images beside a table anagrams.csv "
+        "<shape>/<shape><i>-<texture><j>.png. frequency_conflict takes images <low><i>-<high><j>.JPEG. "
+        "configural_shape takes images beside a table anagrams.csv "
         "(filename,anagram_id,pair_id,variant,label,foil), or a folder of Parquet files of visionlab/visual-anagrams. "
         "refined_bias takes refined_bias_shape/<label>/image and refined_bias_texture/<label>/image. "
         "critical_band takes <i>_cbm_noise<sd>_freq<band>_gray_g_<category>.JPEG, and adds noise to other photographs. "
+        "laion_c takes <distortion>/intensity_level_<severity>/<label>/image. "
         "All others take <category>/image or <class>/image. "
         "download:stimuli/cue-conflict, …/silhouettes and …/edges download the published stimuli."
     )
@@ -497,8 +503,8 @@ class Benchmark(Section):
     )
     labels: LocalPath = optional(
         "A CSV file class,label with the classes of the networks that belong to each label (kinds: configural_shape, "
-        "refined_bias). Without it, labels are the published ones, whose classes are those of ILSVRC; for `images`, "
-        "labels are the 16 categories."
+        "refined_bias, laion_c). Without it, labels are the published ones, whose classes are those of ILSVRC; for "
+        "`images`, labels are the 16 categories."
     )
     read_out: bool = Field(
         False,

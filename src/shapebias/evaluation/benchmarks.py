@@ -12,6 +12,8 @@ Names, conditions and axes of the parametric sets are those of the model-vs-huma
 - melanoma: part 3 of ISIC 2017 (arXiv 1710.05006).
 - configural_shape: Doshi et al., NeurIPS 2025 (arXiv 2507.00493).
 - refined_bias: Kim et al. 2026 (arXiv 2603.10834).
+- frequency_conflict: Gavrikov et al., ICLR 2025 (arXiv 2403.09193).
+- laion_c: Li et al., ICML 2025 (arXiv 2506.16950).
 """
 
 import contextlib
@@ -21,7 +23,17 @@ from typing import Literal
 
 from shapebias.evaluation import band_noise
 
-Measure = Literal["bias", "accuracy", "melanoma", "reliance", "critical_band", "configural_shape", "refined_bias"]
+Measure = Literal[
+    "bias",
+    "accuracy",
+    "melanoma",
+    "reliance",
+    "critical_band",
+    "configural_shape",
+    "refined_bias",
+    "frequency_bias",
+    "laion_c",
+]
 # How the logits of a label's classes become the score of the label; see `label_maps`.
 Rule = Literal["mean", "max", "first_rank"]
 
@@ -93,6 +105,18 @@ UNRECOGNIZABLE: Mapping[str, tuple[str, ...]] = {
     "eidolonIII": ("16-0-10", "32-0-10", "64-0-10", "128-0-10"),
     "uniform-noise": ("0.6", "0.9"),
 }
+
+
+# The distortions of LAION-C, as its folders name them, in the order of its evaluation. Each has severities 1 to 5.
+LAION_C_DISTORTIONS = (
+    "glitched",
+    "mosaic",
+    "stickers",
+    "vertical_lines",
+    "geometric_shapes",
+    "luminance_checkerboard",
+)
+LAION_C_SEVERITIES = (1, 2, 3, 4, 5)
 
 
 def condition_value(condition: str) -> float | str:
@@ -187,6 +211,16 @@ KINDS = {
         BenchmarkKind("melanoma", "melanoma"),
         BenchmarkKind("configural_shape", "configural_shape", rule="max", label_map="anagram_labels", crop=1.0),
         BenchmarkKind("refined_bias", "refined_bias", rule="first_rank", label_map="refined_bias_labels", crop=0.875),
+        BenchmarkKind("frequency_conflict", "frequency_bias"),
+        BenchmarkKind(
+            "laion_c",
+            "laion_c",
+            tuple(f"{name}-{severity}" for name in LAION_C_DISTORTIONS for severity in LAION_C_SEVERITIES),
+            "Distortion and severity",
+            rule="mean",
+            label_map="laion_c_labels",
+            crop=1.0,
+        ),
     )
 }  # fmt: skip
 
@@ -194,5 +228,6 @@ KINDS = {
 MADE_FROM_SETS = frozenset({"in_test", "sin_test", "suppressed", "critical_band", "melanoma"})
 # These kinds exist only as published sets. This library does not make them.
 PUBLISHED_ONLY = frozenset(
-    {"sketch", "stylized", "refined_bias"} | {name for name, kind in KINDS.items() if kind.conditions}
+    {"sketch", "stylized", "refined_bias", "frequency_conflict"}
+    | {name for name, kind in KINDS.items() if kind.conditions}
 )

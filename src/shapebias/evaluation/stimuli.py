@@ -1,8 +1,11 @@
 """Open the images of a benchmark from folders, from archives (which are not unpacked) and from this project's shards.
 
 Layouts are those of the published sets. model-vs-human: `<set>/dnn/session-1/NNNN_<code>_<who>_<condition>_<category>_
-<number>_<image>.png` and `<set>/<category>/image`; texture-vs-shape: `<shape>/<shape><i>-<texture><j>.png`.
-Source: github.com/bethgelab/model-vs-human, github.com/rgeirhos/texture-vs-shape.
+<number>_<image>.png` and `<set>/<category>/image`; texture-vs-shape: `<shape>/<shape><i>-<texture><j>.png`. Conflicts
+of frequency bands have names of the same pattern, `<low><i>-<high><j>.JPEG`; their low band is the label's shape, and
+their high band its texture.
+Source: github.com/bethgelab/model-vs-human, github.com/rgeirhos/texture-vs-shape; for frequency bands
+github.com/paulgavrikov/vlm_shapebias.
 """
 
 import dataclasses
@@ -17,6 +20,7 @@ from shapebias.categories import CATEGORIES, ilsvrc_categories
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS, MADE_FROM_SETS, BenchmarkKind
 from shapebias.evaluation.label_stimuli import open_anagrams, open_refined_bias
+from shapebias.evaluation.laion_c import open_laion_c
 from shapebias.evaluation.stimulus_names import (
     band_noise_name,
     cue_conflict_label,
@@ -41,7 +45,7 @@ DEFAULT_STIMULUS_LABEL = {
     "session": 1,
     "imagename": None,
 }  # a benchmark label's fields that a shard lacks
-OPENERS = {"configural_shape": open_anagrams, "refined_bias": open_refined_bias}
+OPENERS = {"configural_shape": open_anagrams, "refined_bias": open_refined_bias, "laion_c": open_laion_c}
 
 
 def open_benchmark(paths: Sequence[Path], kind: str) -> Sequence[Picture]:
@@ -153,7 +157,7 @@ def stimulus_label(stimulus: StimulusFile, kind: BenchmarkKind) -> Label:
             f"{where}: not named NNNN_<code>_<session>_<condition>_<category>_<number>_<image>, as the images of "
             f"model-vs-human's {kind.name} are"
         )
-    if kind.name == "cue_conflict":
+    if kind.measures in ("bias", "frequency_bias"):
         try:
             cue_label = cue_conflict_label("", file)
         except UserError as error:

@@ -27,6 +27,7 @@ from shapebias.report.conflict_browser import THUMBNAIL_PIXELS, ConflictBrowser
 from shapebias.report.critical_band import critical_band_section
 from shapebias.report.cues import read_out_section, reliance_section
 from shapebias.report.encoding import NOT_TRAINED, Encoding, make_encoding
+from shapebias.report.frequency_bias import frequency_bias_section
 from shapebias.report.headline import cautions, headline
 from shapebias.report.html_tables import (
     csv_download,
@@ -36,6 +37,7 @@ from shapebias.report.html_tables import (
     software_versions,
 )
 from shapebias.report.label_instruments import configural_shape_section, refined_bias_section
+from shapebias.report.laion_c import laion_c_section
 from shapebias.report.methods import bibtex, hardware_names, methods_paragraph, training_dates, training_digests
 from shapebias.report.page_data import page_data, script_json, vega_script
 from shapebias.report.protocols import protocols_section
@@ -45,7 +47,7 @@ from shapebias.tables.reading import FILE_COLUMNS
 
 OBSERVER_TABLES = (
     *("shape_bias", "accuracy", "accuracy_by_condition", "reliance", "critical_band", "read_out"),
-    *("configural_shape", "refined_bias"),
+    *("configural_shape", "refined_bias", "frequency_bias", "laion_c"),
 )
 
 
@@ -196,6 +198,8 @@ def make_sections(study: StudyResults) -> list[Section]:
         critical_band_section(study),
         configural_shape_section(study),
         refined_bias_section(study),
+        frequency_bias_section(study),
+        laion_c_section(study),
         architectures_section(study),
         likeness_section(study),
         atlas_section(study),

@@ -167,6 +167,7 @@ def round_coordinates(svg: str) -> str:
 def all_observers(study: StudyResults) -> pd.DataFrame:
     """Return the observers of all benchmarks: rows with observer, model, regime and seed, with repeats."""
     names = ("shape_bias", "accuracy", "accuracy_by_condition", "configural_shape", "refined_bias")
+    names += ("frequency_bias", "laion_c")
     return pd.concat([study.tables[name] for name in names], ignore_index=True)
 
 

@@ -19,7 +19,9 @@ from shapebias.metrics import (
     critical_band,
     cue_reliance,
     error_consistency,
+    frequency_bias,
     human_likeness,
+    laion_c,
     melanoma,
     protocol_range,
     refined_bias,
@@ -75,6 +77,8 @@ INSTRUMENTS: Mapping[str, Callable[[pd.DataFrame, dict[str, Any]], pd.DataFrame]
     "reliance": cue_reliance.tabulate_reliance,
     "configural_shape": configural_shape.tabulate_configural_shape,
     "refined_bias": refined_bias.tabulate_refined_bias,
+    "frequency_bias": frequency_bias.tabulate_frequency_bias,
+    "laion_c": laion_c.tabulate_laion_c,
 }
 FEWEST_PUBLISHED = 100  # a smaller set could bear names of published stimuli by chance
 NO_CONFLICT = "no image whose shape and texture differ and are both open to the observer"

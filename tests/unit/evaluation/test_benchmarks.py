@@ -14,7 +14,7 @@ TOOLBOX = {
 
 def test_all_sets_of_the_toolbox_are_kinds():
     names = {"in_test", "sin_test", "suppressed", "critical_band", "melanoma", "configural_shape", "refined_bias"}
-    assert set(KINDS) == TOOLBOX | names
+    assert set(KINDS) == TOOLBOX | names | {"frequency_conflict", "laion_c"}
     assert all(name == kind.name for name, kind in KINDS.items())
     assert {"edges", "silhouettes", "cue_conflict"} == TOOLBOX - PUBLISHED_ONLY and not MADE_FROM_SETS & TOOLBOX
 
@@ -27,12 +27,15 @@ def test_each_kind_has_the_measure_of_its_tables():
         "melanoma",
         "configural_shape",
         "refined_bias",
+        "frequency_conflict",
+        "laion_c",
     ]
     assert KINDS["suppressed"].measures == "reliance"
 
 
 def test_each_set_has_the_published_number_of_conditions_and_one_undistorted_condition():
-    counts = {name: len(kind.conditions) for name, kind in KINDS.items() if kind.conditions}
+    counts = {name: len(KINDS[name].conditions) for name in KINDS if name in TOOLBOX and KINDS[name].conditions}
+    assert len(KINDS["laion_c"].conditions) == 30 and KINDS["laion_c"].undistorted is None
     assert counts == {
         "colour": 2,
         "contrast": 8,
@@ -60,7 +63,7 @@ def test_comparisons_with_people_leave_out_the_conditions_of_the_toolbox():
     assert counted["low-pass"] == ["1", "3", "5", "7", "10"]  # people are right in exactly a fifth of the images at 15
     assert counted["contrast"] == ["c50", "c30", "c15", "c10", "c05"]
     assert counted["eidolonIII"] == ["2-0-10", "4-0-10", "8-0-10"]
-    assert sum(len(kind.omitted) for kind in KINDS.values() if kind.conditions) == 32  # of 73
+    assert sum(len(kind.omitted) for name, kind in KINDS.items() if kind.conditions and name in TOOLBOX) == 32  # of 73
     assert KINDS["cue_conflict"].omitted == ()
 
 

@@ -408,3 +408,16 @@ def test_published_stimuli_with_noise_of_one_band_have_their_condition_and_photo
 def test_other_names_of_stimuli_with_noise_are_refused(tmp_path, name, named):
     with pytest.raises(UserError, match=named):
         open_benchmark([save_images(tmp_path, name)], "critical_band")
+
+
+def test_the_bands_of_a_frequency_conflict_come_from_its_name(tmp_path: Path):
+    folder = save_images(tmp_path / "set", "test/cat3-dog12.JPEG", "test/dog12-cat3.JPEG", "test/cat1-cat2.JPEG")
+    found = open_benchmark([folder], "frequency_conflict")
+    cues = [(p.id, p.label["shape"], p.label["texture"]) for p in found]
+    assert cues == [
+        ("test/cat1-cat2", "cat", "cat"),
+        ("test/cat3-dog12", "cat", "dog"),
+        ("test/dog12-cat3", "dog", "cat"),
+    ]
+    with pytest.raises(UserError, match=r"cat3\.png: not named"):
+        open_benchmark([save_images(tmp_path / "other", "cat/cat3.png")], "frequency_conflict")
