@@ -152,6 +152,18 @@ def study_tables(observers: list[dict[str, Any]], benchmarks: list[str] | None =
                 for s in v
             ]
         )
+    pairs_of_cues = pd.DataFrame(columns=TABLE_COLUMNS["reliance_pairs"])
+    if networks:
+        pairs_of_cues = measured(
+            [
+                {"benchmark": "suppressed", "cues": "texture_and_shape", "strength_1": s, "strength_2": g} | o
+                for o in networks
+                for s, g in ((1, 2), (3.5, 12))
+            ]
+        )
+        for name, value in (("relative", "accuracy"), ("relative_low", "ci_low"), ("relative_high", "ci_high")):
+            pairs_of_cues[name] = pairs_of_cues[value]
+        pairs_of_cues["reason"] = ""
     configural = pd.DataFrame(columns=TABLE_COLUMNS["configural_shape"])
     refined = pd.DataFrame(columns=TABLE_COLUMNS["refined_bias"])
     if networks:
@@ -205,6 +217,7 @@ def study_tables(observers: list[dict[str, Any]], benchmarks: list[str] | None =
         "error_consistency": consistency,
         "human_likeness": likeness,
         "reliance": reliance,
+        "reliance_pairs": pairs_of_cues,
         "configural_shape": configural,
         "refined_bias": refined,
         "critical_band": bands,

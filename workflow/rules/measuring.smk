@@ -190,7 +190,7 @@ TABLES += ["shape_bias_differences", "shape_bias_differences_pooled", "cue_accur
 TABLES += ["classification_report", "accuracy", "accuracy_differences", "accuracy_by_condition", "error_consistency"]
 TABLES += ["atlas", "atlas_differences"] if PUBLISHED_OBSERVERS else []
 TABLES += ["error_consistency_pooled", "human_likeness", "reliance", "configural_shape", "refined_bias", "read_out"]
-TABLES += ["critical_band", "protocols", "protocol_pairs", "frequency_bias", "laion_c", "undefined"]
+TABLES += ["critical_band", "protocols", "protocol_pairs", "frequency_bias", "laion_c", "reliance_pairs", "undefined"]
 TABLES += ["runs", "rejected", *(["melanoma"] if MELANOMA else []), *(f"answers.{name}" for name in ANSWERED_CONFLICTS)]
 
 

@@ -499,9 +499,13 @@ def suppression_problems(config: Config, name: str) -> Iterator[str]:
         yield f"{key}: has no meaning for kind {entry['kind']!r}; give it with kind suppressed"
     elif not any(entry["suppress"].values()):
         yield f"{key}: suppresses nothing; give a strength of shape, texture or colour"
-    for grid in entry["suppress"]["shape"]:
+    suppress = entry["suppress"]
+    grids = [(cue, grid) for cue in ("shape", "rotation") for grid in suppress.get(cue, [])]
+    grids += [("texture_and_shape", grid) for _, grid in suppress.get("texture_and_shape", [])]
+    grids += [("shape_and_colour", grid) for grid, _ in suppress.get("shape_and_colour", [])]
+    for cue, grid in grids:
         if grid > config["input_size"]:
-            yield f"{key}.shape: {grid} patches a side are more than input_size, {config['input_size']} pixels"
+            yield f"{key}.{cue}: {grid} patches a side are more than input_size, {config['input_size']} pixels"
 
 
 def stimuli_problems(config: Config, entry: Config, key: str) -> Iterator[str]:

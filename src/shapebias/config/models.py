@@ -419,22 +419,51 @@ class Regime(Section):
     training: Training = section("What differs in this regime from the `training` of all runs and of the model.")
 
 
+Grid = Annotated[int, Field(ge=2, le=64)]
+Smoothing = Annotated[float, Field(ge=0.5, le=8)]
+GreyFraction = Annotated[float, Field(gt=0, le=1)]
+LENIENT = Field(strict=False)  # a list of YAML may stand for a tuple; its numbers stay strict
+
+
 class Suppression(Section):
     """How strongly each cue is taken away (kind: suppressed). [] leaves a cue as it is."""
 
-    shape: Annotated[list[Annotated[int, Field(ge=2, le=64)]], Unique] = Field(
+    shape: Annotated[list[Grid], Unique] = Field(
         [2, 4, 8, 16],
         description="The image is cut into this many patches a side, and these are shuffled.",
         json_schema_extra=UNIQUE,
     )
-    texture: Annotated[list[Annotated[float, Field(ge=0.5, le=8)]], Unique] = Field(
+    texture: Annotated[list[Smoothing], Unique] = Field(
         [1, 2, 3.5],
         description="Standard deviation of a bilateral filter, in pixels of the network's input. The time it takes "
         "grows with the square.",
         json_schema_extra=UNIQUE,
     )
-    colour: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Unique] = Field(
+    colour: Annotated[list[GreyFraction], Unique] = Field(
         [1], description="Fraction of the way to grey.", json_schema_extra=UNIQUE
+    )
+    rotation: Annotated[list[Grid], Unique] = optional(
+        "The image is cut into this many patches a side, and each is rotated by a multiple of 90°.",
+        json_schema_extra=UNIQUE,
+    )
+    gaussian: Annotated[list[Annotated[float, Field(ge=0.2, le=16)]], Unique] = optional(
+        "Standard deviation of a Gaussian blur, in pixels of the network's input.", json_schema_extra=UNIQUE
+    )
+    non_local_means: Annotated[list[Annotated[float, Field(gt=0, le=255)]], Unique] = optional(
+        "Standard deviation of non-local means, in grey levels. The filter takes 0.2 to 0.5 seconds an image.",
+        json_schema_extra=UNIQUE,
+    )
+    channels: Annotated[list[Annotated[int, Field(ge=1, le=1)]], Unique] = optional(
+        "[1]: red, green and blue change places.", json_schema_extra=UNIQUE
+    )
+    texture_and_shape: Annotated[list[Annotated[tuple[Smoothing, Grid], LENIENT]], Unique] = optional(
+        "Smoothing and patches a side, both at once, such as [[1, 2], [1.5, 4]].", json_schema_extra=UNIQUE
+    )
+    texture_and_colour: Annotated[list[Annotated[tuple[Smoothing, GreyFraction], LENIENT]], Unique] = optional(
+        "Smoothing and fraction of grey, both at once.", json_schema_extra=UNIQUE
+    )
+    shape_and_colour: Annotated[list[Annotated[tuple[Grid, GreyFraction], LENIENT]], Unique] = optional(
+        "Patches a side and fraction of grey, both at once.", json_schema_extra=UNIQUE
     )
 
 

@@ -29,6 +29,7 @@ EXPECTED = {
     "string_type": "text",
     "bool_type": "true or false",
     "list_type": "a list",
+    "tuple_type": "a list",
     "dict_type": "a section of keys and values",
     "model_type": "a section of keys and values",
     "model_attributes_type": "a section of keys and values",

@@ -62,6 +62,10 @@ SUPPRESSION_LABELS = {  # cue → what is done to the photographs
     "shape": "patches shuffled",
     "texture": "smoothed (σ in pixels)",
     "colour": "mixed with grey (share)",
+    "rotation": "patches rotated",
+    "gaussian": "blurred (σ in pixels)",
+    "non_local_means": "non-local means (h in grey levels)",
+    "channels": "channels shuffled",
 }
 
 
@@ -301,7 +305,9 @@ def _reliance_matrix(
 
 def name_strengths(cue: str, strengths: Sequence[float]) -> dict[str, str]:
     """Return a key and a name for each strength of a cue; the first one suppresses nothing."""
-    names = [f"{strength:g} × {strength:g}" if cue == "shape" else f"{strength:g}" for strength in strengths]
+    names = [
+        f"{strength:g} × {strength:g}" if cue in ("shape", "rotation") else f"{strength:g}" for strength in strengths
+    ]
     return {f"{strength:g}": "none" if i == 0 else names[i] for i, strength in enumerate(strengths)}
 
 

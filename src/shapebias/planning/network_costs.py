@@ -34,6 +34,9 @@ STEP_MS = {"cpu": 1.0, "gpu": 0.2}  # per training image: all of a step except t
 ANSWER_MS = 0.6  # per answer: batching, softmax and class ranks
 DECODE_MS = 1.6  # decode and fit a test image at 224 pixels
 SMOOTHING_NS = 5.0  # per neighbour of a pixel in the bilateral filter that suppresses texture
+SEARCH_WINDOW = 21**2  # neighbours of a pixel in non-local means
+PATCHES_NS = 7.0  # per neighbour in non-local means, to compare two patches
+SIMILARITY_NS = 3.0  # per neighbour and strength of non-local means, to weigh the neighbour
 # Of each image under all protocols: 5 if it has the size of the input, else 8, and one more for a network's own crop.
 PROTOCOL_PREPARATIONS = 6
 READ_OUT_MS = 6.0  # per image in the linear read-out of all stages
@@ -185,9 +188,18 @@ def decoding_seconds(size: int | None) -> float:
 
 
 def suppression_seconds(config: Config, name: str, size: int | None) -> float:
-    """Return the seconds per image of all bilateral filters; shuffling and greying cost almost nothing."""
-    sigmas = config["benchmarks"][name].get("suppress", {}).get("texture", [])
-    return sum(math.pi * (2 * sigma) ** 2 for sigma in sigmas) * (size or 224) ** 2 * SMOOTHING_NS / 1e9
+    """Return the seconds per image of all bilateral filters and of non-local means.
+
+    Other suppressions cost almost nothing. Pairs of cues with one smoothing share its filter.
+    """
+    suppress = config["benchmarks"][name].get("suppress", {})
+    pairs = [pair for key in ("texture_and_shape", "texture_and_colour") for pair in suppress.get(key, [])]
+    sigmas = {*suppress.get("texture", []), *(sigma for sigma, _ in pairs)}
+    neighbours = sum(math.pi * (2 * sigma) ** 2 for sigma in sorted(sigmas)) * SMOOTHING_NS
+    deviations = suppress.get("non_local_means", [])
+    if deviations:
+        neighbours += SEARCH_WINDOW * (PATCHES_NS + len(deviations) * SIMILARITY_NS)
+    return neighbours * (size or 224) ** 2 / 1e9
 
 
 def checkpoint_bytes(config: Config, model: str, regime: str, measurements: Measurements = NO_MEASUREMENTS) -> float:

@@ -7,6 +7,7 @@ from shapebias.report import charts, html_tables, wording
 from shapebias.report.charts import Chart
 from shapebias.report.encoding import IDENTITY, Encoding, label_observers
 from shapebias.report.html_tables import csv_download, make_report_table
+from shapebias.report.reliance_pairs import reliance_pair_findings, reliance_pair_tables
 from shapebias.report.study import ReportFigure, Section, StudyResults, Subsection, format_intervals, format_span
 from shapebias.tables.summaries import describe_suppression, drop_repeated_features, pool_means
 
@@ -92,47 +93,75 @@ def curve_chart(
 
 def reliance_section(study: StudyResults) -> Section | None:
     """Return the section on reliance on cues without conflict, or None if it was not measured."""
-    table = study.tables["reliance"]
+    single, pairs = study.tables["reliance"], study.tables["reliance_pairs"]
     subsections = []
-    for benchmark, rows in table.groupby("benchmark", sort=False):
+    for benchmark in dict.fromkeys([*single["benchmark"], *pairs["benchmark"]]):
         name = str(benchmark)
-        figure = ReportFigure(
+        rows, pair_rows = (table[table["benchmark"] == benchmark] for table in (single, pairs))
+        statements = [*reliance_findings(rows, study.regimes), *reliance_pair_findings(study.label_regimes(pair_rows))]
+        figures, tables = [], reliance_pair_tables(name, pair_rows)
+        if len(rows):
             # One figure covers all benchmarks.
-            study.figure("reliance", "Accuracy that remains when shape, texture or colour is suppressed")
-            if not subsections
-            else None,
-            f"n = {format_span(rows['images'])} images per strength. How to read it: networks see {study.regimes.noun} "
-            "without conflict, with one cue taken away: shape by shuffling patches, texture by smoothing surfaces, "
-            "colour by mixing with grey. The further a curve falls, the more the network relies on that cue. Bars are "
-            f"95 % intervals. The dashed line is chance, {float(rows['chance'].mean()):.2f}.",
-            "wide",
-            [
-                curve_chart(
-                    f"reliance.{name}.{cue}",
-                    cue_rows,
-                    study.encoding,
-                    x=("strength", STRENGTH_TITLES.get(str(cue), "strength of the suppression")),
-                    cue=f"without {cue}",
-                    title="accuracy",
-                )
-                for cue, cue_rows in rows.dropna(subset=["accuracy"]).groupby("cue", sort=False)
-            ],
-        )
-        report_table = make_report_table(
-            "Accuracy without one cue",
-            html_tables.format_reliance_table,
-            rows,
-            csv_download(f"reliance.{name}", rows),
-        )
-        subsections.append(Subsection(name, reliance_findings(rows, study.regimes), "", [figure], [report_table]))
+            figures = [reliance_figure(study, name, rows, with_image=not subsections)]
+            download = csv_download(f"reliance.{name}", rows)
+            tables.insert(
+                0, make_report_table("Accuracy without one cue", html_tables.format_reliance_table, rows, download)
+            )
+        subsections.append(Subsection(name, statements, "", figures, tables))
     return Section("reliance", "What do networks rely on without conflict?", subsections) if subsections else None
+
+
+def reliance_figure(study: StudyResults, benchmark: str, rows: pd.DataFrame, *, with_image: bool) -> ReportFigure:
+    """Return the figure of the accuracy without one cue, and its charts; rows: of one benchmark."""
+    alt = "Accuracy that remains when shape, texture or colour is suppressed"
+    return ReportFigure(
+        study.figure("reliance", alt) if with_image else None,
+        f"n = {format_span(rows['images'])} images per strength. How to read it: networks see {study.regimes.noun} "
+        f"without conflict, with one cue taken away: {describe_cues(rows['cue'])}. The further a curve falls, the more "
+        "the network relies on that cue. Bars are "
+        f"95 % intervals. The dashed line is chance, {float(rows['chance'].mean()):.2f}.",
+        "wide",
+        [
+            curve_chart(
+                f"reliance.{benchmark}.{cue}",
+                cue_rows,
+                study.encoding,
+                x=("strength", STRENGTH_TITLES.get(str(cue), "strength of the suppression")),
+                cue=CHART_HEADINGS.get(str(cue), f"without {cue}"),
+                title="accuracy",
+            )
+            for cue, cue_rows in rows.dropna(subset=["accuracy"]).groupby("cue", sort=False)
+        ],
+    )
 
 
 STRENGTH_TITLES = {  # cue → title of the strength axis
     "shape": "patches a side, shuffled",
     "texture": "σ of the smoothing, pixels",
     "colour": "share of grey",
+    "rotation": "patches a side, rotated",
+    "gaussian": "σ of the blur, pixels",
+    "non_local_means": "h of non-local means, grey levels",
+    "channels": "channels shuffled (1)",
 }
+CHART_HEADINGS = {  # suppression → heading of its chart, unless that is `without <cue>`
+    "rotation": "without shape: patches rotated",
+    "gaussian": "without texture: blurred",
+    "non_local_means": "without texture: non-local means",
+    "channels": "without colour: channels shuffled",
+}
+WAYS = {  # cue → how each suppression takes it away
+    "shape": {"shape": "shuffling patches", "rotation": "rotating patches"},
+    "texture": {"texture": "smoothing surfaces", "gaussian": "blurring", "non_local_means": "non-local means"},
+    "colour": {"colour": "mixing with grey", "channels": "shuffling channels"},
+}
+
+
+def describe_cues(suppressions: pd.Series) -> str:
+    """Return how each cue is taken away, as in `shape by shuffling patches, colour by mixing with grey`."""
+    shown = set(suppressions)
+    ways = {cue: [way for name, way in names.items() if name in shown] for cue, names in WAYS.items()}
+    return ", ".join(f"{cue} by {' or by '.join(names)}" for cue, names in ways.items() if names)
 
 
 def read_out_findings(read_out: pd.DataFrame, regimes: Regimes) -> dict[str, str]:

@@ -46,7 +46,7 @@ from shapebias.report.wording import join_names, join_units
 from shapebias.tables.reading import FILE_COLUMNS
 
 OBSERVER_TABLES = (
-    *("shape_bias", "accuracy", "accuracy_by_condition", "reliance", "critical_band", "read_out"),
+    *("shape_bias", "accuracy", "accuracy_by_condition", "reliance", "reliance_pairs", "critical_band", "read_out"),
     *("configural_shape", "refined_bias", "frequency_bias", "laion_c"),
 )
 

@@ -72,8 +72,9 @@ TABLES_WITHOUT_REASON = [
 ]
 DIFFERENCE_COLUMNS = ["difference", "ci_low", "ci_high", *SHARE_COLUMNS, "reason"]
 PUBLISHED = "published"  # the origin of a benchmark
+InstrumentTable = Callable[[pd.DataFrame, dict[str, Any]], pd.DataFrame]
 # Measure → the function that makes its table of one network's predictions and metadata. The table has its name.
-INSTRUMENTS: Mapping[str, Callable[[pd.DataFrame, dict[str, Any]], pd.DataFrame]] = {
+INSTRUMENTS: Mapping[str, InstrumentTable] = {
     "reliance": cue_reliance.tabulate_reliance,
     "configural_shape": configural_shape.tabulate_configural_shape,
     "refined_bias": refined_bias.tabulate_refined_bias,
@@ -196,9 +197,13 @@ class TableBuilder:
         for name, answers in self.benchmarks.items():
             measures = KINDS[answers.kind].measures
             if measures in INSTRUMENTS:
-                networks = answers.networks.values()
-                instrument = pd.concat([INSTRUMENTS[measures](*network) for network in networks])
-                parts: dict[str, pd.DataFrame] = {measures: instrument}
+                tabulate: dict[str, InstrumentTable] = {measures: INSTRUMENTS[measures]}
+                if measures == "reliance":
+                    tabulate["reliance_pairs"] = cue_reliance.tabulate_reliance_pairs
+                parts = {
+                    table: pd.concat([make_table(*network) for network in answers.networks.values()])
+                    for table, make_table in tabulate.items()
+                }
             elif measures == "critical_band":
                 parts = {"critical_band": tabulate_channels(answers)}
             else:

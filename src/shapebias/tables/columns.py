@@ -70,6 +70,7 @@ TABLE_COLUMNS = {
     "error_consistency_pooled": ["benchmark", *error_consistency.POOLED_CONSISTENCY_COLUMNS, "caution"],
     "human_likeness": human_likeness.LIKENESS_COLUMNS,
     "reliance": prepend_observer_columns(cue_reliance.RELIANCE_COLUMNS),
+    "reliance_pairs": prepend_observer_columns(cue_reliance.RELIANCE_PAIR_COLUMNS),
     "configural_shape": prepend_observer_columns(configural_shape.CONFIGURAL_COLUMNS),
     "refined_bias": prepend_observer_columns(refined_bias.REFINED_BIAS_COLUMNS),
     "critical_band": prepend_observer_columns(critical_band.CRITICAL_BAND_COLUMNS),
@@ -105,7 +106,7 @@ TEXT_COLUMNS = frozenset(
         *["set", "split", "file", "reason", "images_seen", "lineage", "baseline", "kind", "interval"],
         *[f"{name}_{side}" for name in ("observer", "model", "regime") for side in (1, 2)],
         *["cue", "of", "trials", "answer", "condition", "stage", "table", "what", "caution", "corrected_reason"],
-        *["origin", "readable", "shape_observer", "texture_observer", "label", "distortion"],
+        *["origin", "readable", "shape_observer", "texture_observer", "label", "distortion", "cues"],
         *["group", "group_2", "name", "source", "licence"],
         *["aggregation", "label_space", "crop", "interpolation", "antialias", "stimuli", "ties", "presets"],
     ]

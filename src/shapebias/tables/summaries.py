@@ -34,6 +34,10 @@ def describe_suppression(cue: str, strength: float) -> str:
         "shape": f"patches shuffled {strength:g} × {strength:g}",
         "texture": f"smoothed, σ {strength:g} px",
         "colour": "grey" if strength == 1 else f"{100 * strength:.0f} % grey",
+        "rotation": f"patches rotated {strength:g} × {strength:g}",
+        "gaussian": f"blurred, σ {strength:g} px",
+        "non_local_means": f"non-local means, h {strength:g}",
+        "channels": "channels shuffled",
     }
     return descriptions.get(cue, f"{cue} {strength:g}")
 

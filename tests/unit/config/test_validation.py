@@ -312,6 +312,11 @@ MISTAKES = [
     (put("benchmarks.x", SUPPRESSED | {"suppress": {"shape": [1]}}), ["x.suppress.shape.0", "1", "the minimum of 2"]),
     (put("benchmarks.x", SUPPRESSED | {"suppress": {"shape": [2.5]}}), ["x.suppress.shape.0", "2.5", "integer"]),
     (put("benchmarks.x", SUPPRESSED | {"suppress": {"colour": [2]}}), ["x.suppress.colour.0", "2", "maximum of 1"]),
+    (
+        put("benchmarks.x", SUPPRESSED | {"suppress": {"texture_and_shape": [[1, 2], [1.5, 2.5]]}}),
+        ["x.suppress.texture_and_shape.1.1", "2.5", "integer"],
+    ),
+    (put("benchmarks.x", SUPPRESSED | {"suppress": {"texture_and_shape": [2]}}), ["texture_and_shape.0", "2", "list"]),
     (put("benchmarks.x", SUPPRESSED | {"suppress": {"color": [1]}}), ["suppress.color", "did you mean 'colour'"]),
     (
         put("benchmarks.x", SUPPRESSED | {"suppress": {"shape": [], "texture": [], "colour": []}}),
@@ -323,6 +328,20 @@ MISTAKES = [
             put("benchmarks.x", SUPPRESSED | {"suppress": {"shape": [48]}})(config),
         ),
         ["benchmarks.x.suppress.shape", "48", "input_size, 32"],
+    ),
+    (
+        lambda config: (
+            config.update(input_size=32, models={}, regimes={}),
+            put("benchmarks.x", SUPPRESSED | {"suppress": {"rotation": [48]}})(config),
+        ),
+        ["benchmarks.x.suppress.rotation", "48", "input_size, 32"],
+    ),
+    (
+        lambda config: (
+            config.update(input_size=32, models={}, regimes={}),
+            put("benchmarks.x", SUPPRESSED | {"suppress": {"texture_and_shape": [[1, 48]]}})(config),
+        ),
+        ["benchmarks.x.suppress.texture_and_shape", "48", "input_size, 32"],
     ),
     (put("evaluation", {"workers": -1}), ["evaluation.workers", "-1", "the minimum of 0"]),
     # decisions on benchmarks that people cannot have seen, or without a benchmark

@@ -10,6 +10,8 @@ from helpers import ROOT
 from shapebias.errors import UserError
 from shapebias.evaluation.cue_suppression import (
     DEFAULT_STRENGTHS,
+    PAIRS,
+    SUPPRESSIONS,
     filter_bilaterally,
     format_strengths,
     list_conditions,
@@ -19,6 +21,7 @@ from shapebias.evaluation.cue_suppression import (
     suppress_each,
     validate_strengths,
 )
+from shapebias.evaluation.suppression_filters import blur, rotate_patches, shuffle_channels, smooth_by_similar_patches
 
 NOISE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
 IMAGES = [f"image{k}" for k in range(200)]
@@ -133,6 +136,34 @@ def test_suppress_each_yields_all_conditions_in_order_and_leaves_the_original_un
     assert (result["none"] == original).all()
 
 
+def test_two_cues_at_once_are_suppressed_one_after_the_other():
+    strengths = {
+        "texture_and_shape": ((1.5, 4), (1.5, 8)),
+        "texture_and_colour": ((1, 1),),
+        "shape_and_colour": ((4, 1),),
+    }
+    result = dict(suppress_each(NOISE, "a", strengths))
+    assert list(result) == list_conditions(strengths)
+    assert list(result)[1:3] == ["texture_and_shape-1.5+4", "texture_and_shape-1.5+8"]
+    smooth = filter_bilaterally(NOISE, 1.5)
+    assert (result["texture_and_shape-1.5+8"] == shuffle_patches(smooth, 8, "a")).all()
+    assert (result["texture_and_colour-1+1"] == mix_with_grey(filter_bilaterally(NOISE, 1), 1)).all()
+    assert (result["shape_and_colour-4+1"] == mix_with_grey(shuffle_patches(NOISE, 4, "a"), 1)).all()
+
+
+def test_the_other_ways_to_suppress_a_cue_have_conditions_of_their_own():
+    strengths = {"rotation": (4,), "gaussian": (0.33, 1), "non_local_means": (0, 5, 25), "channels": (1,)}
+    result = dict(suppress_each(NOISE, "a", strengths))
+    assert list(result) == list_conditions(strengths)
+    assert (result["rotation-4"] == rotate_patches(NOISE, 4, "a")).all()
+    assert (result["gaussian-1"] == blur(NOISE, 1)).all() and (
+        result["channels-1"] == shuffle_channels(NOISE, "a")
+    ).all()
+    assert (result["non_local_means-0"] == NOISE).all()
+    [alone] = smooth_by_similar_patches(NOISE, [25])
+    assert (result["non_local_means-25"] == alone).all()
+
+
 # Strengths
 
 
@@ -141,6 +172,9 @@ def test_strengths_from_words_and_from_json_are_equal():
     assert read_strengths(["colour=1", "shape=8,2,4,4", "texture=1.5"]) == expected
     assert read_strengths(['{"colour": [1], "shape": [8, 2, 4], "texture": [1.5]}']) == expected
     assert read_strengths(format_strengths(DEFAULT_STRENGTHS).split()) == DEFAULT_STRENGTHS
+    pairs = {"gaussian": (0.33, 2), "texture_and_shape": ((1, 2), (1.5, 4)), "shape_and_colour": ((2, 1),)}
+    assert read_strengths(["shape_and_colour=2+1", "texture_and_shape=1.5+4,1+2", "gaussian=2,0.33"]) == pairs
+    assert read_strengths([json.dumps(pairs)]) == pairs == read_strengths(format_strengths(pairs).split())
 
 
 @pytest.mark.parametrize(
@@ -155,6 +189,16 @@ def test_strengths_from_words_and_from_json_are_equal():
         (["colour=2"], "colour 2.*to 1"),
         (["shape=two"], "'shape=two'"),
         (["shape"], "'shape'"),
+        (["shape=2+1"], "shape \\(2.0, 1.0\\) is not allowed"),
+        (["rotation=2.5"], "rotation 2.5.*whole number"),
+        (["gaussian=0.1"], "gaussian 0.1.*0.2"),
+        (["channels=2"], "channels 2.*or 1"),
+        (["non_local_means=-1"], "non_local_means -1.*positive"),
+        (["texture_and_shape=2"], "texture_and_shape 2.0.*two numbers, for texture and for shape"),
+        (["texture_and_shape=1+2.5"], "shape 2.5 is not allowed.*whole number"),
+        (["texture_and_shape=1+2+3"], "two numbers"),
+        (["texture_and_shape=1+"], "'texture_and_shape=1\\+'"),
+        (["colour_and_shape=1+2"], "'colour_and_shape'"),
         (['{"shape": 2}'], "shape 2 is not a list"),
         (['{"shape": [true]}'], "shape True"),
         (['{"shape": []}'], "no strengths"),
@@ -168,5 +212,7 @@ def test_invalid_strengths_are_refused_by_name(words, expected):
 
 def test_the_config_s_own_strengths_are_those_of_the_library():
     schema = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())
-    own = {cue: tuple(entry["default"]) for cue, entry in schema["$defs"]["Suppression"]["properties"].items()}
+    keys = schema["$defs"]["Suppression"]["properties"]
+    own = {cue: tuple(entry["default"]) for cue, entry in keys.items() if "default" in entry}
     assert own == DEFAULT_STRENGTHS == validate_strengths(own)
+    assert set(keys) == {*SUPPRESSIONS, *PAIRS}

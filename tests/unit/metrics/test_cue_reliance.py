@@ -9,7 +9,12 @@ import pytest
 from scipy.stats import beta
 
 from shapebias.errors import UserError
-from shapebias.metrics.cue_reliance import measure_reliance, tabulate_reliance
+from shapebias.metrics.cue_reliance import (
+    RELIANCE_PAIR_COLUMNS,
+    measure_reliance,
+    tabulate_reliance,
+    tabulate_reliance_pairs,
+)
 
 METADATA: dict[str, Any] = {"observer": "net", "answers": ["cat", "dog"]}
 
@@ -102,6 +107,30 @@ def test_no_image_of_a_known_category():
 def test_a_sweep_that_includes_the_weakest_strength_has_one_row_for_it():
     table = tabulate_reliance(answers(none="++", colour_0="++", colour_1="+-"), METADATA)
     assert list(table["strength"]) == [0, 1]
+
+
+def test_two_cues_at_once_have_a_table_of_their_own():
+    frame = answers(none="++++-", shape_4="++---")
+    pairs = answers(strong="+----", weak="++-- ")
+    names = {"strong": "texture_and_shape-1.5+4", "weak": "texture_and_shape-1+2"}
+    pairs["condition"] = pairs["condition"].map(names)
+    frame = pd.concat([frame, pairs])
+    assert list(tabulate_reliance(frame, METADATA)["cue"]) == ["shape", "shape"]
+    table = tabulate_reliance_pairs(frame, METADATA)
+    assert list(table) == RELIANCE_PAIR_COLUMNS
+    shown = table[["cues", "strength_1", "strength_2", "images", "accuracy", "relative"]].to_numpy().tolist()
+    assert shown == [["texture_and_shape", 1, 2, 4, 2 / 4, 2 / 4], ["texture_and_shape", 1.5, 4, 5, 1 / 5, 1 / 4]]
+    assert (table["relative_low"] < table["relative"]).all() and (table["relative"] < table["relative_high"]).all()
+    with pytest.raises(UserError, match=r"expected texture_and_shape-<strength>\+<strength>"):
+        tabulate_reliance_pairs(pairs[:1].assign(condition="texture_and_shape-1"), METADATA)
+
+
+def test_pairs_use_the_paired_interval_of_single_cues():
+    single = tabulate_reliance(answers(none="++++-" * 8, colour_1="++---" * 8), METADATA).iloc[1]
+    pair = answers(none="++++-" * 8, colour_1="++---" * 8).replace({"colour-1": "shape_and_colour-4+1"})
+    [row] = tabulate_reliance_pairs(pair, METADATA).to_dict("records")
+    for name in ("accuracy", "ci_low", "ci_high", "relative", "relative_low", "relative_high", "chance"):
+        assert row[name] == single[name]
 
 
 @pytest.mark.parametrize("condition", ["blur_3", "colour", "colour_big"])
