@@ -58,6 +58,7 @@ from shapebias.tables.summaries import (
 MOST_BANDED_SERIES = 5  # series in one panel; more bands would hide each other
 MOST_MATRIX_ROWS = 64
 PANEL_HEIGHT = 36  # mm of a panel of lines, with its title and its axis
+MOST_CUE_PANELS = 3  # panels side by side, with legible titles and strengths
 SUPPRESSION_LABELS = {  # cue → what is done to the photographs
     "shape": "patches shuffled",
     "texture": "smoothed (σ in pixels)",
@@ -267,7 +268,7 @@ def reliance_lines(reliance: pd.DataFrame, *, style: FigureStyle | None = None) 
     ]
     several = pooled["benchmark"].nunique() > 1
     title = f"Accuracy without one cue ({format_image_count(pooled)} images)"
-    if len(panels) * 30 + 8 > BODY_HEIGHT:
+    if len(cues) > MOST_CUE_PANELS or len(panels) * 30 + 8 > BODY_HEIGHT:
         return _reliance_matrix(pooled, strengths, title, style)
     with style.apply():
         styles = series_styles(pooled, style)
