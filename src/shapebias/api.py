@@ -14,6 +14,7 @@ import pandas as pd
 from shapebias.categories import CATEGORIES, category_of
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
+from shapebias.evaluation.cue_suppression import Strengths
 from shapebias.evaluation.decisions import read_observers
 from shapebias.evaluation.stimulus_names import stimulus_name
 from shapebias.extras import explain_missing_packages
@@ -49,7 +50,7 @@ def evaluate(
     preparation: Preparation | None = None,
     read_out: str | None = None,
     fit_on: str | Path | None = None,
-    suppress: Mapping[str, Sequence[float]] | None = None,
+    suppress: Strengths | None = None,
     batch_size: int = 8,
     workers: int = 2,
     device: str | None = None,
@@ -73,7 +74,7 @@ def evaluate(
     read_out: for a network without a classifier, what reads its features: prototypes, neighbours or linear
     (shapebias.networks.heads). fit_on: a folder <category>/image of photographs to fit it on, none of them in `images`.
     A network that is neither of timm nor of torchvision must return its features [B, D].
-    suppress: cue → strengths, for the benchmark `suppressed`.
+    suppress: cue → strengths, for the benchmark `suppressed`; see shapebias.evaluation.cue_suppression.
     device: by default the device that the network is on. A network given by name uses a GPU if there is one.
     max_rejected: the largest allowed fraction of broken images.
 

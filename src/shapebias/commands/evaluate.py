@@ -126,8 +126,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="CUE=NUMBERS",
-        help="strengths for each benchmark of kind suppressed: patches along a side (shape), standard deviations of "
-        "smoothing in pixels (texture), fractions of grey (colour); also as JSON "
+        help="strengths for each benchmark of kind suppressed: patches along a side (shape, rotation), standard "
+        "deviations of smoothing in pixels (texture, gaussian) or grey levels (non_local_means), fractions of grey "
+        "(colour), 1 (channels); two cues at once as texture_and_shape=1+2,1.5+4, texture_and_colour or "
+        "shape_and_colour; also as JSON "
         f"(default: {cue_suppression.format_strengths(cue_suppression.DEFAULT_STRENGTHS)})",
     )
     images.add_argument(

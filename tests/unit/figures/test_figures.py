@@ -328,6 +328,15 @@ def test_very_many_accuracies_become_a_matrix_of_numbers():
     assert len(accuracy_overview(table[table["benchmark"] == "b0"]).axes[0].images) == 0
 
 
+def test_more_ways_to_suppress_a_cue_than_fit_side_by_side_become_a_matrix():
+    strengths = {"shape": (1, 8), "texture": (0, 2), "gaussian": (0, 0.33, 2.33), "rotation": (1, 4)}
+    rows = [RUN | {"cue": cue, "strength": strength} for cue, values in strengths.items() for strength in values]
+    table = pd.DataFrame(rows).assign(accuracy=0.25, ci_low=0.2, ci_high=0.3, images=160, chance=1 / 16)
+    names = [label.get_text() for axes in reliance_lines(table).axes for label in axes.get_xticklabels()]
+    assert {"8 × 8", "4 × 4", "0.33", "2.33", "none"} <= set(names)
+    assert len(reliance_lines(table[table["cue"] != "rotation"]).axes) == 3
+
+
 def test_reliance_shows_the_accuracy_of_every_network_and_chance():
     rows = [("shape", 1, 0.9), ("shape", 8, 0.07), ("shape", 2, 0.45), ("colour", 0, 0.9), ("colour", 1, 0.72)]
     records = [RUN | {"cue": cue, "strength": strength, "accuracy": value} for cue, strength, value in rows]
