@@ -46,8 +46,8 @@ def reliance_pair_findings(rows: pd.DataFrame) -> list[str]:
     if not clauses:
         return []
     return [
-        f"Share of accuracy that remains without two cues at once (n = {wording.format_image_count(rows['images'])} "
-        f"images, chance {rows['chance'].max():.3f} of all images): {'; '.join(clauses)}."
+        f"Share of accuracy that remains without two cues at once (n = {wording.format_image_count(rows['images'])}; "
+        f"guessing has an accuracy of {rows['chance'].max():.3f}): {'; '.join(clauses)}."
     ]
 
 

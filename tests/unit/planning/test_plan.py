@@ -1,5 +1,6 @@
 """Plans: numbers of images and jobs, costs and wall time. Every expected number is computed by hand."""
 
+import math
 import re
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from shapebias.planning.network_costs import (
     checkpoint_bytes,
     evaluation_seconds,
     network_key,
+    suppression_seconds,
     training_seconds,
 )
 from shapebias.planning.plan import plan_study
@@ -98,6 +100,19 @@ def test_each_condition_of_cue_suppression_shows_each_photograph_once():
     suppress = {"shape": [2, 4], "texture": [1], "colour": []}
     config = study(benchmarks={"reliance": {"kind": "suppressed", "images": "in", "suppress": suppress}})
     assert images_shown(config, "reliance") == 32 * 2 * (1 + 3)
+
+
+def test_filters_of_cue_suppression_count_once_for_each_image():
+    # At sigma 1 the disc of the bilateral filter has a radius of 2 pixels, at sigma 3 one of 6 pixels.
+    suppress = {"shape": [2], "texture": [1], "colour": [], "texture_and_shape": [[1, 2], [3, 2], [3, 4]]}
+    config = study(benchmarks={"reliance": {"kind": "suppressed", "images": "in", "suppress": suppress}})
+    smoothing = math.pi * (2**2 + 6**2) * 224**2 * 5e-9
+    assert suppression_seconds(config, "reliance", 224) == pytest.approx(smoothing)
+    assert images_shown(config, "reliance") == 32 * 2 * (1 + 5)
+    config["benchmarks"]["reliance"]["suppress"]["non_local_means"] = [5, 10, 15]
+    assert suppression_seconds(config, "reliance", 224) == pytest.approx(
+        smoothing + 21**2 * (7 + 3 * 3) * 224**2 * 1e-9
+    )
 
 
 def test_existing_folders_are_counted_and_missing_ones_are_assumed(tmp_path):
