@@ -69,7 +69,7 @@ def own_statements(atlas: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
         rank = f"{row['rank']:g} [{row['rank_low']:g}, {row['rank_high']:g}] of {single['rank'].notna().sum()}"
         statements.append(
             f"{network_name(row)}: shape bias {format_estimate(row, 'shape_bias')}, rank {rank}. Its bias is "
-            f"measurably higher than that of {above} published observers and lower than that of {below}; "
+            f"measurably higher than that of {above} of the published observers and lower than that of {below}; "
             f"{len(pairs) - above - below} cannot be told from it (paired by image; false discovery rate 5 %)."
         )
     if len(own) > MAX_NAMES:
@@ -83,7 +83,8 @@ def source_statements(atlas: pd.DataFrame) -> list[str]:
     statements = []
     for (source, licence), part in published.groupby(["source", "licence"], sort=False):
         citation = SOURCES[source].citation if source in SOURCES else str(source)
-        statements.append(f"{len(part)} observers from {citation}. Licence of their answers: {licence}.")
+        noun = "observer" if len(part) == 1 else "observers"
+        statements.append(f"{len(part)} {noun} from {citation}. Licence of their answers: {licence}.")
     return statements
 
 
