@@ -58,9 +58,10 @@ def evaluate(
 ) -> pd.DataFrame:
     """Classify images with a network; return one row per image (and condition): label, decision, probabilities.
 
-    network: a name in timm, or `torchvision/<name>` for torchvision, or a network in memory, which stays unchanged: a
-    torch network, an ONNX Runtime session, or any function that maps images (float32 [B, 3, size, size], prepared) to
-    logits [B, classes], as a torch tensor, an array that numpy can read, or an object with such `logits`.
+    network: a name in timm, `torchvision/<name>` for torchvision, `hf-hub:<owner>/<name>` for timm's networks on the
+    Hugging Face hub, or a network in memory, which stays unchanged: a torch network, an ONNX Runtime session, or any
+    function that maps images (float32 [B, 3, size, size], prepared) to logits [B, classes], as a torch tensor, an array
+    that numpy can read, or an object with such `logits`.
     images: a folder, an archive (.zip, .tar, .tar.gz) or a shard, or a list of these.
     benchmark: a key of shapebias.evaluation.benchmarks.KINDS; it decides how images are labelled and prepared.
     observer: the network's name in the table.

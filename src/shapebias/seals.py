@@ -33,16 +33,16 @@ def check_seal(path: Path) -> None:
         if not file.seek(0, 2):
             return
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            found = SEAL.search(data)
-            if found is None:
+            match = SEAL.search(data)
+            if match is None:
                 return
             with memoryview(data) as view:
-                before, after = view[: found.start()], view[found.end() :]
+                before, after = view[: match.start()], view[match.end() :]
                 actual = zlib.crc32(after, zlib.crc32(UNSEALED.encode(), zlib.crc32(before)))
                 before.release()
                 after.release()
-            recorded = int(found[1], 16)
-            del found  # it holds the map open
+            recorded = int(match[1], 16)
+            del match  # it holds the map open
     if actual != recorded:
         raise UserError(
             f"{path}: damaged: its content does not fit its checksum; remove it to have it made again, or copy it again"

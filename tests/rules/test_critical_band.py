@@ -10,7 +10,7 @@ from helpers import TINY_RESNET, colour_shard, run_script, succeeded, tiny_resne
 from safetensors.torch import save_file
 
 from shapebias.categories import CATEGORIES
-from shapebias.evaluation.band_noise import NOISE_LEVELS, choose_condition, condition_name
+from shapebias.evaluation.band_noise import NOISE_LEVELS, choose_condition, noise_condition
 from shapebias.evaluation.decisions import CSV_COLUMNS, read_raw_predictions
 from shapebias.metrics.critical_band import fit_channels, read_published_trials
 from shapebias.tables.reading import read_table
@@ -26,7 +26,7 @@ def record_answers(path: Path, *, bandwidth: float, centre: float) -> Path:
         is_seen = rng.random() < 0.9 / (1 + (level * sensitivity) ** 3)
         answer = category if is_seen else CATEGORIES[rng.integers(16)]
         name = f"{i}_cbm_noise{level:g}_freq{band}_gray_g_{category}.JPEG"
-        rows.append(("observer", 1, i + 1, "NaN", answer, category, condition_name(level, band), name))
+        rows.append(("observer", 1, i + 1, "NaN", answer, category, noise_condition(level, band), name))
     path.parent.mkdir(parents=True)
     pd.DataFrame(rows, columns=CSV_COLUMNS).to_csv(path, index=False)
     return path
@@ -46,7 +46,7 @@ def test_from_photographs_and_answers_to_tables_and_report(tmp_path):
     succeeded(run_script("evaluate", *network, *shown, *written))
     predictions, record = read_raw_predictions(answers / "net.parquet")
     size = record["preparation"]["size"]
-    expected = [condition_name(*choose_condition(image, size)) for image in predictions["image"]]
+    expected = [noise_condition(*choose_condition(image, size)) for image in predictions["image"]]
     assert predictions["condition"].tolist() == expected and len(predictions) == 40
 
     succeeded(run_script("tables", "--predictions", tmp_path / "answers", "--out", tmp_path / "tables"))

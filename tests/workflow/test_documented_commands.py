@@ -16,7 +16,8 @@ NOT_RUN = {
     "--report": "needs results",
     "--software-deployment-method": "asks conda",
 }
-EXECUTED = ("README.md", "docs/measuring.md", "docs/networks.md", "docs/stylizing.md")  # pages whose commands of scripts run
+# Pages whose commands of scripts run.
+EXECUTED = ("README.md", "docs/measuring.md", "docs/networks.md", "docs/stylizing.md")
 NEEDS_WEIGHTS = "adain"
 
 

@@ -62,6 +62,13 @@ from shapebias.tables.columns import PEOPLE
 
 log = logging.getLogger(__name__)
 
+# Measure with labels of its own → the function that says its result in words.
+DESCRIPTIONS = {
+    "configural_shape": describe_configural_shape,
+    "refined_bias": describe_refined_bias,
+    "laion_c": describe_laion_c,
+}
+
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -297,23 +304,20 @@ def write_read_out(target: Path, table: pd.DataFrame, record: dict[str, Any]) ->
 
 
 def describe_result(measurement: Measurement, observer: str) -> str:
-    """Return the result of a measurement in words: bias or accuracy with its 95 % interval."""
+    """Return the result of a measurement in words: bias, accuracy or score with its 95 % interval."""
     predictions, _ = read_raw_predictions(measurement.out)
-    if KINDS[measurement.kind].measures == "bias":
+    measures = KINDS[measurement.kind].measures
+    if measures == "bias":
         [row] = bias_rows(count_cues(pair_trials(read_observers([measurement.out]))))
         return describe_bias(observer, row)
-    if KINDS[measurement.kind].measures == "accuracy":
+    if measures == "accuracy":
         answered = predictions[predictions["shape"].notna()]
         row = accuracy_row(answered["decision"] == answered["shape"], chance=math.nan)
         interval = f"[{row['ci_low']:.3f}, {row['ci_high']:.3f}]"
         return f"{observer}: accuracy {row['accuracy']:.3f} {interval} by category, on {row['images']:,} images"
-    if KINDS[measurement.kind].measures == "configural_shape":
-        return describe_configural_shape(*read_label_predictions(measurement.out))
-    if KINDS[measurement.kind].measures == "refined_bias":
-        return describe_refined_bias(*read_label_predictions(measurement.out))
-    if KINDS[measurement.kind].measures == "laion_c":
-        return describe_laion_c(*read_label_predictions(measurement.out))
-    if KINDS[measurement.kind].measures == "frequency_bias":
+    if measures in DESCRIPTIONS:
+        return DESCRIPTIONS[measures](*read_label_predictions(measurement.out))
+    if measures == "frequency_bias":
         return describe_frequency_bias(*read_predictions(measurement.out))
     return f"{observer}: {len(predictions):,} predictions in {measurement.out}"
 
@@ -376,14 +380,7 @@ def main(argv: list[str] | None = None) -> None:
             write_read_out(table, reader.read_out(shared), {"benchmark": name} | network)
             facts |= {READ_OUT_KEY: checksum(table)}
         if measurement.protocols:
-            decisions, protocol_facts = measure_protocols(
-                observer,
-                pictures,
-                batch_size=args.batch_size,
-                workers=args.workers,
-                device=device,
-                max_rejected=args.max_rejected,
-            )
+            decisions, protocol_facts = measure_protocols(observer, pictures, **settings)
             protocol_record = record | {"benchmark": measurement.kind} | protocol_facts
             write_predictions(measurement.protocols, decisions, protocol_record)
             print(describe_range(tabulate_protocols(read_protocol_answers(decisions, protocol_record))))

@@ -34,18 +34,18 @@ CONDITION = re.compile(r"noise(\d+(?:\.\d+)?)freq(\d{1,2})")
 Number = TypeVar("Number", float, np.ndarray)
 
 
-def condition_name(level: float, band: int) -> str:
+def noise_condition(level: float, band: int) -> str:
     """Return the name of a condition, as in the published trials: `noise0.04freq3`."""
     return f"noise{level:g}freq{band}"
 
 
-def parse_condition(condition: str) -> tuple[float, int]:
+def parse_noise_condition(condition: str) -> tuple[float, int]:
     """Return the standard deviation of the noise and the number of its band: `noise0.04freq3` → (0.04, 3)."""
     match = CONDITION.fullmatch(condition)
     if not match:
         raise UserError(
             f"condition {condition!r} of a benchmark of kind critical_band; expected "
-            f"noise<standard deviation>freq<band>, such as {condition_name(0.04, 3)}"
+            f"noise<standard deviation>freq<band>, such as {noise_condition(0.04, 3)}"
         )
     return float(match[1]), int(match[2])
 

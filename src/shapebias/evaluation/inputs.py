@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from shapebias.errors import BadImageError
-from shapebias.evaluation.band_noise import choose_condition, condition_name, mask_image
+from shapebias.evaluation.band_noise import choose_condition, mask_image, noise_condition
 from shapebias.evaluation.cue_suppression import Strengths, list_conditions, suppress_each
 from shapebias.evaluation.fingerprints import fingerprint_measurement
 from shapebias.evaluation.shared_files import SharedFolder
@@ -138,7 +138,7 @@ class PreparedImages:
         if self.suppress:
             return list_conditions(self.suppress)
         masked = self.mask and not picture.label.get("condition")
-        return [condition_name(*choose_condition(picture.id, self.preparation.size)) if masked else None]
+        return [noise_condition(*choose_condition(picture.id, self.preparation.size)) if masked else None]
 
     def prepare_all(self) -> Iterator[PreparedPicture | BadImageError]:
         """Yield each prepared picture, or its error, from the shared folder or made now."""

@@ -14,7 +14,7 @@ A label has the fields of `shards.label`, and also `label`; for anagrams `foil` 
 import collections
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -127,7 +127,7 @@ def read_anagram_parquet(path: Path) -> list[tuple[AnagramRow, Picture]]:
     """Return the rows of a Parquet file of anagrams, with their images, which are read later."""
     try:
         file = pq.ParquetFile(path)
-        names = class_names(file.schema_arrow)
+        names = names_of_numbers(file.schema_arrow)
         table = file.read(columns=list(ANAGRAM_COLUMNS)).to_pylist()
         values = [
             [str(names[column][row[column]] if column in names else row[column]) for column in ANAGRAM_COLUMNS]
@@ -141,7 +141,7 @@ def read_anagram_parquet(path: Path) -> list[tuple[AnagramRow, Picture]]:
     return [(row, ParquetImage(path, number, row.image_label())) for number, row in enumerate(rows)]
 
 
-def class_names(schema: pa.Schema) -> dict[str, list[str]]:
+def names_of_numbers(schema: pa.Schema) -> dict[str, list[str]]:
     """Return column → the names of its numbers, as Hugging Face's datasets describe them in a schema."""
     facts = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
     features = facts.get("info", {}).get("features", {})
@@ -184,18 +184,29 @@ def open_drawn_anagrams(path: Path) -> list[Picture]:
 def open_refined_bias(paths: Sequence[Path]) -> list[Picture]:
     """Return the images of REFINED-BIAS, ordered by id.
 
-    paths: folders and archives, see the module. Other images in them are left out with a warning. Raises UserError for
-    a path without images of this layout.
+    paths: folders and archives, see the module. Errors and warnings: as in `open_labelled_files`.
+    """
+    return open_labelled_files(paths, refined_bias_label, f"{' or '.join(CUE_FOLDERS)}/<label>/image")
+
+
+def open_labelled_files(
+    paths: Sequence[Path], label_of: Callable[[Path, str], Label | None], layout: str
+) -> list[Picture]:
+    """Return the images of folders and archives whose paths hold their labels, ordered by id.
+
+    label_of: (folder or archive, path in it) → label, or None for a path of another layout. layout: in words.
+    Images of another layout are left out with a warning. Raises UserError for a folder or archive with no other images.
     """
     pictures: list[Picture] = []
     for path in expand(paths):
         place = path if path.is_dir() else open_archive(path)
         files = image_files(place) if isinstance(place, Path) else list(place.members)
-        labels = {file: refined_bias_label(file) for file in files}
-        if passed_over := [file for file, found in labels.items() if found is None]:
-            log.warning("%s: images that are left out: %d (the first: %s)", path, len(passed_over), passed_over[0])
-        if len(passed_over) == len(files):
-            raise UserError(f"{path}: no image as {' or '.join(CUE_FOLDERS)}/<label>/image")
+        labels = {file: label_of(path, file) for file in files}
+        unlabelled = [file for file, image_label in labels.items() if image_label is None]
+        if len(unlabelled) == len(files):
+            raise UserError(f"{path}: no image as {layout}")
+        if unlabelled:
+            log.warning("%s: images that are left out: %d (the first: %s)", path, len(unlabelled), unlabelled[0])
         for file, image_label in labels.items():
             if image_label is not None:
                 in_folder = isinstance(place, Path)
@@ -205,7 +216,7 @@ def open_refined_bias(paths: Sequence[Path]) -> list[Picture]:
     return sorted_pictures(pictures)
 
 
-def refined_bias_label(file: str) -> Label | None:
+def refined_bias_label(_: Path, file: str) -> Label | None:
     """Return the label of `…/refined_bias_<cue>/<label>/image`, or None for another path."""
     parts = PurePosixPath(file).parts
     cue = CUE_FOLDERS.get(parts[-3]) if len(parts) >= 3 else None

@@ -6,7 +6,6 @@ archive itself counts, so `mosaic/`, or a `mosaic.zip` with `intensity_level_1` 
 Source: Li et al., ICML 2025 (arXiv 2506.16950).
 """
 
-import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -14,13 +13,9 @@ from typing import Any
 
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import LAION_C_DISTORTIONS, LAION_C_SEVERITIES
-from shapebias.evaluation.label_stimuli import sorted_pictures
-from shapebias.images.archives import ArchivedImage, open_archive
-from shapebias.images.folder_files import image_files
-from shapebias.images.pictures import ImageFile, Picture
-from shapebias.images.shards import Label, expand, label
-
-log = logging.getLogger(__name__)
+from shapebias.evaluation.label_stimuli import open_labelled_files
+from shapebias.images.pictures import Picture
+from shapebias.images.shards import Label, label
 
 LAION_C_LAYOUT = "<distortion>/intensity_level_<severity>/<label>/image"
 SEVERITY_FOLDER = re.compile(r"intensity_level_(\d+)")
@@ -29,28 +24,10 @@ SEVERITY_FOLDER = re.compile(r"intensity_level_(\d+)")
 def open_laion_c(paths: Sequence[Path]) -> list[Picture]:
     """Return the images of LAION-C, ordered by id; paths: folders and archives, see the module.
 
-    Other images in them are left out with a warning. Raises UserError for a path without images of this layout, and for
-    an unknown distortion or severity.
+    Errors and warnings: as in `open_labelled_files`. Also raises UserError for an unknown distortion or severity.
     """
-    pictures: list[Picture] = []
-    for path in expand(paths):
-        place = path if path.is_dir() else open_archive(path)
-        files = image_files(place) if isinstance(place, Path) else list(place.members)
-        labels = {file: laion_c_label(path, file) for file in files}
-        unlabelled = [file for file, image_label in labels.items() if image_label is None]
-        if len(unlabelled) == len(files):
-            raise UserError(
-                f"{path}: no image as {LAION_C_LAYOUT}; a distortion is one of {', '.join(LAION_C_DISTORTIONS)}"
-            )
-        if unlabelled:
-            log.warning("%s: images that are left out: %d (the first: %s)", path, len(unlabelled), unlabelled[0])
-        for file, image_label in labels.items():
-            if image_label is not None:
-                in_folder = isinstance(place, Path)
-                pictures.append(
-                    ImageFile(place / file, image_label) if in_folder else ArchivedImage(place, file, image_label)
-                )
-    return sorted_pictures(pictures)
+    distortions = f"a distortion is one of {', '.join(LAION_C_DISTORTIONS)}"
+    return open_labelled_files(paths, laion_c_label, f"{LAION_C_LAYOUT}; {distortions}")
 
 
 def laion_c_label(place: Path, file: str) -> Label | None:

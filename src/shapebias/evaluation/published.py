@@ -1,4 +1,4 @@
-"""Published observers: who answered the 1,280 published cue-conflict stimuli, in which group, under which licence.
+"""Published observers of the 1,280 published cue-conflict stimuli: their sources, groups and licences.
 
 Each source is a folder of decisions in one of the layouts of `dialects`. A source's groups follow from the folders and
 the names of its files and observers, as its authors chose them. None of these data belong to this project: they are
@@ -29,7 +29,7 @@ class PublishedSource:
     citation: the paper. repository, commit: where its decisions are. licence: of these decisions, as far as stated.
     folders: folder below the repository → folder of a download. Empty if checksums of the files are not known, so that
     nothing is downloaded.
-    people: patterns of `<folder>/<observer>` → group of people; who fits none of them is a network.
+    people: patterns of `<folder>/<observer>` → group of people; an observer that fits none of them is a network.
     networks: patterns of `<folder>/<observer>` → group of networks.
     """
 
@@ -129,5 +129,5 @@ def find_group(source: str, text: str) -> tuple[str, str]:
 
 
 def readable_name(name: str) -> str:
-    """Return a name without the time at which vision language models were asked (20240205_210246_llava)."""
+    """Return a name without the time stamp of vision language models (20240205_210246_llava)."""
     return re.sub(r"^[0-9x]{8}_[0-9y]{6}_", "", name)

@@ -28,7 +28,7 @@ def read_published(folders: Mapping[str, Path]) -> tuple[pd.DataFrame, pd.DataFr
     Raises UserError for a source without files, and for files that are no decisions on cue conflicts.
     """
     trials, facts = [], []
-    known: dict[str, str] = {}
+    observer_of: dict[str, str] = {}  # fingerprint of the answers → the first observer that gave them
     for source, folder in folders.items():
         for path in list_decision_files(source, folder):
             place = path.parent.relative_to(folder).as_posix()
@@ -36,8 +36,8 @@ def read_published(folders: Mapping[str, Path]) -> tuple[pd.DataFrame, pd.DataFr
                 name = readable_name(str(name))
                 observer = "/".join(part for part in (source, "" if place == "." else place, name) if part)
                 fingerprint = fingerprint_answers(answers)
-                if known.setdefault(fingerprint, observer) != observer:
-                    log.warning("%s: the same answers as %s; counted once", observer, known[fingerprint])
+                if observer_of.setdefault(fingerprint, observer) != observer:
+                    log.warning("%s: the same answers as %s; counted once", observer, observer_of[fingerprint])
                     continue
                 if any(row["observer"] == observer for row in facts):
                     raise UserError(f"{path}: a second file of the observer {name!r} in {path.parent}; leave one out")

@@ -36,8 +36,8 @@ AXIS_HEIGHT = 12  # mm of tick labels and axis label
 def atlas_overview(atlas: pd.DataFrame, *, style: FigureStyle | None = None) -> Figure:
     """Draw the shape bias of every observer with its 95 % interval, in the groups of the table `atlas`.
 
-    The networks of the study have the look of the other figures, and their names. A vertical line is the bias of all
-    people of a group together.
+    The networks of the study have the colours and markers of the other figures, and their names. A vertical line is the
+    bias of all people of a group together.
     """
     style = style or FigureStyle()
     single = atlas[(atlas["kind"] != POOLED) & atlas["shape_bias"].notna()]
@@ -49,10 +49,10 @@ def atlas_overview(atlas: pd.DataFrame, *, style: FigureStyle | None = None) -> 
     with style.apply():
         figure = new_figure(PAGE_WIDTH, AXIS_HEIGHT + min(height, body))
         axes = figure.subplots()
-        looks = own_looks(single, style)
-        names = short_observer_names(single[single["group"] == OWN]) if looks else {}
+        styles = own_styles(single, style)
+        names = short_observer_names(single[single["group"] == OWN]) if styles else {}
         for row, y in zip(single.to_dict("records"), places, strict=True):
-            _draw_observer(axes, row, y, looks, names)
+            _draw_observer(axes, row, y, styles, names)
         for group, (first, last, _) in centres.items():
             if group in pooled:
                 axes.plot([pooled[group]] * 2, [first - STEP, last + STEP], color=PEOPLE_COLOR, linewidth=1.2, zorder=4)
@@ -91,7 +91,7 @@ def lay_out(single: pd.DataFrame) -> tuple[list[float], dict[str, tuple[float, f
     return places, groups, y + GROUP_GAP
 
 
-def own_looks(single: pd.DataFrame, style: FigureStyle) -> dict[str, ArtistStyle]:
+def own_styles(single: pd.DataFrame, style: FigureStyle) -> dict[str, ArtistStyle]:
     """Return colour and marker of each network of the study: those of its regime, or those of networks not trained."""
     own = single[single["group"] == OWN]
     regimes = [regime for regime in dict.fromkeys(own["regime"].fillna("")) if regime]
@@ -107,19 +107,19 @@ def own_looks(single: pd.DataFrame, style: FigureStyle) -> dict[str, ArtistStyle
 
 
 def _draw_observer(
-    axes: Axes, row: Mapping, y: float, looks: Mapping[str, ArtistStyle], names: Mapping[str, str]
+    axes: Axes, row: Mapping, y: float, styles: Mapping[str, ArtistStyle], names: Mapping[str, str]
 ) -> None:
     person = row["kind"] == "person"
-    look: ArtistStyle = looks.get(row["observer"]) or {
+    artist_style: ArtistStyle = styles.get(row["observer"]) or {
         "color": PEOPLE_COLOR if person else PRETRAINED_COLOR,
         "marker": PEOPLE_MARKER if person else PRETRAINED_MARKER,
         "markersize": 1.8 if person else 2.6,
     }
-    is_own = row["observer"] in looks
+    is_own = row["observer"] in styles
     width, alpha, edge = (1.4, 1.0, HALO) if is_own else (0.5, 0.5, {"markeredgewidth": 0})
     bounds = [value for value in (row["ci_low"], row["ci_high"]) if np.isfinite(value)]
-    axes.plot(bounds, [y] * len(bounds), color=look["color"], linewidth=width, alpha=alpha)
-    axes.plot([row["shape_bias"]], [y], linestyle="none", zorder=5, **look, **edge)
+    axes.plot(bounds, [y] * len(bounds), color=artist_style["color"], linewidth=width, alpha=alpha)
+    axes.plot([row["shape_bias"]], [y], linestyle="none", zorder=5, **artist_style, **edge)
     if is_own:
         text: ArtistStyle = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "zorder": 6}
         text |= {"fontsize": small_type(), "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.4}}

@@ -30,7 +30,7 @@ from scipy.optimize import curve_fit
 from scipy.special import chdtri, expit, logit
 
 from shapebias.errors import UserError
-from shapebias.evaluation.band_noise import band_centre, condition_name, parse_condition
+from shapebias.evaluation.band_noise import band_centre, noise_condition, parse_noise_condition
 from shapebias.metrics.shape_bias import wilson_interval
 
 FULL_WIDTH = 2 * math.sqrt(math.log(4))  # full width at half maximum of a Gaussian, in standard deviations
@@ -124,7 +124,7 @@ def count_trials(trials: pd.DataFrame) -> NoiseCounts:
             f"{first['observer']}: image {first['image']!r} is answered twice in condition {first['condition']!r}; "
             f"give each answer once"
         )
-    masks = {name: parse_condition(name) for name in trials["condition"].unique()}
+    masks = {name: parse_noise_condition(name) for name in trials["condition"].unique()}
     observers = list(dict.fromkeys(trials["observer"]))
     levels = sorted({0.0, *(sd for sd, _ in masks.values())})
     bands = sorted({band for _, band in masks.values()})
@@ -151,12 +151,12 @@ def read_published_trials(paths: Mapping[str, Path]) -> NoiseCounts:
     for path in paths.values():
         try:
             table = json.loads(path.read_text(encoding="utf-8"))
-            tables.append({parse_condition(name): trials for name, trials in table.items()})
+            tables.append({parse_noise_condition(name): trials for name, trials in table.items()})
             right = all(set(trials) <= {0, 1} for trials in tables[-1].values())
         except (OSError, ValueError, TypeError, AttributeError, UserError) as error:
             raise UserError(
                 f"{path}: not a file of trials of critical-band masking; expected lists of 0 and 1 by condition, such "
-                f"as {condition_name(0.04, 3)} ({error})"
+                f"as {noise_condition(0.04, 3)} ({error})"
             ) from None
         if not right or set(tables[-1]) != set(tables[0]):
             problem = "conditions differ from those of the other files" if right else "trials must be 0 or 1"

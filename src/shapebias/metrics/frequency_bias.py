@@ -57,7 +57,7 @@ def tabulate_frequency_bias(predictions: pd.DataFrame, metadata: Mapping[str, An
     [bias] = bias_rows(counts)
     [accuracies] = cue_accuracy_rows(counts, [1 / len(metadata["answers"])])
     values = bias | accuracies
-    row = {"observer": metadata["observer"], "bias_chance": GUESSING, "reason": undefined_reason(bias)}
+    row = {"observer": metadata["observer"], "bias_chance": GUESSING, "reason": explain_undefined_bias(bias)}
     row |= {name: values[key] for key, name in FREQUENCY_NAMES.items()}
     return pd.DataFrame([row], columns=FREQUENCY_BIAS_COLUMNS)
 
@@ -68,7 +68,7 @@ def frequency_panel(predictions: pd.DataFrame) -> Panel:
     return pair_trials(predictions[columns])
 
 
-def undefined_reason(row: Mapping[str, Any]) -> str:
+def explain_undefined_bias(row: Mapping[str, Any]) -> str:
     """Return why the low-frequency bias of a row is NaN, or ""."""
     if not math.isnan(row["shape_bias"]):
         return ""

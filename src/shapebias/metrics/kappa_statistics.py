@@ -153,8 +153,8 @@ def margin_consistency(margins: np.ndarray) -> np.ndarray:
             common = seen[:, first] & seen[:, second]
             if common.sum() < 2:
                 continue
-            one, two = (margins[common, column] - margins[common, column].mean() for column in (first, second))
-            spread = np.sqrt((one**2).sum() * (two**2).sum())
+            x, y = (margins[common, column] - margins[common, column].mean() for column in (first, second))
+            spread = np.sqrt((x**2).sum() * (y**2).sum())
             if spread > 0:
-                result[first, second] = result[second, first] = (one * two).sum() / spread
+                result[first, second] = result[second, first] = (x * y).sum() / spread
     return result

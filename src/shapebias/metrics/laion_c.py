@@ -36,21 +36,21 @@ def tabulate_laion_c(predictions: pd.DataFrame, metadata: Mapping[str, Any]) -> 
     Images of one label with one file name are the same photograph, so all conditions resample them together.
     Raises UserError for answers without a label or with an unknown condition.
     """
-    known = KINDS["laion_c"].conditions
+    conditions = KINDS["laion_c"].conditions
     if "label" not in predictions or predictions["label"].isna().any():
         raise UserError(
             f"{metadata['observer']}: these are no answers to LAION-C: the column 'label' is missing or empty; "
             f"evaluate the network again on a benchmark of kind laion_c"
         )
-    unknown = sorted(set(predictions["condition"]) - set(known))
+    unknown = sorted(set(predictions["condition"]) - set(conditions))
     if unknown:
         raise UserError(
-            f"{metadata['observer']}: condition {unknown[0]!r} is not one of LAION-C ({known[0]}, {known[1]}, …); "
-            f"evaluate the network again on a benchmark of kind laion_c"
+            f"{metadata['observer']}: condition {unknown[0]!r} is not one of LAION-C ({conditions[0]}, "
+            f"{conditions[1]}, …); evaluate the network again on a benchmark of kind laion_c"
         )
     labels = len(metadata["label_classes"])
     right = predictions["decision"] == predictions["label"]
-    names = [name for name in known if (predictions["condition"] == name).any()]
+    names = [name for name in conditions if (predictions["condition"] == name).any()]
     means = [(ALL_DISTORTIONS, names)]
     rows = []
     for distortion in LAION_C_DISTORTIONS:

@@ -16,7 +16,7 @@ from shapebias.report.html_tables import (
     text_column,
 )
 from shapebias.report.study import ReportFigure, Section, StudyResults, Subsection
-from shapebias.report.wording import MAX_NAMES, format_estimate, network_name, records
+from shapebias.report.wording import MAX_NAMES, format_estimate, network_name, pluralize, records
 from shapebias.tables.atlas import OWN, POOLED
 
 LIMITS = (
@@ -52,7 +52,7 @@ def atlas_section(study: StudyResults) -> Section | None:
 
 
 def own_statements(atlas: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
-    """Return a sentence for each network of the study: its bias, its rank, and from whom it differs measurably."""
+    """Return sentences on each network of the study: its bias, its rank, and how many observers differ measurably."""
     single = atlas[atlas["kind"] != POOLED]
     own = single[single["group"] == OWN]
     if own.empty:
@@ -78,13 +78,12 @@ def own_statements(atlas: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
 
 
 def source_statements(atlas: pd.DataFrame) -> list[str]:
-    """Return one sentence per source: how many observers it gave, where from, and under which licence."""
+    """Return sentences on each source: its number of observers, its citation and the licence of the answers."""
     published = atlas[(atlas["kind"] != POOLED) & (atlas["group"] != OWN)]
     statements = []
     for (source, licence), part in published.groupby(["source", "licence"], sort=False):
         citation = SOURCES[source].citation if source in SOURCES else str(source)
-        noun = "observer" if len(part) == 1 else "observers"
-        statements.append(f"{len(part)} {noun} from {citation}. Licence of their answers: {licence}.")
+        statements.append(f"{pluralize(len(part), 'observer')} from {citation}. Licence of their answers: {licence}.")
     return statements
 
 
@@ -123,10 +122,13 @@ def format_atlas(atlas: pd.DataFrame) -> TextTable:
         *(text_column("group", "group"), text_column("observer", "name"), fraction_column("bias", "shape_bias")),
         *(interval_column(), integer_column("conflict images", "conflict_images")),
         *(integer_column("shape hits", "shape_hits"), integer_column("texture hits", "texture_hits")),
-        *(fraction_column("coverage", "coverage"), interval_column("coverage_low", "coverage_high", "its interval")),
+        *(
+            fraction_column("coverage", "coverage"),
+            interval_column("coverage_low", "coverage_high", "interval of the coverage"),
+        ),
         ("rank", True, lambda row: "–" if pd.isna(row["rank"]) else f"{row['rank']:g}"),
         (
-            "its interval ",
+            "interval of the rank",
             True,
             lambda row: "–" if pd.isna(row["rank"]) else f"{row['rank_low']:g} to {row['rank_high']:g}",
         ),

@@ -78,7 +78,7 @@ def format_configural_table(rows: pd.DataFrame) -> TextTable:
     )
 
 
-# How well does a network know the class of a cue that stands alone?
+# How well do networks know a cue that stands alone?
 
 
 def refined_bias_section(study: StudyResults) -> Section | None:
@@ -109,7 +109,7 @@ def refined_bias_section(study: StudyResults) -> Section | None:
         )
         findings = refined_bias_findings(name, {cue: study.label_regimes(part) for cue, part in by_cue.items()})
         subsections.append(Subsection(name, findings, "", [ReportFigure(None, caption, "wide", drawn)], [table]))
-    title = "How well is a cue known that stands alone?"
+    title = "How well do networks know a cue that stands alone?"
     return Section("refined-bias", title, subsections) if subsections else None
 
 

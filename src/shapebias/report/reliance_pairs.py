@@ -34,14 +34,14 @@ def reliance_pair_findings(rows: pd.DataFrame) -> list[str]:
     for cues, part in rows.groupby("cues", sort=False):
         first, second = part[["strength_1", "strength_2"]].drop_duplicates().max()
         strongest = part[(part["strength_1"] == first) & (part["strength_2"] == second)]
-        # The strongest of both may not have been combined. Then the last pair in the order of the table stands for it.
+        # The strongest of both may not have been combined. Then the last pair of the table with the first one counts.
         strongest = strongest if len(strongest) else part[part["strength_1"] == first].groupby("observer").tail(1)
         names = PAIRS[str(cues)]
-        what = [
+        ways = [
             describe_suppression(name, strongest[f"strength_{place}"].iloc[0]) for place, name in enumerate(names, 1)
         ]
         clauses.append(
-            f"{what[0]} and {what[1]} {wording.format_extremes(strongest, 'relative', 'relative_low', 'relative_high')}"
+            f"{ways[0]} and {ways[1]} {wording.format_extremes(strongest, 'relative', 'relative_low', 'relative_high')}"
         )
     if not clauses:
         return []

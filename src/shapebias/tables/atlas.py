@@ -76,7 +76,7 @@ def atlas_rows(
     facts = observers.set_index("observer").to_dict("index")
     biases, cues = bias_rows(counts), cue_accuracy_rows(counts, [CHANCE] * len(counts.names))
     single = [place for place, name in enumerate(counts.names) if name in facts]
-    ranks = dict(zip(single, rank_intervals(counts, single), strict=True))
+    ranks = dict(zip(single, rank_rows(counts, single), strict=True))
     answered = panel.decisions[counts.images] != NO_ANSWER
     rows = []
     for place, (name, bias, cue) in enumerate(zip(counts.names, biases, cues, strict=True)):
@@ -95,7 +95,7 @@ def atlas_rows(
     return rows
 
 
-def rank_intervals(counts: CueCounts, rows: Sequence[int]) -> list[dict[str, float]]:
+def rank_rows(counts: CueCounts, rows: Sequence[int]) -> list[dict[str, float]]:
     """Return the rank of each row by shape bias, 1 for the highest, with the interval of its rank over images.
 
     Rows without a hit have no rank. Equal biases share the mean of their ranks.

@@ -11,10 +11,10 @@ from shapebias.evaluation.band_noise import (
     band_centre,
     band_noise,
     choose_condition,
-    condition_name,
     count_bands,
     mask_image,
-    parse_condition,
+    noise_condition,
+    parse_noise_condition,
 )
 
 PHOTOGRAPH = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
@@ -66,8 +66,8 @@ def test_an_input_holds_the_bands_up_to_half_its_pixels():
 
 
 def test_conditions_are_named_as_in_the_published_trials():
-    assert condition_name(0.04, 3) == "noise0.04freq3" and condition_name(0.0, 0) == "noise0freq0"
-    assert parse_condition("noise0.16freq6") == (0.16, 6)
+    assert noise_condition(0.04, 3) == "noise0.04freq3" and noise_condition(0.0, 0) == "noise0freq0"
+    assert parse_noise_condition("noise0.16freq6") == (0.16, 6)
     for wrong in ("noise0.16", "freq3", "noisefreq3", "noise-1freq3"):
         with pytest.raises(UserError, match=wrong):
-            parse_condition(wrong)
+            parse_noise_condition(wrong)

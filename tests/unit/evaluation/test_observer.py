@@ -13,7 +13,7 @@ from PIL import Image
 from torch import nn
 
 from shapebias.errors import UserError
-from shapebias.evaluation.band_noise import choose_condition, condition_name, mask_image
+from shapebias.evaluation.band_noise import choose_condition, mask_image, noise_condition
 from shapebias.evaluation.inputs import ImageCache, PreparedImages
 from shapebias.evaluation.observer import (
     PREDICTION_COLUMNS,
@@ -215,7 +215,7 @@ def test_photographs_of_a_critical_band_have_the_noise_of_one_condition(tmp_path
             assert item.label["condition"] == "noise0.02freq1" and (pixels == original).all()
             continue
         level, band = choose_condition(item.id, size)
-        assert item.label["condition"] == condition_name(level, band)
+        assert item.label["condition"] == noise_condition(level, band)
         assert (pixels == mask_image(original, item.id, level, band)).all()
     table, facts = show(observer, files, "critical_band")
     assert table["condition"].tolist() == [item.label["condition"] for item, _ in images]
