@@ -627,6 +627,7 @@ Styles = Annotated[SyntheticStyles | StyleFolder, Field(discriminator="kind")]
 
 
 def allow_list_of_sources(schema: dict[str, Any]) -> None:
+    """Let the JSON schema of `published` take a list of sources, too, which `Study.add_defaults` makes a mapping."""
     mapping = {key: schema.pop(key) for key in ("type", "additionalProperties", "patternProperties") if key in schema}
     schema["anyOf"] = [{"type": "array", "items": {"enum": DOWNLOADABLE}, "uniqueItems": True}, mapping]
 

@@ -35,14 +35,14 @@ def tabulate_configural_shape(predictions: pd.DataFrame, metadata: Mapping[str, 
     predictions, metadata: of one network on a benchmark of kind `configural_shape`, as
     `label_answers.tabulate_labels` and `observer.measure` return them.
 
-    css: the share of pairs of which both images are named correctly; its chance is 1 / labels². accuracy: the share of
+    css: the share of pairs with both images named correctly; its chance is 1 / labels². accuracy: the share of
     images named correctly. foil_rate: the share of images named as the other image of the pair. Chance of both is
     1 / labels. The margins are means in the unit of the scores: decision_margin is (score of the label - largest other
     score) / √2, foil_margin is (score of the label - score of the foil) / √2, and pair_margin is the smaller decision
     margin of a pair's two images.
     Intervals come from a Bayesian bootstrap over pairs, for shares with Jeffreys' prior. The published evaluation
     resamples pairs 1,000 times without a prior, which leaves no interval if no pair is right.
-    A pair of which one image was rejected does not count. reason: why the score is NaN.
+    A pair with a rejected image does not count. reason: why the score is NaN.
     """
     labels = list(metadata["label_classes"])
     pairs = pair_outcomes(predictions, labels)
@@ -51,7 +51,7 @@ def tabulate_configural_shape(predictions: pd.DataFrame, metadata: Mapping[str, 
     row: dict[str, Any] = {"observer": metadata["observer"], "labels": len(labels), "pairs": count, "both_right": both}
     row |= {"css_chance": chance**2, "chance": chance, "images": 2 * count}
     if not count:
-        return pd.DataFrame([row | {"reason": "no pair of which both images were shown"}], columns=CONFIGURAL_COLUMNS)
+        return pd.DataFrame([row | {"reason": "no pair whose two images were both shown"}], columns=CONFIGURAL_COLUMNS)
     weights = image_weights(pairs.index.to_numpy(dtype=object))
     parts = np.stack([pairs["right"] == 2, pairs["right"], pairs["foil"]]).astype(np.int64)
     wholes = np.array([1, 2, 2])[:, None] * np.ones(count, dtype=np.int64)

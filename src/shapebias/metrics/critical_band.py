@@ -1,7 +1,7 @@
 """The critical band: the spatial frequencies at which noise disturbs an observer's recognition of objects.
 
-Photographs bear noise of one octave-wide band and one standard deviation (`shapebias.evaluation.band_noise`). The model
-of an observer's answers has five parameters:
+Photographs are shown with noise of one octave-wide band (`shapebias.evaluation.band_noise`). The model of an observer's
+answers has five parameters:
 
 - accuracy without noise;
 - sensitivity to noise in a band, a Gaussian over octaves with a centre, a bandwidth (full width at half maximum) and a

@@ -21,8 +21,8 @@ from shapebias.tables.atlas import OWN, POOLED
 
 LIMITS = (
     "Each source asked in its own way: sizes of the images, prompts, and how answers became categories differ. So a "
-    "difference between observers of two sources is also one of protocol. The observers are those that somebody "
-    "published, not a sample; a rank among them says nothing about networks in general."
+    "difference between observers of two sources is also one of protocol. The observers are those with "
+    "published answers, not a sample; a rank among them says nothing about networks in general."
 )
 
 

@@ -32,7 +32,7 @@ def configural_shape_section(study: StudyResults) -> Section | None:
         name = str(benchmark)
         caption = (
             "How to read it: each pair of images consists of the same parts in two arrangements, which show two "
-            "objects. The configural shape score is the share of pairs of which a network names both images correctly. "
+            "objects. The configural shape score is the share of pairs in which a network names both images correctly. "
             "Parts alone cannot tell the two images apart. Bars are 95 % intervals over pairs. The dashed line is "
             "chance."
         )

@@ -94,7 +94,7 @@ def test_a_pair_without_its_other_image_does_not_count(caplog):
         row = measure(answers)
     assert (row["pairs"], row["images"]) == (2, 4) and "one of their images was rejected: 1" in caplog.text
     row = measure(random_answers(1).iloc[:1])
-    assert math.isnan(row["css"]) and row["reason"] == "no pair of which both images were shown"
+    assert math.isnan(row["css"]) and row["reason"] == "no pair whose two images were both shown"
     assert "no pair" in describe_configural_shape(random_answers(1).iloc[:1], metadata(LABELS))
 
 
