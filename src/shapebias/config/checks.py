@@ -444,9 +444,7 @@ def observer_problems(config: Config, name: str) -> Iterator[str]:
         yield from network_problems(f"{key}.timm", entry["timm"])
         yield from argument_problems(f"{key}.kwargs", entry)
         return
-    answerable = [
-        n for n, e in config["benchmarks"].items() if KINDS[e["kind"]].measures in ("bias", "accuracy", "critical_band")
-    ]
+    answerable = [n for n, e in config["benchmarks"].items() if KINDS[e["kind"]].takes_decisions]
     if entry["benchmark"] not in answerable:
         noun = "benchmark that people or other networks could have answered"
         yield unknown(f"{key}.benchmark", entry["benchmark"], noun, answerable)

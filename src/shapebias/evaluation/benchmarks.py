@@ -72,6 +72,11 @@ class BenchmarkKind:
         return ", ".join(self.conditions)
 
     @property
+    def takes_decisions(self) -> bool:
+        """Whether decisions between categories are enough to measure something."""
+        return self.measures in ("bias", "accuracy", "critical_band")
+
+    @property
     def omitted(self) -> tuple[str, ...]:
         """The conditions that count in no comparison of networks with people: undistorted, or hardly recognizable."""
         undistorted = (self.undistorted,) if self.undistorted else ()

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from shapebias.evaluation.published import PERSON
 from shapebias.figures.frame import add_frame
 from shapebias.figures.style import (
     BODY_HEIGHT,
@@ -109,7 +110,7 @@ def own_styles(single: pd.DataFrame, style: FigureStyle) -> dict[str, ArtistStyl
 def _draw_observer(
     axes: Axes, row: Mapping, y: float, styles: Mapping[str, ArtistStyle], names: Mapping[str, str]
 ) -> None:
-    person = row["kind"] == "person"
+    person = row["kind"] == PERSON
     artist_style: ArtistStyle = styles.get(row["observer"]) or {
         "color": PEOPLE_COLOR if person else PRETRAINED_COLOR,
         "marker": PEOPLE_MARKER if person else PRETRAINED_MARKER,

@@ -148,7 +148,7 @@ class TableBuilder:
         Raises UserError if two observers have one name, for a pool without members, and for a kind of benchmark that
         decisions between categories cannot measure.
         """
-        if not takes_decisions(kind):
+        if not KINDS[kind].takes_decisions:
             raise UserError(
                 f"benchmark {benchmark!r}: nothing can be measured from decisions on images of kind {kind}; "
                 f"leave the decisions out, or give predictions of networks"
@@ -254,11 +254,6 @@ def tabulate_all_protocols(
         parts["protocols"] += [add_identity(table, benchmark, identities) for table in tables]
         parts["protocol_pairs"].append(protocol_range.compare_protocols(answers).assign(benchmark=benchmark))
     return parts
-
-
-def takes_decisions(kind: str) -> bool:
-    """Return whether decisions between categories are enough to measure something on this kind of benchmark."""
-    return KINDS[kind].measures in ("bias", "accuracy", "critical_band")
 
 
 def select_trials(predictions: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -432,7 +427,7 @@ def pooled_difference_rows(
         else:
             unique = len(names) == 1
             parts += [(model if unique else name, "", False, {None: counts.names.index(name)}) for name in names]
-    known: dict[tuple[str, ...], dict[str, Any]] = {
+    rows_of_pairs: dict[tuple[str, ...], dict[str, Any]] = {
         (row["observer_1"], row["observer_2"]): row for row in differences if not row["reason"]
     }
     rows = []
@@ -449,7 +444,7 @@ def pooled_difference_rows(
             sides = [[part[3][seed] for seed in seeds] for part in (first, second)]
         members = [{m for place in side for m in answers.groups[counts.names[place]]} for side in sides]
         if not members[0] & members[1]:
-            single = known.get(tuple(counts.names[place] for side in sides for place in side))
+            single = rows_of_pairs.get(tuple(counts.names[place] for side in sides for place in side))
             difference = (
                 {name: single[name] for name in DIFFERENCE_COLUMNS} | {"seeds": 1, "interval": IMAGES}
                 if single

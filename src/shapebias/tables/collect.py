@@ -32,7 +32,6 @@ from shapebias.tables.assemble import (
     tabulate_melanoma,
     tabulate_rejected,
     tabulate_runs,
-    takes_decisions,
 )
 from shapebias.tables.atlas import tabulate_atlas
 from shapebias.tables.columns import PEOPLE, TABLE_COLUMNS, TEXT_COLUMNS
@@ -50,7 +49,7 @@ TOOLBOX_NAMES = {"cue-conflict": "cue_conflict", "silhouette": "silhouettes", "e
 class PredictionFile:
     """The predictions of one network on a benchmark.
 
-    observer: whose predictions the file should hold, if this is known.
+    observer: the network that the predictions should belong to, if this is known.
     """
 
     benchmark: str
@@ -305,7 +304,7 @@ def add_decisions(measured: TableBuilder, decisions: DecisionFiles, kinds: Mappi
     csvs = list_csvs(decisions.paths)
     benchmark = measured.benchmarks.get(name)
     kind = kinds.get(name) or (benchmark.kind if benchmark else infer_kind(name, csvs))
-    if not strict and not takes_decisions(kind):
+    if not strict and not KINDS[kind].takes_decisions:
         log.warning("%s is left out: no table uses decisions on images of kind %s", csvs[0], kind)
         return
     table = read_observers(csvs, kind)
