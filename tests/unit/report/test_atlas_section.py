@@ -48,8 +48,8 @@ def test_a_network_of_the_study_is_set_among_those_it_differs_from_measurably():
     (sentence,) = own_statements(table(*MINE, *PEOPLE, *OTHERS), pairs)
     assert sentence == (
         "vit sin: shape bias 0.50 [0.40, 0.60], rank 3 [3, 4] of 4. Its bias is measurably higher than that of 1 "
-        "of the published observers and lower than that of 1; 1 cannot be told from it (paired by image; false discovery "
-        "rate 5 %)."
+        "of the published observers and lower than that of 1; 1 cannot be told from it (paired by image; false "
+        "discovery rate 5 %)."
     )
 
 
