@@ -50,6 +50,7 @@ def evaluate(
     preparation: Preparation | None = None,
     read_out: str | None = None,
     fit_on: str | Path | None = None,
+    labels: str | Path | None = None,
     suppress: Strengths | None = None,
     batch_size: int = 8,
     workers: int = 2,
@@ -75,6 +76,8 @@ def evaluate(
     read_out: for a network without a classifier, what reads its features: prototypes, neighbours or linear
     (shapebias.networks.heads). fit_on: a folder <category>/image of photographs to fit it on, none of them in `images`.
     A network that is neither of timm nor of torchvision must return its features [B, D].
+    labels: for benchmarks with labels of their own (configural_shape, refined_bias, laion_c): a CSV file class,label
+    with classes of the network; by default the published labels of ILSVRC's classes.
     suppress: cue → strengths, for the benchmark `suppressed`; see shapebias.evaluation.cue_suppression.
     device: by default the device that the network is on. A network given by name uses a GPU if there is one.
     max_rejected: the largest allowed fraction of broken images.
@@ -94,6 +97,8 @@ def evaluate(
         raise UserError(f"unknown benchmark {benchmark!r}; allowed: {', '.join(KINDS)}")
     if suppress and KINDS[benchmark].measures != "reliance":
         raise UserError(f"suppress applies only to the benchmark 'suppressed', not to {benchmark!r}")
+    if labels and KINDS[benchmark].rule is None:
+        raise UserError(f"labels apply only to benchmarks with labels of their own, not to {benchmark!r}")
     if (read_out is None) != (fit_on is None):
         raise UserError("give both read_out and fit_on, the folder of photographs to fit it on, or neither")
     if read_out and classes:
@@ -112,10 +117,11 @@ def evaluate(
         used_device = resolve_device(device or network_device(loaded.network))
     settings: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "device": used_device}
     settings["max_rejected"] = max_rejected
+    chosen: dict[str, Any] = {"suppress": suppress} | ({"labels": Path(labels)} if labels else {})
     with preserve_network(loaded.network):
         if read_out and fit_on:
             loaded = fit_read_out(loaded, read_out, Path(fit_on), **settings)
-        table, facts = measure(loaded, stimuli, benchmark, suppress=suppress, cache=shared_image_cache(), **settings)
+        table, facts = measure(loaded, stimuli, benchmark, cache=shared_image_cache(), **chosen, **settings)
     table.attrs.update(loaded.facts | provenance(used_device, device_name(used_device)) | facts)
     return table
 

@@ -51,6 +51,19 @@ def test_an_unknown_name_raises_an_attribute_error():
 # evaluate
 
 
+def test_a_network_with_own_classes_brings_own_labels(tmp_path, stimuli):
+    for cue, label in (("shape", "feline"), ("texture", "canine")):
+        image_folder(tmp_path / "cues" / f"refined_bias_{cue}", {label: 2})
+    (tmp_path / "labels.csv").write_text("class,label\ncat,feline\ndog,canine\n")
+    options: dict[str, Any] = {"benchmark": "refined_bias", "labels": tmp_path / "labels.csv"}
+    table = classify(tiny_resnet(), tmp_path / "cues", **options)
+    assert table.attrs["label_classes"] == {"canine": ["dog"], "feline": ["cat"]} and len(table) == 4
+    with pytest.raises(
+        UserError, match="labels of their own, not to 'cue_conflict'"
+    ):
+        classify(tiny_resnet(), stimuli, labels=tmp_path / "labels.csv")
+
+
 def test_a_network_in_memory_classifies_a_folder_and_stays_unchanged(stimuli):
     network = tiny_resnet()
     network.train()
