@@ -58,9 +58,7 @@ def test_a_network_with_own_classes_brings_own_labels(tmp_path, stimuli):
     options: dict[str, Any] = {"benchmark": "refined_bias", "labels": tmp_path / "labels.csv"}
     table = classify(tiny_resnet(), tmp_path / "cues", **options)
     assert table.attrs["label_classes"] == {"canine": ["dog"], "feline": ["cat"]} and len(table) == 4
-    with pytest.raises(
-        UserError, match="labels of their own, not to 'cue_conflict'"
-    ):
+    with pytest.raises(UserError, match="labels of their own, not to 'cue_conflict'"):
         classify(tiny_resnet(), stimuli, labels=tmp_path / "labels.csv")
 
 
