@@ -101,6 +101,8 @@ def open_anagrams(paths: Sequence[Path]) -> list[Picture]:
                 f"{path}: neither {ANAGRAM_TABLE} nor a Parquet file; give a folder with images and {ANAGRAM_TABLE} "
                 f"({','.join(ALL_ANAGRAM_COLUMNS)}), or the Parquet files of visionlab/visual-anagrams"
             )
+        if not read:
+            raise UserError(f"{path}: no anagrams in it; expected a row for each image")
         rows += [row for row, _ in read]
         pictures += [picture for _, picture in read]
     check_anagrams(rows)
@@ -127,18 +129,35 @@ def read_anagram_parquet(path: Path) -> list[tuple[AnagramRow, Picture]]:
     """Return the rows of a Parquet file of anagrams, with their images, which are read later."""
     try:
         file = pq.ParquetFile(path)
+        images = file.schema_arrow.field("image").type
+        if not (pa.types.is_struct(images) and images.get_field_index("bytes") >= 0):
+            raise ValueError("the column image holds no encoded images")
         names = names_of_numbers(file.schema_arrow)
         table = file.read(columns=list(ANAGRAM_COLUMNS)).to_pylist()
-        values = [
-            [str(names[column][row[column]] if column in names else row[column]) for column in ANAGRAM_COLUMNS]
-            for row in table
-        ]
-    except (OSError, pa.ArrowException, KeyError, IndexError, TypeError, ValueError) as error:
+        values = [[column_text(row[column], names.get(column)) for column in ANAGRAM_COLUMNS] for row in table]
+    except (OSError, pa.ArrowException, AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise UserError(
             f"{path}: not a Parquet file of anagrams with the columns image,{','.join(ANAGRAM_COLUMNS)} ({error})"
         ) from None
     rows = [AnagramRow(*texts, where=f"{path}, row {number}") for number, texts in enumerate(values)]
+    for row in rows:
+        if not PurePosixPath(row.filename).name:
+            raise UserError(f"{row.where}: {row.filename!r} is no name of a file; fill the column filename")
     return [(row, ParquetImage(path, number, row.image_label())) for number, row in enumerate(rows)]
+
+
+def column_text(value: str | int | None, names: Sequence[str] | None) -> str:
+    """Return a value of a Parquet file as text: "" if it is missing. names: of its numbers, if the file names them.
+
+    The datasets of Hugging Face write -1 where a label is missing.
+    """
+    if value is None or (names is not None and value == -1):
+        return ""
+    if names is None:
+        return str(value)
+    if int(value) not in range(len(names)):
+        raise IndexError(f"number {value} is the place of none of the names {', '.join(names)}")
+    return names[int(value)]
 
 
 def names_of_numbers(schema: pa.Schema) -> dict[str, list[str]]:

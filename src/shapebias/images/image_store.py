@@ -50,7 +50,8 @@ def read_parquet_image(path: Path, row: int) -> bytes:
         while row >= (rows := metadata.row_group(group).num_rows):
             row, group = row - rows, group + 1
         check_row_group(path, group)
-        data = read_row_group(path, group)[row]["bytes"]
+        image = read_row_group(path, group)[row]
+        data = None if image is None else image["bytes"]
     except (pa.ArrowException, RuntimeError, IndexError, KeyError) as error:
         raise UserError(f"{path}: changed since its listing was made ({error}); remove the listing") from None
     if data is None:

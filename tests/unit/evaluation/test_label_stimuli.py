@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from helpers import picture
 
-from shapebias.errors import UserError
+from shapebias.errors import BadImageError, UserError
 from shapebias.evaluation.stimuli import open_benchmark
 
 NAMES = ["bear", "bunny", "cat"]
@@ -32,8 +32,11 @@ def anagram_folder(folder: Path, rows: list[tuple] = ROWS) -> Path:
     return folder
 
 
-def anagram_parquet(path: Path) -> Path:
-    """Write the rows as the Parquet file of a data set of Hugging Face: labels are numbers, named by the schema."""
+def anagram_parquet(path: Path, **changed: list) -> Path:
+    """Write the rows as the Parquet file of a data set of Hugging Face: labels are numbers, named by the schema.
+
+    changed: columns with other values.
+    """
     columns: dict[str, list] = {"image": []}
     for place, (filename, anagram, pair, variant, label, foil) in enumerate(ROWS):
         buffer = io.BytesIO()
@@ -43,7 +46,9 @@ def anagram_parquet(path: Path) -> Path:
         for name, value in (values | {"label": NAMES.index(label), "foil": NAMES.index(foil)}).items():
             columns.setdefault(name, []).append(value)
     features = {name: {"names": NAMES, "_type": "ClassLabel"} for name in ("label", "foil")}
-    table = pa.table(columns).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    table = pa.table(columns | changed).replace_schema_metadata(
+        {"huggingface": json.dumps({"info": {"features": features}})}
+    )
     pq.write_table(table, path, row_group_size=3)
     return path
 
@@ -89,6 +94,29 @@ def test_a_folder_without_anagrams_is_refused(tmp_path: Path):
     (tmp_path / "x.parquet").write_bytes(b"no Parquet")
     with pytest.raises(UserError, match=r"x\.parquet: not a Parquet file of anagrams"):
         open_benchmark([tmp_path], "configural_shape")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"label": [-1, 1, 2, 0]}, "row 0: 000_bear_bunny_0.png has no anagram_id, label or foil"),
+        ({"label": [0, 1, 2, -2]}, "number -2 is the place of none of the names bear, bunny, cat"),
+        ({"filename": ["", "1.png", "2.png", "3.png"]}, "row 0: '' is no name of a file"),
+        ({"image": ["0.png", "1.png", "2.png", "3.png"]}, "the column image holds no encoded images"),
+    ],
+)
+def test_a_wrong_parquet_file_of_anagrams_is_refused(tmp_path: Path, changed: dict[str, list], message: str):
+    with pytest.raises(UserError, match=message):
+        open_benchmark([anagram_parquet(tmp_path / "x.parquet", **changed)], "configural_shape")
+
+
+def test_a_table_without_anagrams_and_a_row_without_an_image_are_refused(tmp_path: Path):
+    with pytest.raises(UserError, match="no anagrams in it"):
+        open_benchmark([anagram_folder(tmp_path / "folder", [])], "configural_shape")
+    image = [{"bytes": b"x", "path": None}, None, None, None]
+    found = open_benchmark([anagram_parquet(tmp_path / "x.parquet", image=image)], "configural_shape")
+    with pytest.raises(BadImageError, match="no image in this row"):
+        found[1].image()
 
 
 def test_drawn_images_that_are_no_anagrams_are_refused(colour_samples):
