@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from shapebias.errors import UserError
-from shapebias.evaluation.decisions import read_decisions
+from shapebias.evaluation.decisions import read_decisions, refuse_doubled
 from shapebias.evaluation.published import SOURCES, find_group, readable_name
 
 log = logging.getLogger(__name__)
@@ -25,14 +25,17 @@ def read_published(folders: Mapping[str, Path]) -> tuple[pd.DataFrame, pd.DataFr
 
     An observer with the same answers as one of an earlier source is left out, with a warning: the ten people of
     geirhos2019 are those of geirhos2021.
-    Raises UserError for a source without files, and for files that are no decisions on cue conflicts.
+    Raises UserError for a source without files, for files that are no decisions on cue conflicts, and for an image that
+    is answered twice.
     """
     trials, facts = [], []
     observer_of: dict[str, str] = {}  # fingerprint of the answers → the first observer that gave them
     for source, folder in folders.items():
         for path in list_decision_files(source, folder):
             place = path.parent.relative_to(folder).as_posix()
-            for name, answers in read_decisions(path).groupby("observer", sort=False):
+            decisions = read_decisions(path)
+            refuse_doubled(decisions, [path] * len(decisions))
+            for name, answers in decisions.groupby("observer", sort=False):
                 name = readable_name(str(name))
                 observer = "/".join(part for part in (source, "" if place == "." else place, name) if part)
                 fingerprint = fingerprint_answers(answers)

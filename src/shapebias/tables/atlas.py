@@ -1,12 +1,13 @@
 """The atlas: the networks of a study among published observers, on the published cue-conflict stimuli."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from shapebias.errors import UserError
 from shapebias.evaluation.published import NETWORK, PERSON
 from shapebias.evaluation.published_answers import OBSERVER_FACTS, read_published
 from shapebias.metrics.bias_differences import difference_rows
@@ -42,6 +43,8 @@ def tabulate_atlas(
 
     atlas_differences compares each network of the study with every observer and group, or without such networks every
     two groups of people, on the images that both saw. p_adjusted controls the false discovery rate over the table.
+
+    Raises UserError for a network with the name of a published observer or of a group, besides `read_published`.
     """
     trials, facts = read_published(folders)
     names = [str(row["observer"]) for row in own]
@@ -50,6 +53,7 @@ def tabulate_atlas(
         for name, row in zip(names, own, strict=True)
     ]
     observers = pd.concat([pd.DataFrame(own_facts, columns=[*OBSERVER_FACTS, "model", "regime", "seed"]), facts])
+    refuse_taken_names(names, {*facts["observer"], *facts["group"]})
     panel = pair_trials(pd.concat([*own_trials, trials], ignore_index=True))
     pools = {
         str(group): list(part["observer"])
@@ -67,6 +71,14 @@ def tabulate_atlas(
         "atlas": atlas.reindex(columns=ATLAS_COLUMNS).reset_index(drop=True),
         "atlas_differences": compare_with_atlas(counts, groups, names, list(pools), observers),
     }
+
+
+def refuse_taken_names(own: Sequence[str], taken: Collection[str]) -> None:
+    """Raise UserError if a network of the study has the name of a published observer or of a group of them."""
+    if shared := [name for name in own if name in taken]:
+        raise UserError(
+            f"the network {shared[0]!r} has the name of a published observer, or of a group of them; give it another"
+        )
 
 
 def atlas_rows(

@@ -72,6 +72,21 @@ def test_networks_of_the_study_are_compared_with_every_observer_and_group(folder
     assert pairs.loc["geirhos2019/resnet50", "p"] > 0.05 > pairs.loc["geirhos2019/resnet50", "ci_low"]
 
 
+@pytest.mark.parametrize("name", ["people, neutral instruction", "geirhos2019/subject-01"])
+def test_a_network_with_the_name_of_a_group_or_of_a_published_observer_is_refused(folders, name):
+    own = trials(*[("cat", "dog", "dog")] * 8, observer=name).assign(image=IMAGES)
+    identity = {"observer": name, "model": name, "regime": None, "seed": None}
+    with pytest.raises(UserError, match=f"the network '{name}' has the name of a published observer, or of a group"):
+        tabulate_atlas(folders, [own], [identity])
+
+
+def test_a_trial_that_a_published_file_holds_twice_is_named_with_the_file(folders):
+    file = folders["gavrikov2025"] / "vqa" / "20240205_201419_llava.csv"
+    file.write_text(file.read_text() + f"{IMAGES[0]},dog\n")
+    with pytest.raises(UserError, match=rf"answers image '{IMAGES[0]}' twice, in .*llava\.csv"):
+        read_published(folders)
+
+
 def test_the_figure_names_the_networks_of_the_study_and_counts_the_groups(folders):
     own = trials(*[("cat", "dog", "dog")] * 8, observer="vit_sin_seed0").assign(image=IMAGES)
     identity = {"observer": "vit_sin_seed0", "model": "vit", "regime": "sin", "seed": 0}
