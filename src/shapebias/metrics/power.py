@@ -37,6 +37,7 @@ from shapebias.seeding import generator
 OUTCOMES = 20_000  # simulated outcomes of an experiment: a power of one half has a standard error of 0.35 %
 MOST_IMAGES = 1_000_000
 FEWEST_IMAGES = 16
+MOST_OBSERVERS = 1000  # seeds or people; every outcome of seeds holds one number for each
 # Kappa is a ratio of two quadratic forms, xᵀ numerator x ÷ xᵀ denominator x, of the numbers x of images that both, only
 # the first, only the second or neither got right.
 KAPPA_NUMERATOR = np.array([[0, 0, 0, 2], [0, 0, -2, 0], [0, -2, 0, 0], [2, 0, 0, 0]])
@@ -220,8 +221,8 @@ def check_range(
 def check_groups(images: float, seeds: int, people: int, sd: float, correlation: float) -> None:
     """Raise UserError for impossible numbers of images, seeds and people, standard deviations and correlations."""
     check_range("the number of images", images, at_least=FEWEST_IMAGES, at_most=MOST_IMAGES)
-    check_range("the number of seeds", seeds, at_least=1)
-    check_range("the number of people", people, at_least=1)
+    check_range("the number of seeds", seeds, at_least=1, at_most=MOST_OBSERVERS)
+    check_range("the number of people", people, at_least=1, at_most=MOST_OBSERVERS)
     check_range("the standard deviation", sd, at_least=0)
     check_range("the correlation", correlation, at_least=0, below=1)
     if seeds > 1 and people > 1:

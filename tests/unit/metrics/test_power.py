@@ -175,6 +175,8 @@ def test_the_typical_values_in_the_documentation_are_those_of_published_observer
         (lambda: predict_bias(0.3, 0.6, 1200, seeds=3, sd=0.5), "has a standard deviation below 0.458, not 0.5"),
         (lambda: predict_kappa(0.1, (0.5, 0.5), 1280, seeds=3, sd=3), "κ with a mean of 0.1 has a standard deviation"),
         (lambda: predict_bias(0.3, 0.6, 2_000_000), "is 2,000,000; it must be at least 16 and at most 1,000,000"),
+        (lambda: predict_bias(0.3, 0.6, 1200, people=10**9), "the number of people is 1,000,000,000; it must be at"),
+        (lambda: predict_bias(0.3, 0.6, 1200, seeds=10**9), "it must be at least 1 and at most 1,000"),
         (lambda: predict_bias(0.3, 0.6, 1200, seeds=3, people=2), "there are 3 seeds and 2 people"),
         (lambda: predict_kappa(0.9, (0.2, 0.8), 1280), "κ 0.9 is impossible for accuracies of 0.2 and 0.8"),
         (lambda: predict_kappa(0.1, (0.2, 1), 1280), "an expected accuracy is 1; it must be above 0 and below 1"),
