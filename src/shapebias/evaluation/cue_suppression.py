@@ -59,11 +59,11 @@ Strengths = Mapping[str, Sequence[Strength]]
 DEFAULT_STRENGTHS: Strengths = {"shape": (2, 4, 8, 16), "texture": (1, 2, 3.5), "colour": (1,)}
 ALLOWED_STRENGTHS = {
     "shape": "a whole number from 1 (patches along a side; 1 leaves the image unchanged)",
-    "texture": "0 (unchanged) or a number from 0.5 (standard deviation, pixels)",
+    "texture": "0 (unchanged) or a number from 0.5 to 8 (standard deviation, pixels)",
     "colour": "a number from 0 (unchanged) to 1 (grey)",
     "rotation": "a whole number from 1 (patches along a side; 1 leaves the image unchanged)",
-    "gaussian": "0 (unchanged) or a number from 0.2 (standard deviation, pixels)",
-    "non_local_means": "0 (unchanged) or a positive number (standard deviation, grey levels)",
+    "gaussian": "0 (unchanged) or a number from 0.2 to 16 (standard deviation, pixels)",
+    "non_local_means": "0 (unchanged) or a positive number to 255 (standard deviation, grey levels)",
     "channels": "0 (unchanged) or 1 (red, green and blue in another order)",
 }
 
@@ -152,13 +152,13 @@ def is_allowed(cue: str, value: object) -> bool:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return False
     if cue in ("shape", "rotation"):
-        return value >= 1 and value == int(value)
+        return 1 <= value < np.inf and value == int(value)
     if cue == "channels":
         return value in (0, 1)
     if cue == "colour":
         return 0 <= value <= 1
-    least = {"texture": 0.5, "gaussian": 0.2, "non_local_means": 1e-3}[cue]
-    return value == 0 or least <= value < np.inf
+    least, most = {"texture": (0.5, 8), "gaussian": (0.2, 16), "non_local_means": (1e-3, 255)}[cue]
+    return value == 0 or least <= value <= most
 
 
 def condition_name(cue: str, strength: Strength) -> str:
