@@ -103,6 +103,7 @@ def evaluate(
         raise UserError("give both read_out and fit_on, the folder of photographs to fit it on, or neither")
     if read_out and classes:
         raise UserError("classes name the outputs of a classifier; a read_out knows the categories of its photographs")
+    require_settings(batch_size, workers, max_rejected)
     stimuli = open_benchmark(to_paths(images), benchmark)
     naming: dict[str, Any] = {"name": observer, "classes": class_categories(classes) if classes else None}
     naming |= {"input_preparation": preparation, "headless": read_out is not None}
@@ -124,6 +125,16 @@ def evaluate(
         table, facts = measure(loaded, stimuli, benchmark, cache=shared_image_cache(), **chosen, **settings)
     table.attrs.update(loaded.facts | provenance(used_device, device_name(used_device)) | facts)
     return table
+
+
+def require_settings(batch_size: int, workers: int, max_rejected: float) -> None:
+    """Raise UserError for settings with which no image would be shown, or no number of broken images be too large."""
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise UserError(f"batch_size is {batch_size!r}; it must be a whole number from 1")
+    if not isinstance(workers, int) or workers < 0:
+        raise UserError(f"workers is {workers!r}; it must be a whole number from 0")
+    if not 0 <= max_rejected <= 1:
+        raise UserError(f"max_rejected is {max_rejected!r}; it must be a fraction from 0 to 1")
 
 
 def shape_bias(answers: pd.DataFrame | str | Path | Sequence[str | Path]) -> pd.DataFrame:

@@ -111,6 +111,9 @@ def test_other_benchmarks_are_selected_by_name(tmp_path):
         ({"classes": ["cat", "cat"]}, "class 'cat' is named twice in classes"),
         ({"classes": {"cat": "cat", "dog": "dgo"}}, "'dgo'"),
         ({"device": "cuda:9"}, "cuda:9"),
+        ({"batch_size": 0}, "batch_size is 0; it must be a whole number from 1"),
+        ({"workers": -1}, "workers is -1; it must be a whole number from 0"),
+        ({"max_rejected": float("nan")}, "max_rejected is nan; it must be a fraction from 0 to 1"),
     ],
 )
 def test_invalid_arguments_are_refused_with_an_explanation(stimuli, arguments, message):

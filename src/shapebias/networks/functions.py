@@ -96,14 +96,15 @@ def function_name(function: Any) -> str:
 
 
 def output_tensor(output: Any) -> torch.Tensor | None:
-    """Return a network's output as a tensor, or None if it holds no numbers in one table.
+    """Return a network's output as a tensor, or None if it holds no real numbers in one table.
 
     output: a tensor; an array of numpy, or of a library whose arrays numpy reads (JAX, Keras); or an object with one
     of these as its `logits`, as the networks of Hugging Face return.
     """
     output = getattr(output, LOGITS, output)
     if isinstance(output, torch.Tensor):
-        return None if output.is_complex() else output.detach()
+        is_plain = output.layout == torch.strided and not (output.is_nested or output.is_quantized or output.is_meta)
+        return output.detach() if is_plain and not output.is_complex() else None
     if not hasattr(output, "__array__"):
         return None
     array = np.asarray(output)

@@ -54,7 +54,7 @@ class FeatureNetwork(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         returned = self.read(images)
         features = output_tensor(returned)
-        if features is None or features.ndim != 2 or len(features) != len(images):
+        if features is None or features.ndim != 2 or len(features) != len(images) or not features.shape[1]:
             shape = "" if features is None else f" {list(features.shape)}"
             raise UserError(
                 f"the {self.source} is a {type(returned).__name__}{shape} for {len(images)} images; a read-out needs "

@@ -120,6 +120,8 @@ def failing(images: torch.Tensor) -> None:
         (lambda images: red_against_blue(images).tolist(), "returns a list, expected a tensor"),
         (lambda images: np.array([["cat", "dog"]] * len(images)), "returns a ndarray, expected a tensor"),
         (lambda images: red_against_blue(images).to(torch.complex64), "returns a Tensor, expected a tensor of logits"),
+        (lambda images: red_against_blue(images).to_sparse(), "returns a Tensor, expected a tensor of logits"),
+        (lambda images: red_against_blue(images).to("meta"), "returns a Tensor, expected a tensor of logits"),
         (lambda images: red_against_blue(images) * np.nan, "image 'cat/cat1-dog1' with logits that are not finite"),
         (failing, r"failing fails on a batch of images, float32 \[4, 3, 32, 32\] on cpu: ValueError: expected 64"),
         (["cat"], "network is a list; expected a name in timm, a torch network"),

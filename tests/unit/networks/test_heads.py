@@ -82,6 +82,8 @@ def test_features_are_the_input_of_the_classifier():
         assert torch.equal(other.get_submodule("fc")(FeatureNetwork(other)(images)), other(images))
 
 
-def test_feature_maps_are_refused():
+def test_feature_maps_and_features_of_no_width_are_refused():
     with pytest.raises(UserError, match=r"network is a Tensor \[2, 4, 32, 32\] .* needs features \[2, D\]"):
         FeatureNetwork(torch.nn.Conv2d(3, 4, 1))(torch.rand(2, 3, 32, 32))
+    with pytest.raises(UserError, match=r"network is a Tensor \[2, 0\] .* needs features \[2, D\]"):
+        FeatureNetwork(torch.nn.Identity())(torch.rand(2, 0))
