@@ -110,7 +110,7 @@ def validate_strengths(strengths: Strengths) -> dict[str, tuple[Any, ...]]:
     """Return cue → strengths, in the order of SUPPRESSIONS and PAIRS, with the strengths ascending.
 
     A strength of one of PAIRS is a tuple of two numbers. Raises UserError for an unknown cue, for a strength outside
-    ALLOWED_STRENGTHS, and if there is no strength at all.
+    ALLOWED_STRENGTHS, for two strengths with one name, and if there is no strength at all.
     """
     if not isinstance(strengths, Mapping) or not any(strengths.values()):
         raise UserError(
@@ -124,10 +124,17 @@ def validate_strengths(strengths: Strengths) -> dict[str, tuple[Any, ...]]:
         for value in values:
             check_strength(cue, value)
     ordered = [cue for cue in (*SUPPRESSIONS, *PAIRS) if strengths.get(cue)]
-    return {
+    unique: dict[str, tuple[Any, ...]] = {
         cue: tuple(sorted({tuple(value) if isinstance(value, Sequence) else value for value in strengths[cue]}))
         for cue in ordered
     }
+    conditions = list_conditions(unique)
+    if repeated := [name for name in conditions if conditions.count(name) > 1]:
+        raise UserError(
+            f"suppress: two strengths are nearly equal, and the name of both is {repeated[0]}; give strengths with at "
+            f"most six digits"
+        )
+    return unique
 
 
 def check_strength(cue: str, value: object) -> None:

@@ -194,6 +194,7 @@ def test_strengths_from_words_and_from_json_are_equal():
         (["rotation=2.5"], "rotation 2.5.*whole number"),
         (["gaussian=0.1"], "gaussian 0.1.*0.2"),
         (["gaussian=1e9"], "gaussian 1000000000.*to 16"),
+        (["gaussian=1,1.0000001"], "the name of both is gaussian-1"),
         (["channels=2"], "channels 2.*or 1"),
         (["non_local_means=-1"], "non_local_means -1.*positive"),
         (["texture_and_shape=2"], "texture_and_shape 2.0.*two numbers, for texture and for shape"),
