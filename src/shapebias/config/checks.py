@@ -259,6 +259,11 @@ def published_problems(config: Config) -> Iterator[str]:
             continue
         if wanted not in SOURCES:
             yield unknown("published", wanted, "source", SOURCES)
+        elif name != wanted:
+            yield (
+                f"published.{name}: {wanted} is downloaded under its own name, which stands for its groups and its "
+                f"licence; write published: [{wanted}]"
+            )
         elif not SOURCES[wanted].folders:
             yield (
                 f"published.{name}: {wanted} cannot be downloaded, since checksums of its files are not known; give a "

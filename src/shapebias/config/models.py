@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -572,7 +573,9 @@ class Observer(Section):
     decisions: LocalPath = optional(
         "A CSV file as model-vs-human writes it, or a folder of such files. download:decisions is the published one."
     )
-    benchmark: str = optional("The benchmark that was answered, of any kind but melanoma and suppressed.")
+    benchmark: str = optional(
+        "The benchmark that was answered: cue_conflict, critical_band, or a kind of which accuracy is measured."
+    )
     pool: dict[Name, Annotated[str, Field(min_length=1, max_length=1000)]] = optional(
         "Observers that are pooled: the name of the pool → a pattern of their names."
     )
@@ -630,6 +633,11 @@ def allow_list_of_sources(schema: dict[str, Any]) -> None:
     """Let the JSON schema of `published` take a list of sources, too, which `Study.add_defaults` makes a mapping."""
     mapping = {key: schema.pop(key) for key in ("type", "additionalProperties", "patternProperties") if key in schema}
     schema["anyOf"] = [{"type": "array", "items": {"enum": DOWNLOADABLE}, "uniqueItems": True}, mapping]
+
+
+def refuse_repeated_sources(sources: Any) -> Any:
+    """Refuse a list that names a source twice; a section cannot."""
+    return refuse_repeats(sources) if isinstance(sources, list) else sources
 
 
 class Study(Section):
@@ -711,7 +719,7 @@ class Study(Section):
     observers: dict[Name, Observer] = section(
         "Observers besides the trained runs: other networks, or recorded decisions of people or networks."
     )
-    published: dict[Name, LocalPath] = Field(
+    published: Annotated[dict[Name, LocalPath], BeforeValidator(refuse_repeated_sources)] = Field(
         default={},
         description="Published observers of the cue conflicts, among whom the atlas shows the networks of the study: a "
         f"list of sources to download ({', '.join(DOWNLOADABLE)}), or source → folder of its files. A folder may also "
@@ -733,8 +741,8 @@ class Study(Section):
     def add_defaults(cls, values: dict[str, Any]) -> None:
         super().add_defaults(values)
         sources = values["published"]
-        if isinstance(sources, list) and all(isinstance(name, str) for name in sources):
-            refuse_repeats(sources)
+        are_names = isinstance(sources, list) and all(isinstance(name, str) for name in sources)
+        if are_names and len({*sources}) == len(sources):  # repeated names stay a list, which is refused
             values["published"] = {name: f"download:{name}" for name in sources}
 
 

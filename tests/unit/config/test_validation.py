@@ -354,6 +354,8 @@ MISTAKES = [
     ),
     (put("observers", {"x": {"decisions": ".", "benchmark": "mela"}}), ["observers.x.benchmark", "'mela'"]),
     (put("observers", {"x": {"decisions": "."}}), ["observers.x", "decisions and benchmark"]),
+    (put("published", ["huber2023", "huber2023"]), ["published: ", "a value is listed twice"]),
+    (put("published", {"mine": "download:huber2023"}), ["published.mine", "write published: [huber2023]"]),
 ]  # fmt: skip
 
 
