@@ -271,6 +271,23 @@ def published_problems(config: Config) -> Iterator[str]:
             )
 
 
+def published_label_problems(config: Config) -> Iterator[str]:
+    """Yield a message for each benchmark whose published labels are classes that networks trained here do not have."""
+    regime = next((name for name, entry in config["regimes"].items() if lacks_ilsvrc(config, entry["train_on"][0])), "")
+    for name, entry in config["benchmarks"].items():
+        if regime and KINDS[entry["kind"]].rule and "folder" in entry and "labels" not in entry:
+            yield (
+                f"benchmarks.{name}: its published labels are classes of ILSVRC that networks of regimes.{regime} do "
+                f"not have; give `labels`, a CSV file class,label with their classes, or measure it in another study"
+            )
+
+
+def lacks_ilsvrc(config: Config, images: str) -> bool:
+    """Return whether some of the 1,000 classes of ILSVRC are surely missing in a set. Folders can hold any classes."""
+    source = config["sources"].get(config["stylized"].get(images, {}).get("content", images), {})
+    return source.get("kind") == "synthetic" or (source.get("kind") == "ilsvrc" and source["classes"] != ALL)
+
+
 def path_problems(config: Config) -> Iterator[str]:
     """Yield a message for each path that begins like a word of other keys."""
     for section, key, _, other in PATH_KEYS:
@@ -636,6 +653,7 @@ STUDY_CHECKS: tuple[Callable[[Config], Iterator[str]], ...] = (
     weights_problems,
     download_problems,
     published_problems,
+    published_label_problems,
     path_problems,
     throughput_problems,
     palette_problems,

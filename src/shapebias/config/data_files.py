@@ -3,6 +3,7 @@
 A plan needs none of them, so it can be made before the data exist. A run needs all of them before its first job.
 """
 
+import contextlib
 import fnmatch
 import itertools
 import os
@@ -16,7 +17,7 @@ from shapebias.config.dataset_sizes import class_folders
 from shapebias.config.queries import ALL, Config, is_url, network_names
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS
-from shapebias.evaluation.label_maps import read_label_map
+from shapebias.evaluation.label_maps import published_label_map, read_label_map
 
 FOLDER, FILE, EITHER = "folder", "file", "folder or file"
 # Section, key and expected kind of each path in a config, and how a value begins that is no path there.
@@ -196,17 +197,28 @@ def output_problems(config: Config) -> Iterator[str]:
 
 
 def label_problems(config: Config) -> Iterator[str]:
-    """Yield a message for each table of labels that cannot be read, or that networks of ILSVRC's classes do not fit."""
-    ilsvrc = [name for name, entry in config["observers"].items() if "timm" in entry and "classes" not in entry]
+    """Yield a message for each table of labels that cannot be read, or whose classes an observer does not have."""
+    observers: dict[str, list[str]] = {}
+    for name, entry in config["observers"].items():
+        if "timm" in entry:
+            with contextlib.suppress(UserError):  # of `output_problems`
+                own = own_categories(entry.get("classes"))
+                if own is not None:
+                    observers[name] = list(own) or ilsvrc_wnids()
     for name, entry in config["benchmarks"].items():
-        if "labels" not in entry or not Path(entry["labels"]).is_file():
+        kind, table = KINDS[entry["kind"]], entry.get("labels")
+        if not kind.rule or not ("folder" in entry if table is None else Path(table).is_file()):
             continue
+        key = f"benchmarks.{name}.labels"
         try:
-            label_map = read_label_map(Path(entry["labels"]), KINDS[entry["kind"]].rule or "mean")
-            if ilsvrc:
-                label_map.positions(ilsvrc_wnids())
+            label_map = published_label_map(kind.label_map, kind.rule)
+            if table is not None:
+                label_map = read_label_map(Path(table), kind.rule)
+            for observer, classes in observers.items():
+                key = f"benchmarks.{name}.labels, for observers.{observer}"
+                label_map.positions(classes)
         except UserError as error:
-            yield f"benchmarks.{name}.labels: {error}"
+            yield f"{key}: {error}"
 
 
 def decision_problems(config: Config) -> Iterator[str]:

@@ -126,14 +126,19 @@ def test_many_inputs_from_the_future_make_one_short_line(tmp_path):
 
 
 def test_labels_that_cannot_be_read_or_name_other_classes_are_reported(config, tmp_path):
-    config["observers"] = {"lite": {"timm": "tf_efficientnet_lite0"}}
+    config |= {"models": {}, "regimes": {}, "observers": {"lite": {"timm": "tf_efficientnet_lite0"}}}
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "1.png").touch()
     for name, text in (("twice", "pug,dog\npug,cat\n"), ("own", "pug,dog\ntabby,cat\n")):
         (tmp_path / f"{name}.csv").write_text(f"class,label\n{text}")
         config["benchmarks"][name] = {"kind": "refined_bias", "folder": "images", "labels": f"{name}.csv"}
     config["benchmarks"]["gone"] = {"kind": "refined_bias", "folder": "images", "labels": "gone.csv"}
-    gone, twice, own = data_problems(check_config(config))
+    config["observers"]["two"] = {"timm": "resnet18", "weights": "two.pth", "classes": "two.csv"}
+    (tmp_path / "two.pth").touch()
+    (tmp_path / "two.csv").write_text("class,category\npug,dog\ntabby,cat\n")
+    config["benchmarks"]["published"] = {"kind": "laion_c", "folder": "images"}
+    gone, twice, own, published = data_problems(check_config(config))
+    assert "benchmarks.published.labels, for observers.two: the published labels laion_c_labels.csv" in published
     assert "benchmarks.gone.labels" in gone and "gone.csv does not exist" in gone
     assert "benchmarks.twice.labels" in twice and "line 3: class 'pug' is named twice" in twice
     assert "benchmarks.own.labels" in own and "class pug, tabby: not among the 1,000 classes" in own

@@ -103,7 +103,9 @@ def test_two_places_that_share_a_yaml_anchor_get_separate_defaults(config):
 
 def test_benchmarks_of_all_kinds_are_declared_alike(tmp_path, config):
     config["benchmarks"] = {
-        name: {"kind": name, "folder": str(tmp_path)} for name in KINDS if name not in ("suppressed", "melanoma")
+        name: {"kind": name, "folder": str(tmp_path)} | ({"labels": "labels.csv"} if kind.rule else {})
+        for name, kind in KINDS.items()
+        if name not in ("suppressed", "melanoma")
     }
     archive = tmp_path / "set.tar.gz"
     archive.write_bytes(b"opened later")
@@ -354,6 +356,10 @@ MISTAKES = [
     ),
     (put("observers", {"x": {"decisions": ".", "benchmark": "mela"}}), ["observers.x.benchmark", "'mela'"]),
     (put("observers", {"x": {"decisions": "."}}), ["observers.x", "decisions and benchmark"]),
+    (
+        put("benchmarks.x", {"kind": "refined_bias", "folder": "."}),
+        ["benchmarks.x", "published labels are classes of ILSVRC", "regimes.in", "give `labels`"],
+    ),
     (put("published", ["huber2023", "huber2023"]), ["published: ", "a value is listed twice"]),
     (put("published", {"mine": "download:huber2023"}), ["published.mine", "write published: [huber2023]"]),
 ]  # fmt: skip
