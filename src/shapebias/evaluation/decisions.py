@@ -71,7 +71,7 @@ def read_predictions(
 def read_label_predictions(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Read predictions of a benchmark with labels of its own, and their metadata.
 
-    Raises UserError if the file is not such a file.
+    Raises UserError if the file is not such a file, and for an image that is answered twice.
     """
     frame, metadata = read_raw_predictions(path, ["label_classes", "class_names"])
     needed = ["observer", "image", "label", "decision", *(f"{SCORE}{name}" for name in metadata["label_classes"])]
@@ -81,6 +81,7 @@ def read_label_predictions(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
             f"{path}: predictions of {metadata.get('benchmark')} without the column {missing[0]!r}; remove the file to "
             f"have it made again"
         )
+    refuse_doubled(frame.assign(condition=""), [path] * len(frame))
     return frame, metadata
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import torch
 
 LABEL_MAP_COLUMNS = ("class", "label")
+ALL_LABELS = "all"  # in tables, all labels together
 NAMED_ITEMS = 5  # in one message
 
 
@@ -35,7 +36,8 @@ class LabelMap:
     """The labels of a benchmark and the classes of each.
 
     classes: label → its classes, in the order of the labels. rule: see the module. origin: the file, for messages.
-    Raises UserError for fewer than two labels, for a label without classes, and for a class with two labels.
+    Raises UserError for fewer than two labels, for a label that is called ALL_LABELS or has no classes, and for a class
+    with two labels.
     """
 
     classes: Mapping[str, Sequence[str]]
@@ -46,6 +48,11 @@ class LabelMap:
         if len(self.classes) < 2:
             names = ", ".join(self.classes) or "none"
             raise UserError(f"{self.origin}: its labels are {names}; a choice needs at least two labels")
+        if ALL_LABELS in self.classes:
+            raise UserError(
+                f"{self.origin}: a label is called {ALL_LABELS!r}, which in the tables means all labels together; "
+                f"choose another"
+            )
         label_of: dict[str, str] = {}
         for label, names in self.classes.items():
             if not names:

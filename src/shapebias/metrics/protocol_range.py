@@ -58,8 +58,14 @@ class ProtocolAnswers:
 def read_protocol_answers(table: pd.DataFrame, metadata: Mapping[str, Any]) -> ProtocolAnswers:
     """Return the answers in a table of `measure_protocols`; metadata: its facts and those of the network.
 
-    Raises UserError for an image that is answered twice.
+    Raises UserError for an image that is answered twice, and for a missing column.
     """
+    columns = dict.fromkeys(protocol["column"] for protocol in metadata["protocols"])
+    if missing := [name for name in ("image", "shape", "texture", *columns) if name not in table]:
+        raise UserError(
+            f"observer {metadata['observer']!r}: the decisions under all protocols lack the column {missing[0]!r}; "
+            f"evaluate the network again"
+        )
     images = table["image"].map(stimulus_name)
     if images.duplicated().any():
         raise UserError(
@@ -68,7 +74,6 @@ def read_protocol_answers(table: pd.DataFrame, metadata: Mapping[str, Any]) -> P
         )
     shape, texture = category_codes(table["shape"]), category_codes(table["texture"])
     known = category_codes(pd.Series(metadata["answers"], dtype=object))
-    columns = dict.fromkeys(protocol["column"] for protocol in metadata["protocols"])
     return ProtocolAnswers(
         observer=metadata["observer"],
         images=images.to_numpy(dtype=object),

@@ -15,10 +15,10 @@ import pandas as pd
 
 from shapebias.errors import UserError
 from shapebias.evaluation.decisions import SCORE
+from shapebias.evaluation.label_maps import ALL_LABELS
 from shapebias.metrics.bootstrap import assign_strata, image_weights, resampled_sums
 from shapebias.metrics.shape_bias import fraction_intervals
 
-ALL_LABELS = "all"
 REFINED_BIAS_CUES = ("shape", "texture")
 REFINED_BIAS_COLUMNS = [
     *["observer", "cue", "label", "images", "reciprocal_rank", "ci_low", "ci_high", "chance"],

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from shapebias.metrics.refined_bias import ALL_LABELS, REFINED_BIAS_CUES
+from shapebias.evaluation.label_maps import ALL_LABELS
+from shapebias.metrics.refined_bias import REFINED_BIAS_CUES
 from shapebias.report import charts, html_tables, wording
 from shapebias.report.charts import Chart
 from shapebias.report.encoding import IDENTITY, Encoding, label_observers

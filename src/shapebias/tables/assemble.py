@@ -243,10 +243,19 @@ class TableBuilder:
 def tabulate_all_protocols(
     files: Mapping[str, Sequence[tuple[pd.DataFrame, dict[str, Any]]]],
 ) -> dict[str, list[pd.DataFrame]]:
-    """Return the parts of the tables on protocols; files: benchmark → decisions and metadata of each network."""
+    """Return the parts of the tables on protocols; files: benchmark → decisions and metadata of each network.
+
+    Raises UserError if a benchmark has two files of one network.
+    """
     parts: dict[str, list[pd.DataFrame]] = {"protocols": [], "protocol_pairs": []}
     for benchmark, networks in files.items():
         answers = [protocol_range.read_protocol_answers(*network) for network in networks]
+        names = [network.observer for network in answers]
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise UserError(
+                f"benchmark {benchmark!r}: two files of decisions under all protocols are of {repeated[0]!r}; remove "
+                f"one of them"
+            )
         identities = {
             facts["observer"]: {key: facts[key] for key in ("model", "regime", "seed")} for _, facts in networks
         }

@@ -11,6 +11,7 @@ from shapebias.errors import UserError
 from shapebias.evaluation.decisions import (
     CSV_COLUMNS,
     read_decisions,
+    read_label_predictions,
     read_observers,
     read_predictions,
     write_decisions,
@@ -123,6 +124,14 @@ def test_predictions_without_rows_columns_or_metadata_are_refused_by_name(tmp_pa
         write_predictions(tmp_path / "x.parquet", table, metadata)
         with pytest.raises(UserError, match=rf"x\.parquet.*{expected}"):
             read_predictions(tmp_path / "x.parquet")
+
+
+def test_an_image_that_is_answered_twice_in_labels_of_a_benchmark_is_refused_with_its_file(tmp_path):
+    table = pd.DataFrame({"observer": "net", "image": ["x", "x"], "label": "ape", "decision": "bee"})
+    table = table.assign(s_ape=0.5, s_bee=0.5)
+    write_predictions(tmp_path / "x.parquet", table, {"label_classes": {"ape": [], "bee": []}, "class_names": []})
+    with pytest.raises(UserError, match=r"'net' answers image 'x' twice, in .*x\.parquet"):
+        read_label_predictions(tmp_path / "x.parquet")
 
 
 def test_a_photograph_with_the_name_of_another_stimulus_gets_a_new_name(tmp_path):

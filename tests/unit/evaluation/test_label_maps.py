@@ -73,6 +73,7 @@ def test_published_maps_name_classes_of_ilsvrc():
         ("class,label\nape,mammal\nbee,\n", ["line 3", "'bee'", "no label"]),
         ("class,label\nape,mammal\n,insect\n", ["line 3", "'insect'", "no class"]),
         ("class,label\nape,mammal\ncow,mammal\n", ["mammal", "at least two labels"]),
+        ("class,label\nape,all\nbee,insect\n", ["'all'", "all labels together"]),
         ("class,label\n", ["none", "at least two labels"]),
         ("class,category\nape,mammal\n", ["label", "missing", "class,label"]),
         ("class;label\nape;mammal\n", ["semicolons"]),

@@ -17,6 +17,7 @@ from shapebias.metrics.protocol_range import (
     tabulate_protocols,
 )
 from shapebias.metrics.shape_bias import bias_rows, count_cues
+from shapebias.tables.assemble import tabulate_all_protocols
 
 MEAN, MAX = "mean probability", "max logit"
 
@@ -125,6 +126,10 @@ def test_answers_that_do_not_fit_together_are_refused():
     metadata = {"observer": "net", "answers": ["cat", "dog"], "protocols": [protocol(MEAN, "decision_0")]}
     with pytest.raises(UserError, match="'net' answers image 'x' twice"):
         read_protocol_answers(table, metadata)
+    with pytest.raises(UserError, match=r"'net': .* lack the column 'decision_0'"):
+        read_protocol_answers(table.drop(columns="decision_0"), metadata)
+    with pytest.raises(UserError, match="'x': two files of decisions under all protocols are of 'net'"):
+        tabulate_all_protocols({"x": [(table.head(1), metadata)] * 2})
     other = answers("b", "s", "s")
     other.shape[:] = np.int8(3)
     with pytest.raises(UserError, match="image 'image000' has different labels for b"):
