@@ -23,7 +23,16 @@ LISTED_FILE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
 def seal(data: bytes) -> bytes:
-    """Return the content of a file with its checksum in the place of UNSEALED, which its metadata must hold."""
+    """Return the content of a file with its checksum in the place of UNSEALED, which its metadata must hold.
+
+    Raises UserError if a name in the file looks like a seal: readers would take it for the seal.
+    """
+    if len(found := SEAL.findall(data)) > 1:
+        other = next((text for text in found if text != UNSEALED[-8:].encode()), found[0])
+        raise UserError(
+            f"crc32:{other.decode()} is the form in which this tool writes checksums; give the observer or image of "
+            f"this name another one"
+        )
     return data.replace(UNSEALED.encode(), f"crc32:{zlib.crc32(data):08x}".encode(), 1)
 
 

@@ -98,6 +98,15 @@ def test_a_seal_is_the_crc_of_the_file_with_zeros_in_its_place():
     assert seal(text) == b'{"seal": "crc32:%s"}' % trailer[::-1].hex().encode()
 
 
+@pytest.mark.parametrize("name", ["crc32:00000000", "crc32:12345678"])
+def test_a_name_that_looks_like_a_seal_is_refused(tmp_path, name):
+    """The seal would be written into the first of these names, and into the table."""
+    answers = trials(("cat", "dog", "cat"), observer=name)
+    with pytest.raises(UserError, match=f"{name} is the form"):
+        write_predictions(tmp_path / "x.parquet", answers, {"observer": name})
+    assert not (tmp_path / "x.parquet").exists()
+
+
 def test_a_file_without_a_seal_passes(tmp_path):
     (tmp_path / "config.json").write_text('{"a": 1}')
     assert read_json(tmp_path / "config.json") == {"a": 1}
