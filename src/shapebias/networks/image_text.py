@@ -64,7 +64,7 @@ def from_embeddings(
     encode_image: an object with the method `encode_image` (a network of open_clip), or a function; it maps images
     [B, 3, size, size] to embeddings [B, D]. text_embeddings: [classes, D], a tensor or an array; embeddings of several
     prompts per class are averaged before. classes: the names in the same order. preparation: of the images.
-    Raises UserError for embeddings that are not finite or do not fit the classes.
+    Raises UserError for embeddings that are not finite or do not fit the classes, and for a class that is named twice.
     """
     texts = output_tensor(text_embeddings)
     if texts is None or texts.ndim != 2 or len(texts) != len(classes):
@@ -73,6 +73,8 @@ def from_embeddings(
             f"text_embeddings are a {type(text_embeddings).__name__}{shape}; expected [{len(classes)}, D], one row for "
             f"each of the {len(classes)} classes"
         )
+    if repeated := [name for name in classes if list(classes).count(name) > 1]:
+        raise UserError(f"class {repeated[0]!r} is named twice in classes; give one text embedding for each class")
     texts = texts.float().cpu()
     if not texts.isfinite().all() or not texts.any(dim=1).all():
         row = int((~texts.isfinite().all(dim=1) | ~texts.any(dim=1)).int().argmax())
@@ -92,8 +94,11 @@ def from_embeddings(
 def make_prompts(template: str, names: Sequence[str]) -> list[str]:
     """Return a prompt for each name: the template with the name in the place of `{}`.
 
-    Raises UserError for a template without exactly one `{}`: all prompts would be the same text, or hold a name twice.
+    Raises UserError for a template without exactly one `{}`: all prompts would be the same text, or hold a name twice;
+    and for a single text in place of names, whose letters would be the names.
     """
+    if isinstance(names, str):
+        raise UserError(f"names are the text {names!r}; give a list of names, such as [{names!r}]")
     if template.count(PLACE) != 1:
         raise UserError(
             f"prompt {template!r} has {template.count(PLACE)} places for the name of a class; write one {PLACE}, as in "

@@ -52,7 +52,11 @@ class Preparation:
     def __post_init__(self) -> None:
         for name, wrong, allowed in (
             ("size", not (isinstance(self.size, int) and self.size > 0), "a number of pixels, such as 224"),
-            ("mean", not is_triple(self.mean), "three numbers, one a channel, for values in [0, 1]"),
+            (
+                "mean",
+                not (is_triple(self.mean) and min(self.mean) >= 0 and max(self.mean) <= 1),
+                "three numbers from 0 to 1, one a channel; divide a mean and a std for values to 255 by 255",
+            ),
             ("std", not (is_triple(self.std) and min(self.std) > 0), "three numbers above 0, for values in [0, 1]"),
             ("interpolation", self.interpolation not in PILLOW_FILTERS, f"one of {', '.join(PILLOW_FILTERS)}"),
             ("crop", not 0 < self.crop <= 1, "a share of the shorter side, above 0 and at most 1"),

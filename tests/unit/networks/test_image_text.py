@@ -45,6 +45,8 @@ def test_a_prompt_holds_its_name_once():
     for template, count in (("a photo", 0), ("a {} of a {}", 2), ("a photo of a {name}", 0)):
         with pytest.raises(UserError, match=f"has {count} places .* write one {{}}"):
             make_prompts(template, NAMES)
+    with pytest.raises(UserError, match="names are the text 'cat'; give a list"):
+        make_prompts("a photo of a {}", "cat")
 
 
 def test_the_logits_are_a_hundred_cosines(towers, texts):
@@ -84,6 +86,11 @@ def test_a_network_of_images_and_texts_is_evaluated_with_its_own_classes(towers,
 def test_text_embeddings_that_do_not_fit_are_refused(towers, rows: Any, message):
     with pytest.raises(UserError, match=message):
         from_embeddings(towers, rows, NAMES, PREPARATION)
+
+
+def test_a_class_that_is_named_twice_is_refused(towers, texts):
+    with pytest.raises(UserError, match="class 'cat' is named twice in classes"):
+        from_embeddings(towers, texts, ["cat", "cat"], PREPARATION)
 
 
 def test_image_embeddings_of_another_width_are_refused(towers, tmp_path):

@@ -481,6 +481,7 @@ GOOD: dict[str, Any] = {
     [
         ({"size": 0}, "size is 0; expected a number of pixels"),
         ({"mean": 0.5}, "mean is 0.5; expected three numbers"),
+        ({"mean": (123.7, 116.3, 103.5)}, r"mean is \(123.7, .*; expected three numbers from 0 to 1, .* by 255"),
         ({"std": (0.5, 0.5, 0.0)}, "std is .* three numbers above 0"),
         ({"interpolation": "cubic"}, "interpolation is 'cubic'; expected one of nearest, bilinear, bicubic, lanczos"),
         ({"crop": 87.5}, "crop is 87.5; expected a share"),
