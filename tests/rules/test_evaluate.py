@@ -122,6 +122,7 @@ def test_an_image_that_two_benchmarks_show_is_decoded_once(inputs, tmp_path, mon
         (["--suppress", '{"shape": [2.5]}'], "shape 2.5"),
         (["--benchmark", "contrasts"], "contrasts.*high-pass"),
         (["--benchmark", "edges"], "equally often"),
+        (3 * ["--decisions", "x.csv"], r"x\.csv is named as the file of two results"),
     ],
 )
 def test_invalid_suppression_is_refused_before_any_file_is_written(inputs, tmp_path, suppress, named):

@@ -245,7 +245,10 @@ class Measurement:
 
 
 def measurements(args: argparse.Namespace) -> list[Measurement]:
-    """Return the measurements that the command line requests. Raises UserError for strengths that are not allowed."""
+    """Return the measurements that the command line requests.
+
+    Raises UserError for strengths that are not allowed, and for one output of two measurements.
+    """
     strengths = iter([cue_suppression.read_strengths(words) for words in args.suppress])
     tables, labels, protocols = iter(args.read_out), iter(args.labels), iter(args.protocols)
     requested = []
@@ -258,6 +261,9 @@ def measurements(args: argparse.Namespace) -> list[Measurement]:
         target = None if protocol_file == "-" else Path(protocol_file)
         label_map = next(labels, PUBLISHED) if KINDS[kind].rule else PUBLISHED
         requested.append(Measurement(paths, kind, out, decisions, suppress, read_out, target, label_map))
+    outputs = [path.absolute() for measurement in requested for path in measurement.outputs.values()]
+    if repeated := [path for path in outputs if outputs.count(path) > 1]:
+        raise UserError(f"{repeated[0]} is named as the file of two results; give each a file of its own")
     return requested
 
 
