@@ -103,6 +103,8 @@ def evaluate(
         raise UserError("give both read_out and fit_on, the folder of photographs to fit it on, or neither")
     if read_out and classes:
         raise UserError("classes name the outputs of a classifier; a read_out knows the categories of its photographs")
+    if labels is not None and not isinstance(labels, str | Path):
+        raise UserError(f"labels is a {type(labels).__name__}; give the path of a CSV file class,label")
     require_settings(batch_size, workers, max_rejected)
     stimuli = open_benchmark(to_paths(images), benchmark)
     naming: dict[str, Any] = {"name": observer, "classes": class_categories(classes) if classes else None}

@@ -111,6 +111,7 @@ def test_other_benchmarks_are_selected_by_name(tmp_path):
         ({"classes": ["cat", "cat"]}, "class 'cat' is named twice in classes"),
         ({"classes": {"cat": "cat", "dog": "dgo"}}, "'dgo'"),
         ({"device": "cuda:9"}, "cuda:9"),
+        ({"benchmark": "laion_c", "labels": {"cat": "pet"}}, "labels is a dict; give the path of a CSV file"),
         ({"batch_size": 0}, "batch_size is 0; it must be a whole number from 1"),
         ({"workers": -1}, "workers is -1; it must be a whole number from 0"),
         ({"max_rejected": float("nan")}, "max_rejected is nan; it must be a fraction from 0 to 1"),
