@@ -36,6 +36,7 @@ Measure = Literal[
 ]
 # How the logits of a label's classes become the score of the label; see `label_maps`.
 Rule = Literal["mean", "max", "first_rank"]
+ALL_LABELS = "all"  # in tables, all labels together
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,12 @@ import numpy as np
 
 from shapebias.csv_tables import read_csv_table
 from shapebias.errors import UserError
-from shapebias.evaluation.benchmarks import Rule
+from shapebias.evaluation.benchmarks import ALL_LABELS, Rule
 
 if TYPE_CHECKING:
     import torch
 
 LABEL_MAP_COLUMNS = ("class", "label")
-ALL_LABELS = "all"  # in tables, all labels together
 NAMED_ITEMS = 5  # in one message
 
 

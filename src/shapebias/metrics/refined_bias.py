@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from shapebias.errors import UserError
+from shapebias.evaluation.benchmarks import ALL_LABELS
 from shapebias.evaluation.decisions import SCORE
-from shapebias.evaluation.label_maps import ALL_LABELS
 from shapebias.metrics.bootstrap import assign_strata, image_weights, resampled_sums
 from shapebias.metrics.shape_bias import fraction_intervals
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from shapebias.evaluation.label_maps import ALL_LABELS
+from shapebias.evaluation.benchmarks import ALL_LABELS
 from shapebias.metrics.refined_bias import REFINED_BIAS_CUES
 from shapebias.report import charts, html_tables, wording
 from shapebias.report.charts import Chart
