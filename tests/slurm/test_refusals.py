@@ -84,6 +84,7 @@ def test_sbatch_accepts_the_jobs_of_every_rule(cluster_workspace):
     (place.folder / "isic").mkdir()
     (place.folder / "isic/lesion.jpg").touch()
     arguments = ["--default-resources", "gpu_model=a100", "runtime=60", "--set-resources", "train:runtime=5"]
+    planned = place.plan(study_with_all_rules(), profile="slurm")  # before any job writes files that a plan could meet
     running = place.start(*arguments, config=study_with_all_rules(), profile="slurm")
     log, end = place.folder / "started.log", time.monotonic() + 120
     try:
@@ -94,7 +95,6 @@ def test_sbatch_accepts_the_jobs_of_every_rule(cluster_workspace):
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
     assert "train's runtime of 5 minutes ends before its first checkpoint" in text and "set-resources" in text
-    planned = place.plan(None, profile="slurm")
     local = {"all", "settings", "track", "download_pretrained", "total"}
     [count] = {line.rpartition(" of ")[2] for line in text.splitlines() if "sbatch accepts all jobs" in line}
     assert count == f"{len(set(planned) - local)} rules."
