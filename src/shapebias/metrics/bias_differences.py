@@ -38,7 +38,7 @@ def difference_rows(
     These intervals are too wide, not too narrow.
 
     p belongs to the hypothesis of equal biases: twice the share of resamples in which the difference is 0 or has the
-    opposite sign. It is below 0.05 where the interval excludes 0, and at least 2 / (resamples + 1).
+    opposite sign. It is below 0.05 where the interval clearly excludes 0, and at least 2 / (resamples + 1).
     """
     members = [set(groups[name]) for name in counts.names]
     places_of_names = {name: place for place, name in enumerate(counts.names)}

@@ -33,7 +33,9 @@ def folders(tmp_path) -> dict[str, Path]:
     decisions(geirhos / "x_subject-01_session_1.csv", "subject-01", "sssssss-")
     decisions(geirhos / "x_subject-02_session_1.csv", "subject-02", "sssssst-")
     decisions(geirhos / "x_resnet50_session-1.csv", "resnet50", "sttttooo")
-    labels = "\n".join(f"{image},{label}" for image, label in zip(IMAGES, ["cat"] * 4 + ["dog"] * 3 + ["sofa"]))  # noqa: B905
+    labels = "\n".join(
+        f"{image},{label}" for image, label in zip(IMAGES, ["cat"] * 4 + ["dog"] * 3 + ["sofa"], strict=True)
+    )
     (gavrikov / "vqa").mkdir(parents=True)
     (gavrikov / "vqa" / "20240205_201419_llava.csv").write_text("image,pred_label\n" + labels + "\n")
     return {"geirhos2019": geirhos, "gavrikov2025": gavrikov}
