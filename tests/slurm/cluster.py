@@ -112,6 +112,12 @@ def children(number: int) -> list[int]:
     return [int(child) for child in read_proc(number, f"task/{number}/children").split()]
 
 
+def has_ended(number: int) -> bool:
+    """Return whether a process is gone, or a zombie that nobody reaps."""
+    status = read_proc(number, "stat").rpartition(b")")[2].split()
+    return not status or status[0] == b"Z"
+
+
 class Cluster:
     """A cluster of the nodes n1 to n4; tests run commands on it, and can break and restart its nodes."""
 

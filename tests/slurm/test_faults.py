@@ -9,6 +9,7 @@ import time
 import pandas as pd
 import pytest
 import yaml
+from cluster import children, has_ended
 from helpers import ROOT
 from workspaces import Workspace
 
@@ -79,10 +80,14 @@ class FaultyRun:
         return path.read_text() if path.exists() else ""
 
     def is_training(self, regime, attempt):
-        """Return whether the given attempt of a regime's training has finished a few epochs."""
-        log = self.text(regime)
-        started = len(self.jobs(regime)) == attempt and (attempt == 1 or "resumes from step" in log)
-        return started and len(re.findall(r" epoch \d+ ", log)) >= 3
+        """Return whether the given attempt of a regime's training has finished a few epochs, and still runs."""
+        log, jobs = self.text(regime), self.jobs(regime)
+        started = len(jobs) == attempt and (attempt == 1 or "resumes from step" in log)
+        return started and len(re.findall(r" epoch \d+ ", log)) >= 3 and self.queue_state(jobs[-1]) == "RUNNING"
+
+    def queue_state(self, job):
+        """Return the state of a job in the queue, or an empty string once Slurm has forgotten it."""
+        return self.cluster.run("squeue", "-h", "-j", job, "-o", "%T", check=False).strip()
 
     def cause_faults(self, faults):
         """Cause the fault of each regime once its job is training, in the order in which the jobs get there.
@@ -103,8 +108,10 @@ class FaultyRun:
         return self.cluster.run("squeue", "-h", "-j", job, "-o", "%N").strip()
 
     def kill_snakemake(self):
+        [snakemake] = children(self.started.pid)  # of nsenter
         os.killpg(self.started.pid, signal.SIGKILL)
         self.started.wait()
+        self.cluster.wait(lambda: has_ended(snakemake), WAIT)  # a process that writes to a slow disk ends later
         self.orphaned_jobs = self.cluster.run("squeue", "-h", "-o", "%A").split()
         # Another job of the same user in the same folder, which must survive.
         options = ["--parsable", "--mem=100", "--output=/dev/null", "--chdir", self.place.folder]

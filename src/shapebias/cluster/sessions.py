@@ -54,7 +54,9 @@ class Session:
         if self.host != socket.gethostname():
             return self.jobs_name is not None and self.silence > MAX_SILENCE
         try:  # the process id may have been reused, and the clock may have been set since
-            return abs(psutil.Process(self.pid).create_time() - self.started) > 60
+            process = psutil.Process(self.pid)
+            # A killed process stays as a zombie where the first process of a container does not reap it.
+            return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - self.started) > 60
         except psutil.NoSuchProcess:
             return True
 

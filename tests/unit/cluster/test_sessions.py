@@ -56,6 +56,16 @@ def test_a_session_with_queued_jobs_keeps_its_record(squeue):
     assert sessions.recorded_sessions() == []
 
 
+def test_a_killed_session_that_nobody_reaps_has_ended():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    session = sessions.Session(socket.gethostname(), process.pid, psutil.Process(process.pid).create_time())
+    assert not session.has_ended()
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it is now a zombie, and stays one
+    assert session.has_ended()
+    process.communicate()
+
+
 def test_a_record_that_vanishes_during_reading_is_skipped(tmp_path):
     sessions.FOLDER.mkdir(parents=True)
     (sessions.FOLDER / "gone.json").symlink_to(tmp_path / "nothing")
