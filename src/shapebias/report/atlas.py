@@ -64,14 +64,16 @@ def own_statements(atlas: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
         pairs = differences[
             (differences["observer_1"] == row["observer"]) & differences["observer_2"].isin(single["observer"])
         ]
-        measurable = pairs["p_adjusted"] < 1 - LEVEL
+        compared, measurable = pairs["difference"].notna(), pairs["p_adjusted"] < 1 - LEVEL
         above, below = ((pairs["difference"][measurable] * sign > 0).sum() for sign in (1, -1))
         rank = f"{row['rank']:g} [{row['rank_low']:g}, {row['rank_high']:g}] of {single['rank'].notna().sum()}"
         statements.append(
             f"{network_name(row)}: shape bias {format_estimate(row, 'shape_bias')}, rank {rank}. Its bias is "
             f"measurably higher than that of {above} of the published observers and lower than that of {below}; "
-            f"{len(pairs) - above - below} cannot be told from it (paired by image; false discovery rate 5 %)."
+            f"{compared.sum() - above - below} cannot be told from it (paired by image; false discovery rate 5 %)."
         )
+        if not compared.all():
+            statements[-1] += f" {len(pairs) - compared.sum()} cannot be compared with it; the table says why."
     if len(own) > MAX_NAMES:
         statements.append(f"{len(own) - MAX_NAMES} more networks of this study are in the table.")
     return statements

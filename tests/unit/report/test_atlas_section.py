@@ -53,6 +53,13 @@ def test_a_network_of_the_study_is_set_among_those_it_differs_from_measurably():
     )
 
 
+def test_an_observer_without_a_common_image_counts_neither_as_different_nor_as_equal():
+    pairs = differences(("vit_sin_seed0", "p1", -0.4, 0.001), ("vit_sin_seed0", "p2", float("nan"), float("nan")))
+    (sentence,) = own_statements(table(*MINE, *PEOPLE), pairs)
+    assert "lower than that of 1; 0 cannot be told from it" in sentence
+    assert sentence.endswith(" 1 cannot be compared with it; the table says why.")
+
+
 def test_more_networks_than_a_paragraph_holds_are_counted():
     networks = [observer(f"net{k}", OWN, 0.5, k, source=OWN, model=f"net{k}") for k in range(10)]
     statements = own_statements(table(*networks), differences())
