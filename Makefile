@@ -3,7 +3,7 @@
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 UV_RUN := "$(UV)" run --locked --no-sync
 
-.PHONY: setup demo plan reproduce test coverage lint check fuzz faults audit format schema docs clean
+.PHONY: setup demo plan reproduce gpu-check test coverage lint check fuzz faults audit format schema docs clean
 
 # Compile bytecode here. Each job of the workflow is a process, and would compile torch and timm again if Python may not
 # write beside them (measured: 9.3 s of CPU for `import timm`, 4.3 s compiled).
@@ -17,9 +17,12 @@ demo: setup ## run the embedded demo up to results/report.html, offline, in abou
 	@$(UV_RUN) snakemake --profile profiles/local
 	@echo "Open results/report.html"
 
-plan: setup ## print the expected time and storage of a study: make plan CONFIG=experiments/paper.yaml DATA=FOLDER GPUS=16
+plan: setup ## print the expected time and storage of a study: make plan CONFIG=experiments/paper.yaml DATA=FOLDER GPUS=16 RATES=rates.json
 	@$(UV_RUN) scripts/plan.py $(if $(CONFIG),--configfile "$(CONFIG)") $(if $(DATA),--config data_root="$(DATA)") \
-	  $(if $(GPUS),--gpus $(GPUS))
+	  $(if $(GPUS),--gpus $(GPUS)) $(if $(RATES),--throughputs "$(RATES)")
+
+gpu-check: setup ## check a GPU against the CPU and measure its speed, in under eight minutes; DEVICE=cpu: the same code without a GPU
+	@$(UV_RUN) benchmarks/gpu_check.py --device $(or $(DEVICE),cuda)
 
 reproduce: setup ## train a finished run again and compare every byte: make reproduce RUN=results/runs/MODEL/REGIME/seed0
 	@$(UV_RUN) scripts/reproduce.py $(if $(RUN),"$(RUN)")

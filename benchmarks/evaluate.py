@@ -78,7 +78,7 @@ def load() -> Observer:
 
 
 @torch.no_grad()
-def plain_loop(network: nn.Module, prepared: Preparation, files: list[Path]) -> list[str]:
+def plain_loop(network: nn.Module, prepared: Preparation, files: list[Path], device: str = "cpu") -> list[str]:
     categories = [ilsvrc_categories().get(wnid) for wnid in ilsvrc_wnids()]
     classes = {name: [k for k, category in enumerate(categories) if category == name] for name in CATEGORIES}
     mean, std = (np.array(values, dtype=np.float32) for values in (prepared.mean, prepared.std))
@@ -89,7 +89,7 @@ def plain_loop(network: nn.Module, prepared: Preparation, files: list[Path]) -> 
             pixels = np.asarray(Image.open(file).convert("RGB"), dtype=np.float32) / 255
             normalized = (pixels - mean) / std
             images.append(torch.from_numpy(normalized.transpose(2, 0, 1)))
-        for probabilities in network(torch.stack(images)).softmax(dim=1).numpy():
+        for probabilities in network(torch.stack(images).to(device)).softmax(dim=1).cpu().numpy():
             means = {name: np.mean([probabilities[k] for k in classes[name]]) for name in classes}
             decisions.append(max(means, key=means.__getitem__))
     return decisions

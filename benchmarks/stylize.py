@@ -20,7 +20,8 @@ from torchvision.utils import save_image
 from shapebias.images.codec import encode
 from shapebias.images.pictures import decode_pictures, open_pictures
 from shapebias.images.rejections import Rejections
-from shapebias.images.shards import write_shard
+from shapebias.images.shards import Label, write_shard
+from shapebias.parallel import ordered_map
 from shapebias.seeding import generator
 from shapebias.stylize.adain import make_decoder, make_encoder, read_adain
 from shapebias.stylize.ghiasi import GhiasiStylizer, as_batch
@@ -55,29 +56,40 @@ def draw_weights(folder: Path) -> None:
 
 
 @torch.no_grad()
-def plain_loop(folder: Path, encoder: nn.Module, decoder: nn.Module) -> None:
+def plain_loop(
+    folder: Path, encoder: nn.Module, decoder: nn.Module, size: int = CONTENT, crop: int = CROP, device: str = "cpu"
+) -> None:
     """Stylize with AdaIN, one image at a time, with the styles in turn."""
-    as_content = transforms.Compose([transforms.Resize(CONTENT), transforms.CenterCrop(CROP), transforms.ToTensor()])
+    as_content = transforms.Compose([transforms.Resize(size), transforms.CenterCrop(crop), transforms.ToTensor()])
     as_style = transforms.Compose([transforms.Resize(STYLE), transforms.ToTensor()])
     (folder / "plain").mkdir(exist_ok=True)
     styles = sorted((folder / "styles").iterdir())
     for i, path in enumerate(sorted((folder / "content").iterdir())):
         images = Image.open(path).convert("RGB"), Image.open(styles[i % len(styles)]).convert("RGB")
-        features, target = (encoder(f(image)[None]) for f, image in zip((as_content, as_style), images, strict=True))
+        features, target = (
+            encoder(f(image)[None].to(device)) for f, image in zip((as_content, as_style), images, strict=True)
+        )
         (mean, std), (to_mean, to_std) = (
             (f.mean((2, 3), keepdim=True), (f.var((2, 3), keepdim=True) + 1e-5).sqrt()) for f in (features, target)
         )
         save_image(decoder((features - mean) / std * to_std + to_mean), folder / "plain" / path.name)
 
 
-def ours(folder: Path, stylizer: Stylizer, size: int, crop: int | None) -> None:
+def ours(folder: Path, stylizer: Stylizer, size: int, crop: int | None, workers: int = 0) -> None:
     """Stylize with the library, called as in scripts/stylize.py."""
     contents, rejections = open_pictures([folder / "content"]), Rejections(0)
     styles = StylePictures(open_pictures([folder / "styles"]), stylizer, rejections)
     images = stylize_images(
-        decode_pictures(contents, rejections), stylizer, StyleSampler(styles, 0, False), ContentGeometry(size, crop)
+        decode_pictures(contents, rejections, workers),
+        stylizer,
+        StyleSampler(styles, 0, False),
+        ContentGeometry(size, crop),
     )
-    write_shard(folder / "ours.tar", ((label, *encode(image, "jpeg")) for label, image in images))
+
+    def encode_sample(item: tuple[Label, Image.Image]) -> tuple[Label, str, bytes]:
+        return item[0], *encode(item[1], "jpeg")
+
+    write_shard(folder / "ours.tar", ordered_map(encode_sample, images, workers))
 
 
 def measure_adain(folder: Path, contents: int, rounds: int) -> None:

@@ -56,7 +56,7 @@ def run(main: Callable[[], None]) -> None:
             sys.exit(f"error: a worker process was killed, usually for lack of memory; give the job more ({error})")
         if type(error).__name__ != "OutOfMemoryError":  # torch's class, compared by name to avoid importing torch
             raise
-        sys.exit("error: the GPU is out of memory; take smaller images or a larger GPU")
+        sys.exit("error: the GPU is out of memory; lower the batch size, or take smaller images or a larger GPU")
     except KeyboardInterrupt:
         sys.exit("interrupted")
 

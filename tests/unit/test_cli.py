@@ -87,7 +87,10 @@ class OutOfMemoryError(RuntimeError):
     [
         (UserError("seed -1: not at least 0"), "error: seed -1: not at least 0"),
         (MemoryError(), "error: out of memory; give the job more, or fewer workers"),
-        (OutOfMemoryError("CUDA"), "error: the GPU is out of memory; take smaller images or a larger GPU"),
+        (
+            OutOfMemoryError("CUDA"),
+            "error: the GPU is out of memory; lower the batch size, or take smaller images or a larger GPU",
+        ),
         (FileNotFoundError(2, "No such file", "x.csv"), "error: No such file: x.csv"),
         (OSError("no medium"), "error: no medium"),
         (KeyboardInterrupt(), "interrupted"),

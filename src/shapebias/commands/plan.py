@@ -164,7 +164,7 @@ def machine_name(device: str) -> str:
         return f"{platform.node()}, {os.cpu_count()} cores"
     import torch
 
-    return f"{platform.node()}, {torch.cuda.get_device_name()}"
+    return f"{platform.node()}, {torch.cuda.get_device_name(device)}"
 
 
 def read_timings(folder: Path) -> dict[str, list[float]]:

@@ -310,7 +310,8 @@ def iterate_outputs(
     observer.network.eval().to(device).to(memory_format=layout)
     for batch in batch_images(pictures, batch_size):
         arrays = [image if isinstance(image, np.ndarray) else prepare_image(observer, image) for _, image in batch]
-        images = observer.preparation.tensor(arrays).to(device, dtype, memory_format=layout)
+        # Bytes move to the device, a quarter of the size of their normalized values.
+        images = observer.preparation.tensor(arrays, device).to(dtype, memory_format=layout)
         yield [picture for picture, _ in batch], observer.network(images)
 
 

@@ -86,9 +86,9 @@ class Preparation:
         """Return whether `resize_and_crop` scales the image."""
         return self.resizes_all or min(image.size) != self.size
 
-    def tensor(self, pictures: list[np.ndarray]) -> torch.Tensor:
-        """Turn uint8 arrays [H, W, 3] into normalized float32 [B, 3, H, W], channels last in memory."""
-        return self.normalize(torch.from_numpy(np.stack(pictures)))
+    def tensor(self, pictures: list[np.ndarray], device: str = "cpu") -> torch.Tensor:
+        """Turn uint8 arrays [H, W, 3] into normalized float32 [B, 3, H, W] on the device, channels last in memory."""
+        return self.normalize(torch.from_numpy(np.stack(pictures)), device)
 
     def normalize(self, batch: torch.Tensor, device: str = "cpu") -> torch.Tensor:
         """Turn uint8 [B, H, W, 3] into normalized float32 [B, 3, H, W] on the device, channels last in memory.

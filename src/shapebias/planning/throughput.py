@@ -14,17 +14,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from shapebias.config.queries import Config, recipe_of
 from shapebias.config.stylizer_kinds import stylizer_kind
 from shapebias.evaluation.inputs import PreparedImages
-from shapebias.evaluation.observer import observe, wrap_network
+from shapebias.evaluation.observer import iterate_logits, wrap_network
 from shapebias.images.codec import encode
 from shapebias.images.pictures import decode_pictures, open_pictures
 from shapebias.images.rejections import Rejections
-from shapebias.images.shards import label, open_shards, write_shard
+from shapebias.images.shards import Label, label, open_shards, write_shard
 from shapebias.networks.models import build, memory_format, preparation
+from shapebias.parallel import ordered_map
 from shapebias.planning.costs import NetworkSize
 from shapebias.planning.network_costs import is_listed, network_key, observer_entry
 from shapebias.stylize.pipeline import ContentGeometry, StyleSampler, encode_style, stylize_images
@@ -145,7 +147,7 @@ def measure_training(config: Config, name: str, shard: Path, device: str) -> flo
     """
     values = recipe_of(config, name, next(iter(config["regimes"])))
     recipe = Recipe(**{key: value for key, value in values.items() if key in RECIPE_FIELDS})
-    batch = min(recipe.batch_size, IMAGES, CPU_BATCH if device == "cpu" else IMAGES)
+    batch = min(recipe.batch_size, CPU_BATCH) if device == "cpu" else recipe.batch_size
     recipe = dataclasses.replace(
         recipe, batch_size=batch, ranks=0, accumulate=1, feature_views=0, crop_scale=tuple(recipe.crop_scale)
     )
@@ -156,11 +158,14 @@ def measure_training(config: Config, name: str, shard: Path, device: str) -> flo
     prepared = preparation(network, config["input_size"])
     layout, world = memory_format(network, prepared.size), World(device=device)
     network.to(device).to(memory_format=layout)
+    if device != "cpu":
+        # Without an end of the epoch, as in a job, so that workers read ahead.
+        samples = list(itertools.islice(itertools.cycle(samples), batch * (STEPS + 1)))
     train_set = AugmentedDataset(samples, classes, prepared, recipe, seed=0)
     source = ImageBatches(
         train_set, ImageDataset(samples[:1], classes, prepared), BatchPlan(train_set.labels, recipe, 0, world), layout
     )
-    state = initial_state(network, recipe, "all", source.steps)
+    state = initial_state(network, recipe, "all", source.steps, world)
     network.train()
 
     def steps() -> Iterator[int]:
@@ -182,12 +187,14 @@ def measure_evaluation(config: Config, name: str, shard: Path, device: str) -> f
     network = build(entry["timm"], classes=len(CLASSES), kwargs=entry["kwargs"])
     prepared = preparation(network, size)
     observer = wrap_network(network, name=name, classes=dict(CLASSES), input_preparation=prepared)
-    pictures, batch = open_pictures([shard]), config["evaluation"]["batch_size"]
+    batch = config["evaluation"]["batch_size"]
+    pictures = list(itertools.islice(itertools.cycle(open_pictures([shard])), batch * (STEPS + 1)))
 
     def batches() -> Iterator[int]:
-        while True:
-            sights = PreparedImages(pictures, prepared, Rejections(0), config["evaluation"]["workers"])
-            yield len(observe(observer, sights, batch_size=batch, device=device))
+        # One pass, as in a job: the network moves to the device once, and threads decode ahead.
+        images = PreparedImages(pictures, prepared, Rejections(0), config["evaluation"]["workers"])
+        for shown, _ in iterate_logits(observer, images, batch_size=batch, device=device):
+            yield len(shown)
 
     evaluation = config["evaluation"]
     return median_rate(batches(), evaluation["threads"] + evaluation["workers"] if device == "cpu" else 0)
@@ -211,11 +218,15 @@ def measure_stylizing(config: Config, name: str, shard: Path, folder: Path, devi
     write_style_vectors(vectors, stylizer.fingerprint, [pictures[0].label], [encode_style(stylizer, style, None)])
     drawing = StyleSampler(StyleVectors([vectors], stylizer.fingerprint), 0, other_category=False)
 
+    def encode_image(item: tuple[Label, Image.Image]) -> object:
+        return encode(item[1], config["format"])
+
     def batches() -> Iterator[int]:
         while True:
             images = decode_pictures(pictures[: max(1, stylizer.batch_size)], Rejections(0), settings.get("workers", 0))
             results = stylize_images(images, stylizer, drawing, geometry)
-            yield len([encode(image, config["format"]) for _, image in results])
+            # As in a job, the workers decode and encode.
+            yield len(list(ordered_map(encode_image, results, settings.get("workers", 0))))
 
     threads, workers = settings.get("threads", 1), settings.get("workers", 0)
     on_cpu = device == "cpu" or not stylizer_kind(config, name).on_gpu

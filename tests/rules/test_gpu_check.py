@@ -1,0 +1,54 @@
+"""benchmarks/gpu_check.py on the CPU, with tiny networks: its table and its exit status."""
+
+import importlib
+import os
+from dataclasses import replace
+from types import ModuleType
+
+import pytest
+from helpers import ROOT
+
+
+@pytest.fixture
+def check(monkeypatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return importlib.import_module("gpu_check")
+
+
+@pytest.fixture
+def run(check, capsys, tmp_path):
+    """Return a function that runs parts of the check; it returns the exit status and the lines of the table."""
+    sizes = check.cpu_sizes(1)
+    sizes = replace(sizes, drawn=32, batch=8, steps=2, side=32, packed=32, style=32, width=4, decoder_steps=10)
+    sizes.networks["vit_2_blocks"]["kwargs"]["img_size"] = 32
+
+    def run_parts(*parts: str) -> tuple[int, list[str]]:
+        arguments = ["--device", "cpu", "--rates", str(tmp_path / "rates.json"), "--only", *parts]
+        status = check.main(arguments, sizes)
+        return status, capsys.readouterr().out.splitlines()
+
+    return run_parts
+
+
+AGREEMENT = ("precision", "one_rank", "two_ranks", "resume", "frozen", "adain", "decisions")
+
+
+def test_on_a_cpu_all_agree(run):
+    status, lines = run(*AGREEMENT)
+    assert [line for line in lines if not line.startswith(" ")][:-1] == ["machine", *AGREEMENT]
+    assert not any("BROKEN" in line for line in lines)
+    assert sum("equal bits" in line for line in lines) == 2  # both networks, stopped and resumed
+    assert lines[-1].endswith("no tolerance is broken")
+    assert status == 0
+
+
+def test_a_broken_tolerance_and_a_crash_are_rows_of_the_table_and_its_exit_status(run, check, monkeypatch):
+    monkeypatch.setattr(check.gpu_agreement, "SAME_LOSS", -1.0)
+    monkeypatch.setattr(check.gpu_agreement, "compiled", lambda *_: os._exit(3))
+    status, lines = run("frozen", "compile", "rates")
+    broken = [line for line in lines if line.endswith("BROKEN")]
+    assert "validation loss" in broken[0]
+    assert "failed: its process ended with status 3" in broken[1]
+    assert len(broken) == 2 and any(line.startswith("  train: resnet10t ") for line in lines)
+    assert lines[-1].endswith("2 rows are broken")
+    assert status == 1
