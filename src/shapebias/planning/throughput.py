@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 
 STEPS, SECONDS = 8, 10.0  # upper limits of each measurement
 CPU_BATCH = 16  # upper limit on a CPU: larger batches are hardly faster there, but take minutes
+PREFETCH = 2  # batches that a worker of torch's DataLoader reads ahead
 IMAGES = 64  # in the shard of drawn photographs
 
 Rates = dict[str, dict[str, float]]
@@ -117,27 +118,30 @@ def used_stylizers(config: Config) -> list[str]:
     return list(dict.fromkeys(entry["stylizer"] for entry in config["stylized"].values()))
 
 
-def median_rate(batches: Iterator[int], cores: int = 0) -> float:
+def median_rate(batches: Iterator[int], cores: int = 0, ahead: int = 0) -> float:
     """Return images a second, as the median over batches without the first, which includes the start-up.
 
     batches: the number of images of each batch, once it is done. cores: number of CPU cores in use, if processor time
     is measured, which other programs on the machine hardly change. 0: wall time is measured, as for a GPU or if other
-    processes read files.
+    processes read files. ahead: batches that worker processes have ready; they do not count. The others then come in
+    groups, so that the result is their mean.
     """
 
     def clock() -> float:
         return time.process_time() / cores if cores else time.perf_counter()
 
     rates: list[float] = []
-    next(batches)
+    for _ in range(1 + ahead):
+        next(batches)
     start, last = time.perf_counter(), clock()
+    begin, total = last, 0
     for images in batches:
         now = clock()
         rates.append(images / max(now - last, 1e-9))
-        last = now
-        if len(rates) == STEPS or time.perf_counter() - start > SECONDS:
+        last, total = now, total + images
+        if len(rates) == STEPS + ahead or time.perf_counter() - start > SECONDS:
             break
-    return statistics.median(rates)
+    return total / max(last - begin, 1e-9) if ahead else statistics.median(rates)
 
 
 def measure_training(config: Config, name: str, shard: Path, device: str) -> float:
@@ -158,9 +162,10 @@ def measure_training(config: Config, name: str, shard: Path, device: str) -> flo
     prepared = preparation(network, config["input_size"])
     layout, world = memory_format(network, prepared.size), World(device=device)
     network.to(device).to(memory_format=layout)
+    ahead = 0 if device == "cpu" else PREFETCH * recipe.workers
     if device != "cpu":
         # Without an end of the epoch, as in a job, so that workers read ahead.
-        samples = list(itertools.islice(itertools.cycle(samples), batch * (STEPS + 1)))
+        samples = list(itertools.islice(itertools.cycle(samples), batch * (1 + 2 * ahead + STEPS)))
     train_set = AugmentedDataset(samples, classes, prepared, recipe, seed=0)
     source = ImageBatches(
         train_set, ImageDataset(samples[:1], classes, prepared), BatchPlan(train_set.labels, recipe, 0, world), layout
@@ -174,7 +179,7 @@ def measure_training(config: Config, name: str, shard: Path, device: str) -> flo
                 train_step(state, step, recipe, world=world)  # returns the loss, and so waits for the device
                 yield step.images
 
-    return median_rate(steps(), recipe.threads if device == "cpu" and not recipe.workers else 0)
+    return median_rate(steps(), recipe.threads if device == "cpu" and not recipe.workers else 0, ahead)
 
 
 RECIPE_FIELDS = {field.name for field in dataclasses.fields(Recipe)}
