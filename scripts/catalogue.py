@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """List and show the images of a set: the same as `shapebias catalogue`."""
 
-from shapebias.start import run_command
+from shapebias.start import run_script
 
 if __name__ == "__main__":
-    run_command("catalogue")
+    run_script("catalogue")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Download files and verify them: the same as `shapebias download`."""
 
-from shapebias.start import run_command
+from shapebias.start import run_script
 
 if __name__ == "__main__":
-    run_command("download")
+    run_script("download")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draw all figures from the tables: the same as `shapebias figures`."""
 
-from shapebias.start import run_command
+from shapebias.start import run_script
 
 if __name__ == "__main__":
-    run_command("figures")
+    run_script("figures")

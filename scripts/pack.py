@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Pack images into a shard: the same as `shapebias pack`."""
 
-from shapebias.start import run_command
+from shapebias.start import run_script
 
 if __name__ == "__main__":
-    run_command("pack")
+    run_script("pack")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Stylize images: the same as `shapebias stylize`."""
 
-from shapebias.start import run_command
+from shapebias.start import run_script
 
 if __name__ == "__main__":
-    run_command("stylize")
+    run_script("stylize")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Train one network on a SLURM cluster, without the workflow: the same as `shapebias submit`."""
 
-from shapebias.start import run_command
+from shapebias.start import run_script
 
 if __name__ == "__main__":
-    run_command("submit")
+    run_script("submit")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Count all tables, from predictions and decisions: the same as `shapebias tables`."""
 
-from shapebias.start import run_command
+from shapebias.start import run_script
 
 if __name__ == "__main__":
-    run_command("tables")
+    run_script("tables")

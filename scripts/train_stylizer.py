@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Train the decoder of an AdaIN stylizer: the same as `shapebias train-stylizer`."""
 
-from shapebias.start import run_command
+from shapebias.start import run_script
 
 if __name__ == "__main__":
-    run_command("train_stylizer")
+    run_script("train_stylizer")

@@ -1,5 +1,6 @@
 """Options and messages that all commands share."""
 
+import gc
 import importlib
 import io
 import signal
@@ -220,3 +221,47 @@ def test_a_background_job_of_a_shell_keeps_ignoring_ctrl_c(monkeypatch):
         for number, handler in before.items():
             signal.signal(number, handler)
     assert handlers == [signal.SIG_IGN]
+
+
+def test_a_successful_script_ends_after_its_threads_and_exit_handlers_but_keeps_its_modules():
+    lines = [
+        "import atexit, importlib, threading, time, types",
+        "from shapebias import start",
+        "class Module:",
+        "    def __del__(self): print('taken apart')",
+        "kept = Module()",
+        "def main():",
+        "    atexit.register(print, 'exit handler')",
+        "    threading.Thread(target=lambda: time.sleep(0.2) or print('thread')).start()",
+        "    print('main')",
+        "importlib.import_module = lambda name: types.SimpleNamespace(main=main)",
+        "start.run_script('evaluate')",
+    ]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], env=ENV, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split("\n") == ["main", "thread", "exit handler", ""]
+
+
+@pytest.mark.parametrize("end", ["raise UserError('no')", "raise SystemExit(3)", "raise KeyError('a bug')"])
+def test_a_failed_script_keeps_its_status(end):
+    lines = [
+        "import importlib, types",
+        "from shapebias import start",
+        "from shapebias.errors import UserError",
+        f"def main(): {end}",
+        "importlib.import_module = lambda name: types.SimpleNamespace(main=main)",
+        "start.run_script('evaluate')",
+    ]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], env=ENV, capture_output=True, text=True)
+    assert done.returncode == (3 if "3" in end else 1)
+
+
+def test_an_import_goes_without_the_garbage_collector_and_without_wandb(monkeypatch):
+    """W&B runs in a process of its own (`tracking.process`); timm would import it into every job."""
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    with start.import_quickly():
+        assert not gc.isenabled()
+        with pytest.raises(ImportError):
+            importlib.import_module("wandb")
+    assert gc.isenabled()
+    assert "wandb" not in sys.modules
