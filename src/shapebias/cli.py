@@ -1,6 +1,7 @@
 """Command-line helpers shared by all scripts: argument types, clean exits, logging, progress."""
 
 import argparse
+import json
 import logging
 import math
 import os
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from tqdm import tqdm
 
@@ -151,3 +152,11 @@ def named_path(text: str) -> tuple[str, Path]:
     if not name or not path:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=PATH")
     return name, Path(path)
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Parse a JSON object (an argparse type)."""
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError(text)
+    return value

@@ -7,9 +7,8 @@ import argparse
 import logging
 from pathlib import Path
 
-from shapebias.cli import Parser
+from shapebias.cli import Parser, json_object
 from shapebias.downloads import checksum
-from shapebias.networks import models
 from shapebias.networks.weights import write_weights
 from shapebias.training.initialization import published_weights
 
@@ -19,7 +18,7 @@ log = logging.getLogger(__name__)
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--timm", required=True, metavar="NAME", help="the network's name in timm, or torchvision/NAME")
-    parser.add_argument("--kwargs", type=models.json_object, default={}, help="arguments of the network, as JSON")
+    parser.add_argument("--kwargs", type=json_object, default={}, help="arguments of the network, as JSON")
     parser.add_argument("--out", type=Path, required=True, metavar="X.safetensors", help="file of weights to write")
     return parser.parse_args(argv)
 

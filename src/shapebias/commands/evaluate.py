@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from shapebias.cli import Parser, non_negative_int, positive_int, proportion
+from shapebias.cli import Parser, json_object, non_negative_int, positive_int, proportion
 from shapebias.downloads import checksum
 from shapebias.errors import UserError
 from shapebias.evaluation import cue_suppression
@@ -52,7 +52,6 @@ from shapebias.metrics.panel import pair_trials
 from shapebias.metrics.protocol_range import describe_range, read_protocol_answers, tabulate_protocols
 from shapebias.metrics.refined_bias import describe_refined_bias
 from shapebias.metrics.shape_bias import accuracy_row, bias_rows, count_cues, describe_bias
-from shapebias.networks import models
 from shapebias.networks.device import device_name, keep_freed_memory, resolve_device
 from shapebias.networks.heads import READ_OUTS
 from shapebias.networks.weights import weights_path
@@ -82,7 +81,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     network.add_argument(
         "--weights", metavar="FILE", help="weights file (default: timm downloads the published weights)"
     )
-    network.add_argument("--kwargs", type=models.json_object, default={}, help="arguments of the network, as JSON")
+    network.add_argument("--kwargs", type=json_object, default={}, help="arguments of the network, as JSON")
     network.add_argument(
         "--classes", type=Path, help="CSV class,category with the outputs in order (default: ILSVRC's 1,000 classes)"
     )

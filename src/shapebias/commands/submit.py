@@ -15,8 +15,7 @@ import submitit
 from submitit.core.utils import FailedJobError, UncompletedJobError
 
 from shapebias.cli import Parser, non_negative_int, positive_float, positive_int, run
-from shapebias.commands import train
-from shapebias.commands.training_options import recipe_from_options
+from shapebias.commands.training_options import recipe_from_options, training_parser
 from shapebias.errors import UserError
 from shapebias.training.interruption import RETRY_STATUS
 
@@ -32,6 +31,8 @@ class Training:
         self.arguments = arguments
 
     def __call__(self) -> None:
+        from shapebias.commands import train  # imports torch, which the submission does not need
+
         requeue = signal.getsignal(signal.SIGUSR2)
         sys.argv = ["shapebias train", *self.arguments]
         try:
@@ -74,9 +75,9 @@ def submission_parser(**parser_arguments: Any) -> argparse.ArgumentParser:
 def parse_args(argv: list[str]) -> tuple[argparse.Namespace, argparse.Namespace, list[str]]:
     """Return the options of the submission, the options of training, and the latter's arguments."""
     if {"-h", "--help"} & set(argv):
-        submission_parser(parents=[train.make_parser(add_help=False)]).parse_args(argv)
+        submission_parser(parents=[training_parser(add_help=False)]).parse_args(argv)
     submission, arguments = submission_parser(add_help=False).parse_known_args(argv)
-    return submission, train.parse_args(arguments), arguments
+    return submission, training_parser().parse_args(arguments), arguments
 
 
 def parameters(submission: argparse.Namespace, training: argparse.Namespace) -> dict[str, Any]:

@@ -15,17 +15,9 @@ from typing import Any
 
 import torch
 
-from shapebias.cli import (
-    Parser,
-    image_size,
-    non_negative_float,
-    non_negative_int,
-    positive_float,
-    positive_int,
-    progress,
-)
-from shapebias.commands.tracking_options import add_tracking_options, tracking_settings
-from shapebias.commands.training_options import add_recipe_options, add_staging_option, recipe_from_options
+from shapebias.cli import progress
+from shapebias.commands.tracking_options import tracking_settings
+from shapebias.commands.training_options import recipe_from_options, training_parser
 from shapebias.errors import UserError
 from shapebias.evaluation.fingerprints import digest_of_file
 from shapebias.files import atomic_write
@@ -52,102 +44,8 @@ SampleSets = dict[str, Sequence[Sample]]
 SHORT_WAIT = 5.0  # seconds for W&B if the run must stop
 
 
-def named_shards(text: str) -> tuple[str, str]:
-    """Parse `in=folder/{0..3}.tar` (an argparse type)."""
-    name, _, path = text.partition("=")
-    if not name or not path:
-        raise argparse.ArgumentTypeError(f"{text!r} is not SET=TAR")
-    return name, path
-
-
-def trainable_part(text: str) -> str | int:
-    """Parse `all`, `head` or a number of layer groups (an argparse type)."""
-    if text in ("all", "head"):
-        return text
-    return positive_int(text)
-
-
-def make_parser(**parser_arguments: Any) -> argparse.ArgumentParser:
-    """Return the parser, with its options in groups; parser_arguments: arguments of the parser itself."""
-    parser = Parser(description=__doc__, **parser_arguments)
-    data = parser.add_argument_group("images")
-    data.add_argument(
-        "--train",
-        type=named_shards,
-        nargs="+",
-        required=True,
-        metavar="SET=TAR",
-        help="training sets; {0..3} names several shards",
-    )
-    data.add_argument("--val", type=named_shards, nargs="+", required=True, metavar="SET=TAR", help="validation sets")
-    data.add_argument(
-        "--image-size", type=image_size, help="size of the network's input in pixels (default: the network's own)"
-    )
-    network = parser.add_argument_group("network")
-    network.add_argument(
-        "--timm", required=True, metavar="NAME", help="the network's name in timm, or torchvision/NAME"
-    )
-    network.add_argument("--kwargs", type=models.json_object, default={}, help="arguments of the network, as JSON")
-    network.add_argument(
-        "--init", default="scratch", help="scratch, pretrained (published weights) or a weights file (default: scratch)"
-    )
-    network.add_argument(
-        "--trainable",
-        type=trainable_part,
-        default="all",
-        metavar="all|head|N",
-        help="part that learns: all weights, the classifier, or timm's last N layer groups (default: %(default)s)",
-    )
-    run_options = parser.add_argument_group("the run")
-    run_options.add_argument("--model", help="the network's name in tables (default: its timm name)")
-    run_options.add_argument("--regime", default="", help="name of the training regime")
-    run_options.add_argument(
-        "--seed",
-        type=non_negative_int,
-        default=0,
-        help="of weights, order and augmentation (default: %(default)s)",
-    )
-    run_options.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder for model.safetensors, history.csv and run.json"
-    )
-    add_recipe_options(parser)
-    job = parser.add_argument_group("the job")
-    job.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
-    job.add_argument(
-        "--cpus",
-        type=non_negative_int,
-        default=0,
-        help="required CPUs per rank; with fewer, the run ends at once (default: no check)",
-    )
-    job.add_argument(
-        "--checkpoints",
-        type=Path,
-        metavar="DIR",
-        help="folder of checkpoints (default: checkpoints in the folder of --out)",
-    )
-    job.add_argument(
-        "--checkpoint-minutes",
-        type=positive_float,
-        default=10.0,
-        help="between checkpoints (default: %(default)s)",
-    )
-    job.add_argument(
-        "--checkpoint-epochs", type=positive_int, default=1, help="epochs between checkpoints (default: %(default)s)"
-    )
-    job.add_argument(
-        "--time-limit",
-        type=non_negative_float,
-        default=0.0,
-        metavar="MINUTES",
-        help="stop with a checkpoint and exit status 75 shortly before this limit (default: no limit)",
-    )
-    add_staging_option(job)
-    add_tracking_options(parser)
-    return parser
-
-
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    return make_parser().parse_args(argv)
+    return training_parser(description=__doc__).parse_args(argv)
 
 
 def class_categories(samples: Sequence[Sample]) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Networks: built by name, with the image preparation that each expects and its classifier."""
 
-import json
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -296,11 +295,3 @@ def category_indices(classes: list[str], categories: dict[str, str] | None = Non
     if not indices:
         raise UserError(f"none of the network's {len(classes)} classes belongs to one of the 16 categories")
     return dict(sorted(indices.items()))
-
-
-def json_object(text: str) -> dict[str, Any]:
-    """Parse a JSON object (an argparse type)."""
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise ValueError(text)
-    return value
