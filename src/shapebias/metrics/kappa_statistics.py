@@ -10,6 +10,7 @@ import numpy as np
 from shapebias.seeding import generator
 
 NULL_SAMPLES = 2_000
+PAIRS_AT_ONCE = 2_048  # 33 MB of samples
 
 
 def kappa(both: np.ndarray, first: np.ndarray, second: np.ndarray, neither: np.ndarray) -> np.ndarray:
@@ -81,24 +82,42 @@ def independence_p_values(
     """
     is_defined = np.isfinite(values)
     mixed = (first > 0) & (first < shared) & (second > 0) & (second < shared)
+    is_tested = is_defined & mixed
     result = np.full(values.shape[1], np.nan)
-    predictive: dict[tuple[int, ...], np.ndarray] = {}  # many pairs share an observer and its images
     certain = is_far_from_independent(values, shared, first, second)
     result[certain] = 0
-    for pair in np.flatnonzero((is_defined & mixed).any(axis=0) & ~certain):
-        total = np.zeros(samples)
-        for condition in np.flatnonzero(is_defined[:, pair] & mixed[:, pair]):
-            images = int(shared[condition, pair])
-            right = int(first[condition, pair]), int(second[condition, pair])
-            keys = [(int(condition), side, images, right[side]) for side in (0, 1)]
-            for key in keys:
-                if key not in predictive:
-                    predictive[key] = sample_right_answers(*key, samples)
-            rng = generator(0, "independent errors", int(condition), images, *right)
-            total += sample_null_kappas(images, *(predictive[key] for key in keys), rng)
-        observed = abs(values[is_defined[:, pair], pair].sum())
-        result[pair] = np.mean(np.abs(total) > observed + 1e-9)  # rounding makes no sample more extreme
+    pairs = np.flatnonzero(is_tested.any(axis=0) & ~certain)
+    observed = np.abs(np.where(is_defined, values, 0).sum(axis=0))
+    for start in range(0, len(pairs), PAIRS_AT_ONCE):
+        batch = pairs[start : start + PAIRS_AT_ONCE]
+        total = np.zeros((len(batch), samples))
+        for condition in range(len(values)):
+            rows = np.flatnonzero(is_tested[condition, batch])
+            counts = np.stack([numbers[condition, batch[rows]] for numbers in (shared, first, second)])
+            add_null_kappas(total, rows, counts, condition)
+        # Rounding makes no sample more extreme.
+        result[batch] = (np.abs(total) > observed[batch, None] + 1e-9).mean(axis=1)
     return result
+
+
+def add_null_kappas(total: np.ndarray, rows: np.ndarray, counts: np.ndarray, condition: int) -> None:
+    """Add kappas of independent errors in one condition to some rows of `total`, [pairs, samples].
+
+    counts: int [3, rows], of images that both saw, and that either observer got right. Pairs with equal counts share
+    their samples: that saves most of them, since a condition rarely has more than 160 images.
+    """
+    predictive: dict[tuple[int, int, int], np.ndarray] = {}  # side, images, right answers → samples
+    rows_of_counts: dict[tuple[int, ...], list[int]] = {}
+    for row, key in zip(rows, map(tuple, counts.T.tolist()), strict=True):
+        rows_of_counts.setdefault(key, []).append(row)
+    for (images, *right), equal_rows in rows_of_counts.items():
+        for side in (0, 1):
+            if (side, images, right[side]) not in predictive:
+                samples = sample_right_answers(condition, side, images, right[side], total.shape[1])
+                predictive[side, images, right[side]] = samples
+        rng = generator(0, "independent errors", condition, images, *right)
+        right_answers = [predictive[side, images, right[side]] for side in (0, 1)]
+        total[equal_rows] += sample_null_kappas(images, *right_answers, rng)
 
 
 def is_far_from_independent(
@@ -132,8 +151,9 @@ def sample_right_answers(condition: int, side: int, images: int, right: int, sam
 def sample_null_kappas(images: int, right_1: np.ndarray, right_2: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Sample kappas of observers with independent errors and these numbers of right answers; 0 where undefined."""
     both = rng.hypergeometric(right_1, images - right_1, right_2)
-    values = kappa(both, right_1 - both, right_2 - both, images - right_1 - right_2 + both)
-    return np.nan_to_num(values, nan=0.0)
+    # `kappa` in terms of the numbers of right answers. Where it is undefined, its numerator is 0 too.
+    denominator = right_1 * (images - right_2) + right_2 * (images - right_1)
+    return 2 * (both * images - right_1 * right_2) / np.maximum(denominator, 1)
 
 
 def margin_consistency(margins: np.ndarray) -> np.ndarray:

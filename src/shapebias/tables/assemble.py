@@ -218,6 +218,7 @@ class TableBuilder:
                 else:
                     parts["accuracy"] = tabulate_accuracy(answers, panel)
                     parts["accuracy_differences"] = pd.DataFrame(compare_accuracies(panel, regime_pairs(answers)))
+                accuracy_by_condition.forget_image_weights()
             benchmark_rows.append(describe_benchmark(name, answers, parts))
             for table, part in parts.items():
                 parts_of_table[table].append(add_identity(part, name, answers.identities))
