@@ -1,8 +1,9 @@
 """Read and write decisions: predictions of networks (parquet) and the CSV of the model-vs-human toolbox."""
 
+import functools
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,14 @@ from shapebias.categories import CATEGORIES
 from shapebias.errors import UserError
 from shapebias.evaluation.benchmarks import KINDS, BenchmarkKind
 from shapebias.evaluation.dialects import CSV_COLUMNS, NO_ANSWER_TEXTS, REQUIRED_COLUMNS, read_recorded_trials
-from shapebias.evaluation.stimulus_names import CUE_CONFLICT_NAME, stem, stimulus_name, toolbox_name, trial_name
+from shapebias.evaluation.stimulus_names import (
+    CUE_CONFLICT_NAME,
+    ToolboxName,
+    stem,
+    stimulus_name,
+    toolbox_name,
+    trial_name,
+)
 from shapebias.files import atomic_write
 from shapebias.seals import SEAL_KEY, UNSEALED, check_seal, seal
 
@@ -175,7 +183,9 @@ def read_decisions(path: Path, kind: str = "cue_conflict") -> pd.DataFrame:
         unknown = sorted(set(values.dropna()) - set(CATEGORIES))
         if unknown:
             raise UserError(f"{path}: {column} {unknown[0]!r} is not one of the 16 categories: {', '.join(CATEGORIES)}")
-    condition = read_conditions(path, table, KINDS[kind])
+    files = table["imagename"].to_numpy(dtype=object)
+    parts = [toolbox_name(file) for file in files]
+    condition = read_conditions(path, table, parts, KINDS[kind])
     contradictions = cues[cues[0] != table["category"].reindex(cues.index)]
     if len(contradictions):
         row = table.loc[contradictions.index[0]]
@@ -183,7 +193,7 @@ def read_decisions(path: Path, kind: str = "cue_conflict") -> pd.DataFrame:
             f"{path}: {row['imagename']} has the shape {contradictions[0].iloc[0]}, but its row says category "
             f"{row['category']}; one of them is wrong"
         )
-    images = [trial_name(*row) for row in iterate_rows(table["imagename"], table["category"], condition)]
+    images = [trial_name(*row) for row in zip(files, parts, *as_objects(table["category"], condition), strict=True)]
     return pd.DataFrame(
         {
             "observer": table["subj"],
@@ -206,21 +216,25 @@ def cues_from_names(path: Path, names: pd.Series) -> pd.DataFrame:
     return cues
 
 
-def read_conditions(path: Path, table: pd.DataFrame, kind: BenchmarkKind) -> pd.Series:
+def read_conditions(
+    path: Path, table: pd.DataFrame, parts: Sequence[ToolboxName | None], kind: BenchmarkKind
+) -> pd.Series:
     """Return the condition of each trial, by its name in the kind. Raises UserError for an unknown condition.
 
-    A name in the toolbox's pattern also holds a condition and a category. Raises UserError if they contradict the row.
+    parts: of each image name, if it is in the toolbox's pattern. Such a name also holds a condition and a category.
+    Raises UserError if they contradict the row.
     """
-    conditions = table.get("condition", pd.Series("", table.index)).map(kind.find_condition)
+    find_condition = functools.cache(kind.find_condition)  # a file has few conditions and many trials
+    conditions = table.get("condition", pd.Series("", table.index)).map(find_condition)
     if conditions.isna().any():
         row = table[conditions.isna()].iloc[0]
         raise UserError(
             f"{path}: condition {row['condition']!r} of {row['imagename']} is not a condition of {kind.name}; "
             f"allowed: {kind.allowed_conditions}"
         )
-    for name, category, condition in iterate_rows(table["imagename"], table["category"], conditions):
-        parsed = toolbox_name(name)
-        if parsed and (parsed.category, kind.find_condition(parsed.condition)) != (category, condition):
+    columns = as_objects(table["imagename"], table["category"], conditions)
+    for parsed, name, category, condition in zip(parts, *columns, strict=True):
+        if parsed and (parsed.category, find_condition(parsed.condition)) != (category, condition):
             raise UserError(
                 f"{path}: {name} says category {parsed.category}, condition {parsed.condition}, but its row says "
                 f"{category}, {condition or 'none'}; one of them is wrong"
@@ -228,9 +242,9 @@ def read_conditions(path: Path, table: pd.DataFrame, kind: BenchmarkKind) -> pd.
     return conditions
 
 
-def iterate_rows(*columns: pd.Series) -> Iterator[tuple]:
-    """Iterate over the rows of some columns. Iterating over pandas strings directly would take ten times as long."""
-    return zip(*(column.to_numpy(dtype=object) for column in columns), strict=True)
+def as_objects(*columns: pd.Series) -> list[np.ndarray]:
+    """Return columns as arrays of objects. Iterating over pandas strings directly would take ten times as long."""
+    return [column.to_numpy(dtype=object) for column in columns]
 
 
 def read_sessions(path: Path, table: pd.DataFrame) -> pd.Series:
@@ -262,7 +276,8 @@ def read_observers(paths: list[Path], kind: str = "cue_conflict") -> pd.DataFram
         else:
             noun = "a folder; give its files, " if path.is_dir() else ""
             raise UserError(f"{path}: {noun}expected predictions (.parquet) or decisions (.csv)")
-    frames = [frame.assign(image=frame["image"].map(stimulus_name))[TRIALS] for frame in frames]
+    known_name = functools.cache(stimulus_name)  # all observers saw the same images
+    frames = [frame.assign(image=frame["image"].map(known_name))[TRIALS] for frame in frames]
     trials = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=TRIALS)
     if trials.empty:
         raise UserError(f"no decisions in {', '.join(map(str, paths))}")

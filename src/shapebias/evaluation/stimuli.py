@@ -174,7 +174,7 @@ def stimulus_label(stimulus: StimulusFile, kind: BenchmarkKind) -> Label:
     condition = parse_condition(kind, parsed.condition, where)
     wnid = WNID_PREFIX.match(parsed.image)
     class_name = wnid[0] if wnid and ilsvrc_categories().get(wnid[0]) == parsed.category else None
-    sample_id = trial_name(file, parsed.category, condition)
+    sample_id = trial_name(file, parsed, parsed.category, condition)
     return label(
         sample_id, class_name=class_name, shape=parsed.category, content=file, condition=condition, **file_facts
     )

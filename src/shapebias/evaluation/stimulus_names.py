@@ -37,8 +37,9 @@ def toolbox_name(file: str) -> ToolboxName | None:
 
     Folders and the ending are optional. Trial number and <observer> differ between observers of the same image.
     """
-    match = TOOLBOX_NAME.fullmatch(stem(file.rpartition("/")[2]))
-    return ToolboxName(**match.groupdict()) if match and not band_noise_name(file) else None
+    name = stem(file.rpartition("/")[2])
+    match = TOOLBOX_NAME.fullmatch(name)
+    return ToolboxName(*match.groups()) if match and not BAND_NOISE_NAME.fullmatch(name) else None
 
 
 def band_noise_name(file: str) -> tuple[str, str] | None:
@@ -77,14 +78,14 @@ def stimulus_name(image: str) -> str:
     return image.rpartition("/")[2].rpartition("_")[2] if is_published(image) else image
 
 
-def trial_name(file: str, category: str, condition: str) -> str:
+def trial_name(file: str, parsed: ToolboxName | None, category: str, condition: str) -> str:
     """Return an image's name, the same for all observers, from a file name of the toolbox or of the published stimuli.
 
+    parsed: its parts, as `toolbox_name` returns them.
     The condition ("" for none) is part of the name, 0.45/n02504458_582, because one photograph is shown in several
     conditions. The result equals `stimulus_name` of the image's id.
     Source: model-vs-human, which also pairs images by the part of the name after the trial.
     """
-    parsed = toolbox_name(file)
     name = parsed.image if parsed else f"{category}/{stem(file.rpartition('/')[2])}"
     return f"{condition}/{name}" if condition else stimulus_name(name)
 
