@@ -10,7 +10,6 @@ from shapebias.report import charts, html_tables, wording
 from shapebias.report.charts import Chart, Control
 from shapebias.report.html_tables import ReportTable, TextTable, csv_download, make_report_table
 from shapebias.report.study import (
-    MAX_MATRIX_OBSERVERS,
     ReportFigure,
     Section,
     StudyResults,
@@ -26,7 +25,8 @@ from shapebias.tables.summaries import PEOPLE, is_interpretable
 
 ALL = "all"  # marks rows over all conditions, or over all benchmarks
 
-MAX_PAIRS = 8000  # over all benchmarks
+MAX_PAIRS = 100_000  # over all benchmarks, about 50 bytes of the page for each
+MAX_OBSERVERS = 150  # of a matrix: the cells of more would be narrower than four pixels
 MAX_CAUSES = 3  # examples of observers that guess
 
 
@@ -61,8 +61,8 @@ def likeness_section(study: StudyResults) -> Section | None:
         sentences = [statements[name]] if name in statements else []
         if name not in drawn and figure.image is None:
             sentences.append(
-                f"The page has no matrix of these {len(table):,} pairs, because it would be too large. "
-                "The CSV file below holds all pairs."
+                f"The page has no matrix of these {len(table):,} pairs, because it would be too large: a page holds at "
+                f"most {MAX_PAIRS:,} pairs in all, of {MAX_OBSERVERS} observers. The CSV file below holds all pairs."
             )
         report_table = make_report_table(
             "Error consistency with people" if len(human_pairs) else "Error consistency of every pair",
@@ -116,7 +116,7 @@ ERRORS_ON_CONFLICTS = (
 
 def benchmarks_with_matrix(consistency: pd.DataFrame) -> list[str]:
     """Return the first benchmarks whose pairs, rows of a table, fit on the page together."""
-    if len({*consistency["observer_1"], *consistency["observer_2"]}) > MAX_MATRIX_OBSERVERS:
+    if len({*consistency["observer_1"], *consistency["observer_2"]}) > MAX_OBSERVERS:
         return []
     counts = consistency["benchmark"].value_counts(sort=False).cumsum()
     return [str(name) for name, pairs in counts.items() if pairs <= MAX_PAIRS]
@@ -133,17 +133,14 @@ def consistency_chart(consistency: pd.DataFrame, study: StudyResults) -> Chart:
     rows["p_text"] = consistency["p_value"].map(html_tables.format_fraction)
     rows["observed_text"] = consistency["observed"].map(html_tables.format_fraction)
     rows["expected_text"] = consistency["expected"].map(html_tables.format_fraction)
-    ordered_pairs = pd.concat([rows, charts.swap_pairs(rows)], ignore_index=True)
-    ordered_pairs = ordered_pairs.drop_duplicates(
-        ["benchmark", "observer_name_1", "observer_name_2"]
-    )  # the pair people–people is its own mirror image
     benchmarks = [(str(name), str(name)) for name in dict.fromkeys(rows["benchmark"])]
     return charts.matrix_chart(
         "error_consistency",
-        ordered_pairs,
+        rows,
         value=("kappa", "κ"),
         description="Error consistency of every pair of observers on a benchmark",
         picks=[Control("Benchmark", "pick", benchmarks, "benchmark")],
+        mirrored=True,
         tooltip=[
             *(
                 ("observer_name_1", "observer"),

@@ -48,6 +48,7 @@ class Chart:
     controls: list[Control] = field(default_factory=list)
     heading: str = ""
     pairs: bool = False  # each row describes two observers, with columns model_1 and model_2
+    mirrored: bool = False  # for pairs: the page draws each row once more, with its observers swapped
     max_width: int = 0  # pixels; 0: the width of the page
     value: str = ""  # for pairs: the column that sets the colour
 
@@ -271,11 +272,13 @@ def matrix_chart(
     description: str,
     tooltip: Sequence[tuple[str, str]],
     picks: Sequence[Control] = (),
+    mirrored: bool = False,
 ) -> Chart:
     """Return a matrix with one cell per ordered pair of observers.
 
     pairs: columns observer_name_1, model_1, regime_1, place_1, the same with _2, and `cell`, the number to print. The
-    colour scale ends at the largest visible value: the page sets its parameter `end`.
+    colour scale ends at the largest visible value: the page sets its parameter `end`. mirrored: whether each pair
+    stands once in `pairs`, and the page adds its mirror image; a matrix of many pairs then takes half the bytes.
     """
     column, title = value
     column_axis = alt.Axis(labelAngle=-90, labelLimit=140, labelOverlap="greedy", ticks=False, domain=False)
@@ -297,7 +300,7 @@ def matrix_chart(
         tooltip=_tooltip(tooltip),
     )
     layers = [square]
-    observers = pairs["observer_name_1"].nunique()
+    observers = len({*pairs["observer_name_1"], *pairs["observer_name_2"]})
     if observers <= MAX_NUMBERED_OBSERVERS:
         # Hide numbers in cells too narrow for four characters. Print white on dark cells.
         size = alt.ExprRef(f"width / {observers} < 30 ? 0 : 10")
@@ -306,7 +309,9 @@ def matrix_chart(
         layers.append(number.encode(x=x, y=y, text="cell:N", color=ink, tooltip=_tooltip(tooltip)))
     max_width = 220 + 44 * observers
     spec = _spec(alt.layer(*layers).add_params(end_parameter), height=alt.Step(22))
-    return Chart(name, description, spec, pairs, list(picks), pairs=True, max_width=max_width, value=column)
+    return Chart(
+        name, description, spec, pairs, list(picks), pairs=True, mirrored=mirrored, max_width=max_width, value=column
+    )
 
 
 def color_limit(values: pd.Series) -> float:

@@ -39,6 +39,7 @@ def page_data(charts: Iterable[Chart], encoding: Encoding) -> dict[str, Any]:
                 "description": chart.description,
                 "rows": json_columns(chart.rows),
                 "pairs": chart.pairs,
+                "mirrored": chart.mirrored,
                 "value": chart.value,
             }
             for chart in charts

@@ -6,12 +6,14 @@ import io
 import json
 import re
 from html.parser import HTMLParser
+from itertools import combinations
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from shapebias.errors import UserError
+from shapebias.report.answers import benchmarks_with_matrix
 from shapebias.report.bias import pivot_by_observer
 from shapebias.report.conflict_browser import ConflictBrowser, Thumbnail
 from shapebias.report.files import check_conflict_images, encode_webp
@@ -377,9 +379,11 @@ def test_networks_are_ranked_by_their_likeness_to_people():
     assert "Likeness to people: people" not in html  # the page suggests nothing that was measured
 
 
-def test_pairs_of_more_observers_than_a_matrix_holds_are_a_table_alone():
+def test_pairs_of_more_observers_than_a_matrix_holds_are_a_table_alone(monkeypatch):
+    monkeypatch.setattr("shapebias.report.answers.MAX_OBSERVERS", 60)
     html = page(likeness(*[(f"net{i:02d}", 0.2, 1.0) for i in range(60)]))
     assert "The page has no matrix of these 60 pairs" in html
+    assert "a page holds at most 100,000 pairs in all, of 60 observers" in html
     assert "error_consistency" not in json.loads(Elements(html).scripts[0])["charts"]
     assert "are left out, as in the" not in html  # no benchmark has conditions
 
@@ -395,6 +399,14 @@ def test_every_benchmark_has_its_table_of_kappa_even_without_a_figure():
     html = page({"error_consistency": rows})
     assert "error_consistency.one.csv" in html and "error_consistency.two.csv" in html
     assert html.count("κ is above 0 for 1 of 1 pair (n = 80)") == 2
+
+
+def test_the_matrix_of_52_networks_and_10_people_holds_all_17_sets():
+    names = [*(f"net{i:02d}" for i in range(52)), *(f"subject-{i:02d}" for i in range(10)), "people"]
+    pairs = pd.DataFrame(combinations(names, 2), columns=["observer_1", "observer_2"])
+    sets = [f"set{i:02d}" for i in range(17)]
+    table = pd.concat([pairs.assign(benchmark=name) for name in sets])
+    assert len(table) == 17 * 63 * 62 / 2 and benchmarks_with_matrix(table) == sets
 
 
 def test_a_benchmark_whose_pairs_do_not_fit_on_the_page_says_so(monkeypatch):

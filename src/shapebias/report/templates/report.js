@@ -16,8 +16,8 @@ const isChosen = (model, regime) =>
 
 class Chart {
   constructor(name, mount) {
-    const { spec, rows, description, pairs, value } = page.charts[name];
-    this.rows = joinColumns(rows);
+    const { spec, rows, description, pairs, mirrored, value } = page.charts[name];
+    this.rows = mirrored ? withMirrorImages(joinColumns(rows)) : joinColumns(rows);
     Object.assign(this, { spec, description, pairs, value, mount, view: null });
     this.controls = all("select[data-chart]").filter((select) => select.dataset.chart === name);
     for (const control of this.controls) control.addEventListener("change", () => this.update());
@@ -103,6 +103,14 @@ function joinColumns(table) {
   ]);
   const length = columns.length ? columns[0][1].length : 0;
   return Array.from({ length }, (_, i) => Object.fromEntries(columns.map(([name, values]) => [name, values[i]])));
+}
+
+// Pairs of observers, and each once more with its observers swapped: columns ending in _1 end in _2, and vice versa.
+function withMirrorImages(pairs) {
+  const swap = (column) => column.replace(/_[12]$/, (end) => (end === "_1" ? "_2" : "_1"));
+  const mirror = (pair) => Object.fromEntries(Object.entries(pair).map(([column, value]) => [swap(column), value]));
+  const different = pairs.filter((pair) => pair.observer_name_1 !== pair.observer_name_2); // not people with people
+  return [...pairs, ...different.map(mirror)];
 }
 
 const NARROWEST_PANEL = 200; // pixels
