@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -37,18 +38,33 @@ def ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
 LAUNCHER = """
 import resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], stderr=subprocess.PIPE, text=True)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss)
 sys.exit(done.stderr if done.returncode else 0)
 """
 
 
-def peak_memory(script: str, *arguments: object) -> float:
-    """Run `scripts/<script>.py` as a job and return its peak resident memory in MiB."""
+@dataclass(frozen=True)
+class JobCost:
+    """What a job took: seconds of processor time, of all its threads, and MiB of peak resident memory."""
+
+    seconds: float
+    memory: float
+
+
+def job_cost(script: str, *arguments: object) -> JobCost:
+    """Run `scripts/<script>.py` as a job and return its cost."""
     job = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     command = [sys.executable, "-c", LAUNCHER, *job]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    return int(done.stdout) / (1024 if platform.system() == "Linux" else 1024**2)
+    used_seconds, peak = done.stdout.split()[-2:]
+    return JobCost(float(used_seconds), int(peak) / (1024 if platform.system() == "Linux" else 1024**2))
+
+
+def peak_memory(script: str, *arguments: object) -> float:
+    """Run `scripts/<script>.py` as a job and return its peak resident memory in MiB."""
+    return job_cost(script, *arguments).memory
 
 
 def table(title: str, rows: Sequence[tuple[str, str]]) -> None:
