@@ -25,8 +25,8 @@ from shapebias.tables.summaries import PEOPLE, is_interpretable
 
 ALL = "all"  # marks rows over all conditions, or over all benchmarks
 
-MAX_PAIRS = 100_000  # over all benchmarks, about 50 bytes of the page for each
-MAX_OBSERVERS = 150  # of a matrix: the cells of more would be narrower than four pixels
+MAX_PAIRS = 100_000  # over all benchmarks; the page holds the data of each
+MAX_OBSERVERS = 150  # of a matrix: the cells of more would be a few pixels wide
 MAX_CAUSES = 3  # examples of observers that guess
 
 
