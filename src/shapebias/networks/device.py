@@ -4,12 +4,15 @@ import ctypes
 import sys
 
 import torch
+from torch import nn
 
 from shapebias.errors import UserError
 
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 MAX_INT = 2**31 - 1
+# Activations whose gradient needs their input. An in-place ReLU is not among them: its output is enough.
+KEEP_INPUT = (nn.Hardtanh, nn.SiLU, nn.Hardswish)  # ReLU6 is a Hardtanh
 MMAP_BYTES = 2**30  # larger blocks are mapped one by one; glibc's own limit is 32 MiB
 
 
@@ -56,3 +59,14 @@ def keep_freed_memory() -> None:
         return
     mallopt(M_MMAP_THRESHOLD, MMAP_BYTES)
     mallopt(M_TRIM_THRESHOLD, MAX_INT)
+
+
+def write_new_outputs(network: nn.Module) -> None:
+    """Let ReLU6, SiLU and hard swish write new tensors where they overwrite their input.
+
+    torch copies an input that will be overwritten, because the gradient needs it. The copy costs a pass over memory and
+    saves none. The values are the same.
+    """
+    for module in network.modules():
+        if isinstance(module, KEEP_INPUT):
+            module.inplace = False

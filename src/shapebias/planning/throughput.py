@@ -25,6 +25,7 @@ from shapebias.images.codec import encode
 from shapebias.images.pictures import decode_pictures, open_pictures
 from shapebias.images.rejections import Rejections
 from shapebias.images.shards import Label, label, open_shards, write_shard
+from shapebias.networks.device import keep_freed_memory, write_new_outputs
 from shapebias.networks.models import build, memory_format, preparation
 from shapebias.parallel import ordered_map
 from shapebias.planning.costs import NetworkSize
@@ -78,6 +79,7 @@ def count_operations(entry: Config, size: int | None) -> NetworkSize:
 
 def measure_throughputs(config: Config, folder: Path, device: str) -> Rates:
     """Measure one job's images a second, in the form of the config's `throughputs`; folder: for temporary files."""
+    keep_freed_memory()  # as jobs do
     shard = draw_shard(folder / "drawn.tar", config["image_size"], config["format"])
     measured: Rates = {"train": {}, "show": {}, "encode": {}, "stylize": {}}
     for name in used_stylizers(config):
@@ -161,6 +163,7 @@ def measure_training(config: Config, name: str, shard: Path, device: str) -> flo
     network = build(entry["timm"], classes=len(classes), kwargs=entry["kwargs"])
     prepared = preparation(network, config["input_size"])
     layout, world = memory_format(network, prepared.size), World(device=device)
+    write_new_outputs(network)
     network.to(device).to(memory_format=layout)
     ahead = 0 if device == "cpu" else PREFETCH * recipe.workers
     if device != "cpu":

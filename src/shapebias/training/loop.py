@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from shapebias.errors import UserError
-from shapebias.networks.device import autocast
+from shapebias.networks.device import autocast, write_new_outputs
 from shapebias.networks.models import classifier, memory_format
 from shapebias.networks.sync_batch_norm import synchronize_batch_norm
 from shapebias.seeding import draw_key
@@ -274,6 +274,7 @@ def train(
     if len(val_set) < world.size:
         raise UserError(f"{world.size} ranks share {len(val_set)} validation images; take fewer ranks")
     freeze(network, trainable)
+    write_new_outputs(network)
     layout = memory_format(network, train_set.preparation.size)
     network.to(world.device).to(memory_format=layout)
     stop = stop or StopSignal()

@@ -21,7 +21,7 @@ from shapebias.errors import UserError
 from shapebias.evaluation.observer import Observer, category_probabilities, load_observer, observe
 from shapebias.images.pictures import ImageFile
 from shapebias.images.shards import label
-from shapebias.networks.device import resolve_device
+from shapebias.networks.device import resolve_device, write_new_outputs
 from shapebias.networks.models import (
     Preparation,
     build,
@@ -180,6 +180,22 @@ def test_a_missing_gpu_is_refused(monkeypatch):
 def test_a_gpu_that_exists_is_taken(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert [resolve_device(name) for name in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]
+
+
+def test_activations_that_need_their_input_write_new_outputs_with_the_same_gradients():
+    values = torch.linspace(-1, 7, 9)
+
+    def gradient(network: nn.Module) -> torch.Tensor:
+        inputs = values.clone().requires_grad_()
+        network(inputs * 1).sum().backward()
+        assert inputs.grad is not None
+        return inputs.grad
+
+    network = nn.Sequential(nn.SiLU(inplace=True), nn.ReLU6(inplace=True), nn.ReLU(inplace=True))
+    before = gradient(network)
+    write_new_outputs(network)
+    assert [layer.inplace for layer in network] == [False, False, True]
+    assert torch.equal(gradient(network), before)
 
 
 # torchvision's networks
