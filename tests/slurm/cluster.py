@@ -104,6 +104,14 @@ def read_proc(number: int, name: str) -> bytes:
         return b""
 
 
+def pid_namespace(number: int) -> str:
+    """Return the identity of a process's namespace of process ids, or nothing if the process has ended."""
+    try:
+        return str(Path(f"/proc/{number}/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
 def parent(number: int) -> int:
     return int(read_proc(number, "stat").rpartition(b")")[2].split()[1] or 0) if read_proc(number, "stat") else 0
 
@@ -141,6 +149,7 @@ class Cluster:
         assert self.first.stdout is not None
         self.first.stdout.readline()
         [inner] = children(self.first.pid)
+        self.namespace = pid_namespace(inner)
         self.enter = ["nsenter", f"--target={inner}", "--mount", "--net", "--pid"]
         try:
             self.configure()
@@ -228,9 +237,9 @@ class Cluster:
 
     def break_node(self, node: str) -> None:
         """Kill a node's daemon and all its jobs without notice, as in a power cut."""
-        jobs = [
-            number for number in process_ids() if f"SLURMD_NODENAME={node}".encode() in read_proc(number, "environ")
-        ]
+        mark = f"SLURMD_NODENAME={node}".encode()  # the same word marks the jobs of another cluster on this machine
+        own = [number for number in process_ids() if pid_namespace(number) == self.namespace]
+        jobs = [number for number in own if mark in read_proc(number, "environ")]
         steps = {parent(number) for number in jobs}
         daemon = self.daemons.pop(node)
         for number in [*children(daemon.pid), *(n for n in steps if b"slurmstepd" in read_proc(n, "cmdline")), *jobs]:
