@@ -5,14 +5,18 @@ import functools
 import importlib
 import io
 import logging
+import multiprocessing
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -156,6 +160,83 @@ def run_process(
     return subprocess.run(
         list(map(str, command)), capture_output=True, text=True, timeout=timeout, cwd=folder, env=ENV, check=False
     )
+
+
+def start_script(name: str, *args: object, log: Path, env: Mapping[str, str] = ENV) -> BaseProcess:
+    """Start `scripts/<name>.py` in a fork of this process, which is the first of its own process group.
+
+    The fork has its own signals, exit status, locks and rank, but torch and timm are imported already. `log` gets all
+    its output. Tests of the start of a process, and of equal results under another hash seed, use `run_process`.
+    """
+    command = [str(SCRIPTS / f"{name}.py"), *map(str, args)]
+    script(name)  # so that no fork imports it again
+    with log.open("wb") as file:
+        outputs = (file.fileno(), file.fileno())
+        process = multiprocessing.get_context("fork").Process(
+            target=lambda: sys.exit(be_script(name, command, outputs, env, ROOT))
+        )
+        process.start()
+    return process
+
+
+def be_script(name: str, command: list[str], outputs: Sequence[int], env: Mapping[str, str], folder: str | Path) -> int:
+    """Run a script in this process, a fork, with its command line, environment, folder, signals and output.
+
+    outputs: file descriptors of stdout and stderr. Return its exit status.
+    """
+    os.setsid()
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(folder)
+    sys.argv, tempfile.tempdir = command, None
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
+    for number, output in zip((1, 2), outputs, strict=True):
+        os.dup2(output, number)
+    sys.stdout, sys.stderr = (io.TextIOWrapper(os.fdopen(n, "wb", 0), write_through=True) for n in (1, 2))
+    logging.getLogger().handlers.clear()
+    return exit_status(lambda: cli.run(script(name).main))
+
+
+def run_ranks(count: int, name: str, *args: object, logs: Path, env: Mapping[str, str] = ENV) -> str:
+    """Run a script in forks of this process, one per rank, with the variables that torchrun sets; return all output."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count)}
+    meeting |= {"LOCAL_WORLD_SIZE": str(count)}
+    files = [logs / f"rank{rank}.log" for rank in range(count)]
+    processes: list[BaseProcess] = []
+    try:
+        for rank, file in enumerate(files):
+            rank_env = {**env, **meeting, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+            processes.append(start_script(name, *args, log=file, env=rank_env))
+        codes = [exit_code(process, 180) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    output = "".join(file.read_text() for file in files)
+    assert codes == [0] * count, output
+    return output
+
+
+def wait_for_log(text: str, log: Path, process: BaseProcess) -> None:
+    """Wait until a running process has written a text."""
+    deadline = time.monotonic() + 120
+    while not log.exists() or text not in log.read_text():
+        assert process.is_alive() and time.monotonic() < deadline, log.exists() and log.read_text()
+        time.sleep(0.02)
+
+
+def pid_of(process: BaseProcess) -> int:
+    """Return the number of a started process."""
+    assert process.pid is not None
+    return process.pid
+
+
+def exit_code(process: BaseProcess, timeout: float = 60) -> int | None:
+    """Wait for the end of a process and return its exit status, or None if it does not end in time."""
+    process.join(timeout)
+    return process.exitcode
 
 
 @contextlib.contextmanager

@@ -70,7 +70,7 @@ def test_a_colour_is_read_out_as_texture_at_every_stage_with_reproducible_bytes(
     shard = conflict_shard(tmp_path / "conflict.tar")
     tables = []
     shared = ["--shared", tmp_path / "shared"]
-    for name, run, more in (("one", run_script, []), ("other", run_process, shared), ("again", run_process, shared)):
+    for name, run, more in (("one", run_script, []), ("other", run_process, shared), ("again", run_script, shared)):
         out = tmp_path / name / "x.csv"
         done = read_out(network, shard, out, "own", run=run, more=more)
         assert "7 stages on 48 images" in succeeded(done).stderr

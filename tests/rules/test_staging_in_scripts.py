@@ -3,15 +3,27 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
-from helpers import ENV, ROOT, TINY_RESNET, colour_shard, files_below, image_folder, run_script, script, succeeded
+from helpers import (
+    ENV,
+    TINY_RESNET,
+    colour_shard,
+    exit_code,
+    files_below,
+    image_folder,
+    pid_of,
+    run_ranks,
+    run_script,
+    script,
+    start_script,
+    succeeded,
+    wait_for_log,
+)
 
 from shapebias.training.staging import NOT_LOCAL, file_system
 
@@ -46,13 +58,13 @@ def disk(tmp_path) -> Path:
 
 
 @pytest.fixture
-def started() -> Iterator[list[subprocess.Popen]]:
+def started() -> Iterator[list[BaseProcess]]:
     """Yield a list of processes, which are killed after the test."""
-    processes: list[subprocess.Popen] = []
+    processes: list[BaseProcess] = []
     yield processes
     for process in processes:
         process.kill()
-        process.wait()
+        process.join()
 
 
 def training(shards: tuple[Path, Path], out: Path, *more: object) -> list[str]:
@@ -60,17 +72,8 @@ def training(shards: tuple[Path, Path], out: Path, *more: object) -> list[str]:
     return [*images, *NETWORK, *RECIPE, "--wandb-mode", "disabled", "--out", str(out), *map(str, more)]
 
 
-def begin(arguments: list[str], log: Path, disk: Path) -> subprocess.Popen:
-    script = [sys.executable, str(ROOT / "scripts" / "train.py"), *arguments]
-    env = ENV | {"TMPDIR": str(disk)}
-    return subprocess.Popen(script, stderr=log.open("w"), cwd=ROOT, env=env, start_new_session=True)
-
-
-def wait_for(text: str, log: Path, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 120
-    while text not in log.read_text():
-        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-        time.sleep(0.02)
+def begin(arguments: list[str], log: Path, disk: Path) -> BaseProcess:
+    return start_script("train", *arguments, log=log, env=ENV | {"TMPDIR": str(disk)})
 
 
 def same_run(first: Path, second: Path) -> bool:
@@ -85,10 +88,10 @@ def test_a_run_from_the_node_s_disk_is_the_same_even_if_resumed_without_it(
     out, log = tmp_path / "out", tmp_path / "log"
     process = begin(training(shards, out, "--stage", "--workers", 2), log, disk)
     started.append(process)
-    wait_for("epoch 3  steps", log, process)
+    wait_for_log("epoch 3  steps", log, process)
     assert len([path for path in disk.rglob("*.tar") if path.is_file()]) == 2
-    os.killpg(process.pid, signal.SIGTERM)
-    assert process.wait(60) == 128 + signal.SIGTERM, log.read_text()
+    os.killpg(pid_of(process), signal.SIGTERM)
+    assert exit_code(process) == 128 + signal.SIGTERM, log.read_text()
     assert "2 shards were staged" in log.read_text()
     assert not list(disk.glob("shapebias-*"))
     assert files_below(out) == ["checkpoints/earlier.pt", "checkpoints/latest.pt"]
@@ -98,14 +101,12 @@ def test_a_run_from_the_node_s_disk_is_the_same_even_if_resumed_without_it(
 
 
 def test_ranks_share_one_copy(shards, disk, tmp_path):
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     runs = []
     for more in ([], ["--stage"]):
         out = tmp_path / f"out{len(more)}"
-        script = [str(ROOT / "scripts" / "train.py"), *training(shards, out, *more, "--epochs", 3)]
-        env = ENV | {"TMPDIR": str(disk)}
-        done = subprocess.run([*launch, *script], capture_output=True, text=True, timeout=240, cwd=ROOT, env=env)
-        runs.append((out, succeeded(done).stderr.count("2 shards were staged")))
+        flags = training(shards, out, *more, "--epochs", 3)
+        output = run_ranks(2, "train", *flags, logs=tmp_path, env=ENV | {"TMPDIR": str(disk)})
+        runs.append((out, output.count("2 shards were staged")))
     (apart, zero), (staged, one) = runs
     assert (zero, one) == (0, 1) and same_run(apart, staged)
     assert not list(disk.glob("shapebias-*"))
@@ -129,15 +130,15 @@ def test_a_second_job_of_a_run_waits_for_the_first_to_stop_and_resumes(shards, c
     out, logs = tmp_path / "out", [tmp_path / "first.log", tmp_path / "second.log"]
     first = begin(training(shards, out), logs[0], disk)
     started.append(first)
-    wait_for("epoch 2  steps", logs[0], first)
-    first.send_signal(signal.SIGSTOP)  # it must not end before the second job starts
+    wait_for_log("epoch 2  steps", logs[0], first)
+    os.kill(pid_of(first), signal.SIGSTOP)  # it must not end before the second job starts
     second = begin(training(shards, out), logs[1], disk)
     started.append(second)
-    wait_for(f"waits up to 120 s for process {first.pid} on ", logs[1], second)
-    first.send_signal(signal.SIGCONT)
+    wait_for_log(f"waits up to 120 s for process {first.pid} on ", logs[1], second)
+    os.kill(pid_of(first), signal.SIGCONT)
     first.terminate()  # as scancel does
-    assert first.wait(60) == 128 + signal.SIGTERM
-    assert second.wait(120) == 0, logs[1].read_text()
+    assert exit_code(first) == 128 + signal.SIGTERM
+    assert exit_code(second, 120) == 0, logs[1].read_text()
     assert "resumes from step" in logs[1].read_text()
     assert same_run(complete_run, out) and not (out / "checkpoints").exists()
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers import ENV, ROOT, TINY_RESNET, colour_shard, refused, run_process, run_script, succeeded
+from helpers import ENV, ROOT, TINY_RESNET, colour_shard, refused, run_script, succeeded
 
 RESULTS = ("model.safetensors", "history.csv")
 
@@ -63,13 +63,13 @@ def test_a_preempted_job_is_requeued_and_gives_the_result_of_an_undisturbed_job(
 
 def test_two_ranks_on_this_machine_train_together(arguments, tmp_path):
     more = ["--epochs", 2, "--ranks", 2, "--device", "cpu", "--cluster", "local", "--logs", tmp_path / "logs"]
-    succeeded(run_process("submit", *arguments, *more, "--out", tmp_path / "run"))
+    succeeded(run_script("submit", *arguments, *more, "--out", tmp_path / "run"))
     assert json.loads((tmp_path / "run" / "run.json").read_text())["ranks"] == 2
 
 
 def test_a_failed_training_is_reported_with_its_log(arguments, tmp_path):
     more = ["--batch-size", 33, "--cluster", "local", "--logs", tmp_path, "--out", tmp_path / "run"]
-    done = run_process("submit", *arguments, *more)
+    done = run_script("submit", *arguments, *more)
     refused(done, "the training failed", str(tmp_path))
     [log] = tmp_path.glob("*_log.out")
     assert "batch_size 33 is larger than the set of 32 training images" in log.read_text()

@@ -7,12 +7,28 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import COLOURS, ENV, ROOT, TINY_RESNET, colour_shard, refused, run_process, run_script, succeeded
+from helpers import (
+    COLOURS,
+    ENV,
+    ROOT,
+    TINY_RESNET,
+    colour_shard,
+    exit_code,
+    pid_of,
+    refused,
+    run_process,
+    run_ranks,
+    run_script,
+    start_script,
+    succeeded,
+    wait_for_log,
+)
 from safetensors.numpy import load_file
 
 TINY_VIT = {"img_size": 32, "patch_size": 8, "depth": 2, "embed_dim": 24, "num_heads": 3}
@@ -55,18 +71,21 @@ def train(images: list[str], out: Path, *more: object) -> subprocess.CompletedPr
     return succeeded(run_script("train", *command(images, out, *more)))
 
 
-def over_ranks(ranks: int, arguments: list[str]) -> subprocess.CompletedProcess:
-    """Run the script under torchrun with all ranks on this machine."""
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
-    script = [str(ROOT / "scripts" / "train.py"), *arguments]
-    return subprocess.run([*launch, *script], capture_output=True, text=True, timeout=180, cwd=ROOT, env=ENV)
-
-
 def same_files(first: Path, second: Path) -> bool:
     return all((first / name).read_bytes() == (second / name).read_bytes() for name in RESULTS)
 
 
 # Ranks
+
+
+@pytest.fixture
+def started() -> Iterator[list[BaseProcess]]:
+    """Yield a list of processes, which are killed after the test."""
+    processes: list[BaseProcess] = []
+    yield processes
+    for process in processes:
+        process.kill()
+        process.join()
 
 
 @pytest.mark.parametrize(
@@ -76,8 +95,8 @@ def same_files(first: Path, second: Path) -> bool:
 def test_two_ranks_have_the_losses_of_one_rank(images, tmp_path, network, accumulate):
     one, two = tmp_path / "one", tmp_path / "two"
     train(images, one, *network)
-    done = succeeded(over_ranks(2, command(images, two, *network, "--ranks", 2, "--accumulate", accumulate)))
-    assert "rank 1 of 2" in done.stderr
+    flags = command(images, two, *network, "--ranks", 2, "--accumulate", accumulate)
+    assert "rank 1 of 2" in run_ranks(2, "train", *flags, logs=tmp_path)
     histories = [pd.read_csv(folder / "history.csv") for folder in (one, two)]
     np.testing.assert_allclose(histories[0], histories[1], rtol=2e-5)
     runs = [json.loads((folder / "run.json").read_text()) for folder in (one, two)]
@@ -89,24 +108,19 @@ def test_two_ranks_have_the_losses_of_one_rank(images, tmp_path, network, accumu
         np.testing.assert_allclose(tensor, weights[1][name], rtol=0.02, atol=2e-3, err_msg=name)
 
 
-def test_ranks_under_srun_find_each_other(images, tmp_path):
+def test_ranks_under_srun_find_each_other(images, tmp_path, started):
     # The variables that srun sets in each task. tests/slurm has tests with a real srun.
     step = {"SLURM_JOB_ID": "7", "SLURM_STEP_NUM_TASKS": "2", "SLURM_NTASKS": "2", "SLURM_JOB_NUM_NODES": "1"}
     step |= {"SLURM_NODEID": "0", "SLURM_JOB_NODELIST": "localhost"}
-    script = [sys.executable, str(ROOT / "scripts" / "train.py"), *command(images, tmp_path, "--ranks", 2)]
-    tasks = [
-        subprocess.Popen(
-            script,
-            env=ENV | step | {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in (0, 1)
-    ]
-    errors = [task.communicate(timeout=120)[1] for task in tasks]
-    assert [task.returncode for task in tasks] == [0, 0], errors
+    logs = [tmp_path / f"{rank}.log" for rank in (0, 1)]
+    for rank, log in enumerate(logs):
+        task = {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)}
+        flags = command(images, tmp_path / "out", "--ranks", 2)
+        started.append(start_script("train", *flags, log=log, env=ENV | step | task))
+    assert [exit_code(process, 120) for process in started] == [0, 0], [log.read_text() for log in logs]
+    errors = [log.read_text() for log in logs]
     assert "rank 0 of 2" in errors[0] and "rank 1 of 2" in errors[1]
-    assert json.loads((tmp_path / "run.json").read_text())["ranks"] == 2
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["ranks"] == 2
 
 
 def test_missing_ranks_are_reported_at_once(images, tmp_path):
@@ -126,37 +140,13 @@ def test_a_missing_gpu_is_refused(images, tmp_path):
 # Signals and time
 
 
-@pytest.fixture
-def started() -> Iterator[list[subprocess.Popen]]:
-    """Yield a list of processes, which are killed after the test."""
-    processes: list[subprocess.Popen] = []
-    yield processes
-    for process in processes:
-        process.kill()
-        process.wait()
-
-
-def begin(arguments: list[str], log: Path, ranks: int = 1) -> subprocess.Popen:
-    """Start the script in its own process group."""
-    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
-    script = [sys.executable, *launch, str(ROOT / "scripts" / "train.py"), *arguments]
-    return subprocess.Popen(script, stderr=log.open("w"), cwd=ROOT, env=ENV, start_new_session=True)
-
-
-def wait_for(text: str, log: Path, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 120
-    while text not in log.read_text():
-        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-        time.sleep(0.02)
-
-
 def test_a_run_that_receives_sigterm_writes_a_checkpoint_and_resumes(images, long_run, tmp_path, started):
     stopped, log = tmp_path / "stopped", tmp_path / "log"
-    process = begin(command(images, stopped, *LONG, "--workers", 2), log)
+    process = start_script("train", *command(images, stopped, *LONG, "--workers", 2), log=log)
     started.append(process)
-    wait_for("epoch 2  steps", log, process)
-    os.killpg(process.pid, signal.SIGTERM)  # as a scheduler does; the workers receive it too
-    assert process.wait(60) == 128 + signal.SIGTERM, log.read_text()
+    wait_for_log("epoch 2  steps", log, process)
+    os.killpg(pid_of(process), signal.SIGTERM)  # as a scheduler does; the workers receive it too
+    assert exit_code(process) == 128 + signal.SIGTERM, log.read_text()
     assert "SIGTERM at step" in log.read_text() and "the same command resumes" in log.read_text()
     assert "Traceback" not in log.read_text()
     assert (stopped / "checkpoints" / "latest.pt").is_file() and not (stopped / "run.json").exists()
@@ -166,29 +156,36 @@ def test_a_run_that_receives_sigterm_writes_a_checkpoint_and_resumes(images, lon
     assert not (stopped / "checkpoints").exists()
 
 
-def test_ranks_stop_together_and_resume_together(images, tmp_path, started):
+def test_ranks_under_torchrun_stop_together_and_resume_together(images, tmp_path):
     long = ["--epochs", 30, "--schedule", "constant"]
-    complete = over_ranks(2, command(images, tmp_path / "whole", *long))
-    succeeded(complete)
+    run_ranks(2, "train", *command(images, tmp_path / "whole", *long), logs=tmp_path)
     stopped, log = tmp_path / "stopped", tmp_path / "log"
-    process = begin(command(images, stopped, *long), log, ranks=2)
-    started.append(process)
-    wait_for("epoch 2  steps", log, process)
-    os.killpg(process.pid, signal.SIGTERM)  # torchrun forwards it to its ranks
-    assert process.wait(60) != 0
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    script = [*launch, str(ROOT / "scripts" / "train.py"), *command(images, stopped, *long)]
+    process = subprocess.Popen(script, stderr=log.open("w"), cwd=ROOT, env=ENV, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 120
+        while "epoch 2  steps" not in log.read_text():
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGTERM)  # torchrun forwards it to its ranks
+        assert process.wait(60) != 0
+    finally:
+        process.kill()
+        process.wait()
+    assert "rank 1 of 2" in log.read_text()
     assert (stopped / "checkpoints" / "latest.pt").is_file() and not list((stopped / "checkpoints").glob(".*"))
-    done = succeeded(over_ranks(2, command(images, stopped, *long)))
-    assert "resumes from step" in done.stderr
+    assert "resumes from step" in run_ranks(2, "train", *command(images, stopped, *long), logs=tmp_path)
     assert same_files(tmp_path / "whole", stopped)
 
 
 def test_a_killed_run_resumes_from_its_last_epoch(images, long_run, tmp_path, started):
     killed, log = tmp_path / "killed", tmp_path / "log"
-    process = begin(command(images, killed, *LONG), log)
+    process = start_script("train", *command(images, killed, *LONG), log=log)
     started.append(process)
-    wait_for("epoch 3  steps", log, process)
+    wait_for_log("epoch 3  steps", log, process)
     process.kill()
-    process.wait()
+    process.join()
     assert "resumes from step" in train(images, killed, *LONG).stderr
     assert same_files(long_run, killed)
 
