@@ -8,19 +8,26 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 from helpers import ROOT, exit_status
+from job_server import job_server
+from snakemake.cli import get_argument_parser
 from snakemake.cli import main as snakemake_main
 
+get_argument_parser()  # imports the plugins of Snakemake, which every fork would import again
 
-def run_forked(main: Callable[[], object], folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
+
+def run_forked(
+    main: Callable[[], object], folder: Path, command: list[str], environment: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[str]:
     """Run `main` in a fork of this process, which needs no new imports; stdout and stderr are merged.
 
-    command: sys.argv of the fork.
+    command: sys.argv of the fork. environment: variables that it has more than this process.
     """
     with tempfile.TemporaryFile("w+") as output:
         child = os.fork()
@@ -28,6 +35,7 @@ def run_forked(main: Callable[[], object], folder: Path, command: list[str]) -> 
             status = 1
             try:
                 os.chdir(folder)
+                os.environ.update(environment)
                 sys.argv, sys.path = command, [str(folder), *(path for path in sys.path if not path.startswith(TESTS))]
                 for number in (1, 2):
                     os.dup2(output.fileno(), number)
@@ -47,11 +55,12 @@ TESTS = str(ROOT / "tests")
 class Workspace:
     """An empty folder in which the workflow runs.
 
-    study: the config file. forks_dry_runs: whether dry runs are forks of this process.
+    study: the config file. forks: whether Snakemake and the scripts of its jobs are forks of this process, which import
+    nothing again; not in tests of processes, and where an import reads the environment.
     """
 
     study = "config.yaml"
-    forks_dry_runs = True
+    forks = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -68,22 +77,15 @@ class Workspace:
         self, *arguments: str, config: dict[str, Any] | None = None, profile: str | None = "local"
     ) -> subprocess.CompletedProcess[str]:
         """Run Snakemake to its end; stdout and stderr are merged."""
-        if self.forks_dry_runs and "-n" in arguments:
-            return self.fork(*arguments, config=config, profile=profile)
+        command = self.command(arguments, config, profile)
+        if self.forks and "-n" in arguments:
+            return run_forked(snakemake_main, self.folder, command[2:])
+        if self.forks:
+            with job_server() as environment:
+                return run_forked(snakemake_main, self.folder, command[2:], environment)
         return subprocess.run(
-            self.command(arguments, config, profile),
-            cwd=self.folder,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
+            command, cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
         )
-
-    def fork(
-        self, *arguments: str, config: dict[str, Any] | None = None, profile: str | None = "local"
-    ) -> subprocess.CompletedProcess[str]:
-        """Run Snakemake in a fork of this process, which imports nothing again: for runs that end before a job."""
-        return run_forked(snakemake_main, self.folder, self.command(arguments, config, profile)[2:])
 
     def start(
         self, *arguments: str, config: dict[str, Any] | None = None, profile: str = "local", log: str = "started.log"
@@ -111,4 +113,9 @@ class Workspace:
         """Return rule → number of jobs of a dry run, from Snakemake's 'Job stats'."""
         done = self.snakemake("-n", *targets, config=config, profile=profile)
         assert done.returncode == 0, done.stdout
-        return Counter({name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE)})
+        return job_counts(done.stdout)
+
+
+def job_counts(page: str) -> Counter[str]:
+    """Return rule → number of jobs from the output of a dry run."""
+    return Counter({name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", page, re.MULTILINE)})

@@ -65,6 +65,7 @@ class Study:
 
     def __init__(self, folder: Path) -> None:
         self.place, self.folder = Workspace(folder), folder
+        self.place.forks = False  # faults hit processes
         self.log = folder.with_suffix(".log")  # not on the study's disk, which may be full
         self.process: subprocess.Popen[bytes] | None = None
         self.sessions: set[int] = set()

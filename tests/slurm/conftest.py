@@ -11,7 +11,7 @@ from workspaces import Workspace
 class ClusterWorkspace(Workspace):
     """A folder in which Snakemake runs as on a login node."""
 
-    forks_dry_runs = False  # a fork would be outside of the cluster's namespaces
+    forks = False  # a fork would be outside of the cluster's namespaces
 
     def __init__(self, folder, cluster):
         super().__init__(folder)

@@ -4,6 +4,7 @@ import logging
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -12,7 +13,8 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
-from helpers import ENV, run_process, run_script, script
+from helpers import ENV, ROOT, SCRIPTS, run_process, run_script, script
+from job_server import job_server
 
 SCAN = ["--kind", "paintings", "--count", 1, "--shards", "all=1"]
 
@@ -28,8 +30,16 @@ SCAN = ["--kind", "paintings", "--count", 1, "--shards", "all=1"]
     ids=["help", "command line", "user", "operating system"],
 )
 def test_a_script_has_the_same_output_and_status_in_its_own_process(name, arguments):
-    here, there = (run(name, *arguments) for run in (run_script, run_process))
+    here, there, job = (run(name, *arguments) for run in (run_script, run_process, run_job))
     assert (here.returncode, here.stdout, here.stderr) == (there.returncode, there.stdout, there.stderr)
+    assert (job.returncode, job.stdout, job.stderr) == (there.returncode, there.stdout, there.stderr)
+
+
+def run_job(name: str, *args: object) -> subprocess.CompletedProcess[str]:
+    """Run a script as a job of a study does, through the server of jobs."""
+    command = ["bash", "-c", 'python "$@"', "job", str(SCRIPTS / f"{name}.py"), *map(str, args)]
+    with job_server() as environment:
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=ENV | environment, check=False)
 
 
 def surroundings() -> dict[str, object]:

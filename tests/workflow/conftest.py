@@ -28,6 +28,14 @@ def workspace(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def paper_page(repository, workspace):
+    """Return the output of a dry run of the paper's study, whose data do not exist."""
+    done = workspace().snakemake("-n", config=yaml.safe_load((repository / "experiments/paper.yaml").read_text()))
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
 def chromium(tmp_path_factory):
     """Return the command of a headless browser without network access."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

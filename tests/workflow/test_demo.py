@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(not os.environ.get("CI"), reason="seven minutes;
 @pytest.fixture(scope="module")
 def demo_folder(workspace, demo_config):
     place = workspace()
+    place.forks = False  # as `make demo`
     done = place.snakemake(config=demo_config())
     assert done.returncode == 0, done.stdout
     return place.folder

@@ -16,6 +16,7 @@ JOB = ["--cores", "1", "--mode", "remote"]  # as in the command of an executor
 def test_a_job_that_cannot_read_its_config_has_its_own_exit_status(workspace, demo_config):
     """The status is EX_CONFIG of sysexits.h. The executor then retries no job."""
     place, config = workspace(), demo_config()
+    place.forks = False
     config["training"]["epoch"] = 3
     done = place.snakemake("results/config.json", *JOB, config=config, profile=None)
     assert done.returncode == 78
@@ -25,6 +26,7 @@ def test_a_job_that_cannot_read_its_config_has_its_own_exit_status(workspace, de
 def test_a_job_fails_if_its_inputs_do_not_appear(workspace, demo_config):
     """It fails even if an older output exists, which would pass for the new one."""
     place = workspace()
+    place.forks = False
     (place.folder / "results").mkdir()
     (place.folder / "results/config.json").write_text("{}")
     waiting = ["--latency-wait", "1", "--wait-for-files", "gone.tar"]

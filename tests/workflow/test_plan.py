@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import yaml
+from workspaces import job_counts
 
 RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
 
@@ -140,7 +141,7 @@ def test_configfile_replaces_the_default_config(workspace, demo):
 def test_an_error_in_the_config_is_one_line_that_names_the_key(workspace, demo, change, message):
     change(demo)
     place = workspace()
-    done = place.fork(config=demo)
+    done = place.snakemake(config=demo)
     assert done.returncode == 1
     assert message in done.stdout
     assert "Traceback" not in done.stdout
@@ -207,17 +208,17 @@ def test_all_experiments_are_valid(workspace, repository, shared_data):
 
 def test_all_experiments_can_be_planned_before_their_data_exist(workspace, repository):
     for path in sorted((repository / "experiments").glob("*.yaml")):
+        if path.stem == "paper":  # the next test
+            continue
         done = workspace().snakemake("-n", config=yaml.safe_load(path.read_text()))
         assert done.returncode == 0, f"{path.name}: {done.stdout}"
         assert "Error" not in done.stdout, path.name
 
 
-def test_the_paper_s_study_can_be_planned_before_its_data_exist(workspace, repository):
-    place = workspace()
-    done = place.snakemake("-n", config=yaml.safe_load((repository / "experiments/paper.yaml").read_text()))
-    assert done.returncode == 0, done.stdout
-    assert "sources.in.folder: imagenet does not exist" in done.stdout
-    jobs = place.plan(yaml.safe_load((place.folder / "config.yaml").read_text()))
+def test_the_paper_s_study_can_be_planned_before_its_data_exist(paper_page):
+    assert "Error" not in paper_page
+    assert "sources.in.folder: imagenet does not exist" in paper_page
+    jobs = job_counts(paper_page)
     photographs = 104 + 11 + 11  # 207 classes × 500, 50, 50 images, with 1,000 in a shard
     assert jobs["pack"] == photographs + 80
     assert jobs["stylize"] == (104 + 11 + 11) + 11  # sin: train, val, test; conflict: test
@@ -275,7 +276,7 @@ def test_a_run_depends_on_one_checksum_file_per_split_which_depends_on_every_sha
 
 def test_missing_photographs_stop_a_run_before_its_first_job(workspace, repository):
     place = workspace()
-    done = place.fork(config=yaml.safe_load((repository / "experiments/paper.yaml").read_text()))
+    done = place.snakemake(config=yaml.safe_load((repository / "experiments/paper.yaml").read_text()))
     assert done.returncode == 1
     assert "sources.in.folder: imagenet does not exist (data_root is .)" in done.stdout
     assert "Traceback" not in done.stdout

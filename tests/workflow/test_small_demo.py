@@ -205,6 +205,7 @@ def another_user(tmp_path, monkeypatch):
 def test_same_bytes_with_other_shards_and_cores_and_for_another_user(small_demo, small, workspace, another_user):
     """The test covers a network with initial weights of another regime, and a frozen backbone."""
     other = workspace()
+    other.forks = False
     source = small["sources"]["in"] | {"shards": {"train": 4, "val": 1, "test": 2}}
     training = small["training"] | {"workers": 1}
     config = small | {"sources": small["sources"] | {"in": source}, "training": training}
