@@ -30,11 +30,12 @@ reproduce: setup ## train a finished run again and compare every byte: make repr
 # Without compiled bytecode, each process that runs tests compiles all tests and the library again.
 test coverage check: export PYTHONDONTWRITEBYTECODE :=
 
+# The files with the longest studies start first, and the many short tests fill the time until the last of them ends.
+# The demo runs alone: it uses all cores itself, and is compared with the time that was planned for it.
 define RUN_TESTS
-@$(UV_RUN) $(PYTEST) --numprocesses auto --dist loadfile tests/unit tests/rules
+@$(UV_RUN) $(PYTEST) --numprocesses auto --dist loadfile --no-loadscope-reorder --ignore tests/workflow/test_demo.py \
+  tests/slurm tests/faults tests/workflow tests/rules tests/unit
 @$(UV_RUN) $(PYTEST) tests/workflow/test_demo.py
-@$(UV_RUN) $(PYTEST) --numprocesses auto --dist loadfile --ignore tests/workflow/test_demo.py tests/slurm tests/workflow
-@$(UV_RUN) $(PYTEST) tests/faults
 endef
 
 test: PYTEST := pytest
