@@ -201,6 +201,7 @@ def stylize_photographs(
     crop: int | None = None,
     stylizer: str = "ghiasi",
     weights: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
     strength: float = 1.0,
     other_category: bool = False,
     seed: int = 0,
@@ -210,7 +211,9 @@ def stylize_photographs(
 
     photographs, styles: folders of images, or shards. size: shorter side in pixels to which photographs are scaled.
     crop: side in pixels of the central square that is stylized; None stylizes the full image.
-    stylizer: ghiasi, or adain, which needs `weights`, the folder of its encoder and decoder.
+    stylizer: ghiasi; adain, which needs `weights`, the folder of its encoder and decoder; or gatys, which needs
+    `weights`, the file of its network's weights. settings: those of gatys that differ from its defaults, such as
+    {"timm": "torchvision/vgg16", "steps": 100}; see shapebias.stylize.gatys_settings.GatysSettings.
     strength: 0 keeps the photograph's own style, 1 replaces it.
     other_category: whether each style comes from another category than the photograph: a cue conflict.
     seed: decides the style of each photograph, together with the photograph's name.
@@ -221,9 +224,9 @@ def stylize_photographs(
     from shapebias.stylize.pipeline import ContentGeometry, StylePictures, StyleSampler, stylize_images
     from shapebias.stylize.stylizers import make_stylizer
 
-    network = make_stylizer(stylizer, Path(weights) if weights else None, device or "auto")
+    network = make_stylizer(stylizer, Path(weights) if weights else None, device or "auto", settings=settings)
     sampler = StyleSampler(
-        StylePictures(open_pictures(to_paths(styles)), network, Rejections(1.0), None), seed, other_category
+        StylePictures(open_pictures(to_paths(styles)), network, Rejections(1.0)), seed, other_category
     )
     contents = decode_pictures(open_pictures(to_paths(photographs)), Rejections(0.0), 0)
     return stylize_images(contents, network, sampler, ContentGeometry(size, crop), strength=strength)

@@ -138,6 +138,14 @@ def proportion(text: str) -> float:
     return value
 
 
+def positive_proportion(text: str) -> float:
+    """Parse a number above 0 and at most 1 (an argparse type)."""
+    value = proportion(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
 def named_text(text: str) -> tuple[str, str]:
     """Parse `NAME=VALUE` (an argparse type)."""
     name, _, value = text.partition("=")

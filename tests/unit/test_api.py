@@ -329,5 +329,5 @@ def test_photographs_are_stylized_as_by_the_script(tmp_path):
 
 
 def test_an_unknown_stylizer_is_refused_before_the_first_image(tmp_path):
-    with pytest.raises(UserError, match="unknown stylizer 'gisi'; allowed: adain, ghiasi"):
+    with pytest.raises(UserError, match="unknown stylizer 'gisi'; allowed: adain, ghiasi, gatys"):
         stylize_photographs(tmp_path, tmp_path, size=32, stylizer="gisi")

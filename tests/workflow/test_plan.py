@@ -199,6 +199,22 @@ def test_values_on_the_command_line_change_the_study(workspace, demo):
     assert f"--folder '{place.folder}/my photographs'" in page
 
 
+def test_gatys_stylizes_with_the_settings_and_the_part_of_styles_of_the_config(workspace, demo):
+    place = workspace()
+    (place.folder / "w.pth").touch()
+    (place.folder / "masks/test/cat").mkdir(parents=True)
+    settings = {"timm": "torchvision/squeezenet1_1", "content_layers": ["features.9"], "style_layers": ["a", "b"]}
+    entry = {"kind": "gatys", "weights": "w.pth", "style_masks": "masks", "style_crop": 0.5, "steps": 7}
+    demo["stylizers"] = {"own": entry | settings}
+    demo["stylized"]["conflict"]["stylizer"] = "own"
+    page = place.snakemake("-n", "-p", "results/images/conflict/manifest.csv", config=demo).stdout
+    [copied] = re.findall(r"download\.py --source .*w\.pth --out (\S+)", page)
+    options = f"--stylizer gatys --weights {copied} --threads 1 --workers 0 --timm torchvision/squeezenet1_1"
+    options += " --content-layers features.9 --style-layers a b --content-weight 1.0 --style-weight 1000.0 --steps 7"
+    assert page.count(f" {options} ") == 2  # styles are encoded, and photographs stylized
+    assert page.count(f"{options} --style-crop 0.5 --style-masks masks ") == 1
+
+
 def test_all_experiments_are_valid(workspace, repository, shared_data):
     for path in sorted((repository / "experiments").glob("*.yaml")):
         place, config = workspace(), yaml.safe_load(path.read_text())

@@ -10,7 +10,15 @@ SCRIPTS = os.path.join(workflow.basedir, "scripts")
 from shapebias.config import dataset_sizes
 from shapebias.config.data_files import data_problems
 from shapebias.config.validation import check_config, parse_scalars, unshare
-from shapebias.config.queries import file_of, is_url, melanoma_regimes, networks, recipe_of, run_name
+from shapebias.config.queries import (
+    STYLIZER_PARTS,
+    file_of,
+    is_url,
+    melanoma_regimes,
+    networks,
+    recipe_of,
+    run_name,
+)
 from shapebias.config.stylizer_kinds import stylizer_kind
 from shapebias.stylize.stylizers import EMBEDDED
 from shapebias.training.recipe import EXECUTION
@@ -111,7 +119,7 @@ wildcard_constraints:
     seed=one_of(config["seeds"]),
     observer=one_of([*RUNS, *NETWORKS]),
     stylizer=one_of([*EMBEDDED, *config["stylizers"]]),
-    part="encoder|decoder",
+    part=one_of(STYLIZER_PARTS),
     ending="pth|safetensors",
     file=one_of(NETWORK_FILES),
 

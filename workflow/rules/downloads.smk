@@ -35,7 +35,7 @@ def weights_input(weights):
 
 
 def downloaded_weights(stylizer, part):
-    """Return the path of an encoder's or a decoder's weights once they are downloaded or copied."""
+    """Return the path of a part of a stylizer's weights (STYLIZER_PARTS) once it is downloaded or copied."""
     ending = "safetensors" if config["stylizers"][stylizer][part].endswith(".safetensors") else "pth"
     return f"results/downloads/weights/{stylizer}/{part}.{ending}"
 
@@ -89,7 +89,7 @@ PUBLISHED_FILES = sorted(
 STYLIZER_FILES = [
     downloaded_weights(name, part)
     for name, entry in config["stylizers"].items()
-    for part in ("encoder", "decoder")
+    for part in STYLIZER_PARTS
     if is_url(entry.get(part, ""))
 ]
 
@@ -200,7 +200,7 @@ rule download_network:
 
 
 rule download_weights:
-    """Download or copy the weights of a stylizer's encoder or decoder, from a URL or a path."""
+    """Download or copy the weights of a stylizer, or of its encoder or decoder, from a URL or a path."""
     input:
         local=weights_path,
     output:

@@ -89,13 +89,21 @@ rule pack:
 
 
 def encode_flags(wildcards):
-    size = config["stylizers"].get(wildcards.stylizer, {}).get("style_size")
-    return stylizer_flags(wildcards.stylizer) + flags({"style_size": size, "max_rejected": config["max_rejected"]})
+    entry = config["stylizers"].get(wildcards.stylizer, {})
+    view = {key: entry[key] for key in ("style_size", "style_crop", "style_masks") if key in entry}
+    return stylizer_flags(wildcards.stylizer) + flags(view | {"max_rejected": config["max_rejected"]})
 
 
 @within_partition("runtime")
 def encode_minutes(wildcards, attempt):
     return minutes(encode_seconds(config, wildcards.stylizer, wildcards.set, wildcards.split, MEASUREMENTS), attempt)
+
+
+@within_partition("mem_mb")
+def encode_memory(wildcards, attempt):
+    """Return the memory in MB of a job that encodes a shard of styles: it holds all vectors, and copies of them."""
+    styles = dataset_sizes.images_in_shard(config, wildcards.set, wildcards.split)
+    return attempt * (3000 + round(3 * styles * stylizer_kind(config, wildcards.stylizer).style_bytes / 1e6))
 
 
 rule encode_styles:
@@ -115,7 +123,7 @@ rule encode_styles:
         "../../envs/stylize.yaml"
     threads: lambda wildcards: stylizer_threads(wildcards.stylizer)
     resources:
-        mem_mb=memory(3000),
+        mem_mb=encode_memory,
         runtime=encode_minutes,
         gpus=lambda wildcards: stylizer_gpus(wildcards.stylizer),
         gres=lambda wildcards: gres(stylizer_gpus(wildcards.stylizer)),

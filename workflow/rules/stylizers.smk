@@ -1,8 +1,10 @@
-# Training of an AdaIN decoder for each stylizer with a `training` section in the config.
+# Options of stylizers, and training of an AdaIN decoder for each one with a `training` section in the config.
+
+from shapebias.stylize.gatys_settings import SETTINGS
 
 
 def weights_folder(stylizer):
-    """Return the folder of a stylizer's encoder and decoder, whether trained here or downloaded."""
+    """Return the folder of an AdaIN network's encoder and decoder, whether trained here or downloaded."""
     kind = "stylizers" if "training" in config["stylizers"][stylizer] else "downloads/weights"
     return f"results/{kind}/{stylizer}"
 
@@ -11,9 +13,10 @@ def stylizer_files(stylizer):
     """Return the weights that a job with this stylizer needs; embedded weights are no files of the study."""
     if not stylizer_kind(config, stylizer).configured:
         return []
-    if "training" in config["stylizers"][stylizer]:
+    entry = config["stylizers"][stylizer]
+    if "training" in entry:
         return [f"{weights_folder(stylizer)}/{part}.safetensors" for part in ("encoder", "decoder")]
-    return [downloaded_weights(stylizer, part) for part in ("encoder", "decoder")]
+    return [downloaded_weights(stylizer, part) for part in STYLIZER_PARTS if part in entry]
 
 
 def stylizer_flags(stylizer):
@@ -21,7 +24,9 @@ def stylizer_flags(stylizer):
     if not kind.configured:
         return ["--stylizer", kind.name]
     entry = config["stylizers"][stylizer]
-    options = {"weights": weights_folder(stylizer), "threads": entry["threads"], "workers": entry["workers"]}
+    weights = downloaded_weights(stylizer, "weights") if "weights" in entry else weights_folder(stylizer)
+    settings = {key: entry[key] for key in SETTINGS if key in entry}
+    options = {"weights": weights, "threads": entry["threads"], "workers": entry["workers"]} | settings
     return ["--stylizer", kind.name, *flags(options)]
 
 

@@ -4,8 +4,13 @@ import argparse
 import logging
 from pathlib import Path
 
-from shapebias.cli import Parser, image_size, progress, proportion
-from shapebias.commands.stylizer_options import add_stylizer_flags, stylizer_from_args
+from shapebias.cli import Parser, progress, proportion
+from shapebias.commands.stylizer_options import (
+    add_style_flags,
+    add_stylizer_flags,
+    style_view_from_args,
+    stylizer_from_args,
+)
 from shapebias.errors import BadImageError
 from shapebias.files import check_folder
 from shapebias.images.pictures import decode_pictures, open_pictures
@@ -19,9 +24,7 @@ log = logging.getLogger(__name__)
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(description=__doc__)
     parser.add_argument("--styles", type=Path, nargs="+", required=True, metavar="DIR|TAR", help="style images")
-    parser.add_argument(
-        "--style-size", type=image_size, metavar="PIXELS", help="scale styles to this shorter side (default: keep)"
-    )
+    add_style_flags(parser)
     add_stylizer_flags(parser)
     parser.add_argument("--max-rejected", type=proportion, default=0.25, help="allowed fraction of rejected styles")
     parser.add_argument("--out", type=Path, required=True)
@@ -31,7 +34,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     check_folder(args.out.parent)
-    stylizer, styles = stylizer_from_args(args), open_pictures(args.styles)
+    view, stylizer, styles = style_view_from_args(args), stylizer_from_args(args), open_pictures(args.styles)
     rejections = Rejections(args.max_rejected)
     labels, vectors = [], []
     bar = progress(
@@ -39,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     for picture, image in bar:
         try:
-            vectors.append(encode_style(stylizer, image, args.style_size))
+            vectors.append(encode_style(stylizer, picture.id, image, view))
         except BadImageError as error:
             rejections.add(picture.label["content"], error)
             continue

@@ -11,7 +11,12 @@ from pathlib import Path
 from PIL import Image
 
 from shapebias.cli import Parser, image_size, progress, proportion
-from shapebias.commands.stylizer_options import add_stylizer_flags, stylizer_from_args
+from shapebias.commands.stylizer_options import (
+    add_style_flags,
+    add_stylizer_flags,
+    style_view_from_args,
+    stylizer_from_args,
+)
 from shapebias.files import check_folder, require_space
 from shapebias.images.codec import ENCODINGS, encode, expected_encoded_bytes
 from shapebias.images.pictures import decode_pictures, open_pictures
@@ -44,7 +49,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         "--content-size", "--size", type=image_size, required=True, help="scale contents to this shorter side"
     )
     sizes.add_argument("--crop", type=image_size, help="then crop the central square of this side (default: no crop)")
-    sizes.add_argument("--style-size", type=image_size, help="scale styles to this shorter side (default: keep)")
+    add_style_flags(parser.add_argument_group("part of each style"))
     add_stylizer_flags(parser)
     parser.add_argument("--seed", type=int, default=0, help="seed for choosing styles (default: %(default)s)")
     parser.add_argument(
@@ -58,15 +63,17 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.crop and args.crop > args.content_size:
         parser.error(f"--crop {args.crop}: larger than --content-size {args.content_size}")
-    if args.style_vectors and args.style_size:
-        parser.error("--style-size: the styles are encoded already; give it to scripts/encode_styles.py")
+    for name in ("style_size", "style_crop", "style_masks"):
+        if args.style_vectors and getattr(args, name) != parser.get_default(name):
+            flag = name.replace("_", "-")
+            parser.error(f"--{flag}: the styles are encoded already; give it to scripts/encode_styles.py")
     return args
 
 
 def open_styles(args: argparse.Namespace, stylizer: Stylizer, rejections: Rejections) -> StyleSet:
     if args.style_vectors:
         return StyleVectors(args.style_vectors, stylizer.fingerprint)
-    return StylePictures(open_pictures(args.styles), stylizer, rejections, args.style_size)
+    return StylePictures(open_pictures(args.styles), stylizer, rejections, style_view_from_args(args))
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -18,6 +18,7 @@ from shapebias.config.partial import WrongValueError, skip_wrong_values
 from shapebias.config.queries import (
     ALL,
     ILSVRC_CLASS,
+    STYLIZER_PARTS,
     Config,
     file_of,
     is_melanoma,
@@ -34,6 +35,7 @@ from shapebias.evaluation.benchmarks import KINDS, PUBLISHED_ONLY
 from shapebias.evaluation.published import SOURCES
 from shapebias.images.archives import ARCHIVE_SUFFIXES
 from shapebias.networks.hub_names import HUB_PREFIX, hub_name_problem, is_hub_name
+from shapebias.stylize.gatys_settings import GatysSettings
 from shapebias.stylize.stylizers import EMBEDDED
 from shapebias.training.recipe import Recipe
 
@@ -212,15 +214,26 @@ def other_category_problems(config: Config, name: str) -> Iterator[str]:
 
 def stylizer_problems(config: Config, name: str) -> Iterator[str]:
     entry, key = config["stylizers"][name], f"stylizers.{name}"
-    for part in ("encoder", "decoder"):
+    for part in STYLIZER_PARTS:
         if is_url(entry.get(part, "")) and f"{part}_sha256" not in entry:
             yield f"{key}.{part}_sha256 is missing: downloads from a URL are verified"
-    if entry["encoder"] == "random" and "training" not in entry:
+    if entry["kind"] == "gatys":
+        yield from gatys_problems(config, name)
+    elif entry["encoder"] == "random" and "training" not in entry:
         yield f"{key}.encoder: 'random' suits no published decoder; give `training` instead of `decoder`"
     for styles, painted in config["styles"].items():
         used = any(e["styles"] == styles and e["stylizer"] == name for e in config["stylized"].values())
         if used and entry.get("style_size", 0) > painted["size"]:
             yield f"{key}.style_size: {entry['style_size']} is larger than styles.{styles}.size"
+
+
+def gatys_problems(config: Config, name: str) -> Iterator[str]:
+    """Check that the network of a stylizer exists, and that a network other than VGG has layers of its own."""
+    entry, key = config["stylizers"][name], f"stylizers.{name}"
+    yield from network_problems(f"{key}.timm", entry["timm"])
+    for layers in ("content_layers", "style_layers"):
+        if entry[layers] == list(getattr(GatysSettings, layers)) and not entry["timm"].startswith("torchvision/vgg"):
+            yield f"{key}.{layers}: {entry['timm']} has no {entry[layers][0]}; name modules of this network"
 
 
 def decoder_problems(config: Config, name: str) -> Iterator[str]:

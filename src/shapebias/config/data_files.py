@@ -27,6 +27,8 @@ PATH_KEYS: tuple[tuple[str, str, str, str], ...] = (
     ("styles", "folder", FOLDER, ""),
     ("stylizers", "encoder", FILE, "random"),
     ("stylizers", "decoder", FILE, ""),
+    ("stylizers", "weights", FILE, ""),
+    ("stylizers", "style_masks", FOLDER, ""),
     ("models", "weights", FILE, "package:"),
     ("benchmarks", "folder", EITHER, "download:"),  # a folder, or an archive of it
     ("benchmarks", "labels", FILE, ""),

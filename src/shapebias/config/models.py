@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from shapebias.evaluation.published import DOWNLOADABLE
+from shapebias.stylize.gatys_settings import GatysSettings
 
 
 def optional(description: str, **limits: Any) -> Any:
@@ -314,11 +315,12 @@ class DecoderTraining(Section):
     )
 
 
-class Stylizer(Section):
+class AdainStylizer(Section):
     """An AdaIN network (Huang and Belongie 2017): an encoder, and a decoder that is published or trained here."""
 
     alternatives = (("decoder",), ("training",))
 
+    kind: Literal["adain"] = "adain"
     encoder: FileOrUrl = Field(
         description="Weights of VGG-19 up to relu4_1: a file or URL (vgg_normalised.pth, or vgg19 of torchvision). "
         "`random` also works where a decoder is trained."
@@ -332,6 +334,53 @@ class Stylizer(Section):
         "size in which they are packed."
     )
     threads: Threads = Field(1, description="CPU threads of a job that stylizes or trains.")
+    workers: Workers = Field(0, description="Additional threads of a job that decode and encode images.")
+
+
+Layers = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Unique]
+LossWeight = Annotated[float, Field(ge=0, le=1e9)]
+
+
+class GatysStylizer(Section):
+    """Optimization of each image (Gatys et al. 2016), the method of the published cue conflicts. It takes long."""
+
+    kind: Literal["gatys"]
+    timm: str = Field(
+        GatysSettings.timm, description="The network whose features images match: a name in timm, or torchvision/NAME."
+    )
+    weights: FileOrUrl = Field(description="The weights of the network: a file or URL.")
+    weights_sha256: Sha256 = optional(SHA256)
+    content_layers: Layers = Field(
+        list(GatysSettings.content_layers),
+        min_length=1,
+        description="Modules of the network whose outputs resemble those of the content. torchvision's VGG networks "
+        "also have the names conv1_1 to conv5_4, each with its ReLU.",
+        json_schema_extra=UNIQUE,
+    )
+    style_layers: Layers = Field(
+        list(GatysSettings.style_layers),
+        min_length=1,
+        description="Modules of the network whose Gram matrices resemble those of the style.",
+        json_schema_extra=UNIQUE,
+    )
+    content_weight: LossWeight = Field(GatysSettings.content_weight, description="Weight of the content loss.")
+    style_weight: LossWeight = Field(GatysSettings.style_weight, description="Weight of the style loss.")
+    steps: Batch = Field(GatysSettings.steps, description="Steps of L-BFGS. The time of an image grows with them.")
+    style_crop: float = Field(
+        1,
+        gt=0,
+        le=1,
+        description="The central square of each style with this fraction of its shorter side gives the texture. 1 "
+        "takes all of the style.",
+    )
+    style_masks: LocalPath = optional(
+        "A folder of masks, <id of the style>.png, such as test/cat/cat1.png: what is white in it gives the texture. "
+        "Styles without a mask are rejected."
+    )
+    style_size: Size = optional(
+        "Shorter side in pixels to which styles, or their crops, are scaled. Without it, they keep their size."
+    )
+    threads: Threads = Field(1, description="CPU threads of a job that stylizes.")
     workers: Workers = Field(0, description="Additional threads of a job that decode and encode images.")
 
 
@@ -627,6 +676,7 @@ class Wandb(Section):
 
 Source = Annotated[SyntheticSource | ImageFolder | Ilsvrc | Isic2017, Field(discriminator="kind")]
 Styles = Annotated[SyntheticStyles | StyleFolder, Field(discriminator="kind")]
+Stylizer = Annotated[AdainStylizer | GatysStylizer, Field(discriminator="kind")]
 
 
 def allow_list_of_sources(schema: dict[str, Any]) -> None:
@@ -689,8 +739,8 @@ class Study(Section):
     )
     gpus: Annotated[int, Field(ge=0, le=1)] = Field(
         0,
-        description="GPUs that a job requests if it evaluates or stylizes with adain, and that each rank of a training "
-        "job requests. With 0 a job still uses a GPU if there is one.",
+        description="GPUs that a job requests if it evaluates or stylizes with adain or gatys, and that each rank of a "
+        "training job requests. With 0 a job still uses a GPU if there is one.",
     )
     stage_shards: bool = Field(
         False,
@@ -709,7 +759,8 @@ class Study(Section):
         "Stylized sets: each image of the content is shown in a randomly drawn style."
     )
     stylizers: dict[Name, Stylizer] = section(
-        "AdaIN networks (Huang and Belongie 2017): an encoder, and a decoder that is published or trained here."
+        "Stylizers with weights. kind is adain (the default: Huang and Belongie 2017; an encoder, and a decoder that "
+        "is published or trained here) or gatys (Gatys et al. 2016; optimization of each image)."
     )
     models: dict[Name, Model] = section("Networks to train.")
     regimes: dict[Name, Regime] = section("Ways to train.")
@@ -740,6 +791,9 @@ class Study(Section):
     @classmethod
     def add_defaults(cls, values: dict[str, Any]) -> None:
         super().add_defaults(values)
+        for entry in values["stylizers"].values() if isinstance(values["stylizers"], dict) else ():
+            if isinstance(entry, dict):
+                entry.setdefault("kind", "adain")
         sources = values["published"]
         are_names = isinstance(sources, list) and all(isinstance(name, str) for name in sources)
         if are_names and len({*sources}) == len(sources):  # repeated names stay a list, which is refused

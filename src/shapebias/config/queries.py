@@ -12,6 +12,7 @@ ALL = "all"  # a count: every available image
 CLASS_COUNTS = {"categories": 207, "present": 207, "all": 1000}  # classes of ILSVRC, by `classes` in the config
 DRAWN_CLASSES = 32  # of a synthetic source
 ANAGRAM_CLASSES = 14  # of a synthetic source with appearance: anagram
+STYLIZER_PARTS = ("encoder", "decoder", "weights")  # keys of a stylizer with a file of weights
 ISIC = {"train": 2000, "val": 150, "test": 600}  # images of the 2017 challenge
 ILSVRC_CLASS = 1300  # training images of its largest classes
 

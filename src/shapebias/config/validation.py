@@ -21,7 +21,7 @@ from shapebias.config.queries import CLASS_COUNTS, Config
 from shapebias.errors import UserError
 
 SHARD_SIZE = 1000  # images in a shard of ILSVRC, if the config gives no number of shards
-SECTIONS_WITH_KINDS = ("sources", "styles")  # the kind of an entry decides its keys
+SECTIONS_WITH_KINDS = ("sources", "styles", "stylizers")  # the kind of an entry decides its keys
 EXPECTED = {
     "int_type": "an integer",
     "float_type": "a number",

@@ -186,21 +186,30 @@ def stylizer_cost(
     """Return the seconds of an image of the given side (pixels), scaled from a measured one."""
     if cost := measured_cost(measurements.throughputs, stage, stylizer):
         return cost
-    settings, work = config["stylizers"].get(stylizer, {}), encoder_scale(config, stylizer)
-    if not (config["gpus"] and stylizer_kind(config, stylizer).on_gpu):
+    settings, work, kind = (
+        config["stylizers"].get(stylizer, {}),
+        work_scale(config, stylizer, stage),
+        stylizer_kind(config, stylizer),
+    )
+    if not (config["gpus"] and kind.on_gpu):
         return cost_at_side(
             stage, stylizer, side, work * reference.core_ms / settings.get("threads", 1), reference.side
         )
-    scale = (side / reference.side) ** 2
-    compute, files = 1000 * work * reference.operations * scale / HALF_RATE, reference.files_ms * scale
+    scale, rate = (side / reference.side) ** 2, HALF_RATE if kind.half_on_gpu else GPU_RATE
+    compute, files = 1000 * work * reference.operations * scale / rate, reference.files_ms * scale
     total = max(compute, files / settings["workers"]) if settings["workers"] else compute + files
-    reason = f"{total:.3g} ms an image ({compute:.2g} {format_compute_rate(HALF_RATE)}; {files:.2g} of files, measured)"
+    reason = f"{total:.3g} ms an image ({compute:.2g} {format_compute_rate(rate)}; {files:.2g} of files, measured)"
     return Cost(total / 1000, Basis(ACTIVITIES[stage], stylizer, reason))
 
 
-def encoder_scale(config: Config, stylizer: str) -> float:
-    """Return the work of a stylizer relative to one with VGG-19's channels; a random encoder may have fewer."""
+def work_scale(config: Config, stylizer: str, stage: str) -> float:
+    """Return the work of a stylizer relative to its measured cost, which is that of VGG-19's channels and of one step.
+
+    A random encoder may have fewer channels. The network of gatys is assumed to be VGG-19.
+    """
     settings = config["stylizers"].get(stylizer, {})
+    if settings.get("kind") == "gatys":
+        return settings["steps"] if stage == "stylize" else 1
     return (settings["training"]["width"] / 64) ** 2 if settings.get("encoder") == "random" else 1
 
 
@@ -211,7 +220,7 @@ def decoder_cost(config: Config, stylizer: str) -> Cost:
     # A step encodes content, style and result, and decodes once. The backward pass runs through the decoder and the
     # last encoding, at twice the work of a forward pass.
     side = STYLIZERS["adain"].stylizing.side
-    operations = 8 * ADAIN_PASS * encoder_scale(config, stylizer) * (recipe["size"] / side) ** 2
+    operations = 8 * ADAIN_PASS * work_scale(config, stylizer, "train") * (recipe["size"] / side) ** 2
     rate = recipe["gpus"] * GPU_RATE or entry["threads"] * CPU_RATE
     seconds = recipe["steps"] * recipe["batch_size"] * operations / rate
     reason = f"{operations / 1e9:.3g} GFLOP a pair {format_compute_rate(rate)}"

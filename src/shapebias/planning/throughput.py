@@ -18,7 +18,7 @@ from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from shapebias.config.queries import Config, recipe_of
-from shapebias.config.stylizer_kinds import stylizer_kind
+from shapebias.config.stylizer_kinds import gatys_settings, stylizer_kind
 from shapebias.evaluation.inputs import PreparedImages
 from shapebias.evaluation.observer import iterate_logits, wrap_network
 from shapebias.images.codec import encode
@@ -30,7 +30,7 @@ from shapebias.networks.models import build, memory_format, preparation
 from shapebias.parallel import ordered_map
 from shapebias.planning.costs import NetworkSize
 from shapebias.planning.network_costs import is_listed, network_key, observer_entry
-from shapebias.stylize.pipeline import ContentGeometry, StyleSampler, encode_style, stylize_images
+from shapebias.stylize.pipeline import ContentGeometry, StyleSampler, StyleView, encode_style, stylize_images
 from shapebias.stylize.style_vectors import StyleVectors, write_style_vectors
 from shapebias.stylize.stylizers import Stylizer, make_stylizer
 from shapebias.synthetic.scene import CLASSES, draw_image
@@ -219,11 +219,11 @@ def measure_stylizing(config: Config, name: str, shard: Path, folder: Path, devi
 
     def styles() -> Iterator[int]:
         while True:
-            encode_style(stylizer, style, None)
+            encode_style(stylizer, "", style, StyleView())
             yield 1
 
-    vectors = folder / f"{name}.safetensors"
-    write_style_vectors(vectors, stylizer.fingerprint, [pictures[0].label], [encode_style(stylizer, style, None)])
+    vectors, vector = folder / f"{name}.safetensors", encode_style(stylizer, "", style, StyleView())
+    write_style_vectors(vectors, stylizer.fingerprint, [pictures[0].label], [vector])
     drawing = StyleSampler(StyleVectors([vectors], stylizer.fingerprint), 0, other_category=False)
 
     def encode_image(item: tuple[Label, Image.Image]) -> object:
@@ -242,12 +242,17 @@ def measure_stylizing(config: Config, name: str, shard: Path, folder: Path, devi
 
 
 def build_stylizer(config: Config, name: str, device: str) -> Stylizer:
-    """Build a stylizer of the config; AdaIN has random weights."""
+    """Build a stylizer of the config; AdaIN and gatys have random weights."""
     if not stylizer_kind(config, name).configured:
         return make_stylizer(name)
     from shapebias.stylize.adain import AdainStylizer, make_decoder, make_encoder
+    from shapebias.stylize.gatys import GatysStylizer
 
     entry = config["stylizers"][name]
-    width = entry["training"]["width"] if entry["encoder"] == "random" else 64
     torch.set_num_threads(entry["threads"])
+    if entry["kind"] == "gatys":
+        settings = gatys_settings(entry)
+        network = build(settings.timm)
+        return GatysStylizer(network, preparation(network), settings, device)
+    width = entry["training"]["width"] if entry["encoder"] == "random" else 64
     return AdainStylizer(make_encoder(width), make_decoder(width), device)

@@ -35,7 +35,8 @@ SHEET = 2e6  # bytes of a contact sheet
 # The published stimuli and decisions: number of files, and bytes (those of the stimuli follow from 560 of them).
 STIMULI = (1600, 80e6)
 DECISIONS = (14, 2e6)
-ENCODER, DECODER = 80e6, 14e6  # bytes of AdaIN's published weights
+# Bytes of AdaIN's published weights, and of torchvision's VGG-19.
+STYLIZER_WEIGHTS = {"encoder": 80e6, "decoder": 14e6, "weights": 575e6}
 WANDB = (17, 1.4e6)  # files and bytes of a run that is recorded offline
 REPORT, FIGURE, TABLE = 8e6, 3e5, 1e5  # bytes of a file
 
@@ -101,7 +102,7 @@ def weights_work(inputs: PlanInputs, owner: str, start: float) -> Work:
 
 
 def download_weights_work(inputs: PlanInputs, wildcards: Wildcards, outputs: int) -> Work:
-    return Work(START["plain"], written=ENCODER if wildcards["part"] == "encoder" else DECODER)
+    return Work(START["plain"], written=STYLIZER_WEIGHTS[wildcards["part"]])
 
 
 # Images
@@ -175,8 +176,8 @@ def train_stylizer_work(inputs: PlanInputs, wildcards: Wildcards, outputs: int) 
     return Work(
         START["torch"] + cost.seconds,
         recipe["steps"] * recipe["batch_size"],
-        ENCODER + DECODER,
-        scratch=2 * 3 * DECODER,
+        STYLIZER_WEIGHTS["encoder"] + STYLIZER_WEIGHTS["decoder"],
+        scratch=2 * 3 * STYLIZER_WEIGHTS["decoder"],
         staged=sum(split_bytes(inputs, *split) for split in splits) if config["stage_shards"] else 0.0,
         basis=cost.basis,
     )

@@ -13,7 +13,12 @@ from shapebias.report.wording import format_image_count, join_names, pluralize
 from shapebias.tables.summaries import observer_kinds
 
 MAX_MODELS = 20  # named in the paragraph
-STYLIZER_SOURCES = {"ghiasi": "Ghiasi et al. 2017"}  # all others are AdaIN networks (Huang and Belongie 2017)
+# Kind of a stylizer → how it works in words, and its reference.
+STYLIZER_SOURCES = {
+    "ghiasi": ("by the network of Ghiasi et al. 2017", "ghiasi2017"),
+    "adain": ("by the network of AdaIN, Huang and Belongie 2017", "huang2017"),
+    "gatys": ("by the optimization of Gatys et al. 2016", "gatys2016"),
+}
 ORIGINS = {"stylized here": "made by style transfer for this study", "published": "the published stimuli"}
 SHAPEBIAS_ENTRY = """@software{shapebias,
   title = {shapebias: does this network see shape, or texture?},
@@ -33,6 +38,12 @@ REFERENCES = {
   author = {Geirhos, Robert and Meding, Kristof and Wichmann, Felix A.},
   booktitle = {Advances in Neural Information Processing Systems},
   year = {2020}
+}""",
+    "gatys2016": """@inproceedings{gatys2016,
+  title = {Image style transfer using convolutional neural networks},
+  author = {Gatys, Leon A. and Ecker, Alexander S. and Bethge, Matthias},
+  booktitle = {IEEE Conference on Computer Vision and Pattern Recognition},
+  year = {2016}
 }""",
     "ghiasi2017": """@inproceedings{ghiasi2017,
   title = {Exploring the structure of a real-time, arbitrary neural artistic stylization network},
@@ -89,12 +100,18 @@ def _stimulus_sentences(study: StudyResults) -> list[str]:
             f"Shape bias was measured on {images} cue-conflict images (“{benchmark}”{f', {origin}' if origin else ''})."
         )
     for name, entry in study.config.get("stylized", {}).items():
-        source = STYLIZER_SOURCES.get(entry["stylizer"], "AdaIN, Huang and Belongie 2017")
+        maker, _ = stylizer_source(study, entry["stylizer"])
         sentences.append(
-            f"The set “{name}” holds images of “{entry['content']}” in the style of “{entry['styles']}”, made by the "
-            f"network of {source} at a strength of {entry['strength']:g} and {study.config['image_size']} pixels."
+            f"The set “{name}” holds images of “{entry['content']}” in the style of “{entry['styles']}”, made "
+            f"{maker} at a strength of {entry['strength']:g} and {study.config['image_size']} pixels."
         )
     return sentences
+
+
+def stylizer_source(study: StudyResults, stylizer: str) -> tuple[str, str]:
+    """Return how a stylizer of the study works, in words, and the key of its reference."""
+    entry = study.config.get("stylizers", {}).get(stylizer, {"kind": stylizer})
+    return STYLIZER_SOURCES[entry["kind"]]
 
 
 def _training_sentences(study: StudyResults, records: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -162,6 +179,6 @@ def bibtex(study: StudyResults, versions: Mapping[str, str]) -> str:
     """Return the entries of what the study uses."""
     keys = ["geirhos2019", *(["geirhos2020"] if len(study.tables["error_consistency"]) else [])]
     for entry in study.config.get("stylized", {}).values():
-        keys.append("ghiasi2017" if entry["stylizer"] == "ghiasi" else "huang2017")
+        keys.append(stylizer_source(study, entry["stylizer"])[1])
     tool = SHAPEBIAS_ENTRY.replace("VERSION", versions.get("shapebias", ""))
     return "\n\n".join([tool, *(REFERENCES[key] for key in dict.fromkeys(keys))])

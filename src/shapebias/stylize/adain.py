@@ -285,7 +285,7 @@ def encoder_width(encoder: nn.Sequential) -> int:
     return encoder[2].out_channels  # ty: ignore[invalid-explicit-return]
 
 
-def encoder_hash(encoder: nn.Sequential) -> str:
+def encoder_hash(encoder: nn.Module) -> str:
     """Return the SHA-256 of an encoder's weights, independent of their file format."""
     digest = hashlib.sha256()
     for key, value in encoder.state_dict().items():

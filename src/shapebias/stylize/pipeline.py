@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from shapebias.errors import BadImageError, UserError
-from shapebias.images.codec import centre_crop, resize_shorter
+from shapebias.images.codec import centre_crop, load_rgb, resize_shorter
 from shapebias.images.pictures import Picture
 from shapebias.images.rejections import Rejections
 from shapebias.images.shards import Label
@@ -35,36 +35,74 @@ class StyleSet(Protocol):
         ...
 
 
-class StylePictures:
-    """Styles from images, each encoded on first use. Broken images go to `rejections`.
+@dataclass(frozen=True)
+class StyleView:
+    """The part of a style image that is encoded, and its size.
 
-    size: a style is scaled to this shorter side, pixels; None keeps its size.
+    size: scale the part to this shorter side, pixels; None keeps its size. crop: take the central square whose side is
+    this fraction of the image's shorter side; 1 takes all of the image. masks: a folder of images <id of the style>.png
+    in which the object is white; the rest becomes transparent.
     """
 
+    size: int | None = None
+    crop: float = 1.0
+    masks: Path | None = None
+
+    def __call__(self, style_id: str, image: Image.Image, resample: Image.Resampling) -> Image.Image:
+        """Return the part of an RGB image, RGBA with masks; raises BadImageError for a broken or missing mask."""
+        part = self.cut(image, resample)
+        if self.masks is None:
+            return part
+        path = self.masks / f"{style_id}.png"
+        if not path.is_file():
+            raise BadImageError(f"no mask: {path} does not exist")
+        mask = load_rgb(path).convert("L").resize(image.size, Image.Resampling.BILINEAR)
+        # Joined last: Pillow would blacken transparent pixels while it scales, and draw an edge around the object.
+        part = part.copy()
+        part.putalpha(self.cut(mask, Image.Resampling.BILINEAR))
+        return part
+
+    def cut(self, image: Image.Image, resample: Image.Resampling) -> Image.Image:
+        """Return the central square, if there is a crop, at its size."""
+        if self.crop < 1:
+            image = centre_crop(image, round(self.crop * min(image.size)))
+        return image if self.size is None else resize_shorter(image, self.size, resample)
+
+
+class StylePictures:
+    """Styles from images, each encoded on first use. Broken images go to `rejections`."""
+
     def __init__(
-        self, pictures: Sequence[Picture], stylizer: Stylizer, rejections: Rejections, size: int | None = None
+        self, pictures: Sequence[Picture], stylizer: Stylizer, rejections: Rejections, view: StyleView | None = None
     ) -> None:
         self.pictures = {picture.id: picture for picture in pictures}
         self.labels = {picture.id: picture.label for picture in pictures}
         self.origin = pictures[0].origin
-        self.stylizer, self.rejections, self.size = stylizer, rejections, size
+        self.stylizer, self.rejections, self.view = stylizer, rejections, view or StyleView()
         self.vectors: dict[str, np.ndarray | None] = {}
 
     def vector(self, style_id: str) -> np.ndarray | None:
         if style_id not in self.vectors:
             try:
-                self.vectors[style_id] = encode_style(self.stylizer, self.pictures[style_id].image(), self.size)
+                image = self.pictures[style_id].image()
+                self.vectors[style_id] = encode_style(self.stylizer, style_id, image, self.view)
             except BadImageError as error:
                 self.rejections.add(self.labels[style_id]["content"], error)
                 self.vectors[style_id] = None
         return self.vectors[style_id]
 
 
-def encode_style(stylizer: Stylizer, style: Image.Image, size: int | None) -> np.ndarray:
-    """Scale a style to a shorter side of `size` pixels and return its vector; raises BadImageError if too small."""
-    if min(style.size) < MIN_STYLE_SIZE:
-        raise BadImageError(f"{style.width} × {style.height} pixels: too small for a style, at least {MIN_STYLE_SIZE}")
-    return stylizer.encode(style if size is None else resize_shorter(style, size, stylizer.resample))
+def encode_style(stylizer: Stylizer, style_id: str, style: Image.Image, view: StyleView) -> np.ndarray:
+    """Return the vector of the viewed part of a style image.
+
+    Raises BadImageError if the image is too small, or its mask unusable.
+    """
+    if view.crop * min(style.size) < MIN_STYLE_SIZE:
+        part = "" if view.crop == 1 else f", of which {view.crop:g} of the shorter side is taken"
+        raise BadImageError(
+            f"{style.width} × {style.height} pixels{part}: too small for a style, at least {MIN_STYLE_SIZE}"
+        )
+    return stylizer.encode(view(style_id, style, stylizer.resample))
 
 
 class StyleSampler:

@@ -161,6 +161,7 @@ FOLDER = {"kind": "imagefolder", "folder": "nowhere", "per_class": {"test": 1}}
 URL = "https://example.org/weights.pth"
 HEX = 64 * "0"
 TRAINING = {"content": "in", "styles": "paintings", "resize": 96, "size": 64}
+GATYS = {"kind": "gatys", "weights": "w.pth"}
 
 MISTAKES = [
     # misspelt keys
@@ -230,6 +231,15 @@ MISTAKES = [
         put("stylizers", {"x": {"encoder": "random", "training": TRAINING | {"resize": 256}}}),
         ["stylizers.x.training.resize", "256", "packed, 160"],
     ),
+    (put("stylizers", {"x": GATYS | {"kind": "gaty"}}), ["stylizers.x.kind", "'gaty'", "did you mean 'gatys'"]),
+    (put("stylizers", {"x": {"kind": "gatys"}}), ["'stylizers.x.weights' is missing"]),
+    (put("stylizers", {"x": GATYS | {"weights": URL}}), ["stylizers.x.weights_sha256 is missing"]),
+    (put("stylizers", {"x": GATYS | {"timm": "torchvision/vgg91"}}), ["stylizers.x.timm", "'vgg91'", "vgg19"]),
+    (put("stylizers", {"x": GATYS | {"timm": "resnet18"}}), ["stylizers.x.content_layers", "resnet18 has no conv4_2"]),
+    (put("stylizers", {"x": GATYS | {"style_layers": []}}), ["stylizers.x.style_layers", "at least 1"]),
+    (put("stylizers", {"x": GATYS | {"steps": 0}}), ["stylizers.x.steps", "0"]),
+    (put("stylizers", {"x": GATYS | {"style_crop": 0}}), ["stylizers.x.style_crop", "0"]),
+    (put("stylizers", {"x": GATYS | {"encoder": "e.pth"}}), ["unknown key 'stylizers.x.encoder'"]),
     (put("benchmarks.x", {"kind": "edges", "folder": "download:edges"}), ["x.folder", "'edges'", "stimuli/edges"]),
     (put("stylized.sin.strength", 1.5), ["stylized.sin.strength", "1.5"]),
     (put("regimes.frozen.trainable", "fc"), ["regimes.frozen.trainable", "'fc'", "all, head"]),

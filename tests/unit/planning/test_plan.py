@@ -19,6 +19,7 @@ from shapebias.planning.costs import (
     Measurements,
     NetworkSize,
     Throughput,
+    encode_cost,
     image_bytes,
     pack_cost,
     parse_throughputs,
@@ -46,6 +47,7 @@ from shapebias.planning.summary import (
 )
 from shapebias.planning.throughput import count_networks, count_operations
 from shapebias.planning.work import PlanInputs, work_of
+from shapebias.stylize.stylizers import STYLIZERS
 from shapebias.synthetic.scene import CLASSES
 
 # The demo on two idle cores: seconds of all jobs of a rule (logs/benchmarks, 30 November 2026).
@@ -194,6 +196,17 @@ def test_a_stylizer_on_a_gpu_waits_for_the_slower_of_computing_and_of_its_files(
     assert [milliseconds(workers=workers) for workers in (0, 1, 100)] == pytest.approx([1.21 + 8, 8, 1.21])
 
 
+def test_an_image_of_gatys_costs_all_steps_of_the_optimization():
+    """A step goes through VGG-19 and back, 76 billion operations: 5.07 ms at 15 TFLOP/s in float32."""
+    stylized = {"sin": {"content": "in", "styles": "in", "stylizer": "own", "splits": ["train"]}}
+    entry = {"kind": "gatys", "weights": "vgg.pth", "steps": 50}
+    on_gpu, on_cpu = (study(stylizers={"own": entry}, stylized=stylized, gpus=gpus, image_size=224) for gpus in (1, 0))
+    assert stylize_cost(on_gpu, "sin").seconds == pytest.approx(50 * 5.07e-3, rel=1e-3)
+    assert stylize_cost(on_cpu, "sin").seconds == pytest.approx(50 * STYLIZERS["gatys"].stylizing.core_ms / 1000)
+    # The style is encoded once, not in each step.
+    assert encode_cost(on_cpu, "own", "in").seconds == pytest.approx(STYLIZERS["gatys"].encoding.core_ms / 1000)
+
+
 def test_a_measured_throughput_replaces_the_assumed_cost_of_packing():
     assert pack_cost(study(), "in", measurements(pack={"in": 20})).seconds == 1 / 20
 
@@ -226,6 +239,10 @@ def test_a_stylizer_to_measure_has_the_width_of_the_study_s():
     vector = stylizer.encode(Image.new("RGB", (32, 32)))
     assert vector.shape == (2 * 8 * 8,)  # mean and standard deviation of eight times the width
     assert throughput.build_stylizer(config, "ghiasi", "cpu").name == "ghiasi"
+    layers = {"content_layers": ["features.3"], "style_layers": ["features.3"]}
+    gatys = {"kind": "gatys", "timm": "torchvision/squeezenet1_1", "weights": "x.pth"} | layers
+    stylizer = throughput.build_stylizer(study(stylizers={"own": gatys}, stylized=stylized), "own", "cpu")
+    assert stylizer.encode(Image.new("RGB", (32, 32))).shape == (128 * 129 / 2,)  # half of a Gram matrix, 128 channels
 
 
 def test_listed_sizes_of_networks_are_correct():

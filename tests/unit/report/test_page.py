@@ -43,20 +43,22 @@ def biases(*rows: tuple) -> dict[str, pd.DataFrame]:
     }
 
 
+CONFIG: dict[str, Any] = {
+    "sources": {"photos": {"kind": "imagefolder"}},
+    "stylized": {"painted": {"content": "photos", "styles": "art", "stylizer": "ghiasi", "strength": 1}},
+    "image_size": 224,
+    "input_size": 96,
+    "benchmarks": {"conflict": {"images": "conflict", "kind": "cue_conflict"}},
+    "regimes": {
+        "in": {"train_on": ["photos"]},
+        "sin": {"train_on": ["painted"], "init": "in"},
+        "frozen": {"train_on": ["painted"], "init": "in", "trainable": "head"},
+    },
+}
+
+
 def page(tables: dict[str, pd.DataFrame], **changes) -> str:
-    config = {
-        "sources": {"photos": {"kind": "imagefolder"}},
-        "stylized": {"painted": {"content": "photos", "styles": "art", "stylizer": "ghiasi", "strength": 1}},
-        "image_size": 224,
-        "input_size": 96,
-        "benchmarks": {"conflict": {"images": "conflict", "kind": "cue_conflict"}},
-        "regimes": {
-            "in": {"train_on": ["photos"]},
-            "sin": {"train_on": ["painted"], "init": "in"},
-            "frozen": {"train_on": ["painted"], "init": "in", "trainable": "head"},
-        },
-    }
-    arguments: dict[str, Any] = {"title": "T", "figures": {}, "config": config, "people": PEOPLE} | changes
+    arguments: dict[str, Any] = {"title": "T", "figures": {}, "config": CONFIG, "people": PEOPLE} | changes
     return render_page(tables=tables, **arguments)
 
 
@@ -186,6 +188,14 @@ def test_the_methods_name_images_stylizer_networks_recipe_and_versions():
     ):
         assert text in html, text
     assert "huang2017" not in html
+
+
+def test_the_methods_name_the_kind_of_a_stylizer_that_has_a_name_of_its_own():
+    stylized = {"painted": CONFIG["stylized"]["painted"] | {"stylizer": "own"}}
+    changes = {"stylizers": {"own": {"kind": "gatys"}}, "stylized": stylized}
+    html = page(biases(("vit", "in", 3, 1)), config=CONFIG | changes)
+    assert "made by the optimization of Gatys et al. 2016 at a strength of 1" in html
+    assert "@inproceedings{gatys2016," in html and "ghiasi2017" not in html
 
 
 def test_the_methods_count_one_epoch_in_the_singular():

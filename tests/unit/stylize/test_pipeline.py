@@ -22,6 +22,7 @@ from shapebias.stylize.ghiasi import GhiasiStylizer
 from shapebias.stylize.pipeline import (
     ContentGeometry,
     StyleSampler,
+    StyleView,
     encode_style,
     shuffle_other_categories,
     shuffle_styles,
@@ -95,8 +96,8 @@ def test_equal_content_and_style_give_equal_pixels(ghiasi, style):
 
 
 def test_an_unknown_stylizer_is_refused_by_name():
-    with pytest.raises(UserError, match=r"unknown stylizer 'gatys'; allowed: .*ghiasi"):
-        make_stylizer("gatys")
+    with pytest.raises(UserError, match=r"unknown stylizer 'gisi'; allowed: .*ghiasi"):
+        make_stylizer("gisi")
 
 
 def test_only_the_stylizer_without_built_in_weights_takes_weights(tmp_path):
@@ -180,7 +181,7 @@ def test_a_painting_s_texture_has_no_category():
 
 def test_a_style_of_a_few_pixels_is_rejected():
     with pytest.raises(BadImageError, match="8 × 8 pixels: too small for a style, at least 16"):
-        encode_style(RecordingStylizer(), picture(0, (8, 8)), None)
+        encode_style(RecordingStylizer(), "a", picture(0, (8, 8)), StyleView())
 
 
 def test_an_image_s_style_does_not_depend_on_the_other_images():

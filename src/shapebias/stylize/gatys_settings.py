@@ -1,0 +1,37 @@
+"""The settings of the stylizer gatys. They stand apart from it, because it imports torch, which takes seconds."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shapebias.errors import UserError
+
+
+@dataclass(frozen=True)
+class GatysSettings:
+    """The network, the layers of both losses, the weights of the losses, and the number of steps of L-BFGS.
+
+    timm: the network's name in timm, or torchvision/NAME. Layers: names of the network's modules; in torchvision's VGG
+    networks also conv1_1 to conv5_4, each with its ReLU. Network and layers are those of the paper.
+    """
+
+    timm: str = "torchvision/vgg19"
+    content_layers: tuple[str, ...] = ("conv4_2",)
+    style_layers: tuple[str, ...] = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+    content_weight: float = 1.0
+    style_weight: float = 1000.0
+    steps: int = 300
+
+
+SETTINGS = tuple(field.name for field in dataclasses.fields(GatysSettings))
+
+
+def make_settings(values: Mapping[str, Any]) -> GatysSettings:
+    """Return settings from some of their values, by name; layers may be a list. Raises UserError for other names."""
+    if unknown := sorted(values.keys() - set(SETTINGS)):
+        raise UserError(f"{', '.join(unknown)}: no setting of the stylizer gatys; it has {', '.join(SETTINGS)}")
+    arguments: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+    }
+    return GatysSettings(**arguments)
