@@ -60,13 +60,16 @@ def received_rows(
         if receiver.poll(POLL_SECONDS if alive else 0):
             try:
                 row = receiver.recv()
-            except EOFError:
+            except EOFError:  # it died; rows that it sent before have been read
+                alive = False
+            else:
+                if row is None:
+                    process.join(max(0.0, end - time.monotonic()))
+                    return
+                yield row
                 continue
-            if row is None:
-                process.join(max(0.0, end - time.monotonic()))
-                return
-            yield row
-        elif not alive:
+        if not alive:
+            process.join(max(0.0, end - time.monotonic()))
             yield Row(name, f"failed: its process ended with status {process.exitcode}", ok=False)
             return
     yield Row(name, "failed: not done in time", ok=False)

@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 DOCS = HERE.parent / "docs"
 KEPT = DOCS / "photographs16"
 TABLES = ("benchmarks", "shape_bias_pooled", "shape_bias_differences_pooled", "cue_accuracy", "accuracy")
-FIGURE = "results/figures/shape_bias.png"
+FIGURE = "results/figures/shape_bias.published.png"
 STIMULI = "published"  # the benchmark with the published cue conflicts
 ACCURACIES = ("in_test", "sin_test", "silhouettes", "edges")  # the benchmarks of accuracy, in the order of the table
 INTERVAL = ("ci_low", "ci_high")
@@ -39,7 +39,7 @@ def keep_rows(study: Path) -> None:
         if name.startswith("shape_bias") or name == "cue_accuracy":
             table = table[table["benchmark"] == STIMULI]
         table.to_csv(KEPT / f"{name}.csv", index=False)
-    shutil.copy(study / FIGURE, KEPT)
+    shutil.copy(study / FIGURE, KEPT / "shape_bias.png")
     add_up_costs(study / "logs/benchmarks").to_csv(KEPT / "cost.csv", index=False)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 NODES = ("n1", "n2", "n3", "n4")
 NEEDED = ("slurmctld", "slurmd", "slurmdbd", "mariadbd", "mariadb-install-db", "munged", "unshare", "nsenter", "ip")
-TIMEOUT = 60  # seconds for a daemon to answer, or for a node to start
+TIMEOUT = 180  # seconds for a daemon to answer, or for a node to start
 
 CONF = """
 ClusterName=disposable

@@ -23,7 +23,7 @@ from snakemake.cli import get_argument_parser
 SCHEMA = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text(encoding="utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 # Programs of the reader's machine, whose options do not belong to this project.
-OTHERS = {"git", "cd", "$EDITOR", "apptainer", "squeue", "wandb", "sbatch"}
+OTHERS = {"uv", "git", "cd", "$EDITOR", "apptainer", "squeue", "wandb", "sbatch"}
 
 
 def module_at(path: Path, name: str):
@@ -90,7 +90,7 @@ def test_programs_and_options_of_a_command_exist(command, monkeypatch):
     elif program.startswith("scripts/"):
         monkeypatch.setattr(sys, "argv", [program, *words])
         script(program).parse_args(words)  # exits if an option is unknown or missing
-    elif program.startswith("benchmarks/"):
+    elif program.startswith(("benchmarks/", "experiments/")):
         code = (ROOT / program).read_text(encoding="utf-8")
         assert [word for word in words if word.startswith("--") and f'"{word}"' not in code] == []
     else:
@@ -162,7 +162,7 @@ def test_links_and_file_names_exist(page):
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_make_targets_in_the_text_exist(page):
     targets = re.findall(r"^([\w-]+):", MAKEFILE, re.MULTILINE)
-    assert set(re.findall(r"`make ([a-z]+)", page.read_text(encoding="utf-8"))) <= set(targets)
+    assert set(re.findall(r"`make ([a-z-]+)", page.read_text(encoding="utf-8"))) <= set(targets)
 
 
 def test_the_list_of_floors_has_exactly_the_packages_of_the_library():

@@ -62,6 +62,20 @@ def test_the_page_of_results_is_what_its_program_writes():
     assert photographs16_page.page(tables) == written
 
 
+def test_the_readme_gives_the_numbers_of_the_page():
+    tables = {path.stem: pd.read_csv(path) for path in photographs16_page.KEPT.glob("*.csv")}
+    results = photographs16_page.Results(tables)
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    answer = readme[readme.index("**The answer, on photographs.**") : readme.index("**In the built-in demo**")]
+    runs = [("lite0", "in"), ("lite0", "sin"), ("lite0", "photographs"), ("squeezenet", "in"), ("squeezenet", "sin")]
+    for bias in (results.bias(*run) for run in runs):
+        assert bias.replace("(", "(95 % interval ") in answer or bias in answer
+    for number in (str(results.conflicts), *(results.share("shape", "lite0", regime) for regime in ("in", "sin"))):
+        assert number in answer
+    for regime in ("in", "sin"):
+        assert results.accuracy("lite0", regime).partition(" ")[0] in answer
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
