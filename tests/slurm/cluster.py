@@ -205,11 +205,11 @@ class Cluster:
     def bring_up(self) -> None:
         munge = [f"--{name}-file={self.folder}/munge.{name}" for name in ("key", "pid", "log", "seed")]
         self.daemon("munged", "--foreground", "--force", *munge, "--socket=/run/munge/munge.socket.2")
-        data = self.folder / "accounting"
-        self.run("mariadb-install-db", f"--datadir={data}", "--auth-root-authentication-method=normal", "--user=root")
-        self.daemon(
-            "mariadbd", f"--datadir={data}", "--user=root", "--skip-networking", "--socket=/run/mysqld/mysqld.sock"
-        )
+        # MariaDB names its temporary tables by its process id, which the database of another cluster may have too.
+        (self.folder / "tables").mkdir()
+        database = [f"--datadir={self.folder / 'accounting'}", f"--tmpdir={self.folder / 'tables'}", "--user=root"]
+        self.run("mariadb-install-db", *database, "--auth-root-authentication-method=normal")
+        self.daemon("mariadbd", *database, "--skip-networking", "--socket=/run/mysqld/mysqld.sock")
         self.wait(lambda: "Uptime" in self.run("mariadb-admin", "status", check=False))
         self.daemon("slurmdbd", "-D")
         self.wait(lambda: "Cluster" in self.run("sacctmgr", "list", "cluster", check=False))
