@@ -8,7 +8,7 @@ Two things differ. The authors scale VGG-19 so that activations have about the s
 network can give the features, so the error of each layer is divided by the squared norm of its target instead. And the
 optimizer's variables are the image divided by a filter that favours low frequencies (Olah, Mordvintsev and Schubert,
 Feature visualization, Distill 2017, doi 10.23915/distill.00007). That moves no minimum. With pixels as the variables,
-fine noise that only this network sees comes first, and the style of larger parts hundreds of steps later.
+the first steps mostly add fine noise.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from shapebias.networks.weights import read_weights
 from shapebias.stylize.adain import encoder_hash
 from shapebias.stylize.gatys_settings import GatysSettings
 
-HISTORY = 20  # steps that L-BFGS remembers; with more of them, remembering takes as long as the network
+HISTORY = 20  # steps that L-BFGS remembers; each takes two copies of the image
 
 
 def gram(features: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
@@ -90,7 +90,7 @@ class GatysStylizer:
 
     def __init__(self, network: nn.Module, prepared: Preparation, settings: GatysSettings, device: str = "cpu") -> None:
         self.settings, self.device = settings, torch.device(device)
-        # On a CPU a batch is hardly faster, and an image's last bits would depend on its neighbours in the batch.
+        # On a CPU, an image's last bits would depend on its neighbours in the batch.
         self.batch_size = 32 if self.device.type == "cuda" else 1
         self.mean, self.std = (
             torch.tensor(values, device=self.device)[:, None, None] for values in (prepared.mean, prepared.std)

@@ -147,9 +147,9 @@ STYLIZERS = {
             load_gatys,
             configured=True,
             on_gpu=True,
-            encoding=StylizerCost(224, 900, operations=GATYS_PASS, files_ms=8),
+            encoding=StylizerCost(224, 220, operations=GATYS_PASS, files_ms=8),
             # Of one step of the optimization; it goes through the network forwards and backwards.
-            stylizing=StylizerCost(224, 2000, operations=2 * GATYS_PASS),
+            stylizing=StylizerCost(224, 470, operations=2 * GATYS_PASS),
             style_bytes=1_223_000,
             reads_masks=True,
             half_on_gpu=False,
