@@ -74,7 +74,8 @@ def change(row: pd.Series, name: str = "difference", low: str = "ci_low", high: 
         return f"higher by {estimate(row, name, low, high)}"
     if row[high] < 0:
         return f"lower by {estimate(-row[[name, low, high]], name, high, low)}"
-    return f"not measurably different ({row[name]:+.2f}, {row[low]:.2f} to {row[high]:.2f})"
+    text = f"not measurably different ({row[name]:+.2f}, {row[low]:.2f} to {row[high]:.2f})"
+    return text.replace("-", "−")
 
 
 def mean_and_range(values: pd.Series) -> str:
@@ -136,12 +137,15 @@ class Results:
     def accuracy(self, model: str, regime: str, benchmark: str = "in_test") -> str:
         return mean_and_range(self.rows("accuracy", model, regime, benchmark)["accuracy"])
 
-    def cells(self, model: str, regime: str) -> str:
-        """Return the numbers of a row of the page's table."""
+    def cue_cells(self, model: str, regime: str) -> str:
+        """Return bias and shares of both cues, as cells of a row."""
         cues = self.rows("cue_accuracy", model, regime)
         shares = [mean_and_range(cues[f"{cue}_accuracy"]) for cue in ("shape", "texture")]
-        accuracies = [self.accuracy(model, regime, benchmark) for benchmark in ACCURACIES]
-        return " | ".join([self.bias(model, regime), *shares, *accuracies])
+        return " | ".join([self.bias(model, regime), *shares])
+
+    def accuracy_cells(self, model: str, regime: str) -> str:
+        """Return the accuracies on ACCURACIES, as cells of a row."""
+        return " | ".join(self.accuracy(model, regime, benchmark) for benchmark in ACCURACIES)
 
     def minutes(self, name: str = "cost", rule: str = "") -> int:
         """Return the minutes of processor time of a study, or of one of its rules."""

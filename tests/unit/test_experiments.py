@@ -81,7 +81,7 @@ def test_the_readme_gives_the_numbers_of_the_page():
     [
         ((0.4, 0.3, 0.5), "higher by 0.40 (0.30 to 0.50)"),
         ((-0.4, -0.5, -0.3), "lower by 0.40 (0.30 to 0.50)"),
-        ((0.1, -0.1, 0.3), "not measurably different (+0.10, -0.10 to 0.30)"),
+        ((0.1, -0.1, 0.3), "not measurably different (+0.10, −0.10 to 0.30)"),
     ],
 )
 def test_a_change_is_one_only_if_its_interval_excludes_0(values, words):
