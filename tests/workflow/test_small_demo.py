@@ -292,9 +292,8 @@ def images(folder, name, split):
     contents = {}
     for path in folder.glob(f"results/images/{name}/{split}/*.tar"):
         with tarfile.open(path) as tar:
-            tar.extractall(folder / "unpacked" / name / split, filter="data")
-    for path in (folder / "unpacked" / name / split).rglob("*.*"):
-        contents[path.relative_to(folder).as_posix()] = path.read_bytes()
+            files = {member.name: tar.extractfile(member) for member in tar}
+            contents |= {name: file.read() for name, file in files.items() if file}
     return contents
 
 

@@ -15,6 +15,7 @@ from shapebias.cli import (
     positive_float,
     positive_int,
 )
+from shapebias.commands.staging_option import add_staging_option
 from shapebias.commands.tracking_options import add_tracking_options
 from shapebias.training.recipe import Recipe
 
@@ -186,12 +187,3 @@ def options_of_recipe(recipe: Mapping[str, Any]) -> list[str]:
         else:
             options.append(f"--{flag}={value}")
     return options
-
-
-def add_staging_option(parser: argparse._ArgumentGroup) -> None:
-    """Add the option that copies shards to the node's own disk."""
-    parser.add_argument(
-        "--stage",
-        action="store_true",
-        help="first copy the shards to the node's own disk, named by $SLURM_TMPDIR or $TMPDIR",
-    )
