@@ -39,7 +39,7 @@ define RUN_TESTS
 endef
 
 test: PYTEST := pytest
-test: setup ## run all tests, including those on Slurm if it is installed; under 40 minutes on two cores with the demo (CI=true)
+test: setup ## run all tests, including those on Slurm if it is installed; about 25 minutes on two cores with the demo (CI=true)
 	$(RUN_TESTS)
 
 # The report's total counts lines and branches together, so the share of branches is checked on its own.
