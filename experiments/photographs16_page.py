@@ -52,7 +52,7 @@ def keep_melanoma(study: Path) -> None:
 def add_up_costs(folder: Path) -> pd.DataFrame:
     """Return rule, number of jobs, their processor seconds and largest memory (MiB), from Snakemake's benchmarks."""
     jobs = [
-        pd.read_csv(path, sep="\t").assign(rule=path.relative_to(folder).parts[0])
+        pd.read_csv(path, sep="\t").assign(rule=path.relative_to(folder).parts[0].removesuffix(".tsv"))
         for path in sorted(folder.rglob("*.tsv"))
     ]
     rules = pd.concat(jobs).groupby("rule")
@@ -74,7 +74,7 @@ def change(row: pd.Series, name: str = "difference", low: str = "ci_low", high: 
         return f"higher by {estimate(row, name, low, high)}"
     if row[high] < 0:
         return f"lower by {estimate(-row[[name, low, high]], name, high, low)}"
-    text = f"not measurably different ({row[name]:+.2f}, {row[low]:.2f} to {row[high]:.2f})"
+    text = f"not measurably different ({round(row[name], 2) + 0.0:+.2f}, {row[low]:.2f} to {row[high]:.2f})"  # no −0.00
     return text.replace("-", "−")
 
 
@@ -165,6 +165,12 @@ class Results:
             }
             for _, row in table[table["regime"] == regime].sort_values("seed").iterrows()
         ]
+
+    def clear_lesion_differences(self) -> str:
+        """Return how many differences from ImageNet weights have an interval without 0: `0 of the 4`."""
+        compared = self.tables["melanoma"].dropna(subset="auc_difference")
+        clear = (compared["auc_difference_low"] > 0) | (compared["auc_difference_high"] < 0)
+        return f"{clear.sum()} of the {len(compared)}"
 
 
 def page(tables: Tables) -> str:
