@@ -27,7 +27,7 @@ from shapebias.cli import (
     progress,
     proportion,
 )
-from shapebias.commands.staging_option import add_staging_option
+from shapebias.commands.staging_options import add_staging_option
 from shapebias.files import atomic_write
 from shapebias.images.contact_sheets import Cell, contact_sheet
 from shapebias.images.pictures import open_pictures

@@ -15,7 +15,7 @@ from shapebias.cli import (
     positive_float,
     positive_int,
 )
-from shapebias.commands.staging_option import add_staging_option
+from shapebias.commands.staging_options import add_staging_option
 from shapebias.commands.tracking_options import add_tracking_options
 from shapebias.training.recipe import Recipe
 
