@@ -6,6 +6,7 @@ such as `NA` into missing values. This reader refuses such tables, and its messa
 
 import csv
 import io
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +111,7 @@ def read_csv_table(
                 f"({','.join(columns)}); put values with commas into quotation marks"
             )
         else:
-            rows.append(values)
+            rows.append([*map(sys.intern, values)])  # most rows repeat a few names
             row_lines.append(line)
     if columns is None:
         raise UserError(f"{path}: the file is empty; expected {expected}")

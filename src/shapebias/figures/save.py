@@ -6,7 +6,6 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -70,16 +69,18 @@ def reduce_colors(image: Image.Image) -> Image.Image:
 
     Pillow alone shifts the colour of large areas or loses the colours of small markers.
     """
-    pixels = np.asarray(image).astype(np.int64) @ [1 << 16, 1 << 8, 1]
-    places, codes = pd.factorize(pixels.ravel())
-    codes, counts = np.asarray(codes), np.bincount(places)
+    red, green, blue = (np.asarray(channel, np.int32) for channel in image.split())
+    pixels = red << 16 | green << 8 | blue
+    codes, counts = np.unique(pixels, return_counts=True)
     colors = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1)
     spread = image.quantize(PNG_COLORS // 2, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).getpalette()
     palette = np.concatenate(
         [colors[np.argsort(-counts, kind="stable")[: PNG_COLORS // 2]], np.array(spread).reshape(-1, 3)]
     )
-    distances = ((colors[:, np.newaxis] - palette[np.newaxis]) ** 2).sum(axis=2)
+    # Squared distances, without the squared norm of the colour, which is the same for the whole palette.
+    distances = (palette**2).sum(axis=1) - 2 * colors @ palette.T
     indices = distances.argmin(axis=1).astype(np.uint8)
-    reduced = Image.fromarray(indices[places].reshape(pixels.shape), mode="P")
+    # Row by row: the place of each pixel's colour takes eight bytes.
+    reduced = Image.fromarray(np.stack([indices[np.searchsorted(codes, row)] for row in pixels]), mode="P")
     reduced.putpalette(palette.astype(np.uint8).tobytes())
     return reduced

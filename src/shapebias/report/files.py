@@ -80,6 +80,7 @@ def render_predictions(title: str, predictions: Path, tables: Path, figures: Pat
         write_tables(contents, tables)
         check_conflict_images(extras.conflict_images, contents["shape_bias"])
         lesions = list(dict.fromkeys(contents["melanoma"]["benchmark"])) if "melanoma" in contents else []
+        del contents  # figures and page read the tables that they need; of 17 sets, all together take 230 MiB
         draw_figures(
             tables,
             figures,
