@@ -12,7 +12,9 @@ the first steps mostly add fine noise.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +22,6 @@ from PIL import Image
 from torch import nn
 from torch.fft import fftfreq, irfft2, rfft2, rfftfreq
 from torch.nn import functional as F
-from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.models.vgg import VGG
 
 from shapebias.errors import BadImageError, UserError
@@ -98,7 +99,7 @@ class GatysStylizer:
         self.content_layers, self.style_layers = (
             module_names(network, names) for names in (settings.content_layers, settings.style_layers)
         )
-        self.features = extract_features(network, {*self.content_layers, *self.style_layers}).to(self.device)
+        self.features = LayerOutputs(network, [*dict.fromkeys(self.content_layers + self.style_layers)]).to(self.device)
         layers = ",".join(self.style_layers)
         self.fingerprint = f"gatys-{encoder_hash(self.features)[:16]}-{layers}"
 
@@ -110,11 +111,13 @@ class GatysStylizer:
     def feature_maps(self, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return layer → features, [B, 3, H, W] → [B, C, h, w]; raises UserError for features of another form."""
         maps = self.features(inputs)
-        for layer, values in maps.items():
-            if values.ndim != 4:
+        for layer in self.content_layers + self.style_layers:
+            values = maps.get(layer)
+            if not isinstance(values, torch.Tensor) or values.ndim != 4:
+                found = f"values of {values.ndim} dimensions" if isinstance(values, torch.Tensor) else "no tensor"
                 raise UserError(
-                    f"network {self.settings.timm!r}: layer {layer!r} gives values of {values.ndim} dimensions; choose "
-                    f"a layer that gives feature maps [images, channels, height, width]"
+                    f"network {self.settings.timm!r}: layer {layer!r} gives {found}; choose a layer that gives feature "
+                    f"maps [images, channels, height, width]"
                 )
         return maps
 
@@ -221,23 +224,30 @@ def vgg_layers(network: VGG) -> dict[str, str]:
     return layers
 
 
-def extract_features(network: nn.Module, layers: set[str]) -> nn.Module:
-    """Return the part of a network that computes these modules' outputs, frozen; it gives layer → output.
+class LayerOutputs(nn.Module):
+    """A frozen network that returns the outputs of some of its modules instead of its own: layer → output.
 
-    Raises UserError for a network that torchvision cannot take apart.
+    Hooks take them, because many networks of timm cannot be traced. So the layers behind the last one run too.
     """
-    for module in network.modules():
-        if hasattr(module, "inplace"):
-            # Else a ReLU would change the output of the layer before it.
-            module.inplace = False  # ty: ignore[invalid-assignment]
-    try:
-        features = create_feature_extractor(network.eval(), return_nodes=sorted(layers))
-    except Exception as error:  # tracing a network may fail in any way
-        raise UserError(
-            f"{type(network).__name__}: no features of {', '.join(sorted(layers))} ({error}); choose other layers or "
-            f"another network"
-        ) from None
-    return features.requires_grad_(False)
+
+    def __init__(self, network: nn.Module, layers: Sequence[str]) -> None:
+        super().__init__()
+        self.network, self.outputs = network.eval().requires_grad_(False), dict[str, torch.Tensor]()
+        for module in network.modules():
+            if hasattr(module, "inplace"):
+                # Else a ReLU would change the output of the layer before it.
+                module.inplace = False  # ty: ignore[invalid-assignment]
+        for layer in layers:
+            network.get_submodule(layer).register_forward_hook(partial(self.keep, layer))
+
+    def keep(self, layer: str, module: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        self.outputs[layer] = output
+
+    def forward(self, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        self.outputs = {}
+        self.network(inputs)
+        outputs, self.outputs = self.outputs, {}
+        return outputs
 
 
 def read_gatys(weights: Path, settings: GatysSettings, device: str = "cpu") -> GatysStylizer:

@@ -11,10 +11,10 @@ from torch import nn
 from torchvision.models import vgg19
 
 from shapebias.errors import BadImageError, UserError
-from shapebias.networks.models import Preparation
+from shapebias.networks.models import Preparation, build, preparation
 from shapebias.stylize.gatys import (
     GatysStylizer,
-    extract_features,
+    LayerOutputs,
     gram,
     module_names,
     pack_grams,
@@ -129,9 +129,23 @@ def test_a_crop_takes_the_centre_of_a_style():
 
 
 def test_features_before_a_relu_that_overwrites_them_are_those_of_the_layer():
-    features = extract_features(tiny_network(), {"0", "1"})(torch.randn(1, 3, 8, 8))
+    features = LayerOutputs(tiny_network(), ["0", "1"])(torch.randn(1, 3, 8, 8))
     assert (features["0"] < 0).any()
     torch.testing.assert_close(features["1"], features["0"].relu())
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "convnext_atto", "torchvision/squeezenet1_1"])
+def test_any_convolutional_network_gives_features(name):
+    """Those of timm have control flow that depends on the input, so they cannot be traced."""
+    network = build(name)
+    layers = [layer for layer, module in network.named_modules() if isinstance(module, nn.Conv2d)][:2]
+    settings = GatysSettings(timm=name, content_layers=(*layers[1:],), style_layers=(*layers,), steps=8)
+    stylizer = GatysStylizer(network, preparation(network), settings)
+    content = picture(0, (64, 64))
+    (image,) = stylizer.apply([content], stylizer.encode(picture(1, (64, 64)))[None], 1.0)
+    assert image.size == content.size
+    assert np.asarray(image).std() > 0
+    assert (np.asarray(image) != np.asarray(content)).any()
 
 
 def test_layers_of_vgg_have_the_names_of_the_paper():
@@ -148,6 +162,11 @@ def test_wrong_layers_are_named():
         tiny_stylizer(content_layers=("conv4_2",))
     with pytest.raises(UserError, match=r"'a tiny network': layer '4' gives values of 2 dimensions; choose a layer"):
         tiny_stylizer(content_layers=("4",)).apply([picture(0)], np.zeros((1, 57)), 1.0)
+    idle = nn.Sequential(nn.Conv2d(3, 4, 3), nn.MultiheadAttention(4, 1))
+    idle.forward = idle[0].forward
+    stylizer = GatysStylizer(idle, PREPARED, GatysSettings("idle", ("1",), ("0",)))
+    with pytest.raises(UserError, match=r"network 'idle': layer '1' gives no tensor; choose a layer"):
+        stylizer.encode(picture(0))
 
 
 def test_settings_and_weights_of_another_stylizer_are_refused():
