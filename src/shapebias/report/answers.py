@@ -10,6 +10,7 @@ from shapebias.report import charts, html_tables, wording
 from shapebias.report.charts import Chart, Control
 from shapebias.report.html_tables import ReportTable, TextTable, csv_download, make_report_table
 from shapebias.report.study import (
+    MAX_MATRIX_OBSERVERS,
     ReportFigure,
     Section,
     StudyResults,
@@ -26,7 +27,6 @@ from shapebias.tables.summaries import PEOPLE, is_interpretable
 ALL = "all"  # marks rows over all conditions, or over all benchmarks
 
 MAX_PAIRS = 100_000  # over all benchmarks; the page holds the data of each
-MAX_OBSERVERS = 150  # of a matrix: the cells of more would be a few pixels wide
 MAX_CAUSES = 3  # examples of observers that guess
 
 
@@ -62,7 +62,7 @@ def likeness_section(study: StudyResults) -> Section | None:
         if name not in drawn and figure.image is None:
             sentences.append(
                 f"The page has no matrix of these {len(table):,} pairs, because it would be too large: a page holds at "
-                f"most {MAX_PAIRS:,} pairs in all, of {MAX_OBSERVERS} observers. The CSV file below holds all pairs."
+                f"most {MAX_PAIRS:,} pairs in all, of {MAX_MATRIX_OBSERVERS} observers. The CSV file below holds all pairs."
             )
         report_table = make_report_table(
             "Error consistency with people" if len(human_pairs) else "Error consistency of every pair",
@@ -116,7 +116,7 @@ ERRORS_ON_CONFLICTS = (
 
 def benchmarks_with_matrix(consistency: pd.DataFrame) -> list[str]:
     """Return the first benchmarks whose pairs, rows of a table, fit on the page together."""
-    if len({*consistency["observer_1"], *consistency["observer_2"]}) > MAX_OBSERVERS:
+    if len({*consistency["observer_1"], *consistency["observer_2"]}) > MAX_MATRIX_OBSERVERS:
         return []
     counts = consistency["benchmark"].value_counts(sort=False).cumsum()
     return [str(name) for name, pairs in counts.items() if pairs <= MAX_PAIRS]

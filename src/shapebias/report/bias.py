@@ -77,6 +77,11 @@ def bias_section(study: StudyResults) -> Section | None:
             findings = effect_findings(tables, name, regimes)
             labelled = {**tables, "shape_bias_pooled": study.label_regimes(tables["shape_bias_pooled"])}
             statements = findings.get(regimes.treatment or "", []) + observer_findings(labelled, name, study.people)
+        if (others := len(find_other_observers(table))) > MAX_MATRIX_OBSERVERS:
+            statements.append(
+                f"The page has no matrix of the differences between these {others} observers, because it shows "
+                f"at most {MAX_MATRIX_OBSERVERS}. The CSV file of differences holds all pairs."
+            )
         subsections.append(Subsection(name, [text for text in statements if text], warning, figures, report_tables))
     title = "Does training on stylized images change the bias?" if regimes.treatment else "Which cue decides?"
     return Section("bias", title, subsections) if subsections else None
@@ -101,21 +106,24 @@ def _images_of_both(pairs: pd.DataFrame) -> str:
     return f"n = {format_span(pairs['conflict_images'])} images that both observers saw. " if len(pairs) else ""
 
 
+def find_other_observers(observers: pd.DataFrame) -> list[str]:
+    """Return the observers that were not trained here; people count as one if they were pooled."""
+    kinds = observer_kinds(observers)
+    people = PEOPLE if (kinds == PEOPLE).any() else "person"
+    return list(observers["observer"][(kinds == "pretrained") | (kinds == people)])
+
+
 def difference_charts(
     benchmark: str, model_changes: pd.DataFrame, pairs: pd.DataFrame, study: StudyResults
 ) -> list[Chart]:
     """Return the chart of each run's change, and the matrix of differences between all other observers."""
     has_changes = model_changes["difference"].notna().any()
     chart_list = [change_chart(benchmark, model_changes, study.encoding)] if has_changes else []
-    observers = select_benchmark(study.tables["shape_bias"], benchmark)
-    kinds = observer_kinds(observers)
-    other_observers = list(
-        observers["observer"][(kinds == "pretrained") | (kinds == (PEOPLE if (kinds == PEOPLE).any() else "person"))]
-    )
-    defined_pairs = pairs[pairs["observer_1"].isin(other_observers) & pairs["observer_2"].isin(other_observers)].dropna(
+    others = find_other_observers(select_benchmark(study.tables["shape_bias"], benchmark))
+    defined_pairs = pairs[pairs["observer_1"].isin(others) & pairs["observer_2"].isin(others)].dropna(
         subset=["difference"]
     )
-    if not 0 < len(defined_pairs) <= MAX_MATRIX_OBSERVERS**2 / 2:
+    if defined_pairs.empty or len(others) > MAX_MATRIX_OBSERVERS:
         return chart_list
     rows = label_pairs(defined_pairs, study)
     rows["difference"] = defined_pairs["difference"]
@@ -145,9 +153,9 @@ def difference_charts(
 
 
 ORIGIN_WARNINGS = {  # origin of a benchmark's images → warning
-    "stylized here": "Not comparable with published numbers. A stylizing network made the images of “{name}”. The "
-    "published stimuli come from other images and another method, optimisation (Gatys et al.). Do not compare a bias "
-    "on one set with a bias on the other; compare observers within a set.",
+    "stylized here": "Not comparable with published numbers. The images of “{name}” were stylized here. The published "
+    "stimuli come from other photographs, and were made by optimization on the features of VGG-19 (Gatys et al.). Do "
+    "not compare a bias on one set with a bias on the other; compare observers within a set.",
     "": "The images of “{name}” do not have the names of the published stimuli, and their origin is not recorded. "
     "Compare observers within this set, not with published numbers.",
 }

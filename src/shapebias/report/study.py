@@ -18,7 +18,7 @@ from shapebias.report.wording import typeset_minus
 from shapebias.tables.summaries import PEOPLE, observer_kinds, observer_names
 
 # A matrix of more observers would be too small to read and too large to send by mail.
-MAX_MATRIX_OBSERVERS = 60
+MAX_MATRIX_OBSERVERS = 150  # the cells of more would be a few pixels wide
 NUMBERS = "The numbers are in the table below it."
 MAX_PDF_BYTES = 200_000  # a larger file stays outside the page, which must remain small enough to send by mail
 

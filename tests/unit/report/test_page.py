@@ -390,7 +390,7 @@ def test_networks_are_ranked_by_their_likeness_to_people():
 
 
 def test_pairs_of_more_observers_than_a_matrix_holds_are_a_table_alone(monkeypatch):
-    monkeypatch.setattr("shapebias.report.answers.MAX_OBSERVERS", 60)
+    monkeypatch.setattr("shapebias.report.answers.MAX_MATRIX_OBSERVERS", 60)
     html = page(likeness(*[(f"net{i:02d}", 0.2, 1.0) for i in range(60)]))
     assert "The page has no matrix of these 60 pairs" in html
     assert "a page holds at most 100,000 pairs in all, of 60 observers" in html
@@ -464,7 +464,7 @@ def test_the_chart_of_the_read_out_has_a_curve_per_cue():
     assert "read_out.b.csv" in html
 
 
-def test_a_matrix_shows_the_differences_between_observers_that_were_not_trained_here():
+def test_a_matrix_shows_the_differences_between_observers_that_were_not_trained_here(monkeypatch):
     tables = biases(("a", None, 60, 40), ("b", None, 20, 80))
     pair: dict[str, Any] = {"benchmark": "conflict", "observer_1": "a", "observer_2": "b", "conflict_images": 100}
     pair |= {"difference": 0.4, "ci_low": 0.3, "ci_high": 0.5}
@@ -472,6 +472,10 @@ def test_a_matrix_shows_the_differences_between_observers_that_were_not_trained_
     chart = json.loads(Elements(page(tables)).scripts[0])["charts"]["shape_bias_differences_of_others.conflict"]
     assert chart["rows"]["difference"] == [0.4, -0.4]
     assert chart["rows"]["interval_text"]["texts"] == ["0.300 to 0.500", "−0.500 to −0.300"]
+    monkeypatch.setattr("shapebias.report.bias.MAX_MATRIX_OBSERVERS", 1)
+    html = page(tables)
+    assert "no matrix of the differences between these 2 observers, because it shows at most 1. The CSV file" in html
+    assert "shape_bias_differences_of_others.conflict" not in json.loads(Elements(html).scripts[0])["charts"]
 
 
 def test_categories_without_a_bias_have_no_section():
