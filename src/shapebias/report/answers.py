@@ -62,7 +62,8 @@ def likeness_section(study: StudyResults) -> Section | None:
         if name not in drawn and figure.image is None:
             sentences.append(
                 f"The page has no matrix of these {len(table):,} pairs, because it would be too large: a page holds at "
-                f"most {MAX_PAIRS:,} pairs in all, of {MAX_MATRIX_OBSERVERS} observers. The CSV file below holds all pairs."
+                f"most {MAX_PAIRS:,} pairs in all, of {MAX_MATRIX_OBSERVERS} observers. The CSV file below holds all "
+                "pairs."
             )
         report_table = make_report_table(
             "Error consistency with people" if len(human_pairs) else "Error consistency of every pair",
