@@ -70,12 +70,12 @@ def progress(items: Iterable[T], *, total: int | None = None, unit: str, label: 
 
 
 def log_progress(items: Iterable[T], total: str, unit: str, label: str) -> Iterator[T]:
-    """Yield items, and log their number every half minute; total: its end in words."""
+    """Yield items, and log their number every half minute; total: its end in words. unit: the items in the plural."""
     reported = time.monotonic()
     for number, item in enumerate(items, start=1):
         yield item
         if time.monotonic() - reported >= LOG_SECONDS:
-            log.info("%s: %s%s %ss", label, f"{number:,}", total, unit)
+            log.info("%s: %s%s %s", label, f"{number:,}", total, unit)
             reported = time.monotonic()
 
 

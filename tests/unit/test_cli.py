@@ -23,7 +23,7 @@ def test_progress_in_a_file_is_one_line_every_half_minute(monkeypatch, caplog):
     clock = iter([0.0, 10.0, 31.0, 31.0, 50.0, 62.0, 62.0])  # the start, then each item; twice if a line is printed
     monkeypatch.setattr(cli.time, "monotonic", lambda: next(clock))
     with caplog.at_level("INFO"):
-        assert list(cli.progress(range(4), total=1200, unit="image", label="edges")) == [0, 1, 2, 3]
+        assert list(cli.progress(range(4), total=1200, unit="images", label="edges")) == [0, 1, 2, 3]
     assert caplog.messages == ["edges: 2 of 1,200 images", "edges: 4 of 1,200 images"]
 
 
@@ -31,7 +31,7 @@ def test_progress_on_a_terminal_is_a_bar(monkeypatch):
     terminal = io.StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stderr", terminal)
-    assert list(cli.progress(range(4), total=4, unit="image", label="edges")) == [0, 1, 2, 3]
+    assert list(cli.progress(range(4), total=4, unit="images", label="edges")) == [0, 1, 2, 3]
     assert "edges: 100%" in terminal.getvalue() and "4/4" in terminal.getvalue()
 
 

@@ -63,6 +63,6 @@ def main(argv: list[str] | None = None) -> None:
         args.source,
         files,
         args.out,
-        show=lambda finished: progress(finished, total=len(files), unit="file", label=args.out.name),
+        show=lambda finished: progress(finished, total=len(files), unit="files", label=args.out.name),
     )
     log.info("%s: %d files from %s", args.out, len(files), args.source)

@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
     rejections = Rejections(args.max_rejected)
     labels, vectors = [], []
     bar = progress(
-        decode_pictures(styles, rejections, args.workers), total=len(styles), unit="style", label=args.stylizer
+        decode_pictures(styles, rejections, args.workers), total=len(styles), unit="styles", label=args.stylizer
     )
     for picture, image in bar:
         try:

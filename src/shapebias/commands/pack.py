@@ -125,6 +125,6 @@ def main(argv: list[str] | None = None) -> None:
     require_space(args.out.parent, len(rows) * expected_encoded_bytes(args.size, args.format), args.out.name)
     read_replacements = partial(read_pool, args.listing)
     samples = pack_images(rows, image_encoder(args), read_replacements, rejections, args.workers, describer(args))
-    count = write_shard(args.out, progress(samples, total=len(rows), unit="image", label=args.out.name))
+    count = write_shard(args.out, progress(samples, total=len(rows), unit="images", label=args.out.name))
     write_rejections(args.out, rejections)
     log.info("%s: %d images, %d rejected", args.out, count, len(rejections.rows))

@@ -92,7 +92,7 @@ def main(argv: list[str] | None = None) -> None:
         args.out.name,
     )
     bar = progress(
-        decode_pictures(contents, rejections, args.workers), total=len(contents), unit="image", label=args.out.name
+        decode_pictures(contents, rejections, args.workers), total=len(contents), unit="images", label=args.out.name
     )
     results = stylize_images(
         bar, stylizer, sampler, ContentGeometry(args.content_size, args.crop), strength=args.strength

@@ -154,7 +154,7 @@ def main(argv: list[str] | None = None) -> None:
         table = read_result_table(path, ["split", "file", "reason"])
         rejected += [(name, *row) for row in table[["split", "file", "reason"]].itertuples(index=False)]
     tables = collect_tables(
-        progress(files, unit="file", label="tables"),
+        progress(files, unit="files", label="tables"),
         decisions,
         runs=args.runs,
         kinds=dict(args.kinds),

@@ -90,7 +90,7 @@ def check_folder(folder: Path, identity: dict[str, Any]) -> None:
 
 
 def show_progress(items: Iterable[Any], total: int, label: str) -> Iterable[Any]:
-    return progress(items, total=total, unit="batch", label=label)
+    return progress(items, total=total, unit="batches", label=label)
 
 
 def named_files(args: argparse.Namespace) -> dict[str, Any]:

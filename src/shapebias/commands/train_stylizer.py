@@ -173,7 +173,7 @@ def train_and_write(args: argparse.Namespace, world: World, copies: Mapping[Path
             device=torch.device(world.device),
             checkpoints=checkpoints,
             workers=args.workers,
-            show=lambda steps: iter(progress(steps, total=len(steps), unit="step", label="decoder")),
+            show=lambda steps: iter(progress(steps, total=len(steps), unit="steps", label="decoder")),
         )
     finally:
         if checkpoints:

@@ -258,7 +258,7 @@ def measure(
     images = PreparedImages(
         pictures, used_preparation, Rejections(max_rejected), workers, cache, strengths, mask, shared
     )
-    bar = refuse_fitted(observer, progress(images, total=len(images), unit="image", label=kind))
+    bar = refuse_fitted(observer, progress(images, total=len(images), unit="images", label=kind))
     facts: dict[str, Any] = {"preparation": vars(used_preparation)} if KINDS[kind].crop else {}
     run_observer = observe_melanoma if KINDS[kind].measures == "melanoma" else partial(observe, tap=tap)
     if KINDS[kind].rule:

@@ -187,7 +187,7 @@ class PreparedViews:
     def __iter__(self) -> Iterator[tuple[LabelledPicture, np.ndarray]]:
         count = 0
         prepared = ordered_map(self.prepare, self.pictures, self.workers)
-        bar = progress(prepared, total=len(self.pictures), unit="image", label="protocols")
+        bar = progress(prepared, total=len(self.pictures), unit="images", label="protocols")
         for picture, outcome in zip(self.pictures, bar, strict=True):
             if isinstance(outcome, BadImageError):
                 self.rejections.add(picture.label["content"] or picture.id, outcome)
