@@ -51,7 +51,7 @@ def machine(folder: Path, sizes: Sizes, device: str) -> Iterator[Row]:
     draw_images(folder, sizes)
 
 
-def parts(sizes: Sizes, rates: Path) -> dict[str, Part]:
+def parts(sizes: Sizes, rates: Path | None) -> dict[str, Part]:
     """Return the parts in their order, by name."""
     first, *_ = sizes.networks
     agreement = {
@@ -67,7 +67,7 @@ def parts(sizes: Sizes, rates: Path) -> dict[str, Part]:
     speed = {f"train_{name}": Part(partial(gpu_speed.training, name), 80) for name in sizes.networks}
     speed["stylize"] = Part(gpu_speed.stylizing, 40)
     speed["evaluate"] = Part(partial(gpu_speed.evaluation, first), 40)
-    speed["rates"] = Part(lambda _folder, sizes, device: gpu_speed.rates(rates, sizes, device), 60)
+    speed["rates"] = Part(lambda folder, sizes, device: gpu_speed.rates(rates, folder, sizes, device), 60)
     return {"machine": Part(machine, 60)} | agreement | speed
 
 
@@ -79,7 +79,7 @@ def print_row(row: Row) -> None:
     print(f"  {name} {value} {limit} {status}".rstrip(), flush=True)
 
 
-def print_table(sizes: Sizes, device: str, rates: Path, only: list[str]) -> int:
+def print_table(sizes: Sizes, device: str, rates: Path | None, only: list[str]) -> int:
     """Run the parts and print their rows; return the number of broken ones."""
     factor = CPU_FACTOR if device == "cpu" else 1.0
     end, broken = time.monotonic() + factor * TOTAL_SECONDS, 0
@@ -103,15 +103,16 @@ def main(argv: list[str] | None = None, sizes: Sizes | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="default: %(default)s")
     parser.add_argument(
-        "--only", nargs="*", default=[], metavar="PART", help=f"of: {', '.join(parts(cpu_sizes(1), Path()))}"
+        "--only", nargs="*", default=[], metavar="PART", help=f"of: {', '.join(parts(cpu_sizes(1), None))}"
     )
     parser.add_argument(
-        "--rates", type=Path, default=Path("rates.json"), help="file for plan.py --throughputs (default: %(default)s)"
+        "--rates", type=Path, metavar="JSON", help="file for plan.py --throughputs (default: rates.json, on a GPU only)"
     )
     args = parser.parse_args(argv)
+    kept = args.rates or (Path("rates.json") if args.device == "cuda" else None)
     sizes = sizes or (cpu_sizes if args.device == "cpu" else gpu_sizes)(cores)
     start = time.monotonic()
-    broken = print_table(sizes, args.device, args.rates, args.only)
+    broken = print_table(sizes, args.device, kept, args.only)
     seconds = time.monotonic() - start
     print(f"{seconds:.0f} s; " + (f"{broken} rows are broken" if broken else "no tolerance is broken"))
     return int(broken > 0)

@@ -22,8 +22,8 @@ def run(check, capsys, tmp_path):
     sizes = replace(sizes, drawn=32, batch=8, steps=2, side=32, packed=32, style=32, width=4, decoder_steps=10)
     sizes.networks["vit_2_blocks"]["kwargs"]["img_size"] = 32
 
-    def run_parts(*parts: str) -> tuple[int, list[str]]:
-        arguments = ["--device", "cpu", "--rates", str(tmp_path / "rates.json"), "--only", *parts]
+    def run_parts(*parts: str, rates: bool = True) -> tuple[int, list[str]]:
+        arguments = ["--device", "cpu", *(["--rates", str(tmp_path / "rates.json")] if rates else []), "--only", *parts]
         status = check.main(arguments, sizes)
         return status, capsys.readouterr().out.splitlines()
 
@@ -52,3 +52,12 @@ def test_a_broken_tolerance_and_a_crash_are_rows_of_the_table_and_its_exit_statu
     assert len(broken) == 2 and any(line.startswith("  train: resnet10t ") for line in lines)
     assert lines[-1].endswith("2 rows are broken")
     assert status == 1
+
+
+def test_rates_of_the_small_networks_are_kept_only_on_request(run, tmp_path, monkeypatch):
+    """The file would give `make plan` the speed of AdaIN on tiny images."""
+    monkeypatch.chdir(tmp_path)
+    status, lines = run("rates", rates=False)
+    assert status == 0
+    assert any("written" in line and "nothing" in line for line in lines)
+    assert not list(tmp_path.glob("*.json"))
