@@ -162,7 +162,8 @@ class Loading:
 def record_loading() -> Generator[Loading]:
     """Record the tensors that are left over when networks are built and loaded in the block.
 
-    timm loads some weights without asking that they are complete, and only logs the rest.
+    timm loads some weights without asking that they are complete, and only logs the rest. The caller judges what is
+    left over, so these warnings, which may name hundreds of tensors, are not shown.
     """
     loading, hooks = Loading(), dict[nn.Module, RemovableHandle]()
 
@@ -175,9 +176,13 @@ def record_loading() -> Generator[Loading]:
             hooks[parent] = parent.register_load_state_dict_post_hook(record)
 
     registration = register_module_module_registration_hook(watch)
+    timm_log = logging.getLogger("timm")
+    level = timm_log.level
+    timm_log.setLevel(logging.ERROR)
     try:
         yield loading
     finally:
+        timm_log.setLevel(level)
         registration.remove()
         for hook in hooks.values():
             hook.remove()

@@ -34,6 +34,16 @@ def test_weights_in_the_same_order_with_other_names_are_loaded_by_position():
     assert same_weights(fresh, trained)
 
 
+def test_a_log_does_not_list_the_tensors_that_another_try_loads(caplog):
+    """timm, which is asked first, warns of every tensor whose name it does not know, if the classifier is new."""
+    name = "tf_efficientnet_lite0"
+    published, network = build(name), build(name, classes=16)
+    renamed = {f"other.{i}": tensor for i, tensor in enumerate(published.state_dict().values())}
+    keep = classifier_keys(network)
+    assert load_file(network, renamed, "x", name=name, kwargs={}, keep=keep) == "position"
+    assert "other.7" not in caplog.text
+
+
 @pytest.mark.parametrize(
     "packed",
     [
