@@ -213,6 +213,7 @@ def test_gatys_stylizes_with_the_settings_and_the_part_of_styles_of_the_config(w
     options += " --content-layers features.9 --style-layers a b --content-weight 1.0 --style-weight 1000.0 --steps 7"
     assert page.count(f" {options} ") == 2  # styles are encoded, and photographs stylized
     assert page.count(f"{options} --style-crop 0.5 --style-masks masks ") == 1
+    assert re.findall(r"^    input: results/images/in/test/.*, masks$", page, re.MULTILINE)  # changed masks count
 
 
 def test_all_experiments_are_valid(workspace, repository, shared_data):

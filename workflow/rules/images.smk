@@ -111,6 +111,7 @@ rule encode_styles:
     input:
         styles="results/images/{set}/{split}/{shard}.tar",
         weights=lambda wildcards: stylizer_files(wildcards.stylizer),
+        masks=lambda wildcards: config["stylizers"].get(wildcards.stylizer, {}).get("style_masks", []),
     output:
         "results/style_vectors/{stylizer}/{set}/{split}/{shard}.safetensors",
     log:

@@ -4,7 +4,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from shapebias.cli import image_size, non_negative_float, non_negative_int, positive_int, positive_proportion
+from shapebias.cli import (
+    image_size,
+    non_negative_float,
+    non_negative_int,
+    positive_float,
+    positive_int,
+    positive_proportion,
+)
 from shapebias.errors import UserError
 from shapebias.stylize.gatys_settings import SETTINGS, GatysSettings
 from shapebias.stylize.pipeline import StyleView
@@ -44,7 +51,7 @@ def add_gatys_flags(parser: argparse.ArgumentParser) -> None:
         "content_layers": ("layers that resemble the content", {"nargs": "+", "metavar": "LAYER"}),
         "style_layers": ("layers that resemble the style", {"nargs": "+", "metavar": "LAYER"}),
         "content_weight": ("weight of the content", {"type": non_negative_float}),
-        "style_weight": ("weight of the style", {"type": non_negative_float}),
+        "style_weight": ("weight of the style", {"type": positive_float}),
         "steps": ("steps of L-BFGS", {"type": positive_int}),
     }
     for name, (words, options) in help_texts.items():

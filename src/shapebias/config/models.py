@@ -337,7 +337,7 @@ class AdainStylizer(Section):
     workers: Workers = Field(0, description="Additional threads of a job that decode and encode images.")
 
 
-Layers = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Unique]
+Layers = Annotated[list[Annotated[str, Field(min_length=1, max_length=200, pattern="^[^-]")]], Unique]
 LossWeight = Annotated[float, Field(ge=0, le=1e9)]
 
 
@@ -364,7 +364,9 @@ class GatysStylizer(Section):
         json_schema_extra=UNIQUE,
     )
     content_weight: LossWeight = Field(GatysSettings.content_weight, description="Weight of the content loss.")
-    style_weight: LossWeight = Field(GatysSettings.style_weight, description="Weight of the style loss.")
+    style_weight: LossWeight = Field(
+        GatysSettings.style_weight, gt=0, description="Weight of the style loss. Only the ratio of both weights counts."
+    )
     steps: Batch = Field(GatysSettings.steps, description="Steps of L-BFGS. The time of an image grows with them.")
     style_crop: float = Field(
         1,

@@ -31,6 +31,8 @@ from shapebias.stylize.adain import encoder_hash
 from shapebias.stylize.gatys_settings import GatysSettings
 
 HISTORY = 20  # steps that L-BFGS remembers; each takes two copies of the image
+# Sum of both weights of the losses, of which only the ratio counts. torch's L-BFGS ignores curvatures below 1e-10.
+LOSS_SCALE = 1000.0
 
 
 def gram(features: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
@@ -46,10 +48,10 @@ def gram(features: torch.Tensor, weights: torch.Tensor | None = None) -> torch.T
 
 
 def relative_error(values: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Return each squared distance from a target, divided by the target's squared norm: [B, …] twice → [B]."""
+    """Return each squared distance from a target, divided by the target's squared norm if it has one: [B, …] → [B]."""
     norm = target.square().flatten(1).sum(1)
     # A target of zeros, such as features of a black image, gives no error of infinite size.
-    return (values - target).square().flatten(1).sum(1) / norm.clamp_min(torch.finfo(norm.dtype).tiny)
+    return (values - target).square().flatten(1).sum(1) / norm.where(norm > 0, 1)
 
 
 def pack_grams(grams: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -109,16 +111,32 @@ class GatysStylizer:
         return ((pixels.permute(0, 3, 1, 2) / 255 - self.mean) / self.std).contiguous()
 
     def feature_maps(self, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return layer → features, [B, 3, H, W] → [B, C, h, w]; raises UserError for features of another form."""
-        maps = self.features(inputs)
+        """Return layer → features, [B, 3, H, W] → [B, C, h, w].
+
+        Raises UserError for features of another form, and for images of a size that the network does not take.
+        """
+        height, width = inputs.shape[2:]
+        try:
+            maps = self.features(inputs)
+        except (RuntimeError, AssertionError, ValueError) as error:
+            if isinstance(error, torch.cuda.OutOfMemoryError):
+                raise
+            raise UserError(
+                f"network {self.settings.timm!r} takes no images of {width} × {height} pixels ({error}); choose a "
+                f"larger size, or a convolutional network"
+            ) from None
         for layer in self.content_layers + self.style_layers:
             values = maps.get(layer)
             if not isinstance(values, torch.Tensor) or values.ndim != 4:
                 found = f"values of {values.ndim} dimensions" if isinstance(values, torch.Tensor) else "no tensor"
-                raise UserError(
-                    f"network {self.settings.timm!r}: layer {layer!r} gives {found}; choose a layer that gives feature "
-                    f"maps [images, channels, height, width]"
-                )
+            elif abs(values.shape[2] * width - values.shape[3] * height) > 2 * max(height, width):
+                found = f"values of the form {tuple(values.shape)} for images of {width} × {height} pixels"
+            else:
+                continue
+            raise UserError(
+                f"network {self.settings.timm!r}: layer {layer!r} gives {found}; choose a layer that gives feature "
+                f"maps [images, channels, height, width]"
+            )
         return maps
 
     def grams(self, maps: dict[str, torch.Tensor], weights: torch.Tensor | None = None) -> list[torch.Tensor]:
@@ -130,7 +148,8 @@ class GatysStylizer:
         """Return the Gram matrices of an image at its own size, float32 [D].
 
         Pixels of an RGBA image count by their opacity, so that a background can be left out. Raises BadImageError if no
-        pixel is opaque.
+        pixel is opaque. Raises UserError if the network does not take images of this size, or gives values that are not
+        finite.
         """
         weights = None
         if style.mode == "RGBA":
@@ -139,7 +158,13 @@ class GatysStylizer:
                 raise BadImageError("the mask of this style is black everywhere; objects are white in a mask")
             weights = torch.from_numpy(opacity)[None, None].to(self.device)
         maps = self.feature_maps(self.batch([style.convert("RGB")]))
-        return pack_grams(self.grams(maps, weights))[0].cpu().numpy()
+        vector = pack_grams(self.grams(maps, weights))[0]
+        if not torch.isfinite(vector).all():
+            raise UserError(
+                f"network {self.settings.timm!r} gives values that are not finite; are its weights those of a trained "
+                f"network?"
+            )
+        return vector.cpu().numpy()
 
     def apply(self, contents: Sequence[Image.Image], styles: np.ndarray, strength: float) -> list[Image.Image]:
         """Stylize RGB images of one size, each in its style ([B, D]).
@@ -166,7 +191,8 @@ class GatysStylizer:
         """
         changes = [torch.zeros_like(image[None]).requires_grad_() for image in inputs]
         optimizers = [
-            torch.optim.LBFGS([change], max_iter=1, tolerance_grad=0, history_size=HISTORY) for change in changes
+            torch.optim.LBFGS([change], max_iter=1, tolerance_grad=0, tolerance_change=0, history_size=HISTORY)
+            for change in changes
         ]
         for _ in range(self.settings.steps):
             losses = self.losses(inputs + smooth(torch.cat(changes)), contents, grams)
@@ -192,7 +218,8 @@ class GatysStylizer:
             torch.stack([relative_error(value, target) for value, target in zip(values, targets, strict=True)]).mean(0)
             for values, targets in zip(own, (contents, grams), strict=True)
         )
-        return self.settings.content_weight * content + self.settings.style_weight * style
+        scale = LOSS_SCALE / (self.settings.content_weight + self.settings.style_weight)
+        return scale * (self.settings.content_weight * content + self.settings.style_weight * style)
 
 
 def module_names(network: nn.Module, layers: Sequence[str]) -> list[str]:
@@ -233,15 +260,12 @@ class LayerOutputs(nn.Module):
     def __init__(self, network: nn.Module, layers: Sequence[str]) -> None:
         super().__init__()
         self.network, self.outputs = network.eval().requires_grad_(False), dict[str, torch.Tensor]()
-        for module in network.modules():
-            if hasattr(module, "inplace"):
-                # Else a ReLU would change the output of the layer before it.
-                module.inplace = False  # ty: ignore[invalid-assignment]
         for layer in layers:
             network.get_submodule(layer).register_forward_hook(partial(self.keep, layer))
 
-    def keep(self, layer: str, module: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-        self.outputs[layer] = output
+    def keep(self, layer: str, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        # A copy: the next operation may overwrite the output, as the sum of a residual block does.
+        self.outputs[layer] = output.clone() if isinstance(output, torch.Tensor) else output
 
     def forward(self, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         self.outputs = {}

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from shapebias.errors import BadImageError, UserError
-from shapebias.images.codec import centre_crop, load_rgb, resize_shorter
+from shapebias.images.codec import centre_crop, load_rgb, open_image, resize_shorter
 from shapebias.images.pictures import Picture
 from shapebias.images.rejections import Rejections
 from shapebias.images.shards import Label
@@ -49,14 +49,14 @@ class StyleView:
     masks: Path | None = None
 
     def __call__(self, style_id: str, image: Image.Image, resample: Image.Resampling) -> Image.Image:
-        """Return the part of an RGB image, RGBA with masks; raises BadImageError for a broken or missing mask."""
+        """Return the part of an RGB image, RGBA with masks; raises BadImageError for an unusable or missing mask."""
         part = self.cut(image, resample)
         if self.masks is None:
             return part
         path = self.masks / f"{style_id}.png"
         if not path.is_file():
             raise BadImageError(f"no mask: {path} does not exist")
-        mask = load_rgb(path).convert("L").resize(image.size, Image.Resampling.BILINEAR)
+        mask = load_mask(path, image.size)
         # Joined last: Pillow would blacken transparent pixels while it scales, and draw an edge around the object.
         part = part.copy()
         part.putalpha(self.cut(mask, Image.Resampling.BILINEAR))
@@ -67,6 +67,24 @@ class StyleView:
         if self.crop < 1:
             image = centre_crop(image, round(self.crop * min(image.size)))
         return image if self.size is None else resize_shorter(image, self.size, resample)
+
+
+def load_mask(path: Path, size: tuple[int, int]) -> Image.Image:
+    """Return a mask, scaled to the width and height of its style, as grey values.
+
+    Raises BadImageError for a mask of another shape, and for one with transparency: an object that was cut out would
+    stand on white, so the background would count.
+    """
+    mask = load_rgb(path).convert("L")
+    opened = open_image(path)
+    if opened.has_transparency_data and opened.convert("RGBA").getchannel("A").getextrema() != (255, 255):
+        raise BadImageError(f"the mask {path} has transparent pixels; a mask is white where the object is")
+    if abs(mask.width * size[1] - mask.height * size[0]) > max(mask.size + size):
+        raise BadImageError(
+            f"the mask {path} has {mask.width} × {mask.height} pixels, another shape than its style of {size[0]} × "
+            f"{size[1]}"
+        )
+    return mask.resize(size, Image.Resampling.BILINEAR)
 
 
 class StylePictures:

@@ -86,7 +86,7 @@ def test_more_steps_come_nearer_to_content_and_style():
 def test_without_style_the_content_stays():
     content, style = picture(0, (16, 16)), tiny_stylizer().encode(picture(1))
     for unchanged in (
-        tiny_stylizer(style_weight=0.0).apply([content], style[None], 1.0),
+        tiny_stylizer(style_weight=1e-6).apply([content], style[None], 1.0),
         tiny_stylizer().apply([content], style[None], 0.0),
     ):
         np.testing.assert_allclose(np.asarray(unchanged[0], int), np.asarray(content, int), atol=1)
@@ -146,6 +146,100 @@ def test_any_convolutional_network_gives_features(name):
     assert image.size == content.size
     assert np.asarray(image).std() > 0
     assert (np.asarray(image) != np.asarray(content)).any()
+
+
+def test_only_the_ratio_of_the_weights_counts():
+    """torch's L-BFGS stops at changes below 1e-9 and ignores curvatures below 1e-10, unless losses are large."""
+    content, style = picture(0), tiny_stylizer().encode(picture(1))
+    results = [
+        np.asarray(tiny_stylizer(content_weight=scale, style_weight=10 * scale).apply([content], style[None], 1.0)[0])
+        for scale in (1.0, 1e-6, 1e6)
+    ]
+    assert (results[0] != np.asarray(content)).any()
+    for result in results[1:]:
+        np.testing.assert_allclose(result.astype(int), results[0].astype(int), atol=2)
+
+
+class Residual(nn.Module):
+    """A block that adds its input to its output in place, as those of torchvision's and timm's ResNets do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        output = self.conv(inputs)
+        output += inputs
+        return output
+
+
+def test_an_output_that_the_next_operation_overwrites_is_kept_as_it_was():
+    block, inputs = Residual(), torch.randn(1, 3, 4, 4)
+    features = LayerOutputs(block, ["conv"])(inputs)
+    torch.testing.assert_close(features["conv"], block.conv(inputs))
+
+
+class ChannelsLast(nn.Module):
+    """A convolution whose output has its channels behind its positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(3, 4, 3), nn.Identity()
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.last(self.conv(inputs).permute(0, 2, 3, 1))
+
+
+def test_what_a_network_cannot_take_or_give_is_refused():
+    last = GatysStylizer(ChannelsLast(), PREPARED, GatysSettings("last", ("last",), ("last",)))
+    with pytest.raises(UserError, match=r"'last' gives values of the form \(1, 30, 30, 4\) for images of 32 × 32"):
+        last.encode(picture(0, (32, 32)))
+    deep = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 40))
+    stylizer = GatysStylizer(deep, PREPARED, GatysSettings("deep", ("0",), ("0",)))
+    with pytest.raises(UserError, match=r"network 'deep' takes no images of 32 × 32 pixels \(.*; choose a larger size"):
+        stylizer.encode(picture(0, (32, 32)))
+    damaged = tiny_network()
+    nn.init.constant_(damaged[0].get_parameter("weight"), float("nan"))
+    with pytest.raises(UserError, match="'a tiny network' gives values that are not finite; are its weights"):
+        GatysStylizer(damaged, PREPARED, SETTINGS).encode(picture(0))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("steps", 0), ("steps", 2.5), ("steps", "3"), ("style_weight", 0), ("style_weight", float("nan"))],
+        *[("content_weight", -1), ("style_layers", []), ("style_layers", "features.1"), ("style_layers", ["1", "1"])],
+        *[("content_layers", None), ("timm", "")],
+    ],
+)
+def test_a_setting_of_another_type_or_range_is_named(name, value):
+    with pytest.raises(UserError, match=rf"gatys: {name} is .*; expected "):
+        make_settings({name: value})
+
+
+def test_masks_that_would_select_something_else_are_refused(tmp_path):
+    """An object that was cut out stands on white once its transparency is gone: its background would count."""
+    stylizer, style = tiny_stylizer(), picture(0, (32, 32))
+    mask = Image.new("L", (32, 32), 255)
+    cut_out = mask.convert("RGBA")
+    cut_out.putalpha(Image.linear_gradient("L").resize((32, 32)))
+    cut_out.save(tmp_path / "cut.png")
+    mask.resize((64, 20)).save(tmp_path / "wide.png")
+    mask.convert("RGBA").save(tmp_path / "opaque.png")
+    with pytest.raises(BadImageError, match=r"cut\.png has transparent pixels; a mask is white where the object is"):
+        encode_style(stylizer, "cut", style, StyleView(masks=tmp_path))
+    with pytest.raises(BadImageError, match=r"wide\.png has 64 × 20 pixels, another shape than its style of 32 × 32"):
+        encode_style(stylizer, "wide", style, StyleView(masks=tmp_path))
+    np.testing.assert_array_equal(
+        encode_style(stylizer, "opaque", style, StyleView(masks=tmp_path)), stylizer.encode(mask_all(style))
+    )
+
+
+def mask_all(style: Image.Image) -> Image.Image:
+    """Return an image whose pixels are all opaque."""
+    opaque = style.copy()
+    opaque.putalpha(255)
+    return opaque
 
 
 def test_layers_of_vgg_have_the_names_of_the_paper():
