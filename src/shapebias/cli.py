@@ -32,7 +32,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script's `main`; bad input, a full disk or Ctrl-C print one line on stderr instead of a traceback."""
+    """Run a script's `main`; bad input, a full disk or Ctrl-C print one line on stderr instead of a traceback.
+
+    Standard output is complete when this returns.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     if sys.getfilesystemencoding() != "utf-8":  # names of files, and so ids of images, would have other letters
         sys.exit(
@@ -44,6 +47,7 @@ def run(main: Callable[[], None]) -> None:
     try:
         with explain_missing_packages():
             main()
+        flush_output()
     except (UserError, BadImageError) as error:
         sys.exit(f"error: {error}")
     except BrokenPipeError:  # the reader of the output has exited
@@ -62,9 +66,22 @@ def run(main: Callable[[], None]) -> None:
         sys.exit("interrupted")
 
 
+def flush_output() -> None:
+    """Write what standard output still holds, if it is open; raises OSError, for example for a full disk."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Python would try once more at its end, and end with status 120.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        error.filename = error.filename or "standard output"
+        raise
+
+
 def progress(items: Iterable[T], *, total: int | None = None, unit: str, label: str) -> Iterable[T]:
     """Wrap items in a progress bar on a terminal, and in a line every half minute where the output is a log file."""
-    if sys.stderr.isatty():
+    if sys.stderr and sys.stderr.isatty():
         return tqdm(items, total=total, unit=unit, desc=label, dynamic_ncols=True)
     return log_progress(items, f" of {total:,}" if total else "", unit, label)
 

@@ -21,9 +21,12 @@ def atomic_write(target: Path) -> Generator[Path]:
     """Yield a path beside `target` to write to; move it over `target` on success, remove it on any failure.
 
     Missing parent folders are created, as by `make_folder`. The temporary name keeps the suffix, since writers choose
-    formats by it.
+    formats by it. Raises UserError if `target` is a folder or a device, such as /dev/null, which would be replaced.
     """
     target = Path(target)
+    if target.exists() and not target.is_file():
+        kind = "a folder" if target.is_dir() else "a device or a pipe"
+        raise UserError(f"{target} is {kind}, and no file can take its place; give the path of a file")
     make_folder(target.parent)
     draft = target.with_name(f".{uuid.uuid4().hex[:8]}.{target.name}")
     try:

@@ -26,8 +26,8 @@ def run_script(name: str) -> None:
 def end_process(successes: list[str]) -> None:
     """End the process with status 0 if its command has succeeded. Another status is left to Python."""
     if successes:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # None if it was closed
+            stream.flush()
         os._exit(0)
 
 

@@ -135,6 +135,32 @@ def test_a_reader_that_has_exited_ends_a_script_without_a_message():
     process.stderr.close()
 
 
+@pytest.mark.parametrize("closed", ["", ">&-", ">/dev/full"])
+def test_output_that_cannot_be_written_ends_a_script_with_one_line(closed):
+    """A closed output is no fault of the script's. Before, Python's own end printed a traceback, with status 120."""
+    lines = [
+        "import importlib, types",
+        "from shapebias import start",
+        "importlib.import_module = lambda name: types.SimpleNamespace(main=lambda: print('words'))",
+        "start.run_script('evaluate')",
+    ]
+    environment = {name: value for name, value in ENV.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", "\n".join(lines)],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    full = "error: No space left on device: standard output\n"
+    assert (done.returncode, done.stderr) == ((1, full) if "full" in closed else (0, ""))
+    assert done.stdout == ("" if closed else "words\n")
+
+
+def test_a_script_without_an_error_output_shows_no_progress(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert list(cli.progress(range(3), total=3, unit="images", label="edges")) == [0, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("package", "remedy"),
     [

@@ -18,6 +18,15 @@ def test_after_a_failure_only_the_old_file_remains(tmp_path):
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x.txt", "old")]
 
 
+def test_a_device_and_a_folder_are_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder").mkdir()
+    for name, kind in (("fifo", "a device or a pipe"), ("folder", "a folder")):
+        with pytest.raises(UserError, match=rf"/{name} is {kind}, and no file"), atomic_write(tmp_path / name) as draft:
+            draft.write_text("new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fifo", "folder"]
+
+
 def test_a_full_disk_is_reported_with_the_required_space(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=5_000_000))
