@@ -23,6 +23,8 @@ import torch
 from gpu_data import Sizes, cpu_sizes, draw_images, gpu_sizes
 from isolation import Row, run_isolated
 
+from shapebias.cli import Parser, run
+from shapebias.errors import UserError
 from shapebias.networks.device import device_name, resolve_device
 from shapebias.provenance import processor_name
 
@@ -41,6 +43,8 @@ class Part:
 
 def machine(folder: Path, sizes: Sizes, device: str) -> Iterator[Row]:
     """Name the device, which must compute, and draw the images of the other parts."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("torch sees no GPU here; --device cpu (make gpu-check DEVICE=cpu) runs the code without one")
     place = resolve_device(device)
     torch.ones(2, 2, device=place) @ torch.ones(2, 2, device=place)
     name = device_name(place) or processor_name()
@@ -100,17 +104,21 @@ def print_table(sizes: Sizes, device: str, rates: Path | None, only: list[str]) 
 def main(argv: list[str] | None = None, sizes: Sizes | None = None) -> int:
     """Print the table; return the exit status. sizes: those of the device by default."""
     cores = len(os.sched_getaffinity(0))
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="default: %(default)s")
-    parser.add_argument(
-        "--only", nargs="*", default=[], metavar="PART", help=f"of: {', '.join(parts(cpu_sizes(1), None))}"
-    )
+    names = [*parts(cpu_sizes(1), None)]
+    parser.add_argument("--only", nargs="+", default=[], metavar="PART", help=f"of: {', '.join(names)}")
     parser.add_argument(
         "--rates", type=Path, metavar="JSON", help="file for plan.py --throughputs (default: rates.json, on a GPU only)"
     )
     args = parser.parse_args(argv)
     kept = args.rates or (Path("rates.json") if args.device == "cuda" else None)
     sizes = sizes or (cpu_sizes if args.device == "cpu" else gpu_sizes)(cores)
+    names = [*parts(sizes, kept)]
+    if unknown := [name for name in args.only if name not in names]:
+        parser.error(f"--only {unknown[0]}: no such part; there are {', '.join(names)}")
+    if kept and kept.is_dir():
+        parser.error(f"--rates {kept} is a folder; give the path of a file")
     start = time.monotonic()
     broken = print_table(sizes, args.device, kept, args.only)
     seconds = time.monotonic() - start
@@ -119,4 +127,4 @@ def main(argv: list[str] | None = None, sizes: Sizes | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(lambda: sys.exit(main()))

@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from shapebias.errors import UserError
+
 POLL_SECONDS = 0.2
 
 
@@ -40,12 +42,14 @@ def run_isolated(name: str, work: Callable[[], Iterator[Row]], limit: float) -> 
     start = time.monotonic()
     process.start()
     sender.close()
-    yield from received_rows(name, process, receiver, start + limit)
-    if process.is_alive() and process.pid:
-        # Workers and ranks are in the group of the process.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.join()
+    try:
+        yield from received_rows(name, process, receiver, start + limit)
+    finally:  # also after Ctrl-C
+        if process.is_alive() and process.pid:
+            # Workers and ranks are in the group of the process.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        process.join()
     seconds = time.monotonic() - start
     yield Row("time", f"{seconds:.0f} s of {limit:.0f} s")
 
@@ -76,13 +80,14 @@ def received_rows(
 
 
 def send_rows(name: str, work: Callable[[], Iterator[Row]], sender: Connection) -> None:
-    """Send the rows of `work`, then None. An exception becomes a row, and its traceback goes to stderr."""
+    """Send the rows of `work`, then None. An exception becomes a row; that of a bug also leaves its traceback."""
     os.setsid()
     try:
         for row in work():
             sender.send(row)
     except Exception as error:
-        traceback.print_exc()
+        if not isinstance(error, UserError):
+            traceback.print_exc()
         lines = str(error).strip().splitlines()
         sender.send(Row(name, f"failed: {lines[0] if lines else type(error).__name__}", ok=False))
     sender.send(None)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from types import ModuleType
 
 import pytest
+import torch
 from helpers import ROOT
 
 
@@ -61,3 +62,21 @@ def test_rates_of_the_small_networks_are_kept_only_on_request(run, tmp_path, mon
     assert status == 0
     assert any("written" in line and "nothing" in line for line in lines)
     assert not list(tmp_path.glob("*.json"))
+
+
+def test_wrong_options_are_refused_before_anything_runs(check, tmp_path):
+    for options, problem in (
+        (["--only", "precission"], "--only precission: no such part; there are machine, precision"),
+        (["--rates", str(tmp_path)], f"--rates {tmp_path} is a folder; give the path of a file"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            check.main(["--device", "cpu", *options])
+        assert problem in str(ended.value)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_without_a_gpu_the_check_says_how_to_run_without_one(check, capfd):
+    assert check.main([]) == 1
+    output, errors = capfd.readouterr()
+    assert "torch sees no GPU here; --device cpu" in output and "BROKEN" in output
+    assert "Traceback" not in errors
