@@ -8,12 +8,15 @@ the figure. Without the options, the page is written again from these rows. phot
 """
 
 import argparse
-import shutil
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
 import pandas as pd
+
+from shapebias.cli import Parser, run
+from shapebias.errors import UserError
 
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parent / "docs"
@@ -29,8 +32,9 @@ Tables = Mapping[str, pd.DataFrame]
 # What the page keeps of a study
 
 
-def keep_rows(study: Path) -> None:
-    """Copy the rows of the page, the figure and the costs from the folder of photographs16.yaml."""
+def study_rows(study: Path) -> dict[str, pd.DataFrame]:
+    """Return name → kept rows of the tables, and the costs, from the folder of photographs16.yaml."""
+    rows = {}
     for name in TABLES:
         table = pd.read_csv(study / f"results/tables/{name}.csv", dtype=str, keep_default_na=False)
         if name == "shape_bias_differences_pooled":
@@ -38,15 +42,14 @@ def keep_rows(study: Path) -> None:
             table = table[regimes & (table["model_1"] == table["model_2"])]
         if name.startswith("shape_bias") or name == "cue_accuracy":
             table = table[table["benchmark"] == STIMULI]
-        table.to_csv(KEPT / f"{name}.csv", index=False)
-    shutil.copy(study / FIGURE, KEPT / "shape_bias.png")
-    add_up_costs(study / "logs/benchmarks").to_csv(KEPT / "cost.csv", index=False)
+        rows[name] = table
+    return rows | {"cost": add_up_costs(study / "logs/benchmarks")}
 
 
-def keep_melanoma(study: Path) -> None:
-    """Copy the table and the costs from the folder of melanoma-small.yaml."""
-    shutil.copy(study / "results/tables/melanoma.csv", KEPT)
-    add_up_costs(study / "logs/benchmarks").to_csv(KEPT / "melanoma_cost.csv", index=False)
+def melanoma_rows(study: Path) -> dict[str, pd.DataFrame]:
+    """Return name → the table and the costs from the folder of melanoma-small.yaml."""
+    table = pd.read_csv(study / "results/tables/melanoma.csv", dtype=str, keep_default_na=False)
+    return {"melanoma": table, "melanoma_cost": add_up_costs(study / "logs/benchmarks")}
 
 
 def add_up_costs(folder: Path) -> pd.DataFrame:
@@ -182,18 +185,29 @@ def page(tables: Tables) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", type=Path, help="the folder in which photographs16.yaml ran")
     parser.add_argument("--melanoma", type=Path, help="the folder in which melanoma-small.yaml ran")
     args = parser.parse_args()
+    rows = {path.stem: path.read_text(encoding="utf-8") for path in sorted(KEPT.glob("*.csv"))}
+    try:
+        new = (study_rows(args.study) if args.study else {}) | (melanoma_rows(args.melanoma) if args.melanoma else {})
+        rows |= {name: table.to_csv(index=False) for name, table in new.items()}
+        text = page({name: pd.read_csv(io.StringIO(table)) for name, table in rows.items()})
+        figure = (args.study / FIGURE).read_bytes() if args.study else None
+    except (KeyError, ValueError, IndexError) as error:
+        raise UserError(
+            f"no complete results of photographs16.yaml and melanoma-small.yaml ({type(error).__name__}: {error}); run "
+            f"the studies to their end, and give their folders"
+        ) from None
+    # Nothing is changed before everything has been read.
     KEPT.mkdir(exist_ok=True)
-    if args.study:
-        keep_rows(args.study)
-    if args.melanoma:
-        keep_melanoma(args.melanoma)
-    tables = {path.stem: pd.read_csv(path) for path in sorted(KEPT.glob("*.csv"))}
-    (DOCS / "results-photographs16.md").write_text(page(tables), encoding="utf-8")
+    for name, table in rows.items():
+        (KEPT / f"{name}.csv").write_text(table, encoding="utf-8")
+    if figure:
+        (KEPT / "shape_bias.png").write_bytes(figure)
+    (DOCS / "results-photographs16.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

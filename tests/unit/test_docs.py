@@ -23,7 +23,7 @@ from snakemake.cli import get_argument_parser
 SCHEMA = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text(encoding="utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 # Programs of the reader's machine, whose options do not belong to this project.
-OTHERS = {"uv", "git", "cd", "$EDITOR", "apptainer", "squeue", "wandb", "sbatch"}
+OTHERS = {"cp", "uv", "git", "cd", "$EDITOR", "apptainer", "squeue", "wandb", "sbatch"}
 
 
 def module_at(path: Path, name: str):
