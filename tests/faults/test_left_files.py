@@ -13,6 +13,7 @@ from shapebias.training.checkpoints import Checkpoints
 
 LONG = bool(os.environ.get("COUNT"))  # from `make faults`
 RUN = "runs/resnet/in/seed0"
+TRIES = 20  # to stop a training that takes less than a second
 PREDICTIONS, READ_OUT = "predictions/conflict/resnet_in_seed0.parquet", "read_out/conflict/resnet_sin_seed0.csv"
 
 
@@ -91,16 +92,19 @@ def test_a_run_never_resumes_from_a_damaged_checkpoint(undisturbed, tmp_path, da
     study, checkpoints = Study(tmp_path / "study"), tmp_path / "study/results/checkpoints/resnet/in/seed0"
     log = tmp_path / "study/logs/train/resnet/in/seed0.log"
     shutil.copytree(undisturbed.folder, study.folder, symlinks=True)
-    shutil.rmtree(study.folder / "results" / RUN)
-    log.unlink()
     targets = [f"results/{RUN}/{file}" for file in ("model.safetensors", "history.csv", "run.json")]
-    study.start(*targets)
-    try:
-        study.wait_for("epoch 2  steps", log)
-        press_ctrl_c(study, "train", random.Random())
-    finally:
-        study.kill_all()
     latest = checkpoints / "latest.pt"
+    for _ in range(TRIES):
+        shutil.rmtree(study.folder / "results" / RUN, ignore_errors=True)
+        log.unlink(missing_ok=True)
+        study.start(*targets)
+        try:
+            study.wait_for("epoch 2  steps", log)
+            press_ctrl_c(study, "train", random.Random())
+        finally:
+            study.kill_all()
+        if latest.exists():
+            break
     data = latest.read_bytes()
     if damage == "truncated":
         truncate(latest, data)
