@@ -111,7 +111,8 @@ def read_csv_table(
                 f"({','.join(columns)}); put values with commas into quotation marks"
             )
         else:
-            rows.append([*map(sys.intern, values)])  # most rows repeat a few names
+            # Most rows of our tables repeat a few names. A million trials of others would only take longer.
+            rows.append([*map(sys.intern, values)] if exact else values)
             row_lines.append(line)
     if columns is None:
         raise UserError(f"{path}: the file is empty; expected {expected}")
