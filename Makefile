@@ -21,7 +21,7 @@ plan: setup ## print the expected time and storage of a study: make plan CONFIG=
 	@$(UV_RUN) scripts/plan.py $(if $(CONFIG),--configfile "$(CONFIG)") $(if $(DATA),--config data_root="$(DATA)") \
 	  $(if $(GPUS),--gpus $(GPUS)) $(if $(RATES),--throughputs "$(RATES)")
 
-gpu-check: setup ## check a GPU against the CPU and measure its speed, in under eight minutes; DEVICE=cpu: the same code without a GPU
+gpu-check: setup ## check a GPU against the CPU and measure its speed (planned for eight minutes); DEVICE=cpu: the same code without a GPU
 	@$(UV_RUN) benchmarks/gpu_check.py --device $(or $(DEVICE),cuda)
 
 reproduce: setup ## train a finished run again and compare every byte: make reproduce RUN=results/runs/MODEL/REGIME/seed0

@@ -77,8 +77,8 @@ def change(row: pd.Series, name: str = "difference", low: str = "ci_low", high: 
         return f"higher by {estimate(row, name, low, high)}"
     if row[high] < 0:
         return f"lower by {estimate(-row[[name, low, high]], name, high, low)}"
-    text = f"not measurably different ({round(row[name], 2) + 0.0:+.2f}, {row[low]:.2f} to {row[high]:.2f})"  # no −0.00
-    return text.replace("-", "−")
+    value = f"{row[name]:+.2f}" if round(row[name], 2) else "0.00"
+    return f"not measurably different ({value}, {row[low]:.2f} to {row[high]:.2f})".replace("-", "−")
 
 
 def mean_and_range(values: pd.Series) -> str:
