@@ -120,7 +120,6 @@ def main(argv: list[str] | None = None, sizes: Sizes | None = None) -> int:
         parser.error(f"--only {unknown[0]}: no such part; there are {', '.join(names)}")
     if kept and kept.is_dir():
         parser.error(f"--rates {kept} is a folder; give the path of a file")
-    logging.getLogger("shapebias").setLevel(logging.WARNING)  # the table alone
     start = time.monotonic()
     broken = print_table(sizes, args.device, kept, args.only)
     seconds = time.monotonic() - start
@@ -128,5 +127,10 @@ def main(argv: list[str] | None = None, sizes: Sizes | None = None) -> int:
     return int(broken > 0)
 
 
+def print_only_the_table() -> None:
+    logging.getLogger("shapebias").setLevel(logging.WARNING)
+    sys.exit(main())
+
+
 if __name__ == "__main__":
-    run(lambda: sys.exit(main()))
+    run(print_only_the_table)
