@@ -113,15 +113,15 @@ def main(argv: list[str] | None = None, sizes: Sizes | None = None) -> int:
         "--rates", type=Path, metavar="JSON", help="file for plan.py --throughputs (default: rates.json, on a GPU only)"
     )
     args = parser.parse_args(argv)
-    kept = args.rates or (Path("rates.json") if args.device == "cuda" else None)
+    rates = args.rates or (Path("rates.json") if args.device == "cuda" else None)
     sizes = sizes or (cpu_sizes if args.device == "cpu" else gpu_sizes)(cores)
-    names = [*parts(sizes, kept)]
+    names = [*parts(sizes, rates)]
     if unknown := [name for name in args.only if name not in names]:
         parser.error(f"--only {unknown[0]}: no such part; there are {', '.join(names)}")
-    if kept and kept.is_dir():
-        parser.error(f"--rates {kept} is a folder; give the path of a file")
+    if rates and rates.is_dir():
+        parser.error(f"--rates {rates} is a folder; give the path of a file")
     start = time.monotonic()
-    broken = print_table(sizes, args.device, kept, args.only)
+    broken = print_table(sizes, args.device, rates, args.only)
     seconds = time.monotonic() - start
     print(f"{seconds:.0f} s; " + (f"{broken} rows are broken" if broken else "no tolerance is broken"))
     return int(broken > 0)

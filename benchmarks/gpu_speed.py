@@ -241,10 +241,10 @@ def study_config(sizes: Sizes, device: str) -> Config:
     return check_config(study | {"gpus": int(device.startswith("cuda"))})
 
 
-def rates(kept: Path | None, folder: Path, sizes: Sizes, device: str) -> Iterator[Row]:
-    """Measure what a plan needs, as `plan.py --measure` does, and write it to a file, unless `kept` is None."""
-    target = kept or folder / "rates.json"
+def rates(result: Path | None, folder: Path, sizes: Sizes, device: str) -> Iterator[Row]:
+    """Measure what a plan needs, as `plan.py --measure` does, and write it to a file, unless `result` is None."""
+    target = result or folder / "rates.json"
     write_throughputs(study_config(sizes, device), device, target)
     for (stage, name), throughput in read_throughputs(target).items():
         yield Row(f"{stage}: {name}", f"{throughput.rate:,.4g} images/s")
-    yield Row("written", kept.name if kept else "nothing: a plan has larger networks")
+    yield Row("written", result.name if result else "nothing: a plan has larger networks")

@@ -128,13 +128,13 @@ class GatysStylizer:
         for layer in self.content_layers + self.style_layers:
             values = maps.get(layer)
             if not isinstance(values, torch.Tensor) or values.ndim != 4:
-                found = f"values of {values.ndim} dimensions" if isinstance(values, torch.Tensor) else "no tensor"
+                output = f"values of {values.ndim} dimensions" if isinstance(values, torch.Tensor) else "no tensor"
             elif abs(values.shape[2] * width - values.shape[3] * height) > 2 * max(height, width):
-                found = f"values of the form {tuple(values.shape)} for images of {width} × {height} pixels"
+                output = f"values of the form {tuple(values.shape)} for images of {width} × {height} pixels"
             else:
                 continue
             raise UserError(
-                f"network {self.settings.timm!r}: layer {layer!r} gives {found}; choose a layer that gives feature "
+                f"network {self.settings.timm!r}: layer {layer!r} gives {output}; choose a layer that gives feature "
                 f"maps [images, channels, height, width]"
             )
         return maps
